@@ -1,0 +1,131 @@
+"""Work on many clips at once, so that a clip that kills its worker costs only itself."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from vidfer.types import ClipError, Status, VidferError
+
+Work = Callable[[Path, Callable[[str, float], None]], dict[str, Any]]
+"""From a clip and a progress callback (stage, share) to the clip's summary."""
+
+OnProgress = Callable[[int, str, float], None]
+"""Called with a clip's position in the list, the stage at work, and the share it has done."""
+
+
+def run_all(
+    work: Work, clips: Sequence[Path], jobs: int, on_progress: OnProgress
+) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
+    """Do the work for every clip and yield (position, result) as they finish.
+
+    With one job the work runs in this process; with more, in that many spawned processes, each with one clip at a time.
+    A worker that dies is replaced, and its clip alone is `crashed`.
+
+    Args:
+        work: What to do; picklable when `jobs` is above one. A `ClipError` it raises is its result.
+        clips: The clips.
+        jobs: How many to work on at once, at least 1.
+        on_progress: Called from this process only.
+
+    Raises:
+        VidferError: The work failed for a reason that is not the clip's, such as a full store.
+    """
+    if jobs == 1 or len(clips) <= 1:
+        for position, clip in enumerate(clips):
+            try:
+                yield position, work(clip, lambda stage, share, at=position: on_progress(at, stage, share))  # type: ignore[misc]
+            except ClipError as error:
+                yield position, error
+    else:
+        yield from _run_in_processes(work, clips, min(jobs, len(clips)), on_progress)
+
+
+@dataclass
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: "Connection[Any, Any]"
+    position: int = -1
+
+    @classmethod
+    def start(cls, work: Work) -> "_Worker":
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(work, theirs), daemon=False)
+        process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def give(self, position: int, clip: Path) -> None:
+        self.position = position
+        self.pipe.send(clip)
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.join(timeout=5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _serve(work: Work, pipe: "Connection[Any, Any]") -> None:
+    while True:
+        try:
+            clip = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(("done", work(clip, lambda stage, share: pipe.send(("progress", (stage, share))))))
+        except ClipError as error:
+            pipe.send(("clip", (error.status, error.message)))
+        except VidferError as error:
+            pipe.send(("fatal", error))
+
+
+def _run_in_processes(
+    work: Work, clips: Sequence[Path], jobs: int, on_progress: OnProgress
+) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
+    waiting = list(enumerate(clips))[::-1]
+    busy: list[_Worker] = []
+    try:
+        for _ in range(jobs):
+            busy.append(_Worker.start(work))
+            busy[-1].give(*waiting.pop())
+        while busy:
+            ready = wait([worker.pipe for worker in busy])
+            for worker in [worker for worker in busy if worker.pipe in ready]:
+                kind, value = _receive(worker, clips)
+                if kind == "progress":
+                    on_progress(worker.position, *value)
+                    continue
+                if kind == "fatal":
+                    raise value
+                yield worker.position, value
+                if kind == "dead":
+                    worker.stop()
+                    busy.remove(worker)
+                    if waiting:
+                        busy.append(_Worker.start(work))
+                        busy[-1].give(*waiting.pop())
+                elif waiting:
+                    worker.give(*waiting.pop())
+                else:
+                    worker.stop()
+                    busy.remove(worker)
+    finally:
+        for worker in busy:
+            worker.process.kill()
+            worker.stop()
+
+
+def _receive(worker: _Worker, clips: Sequence[Path]) -> tuple[str, Any]:
+    try:
+        kind, value = worker.pipe.recv()
+    except EOFError:
+        worker.process.join()
+        cause = f"its worker process ended with code {worker.process.exitcode}"
+        clip = clips[worker.position]
+        return "dead", ClipError(Status.CRASHED, f"{clip}: {cause}; run it again with --jobs 1 to see why")
+    return (kind, ClipError(*value)) if kind == "clip" else (kind, value)
