@@ -1,0 +1,1 @@
+"""LightningDataModules: data sets cut into batches, and augmentation on whole batches."""

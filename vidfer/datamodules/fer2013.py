@@ -1,0 +1,169 @@
+"""FER2013, or any set in its layout, in batches."""
+
+from pathlib import Path
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vidfer.datamodules.augment import ImageAugmentation
+from vidfer.datasets.batches import ImageBatch
+from vidfer.datasets.fer2013 import LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.models.preprocess import standardise
+
+
+class Fer2013DataModule(lightning.LightningDataModule):
+    """Gray faces: `val` is held out of the training split by content hash; the test split is only ever tested on.
+
+    Images stay uint8 in memory; whole batches become float, augmented and standardised on the device.
+
+    Args:
+        root: Folder that holds `<split>/<class>/*`.
+        train_split: Folder to train on.
+        test_split: Folder to test on; what recurs there is dropped from training.
+        image_size: Edge in px of what the network reads.
+        in_chans: 1, or 3 to repeat the gray image for networks made for colour.
+        val_share: Share of the training split held out for validation.
+        batch_size: Images a step.
+        resolution: Pairs of first epoch and edge in px for training on smaller images at first; empty to train at
+            `image_size` throughout. Validation and test always run at `image_size`.
+        num_workers: Loader processes; 0 is best here, since a batch is one indexing operation.
+    """
+
+    def __init__(
+        self,
+        root: str = "data/fer2013",
+        train_split: str = "train",
+        test_split: str = "public_test",
+        image_size: int = 48,
+        in_chans: int = 1,
+        val_share: float = 0.05,
+        batch_size: int = 128,
+        resolution: list[list[int]] | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.root = Path(root)
+        self.train_split = train_split
+        self.test_split = test_split
+        self.image_size = image_size
+        self.in_chans = in_chans
+        self.val_share = val_share
+        self.batch_size = batch_size
+        self.resolution = sorted(resolution or [])
+        self.num_workers = num_workers
+        self.augment = ImageAugmentation()
+        self.data: dict[str, BatchedImages] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read the splits that a stage needs and print what was dropped.
+
+        Args:
+            stage: `fit`, `validate`, `test` or `predict`.
+        """
+        if stage in ("fit", "validate") and "train" not in self.data:
+            labelled = read_training_images(self.root, self.train_split, test_split=self.test_split)
+            self._announce(labelled)
+            held_out = split_by_hash(labelled, self.val_share)
+            self.data["train"] = BatchedImages(labelled.subset(~held_out, labelled.report))
+            self.data["val"] = BatchedImages(labelled.subset(held_out, labelled.report))
+        if stage == "test" and "test" not in self.data:
+            labelled = read_images(self.root, self.test_split)
+            self._announce(labelled)
+            self.data["test"] = BatchedImages(labelled)
+
+    def train_dataloader(self) -> DataLoader[ImageBatch]:
+        """Return shuffled full batches of the training images."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[ImageBatch]:
+        """Return the held-out images in order."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[ImageBatch]:
+        """Return the test images in order."""
+        return self._loader("test")
+
+    def training_size(self, epoch: int) -> int:
+        """Look up the edge of the training images.
+
+        Args:
+            epoch: Epoch, from 0.
+
+        Returns:
+            Edge in px.
+        """
+        size = self.image_size
+        for first, edge in self.resolution:
+            if epoch >= first:
+                size = edge
+        return size
+
+    def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> ImageBatch:
+        """Turn a uint8 batch into what the network reads.
+
+        Args:
+            batch: `image` uint8 `(B, S, S)` and `target`.
+            dataloader_idx: Unused.
+
+        Returns:
+            `image` float `(B, in_chans, H, W)`, augmented while training, and `target`.
+        """
+        image = batch["image"][:, None].float() / 255
+        if self.trainer is not None and self.trainer.training:
+            image = self.augment(image, self.training_size(self.trainer.current_epoch))
+        else:
+            if image.shape[-1] != self.image_size:
+                image = torch.nn.functional.interpolate(
+                    image, (self.image_size, self.image_size), mode="bilinear", antialias=True
+                )
+            image = standardise(image)
+        if self.in_chans != 1:
+            image = image.expand(-1, self.in_chans, -1, -1)
+        return ImageBatch(image=image, target=batch["target"])
+
+    def _announce(self, labelled: LabelledImages) -> None:
+        for line in labelled.report.lines():
+            lightning.pytorch.utilities.rank_zero_info(line)
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[ImageBatch]:
+        data = self.data[split]
+        return DataLoader(
+            data,
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            drop_last=shuffle and len(data) >= self.batch_size,
+            num_workers=self.num_workers,
+            collate_fn=_whole,
+        )
+
+
+class BatchedImages(Dataset[ImageBatch]):
+    """Images in memory, fetched a whole batch at a time.
+
+    Args:
+        labelled: The images.
+    """
+
+    def __init__(self, labelled: LabelledImages) -> None:
+        self.image: Tensor = torch.from_numpy(labelled.image)
+        self.target: Tensor = torch.from_numpy(labelled.target)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.target)
+
+    def __getitem__(self, index: int) -> ImageBatch:
+        """Return one image as a batch of one."""
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> ImageBatch:
+        """Return the images at `indices`: the hook by which a `DataLoader` fetches a whole batch at once."""
+        chosen = torch.as_tensor(indices)
+        return ImageBatch(image=self.image[chosen], target=self.target[chosen])
+
+
+def _whole(batch: ImageBatch) -> ImageBatch:
+    return batch

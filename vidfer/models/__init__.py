@@ -1,0 +1,1 @@
+"""Networks: plain `torch.nn.Module`s without Lightning."""

@@ -1,0 +1,1 @@
+"""LightningModules: one network wired to its loss, metrics and optimiser."""
