@@ -185,7 +185,7 @@ class Store:
             return None
         fault = self.fault(folder, digests=folder not in self._verified)
         if fault:
-            self._quarantine(folder)
+            self.quarantine(folder)
             self.quarantined.add((stage, key))
             return None
         self._verified.add(folder)
@@ -252,7 +252,8 @@ class Store:
             if stage.name not in {"tmp", "quarantine", "memo"}:
                 yield from sorted(stage.glob("??/*"))
 
-    def _quarantine(self, folder: Path) -> None:
+    def quarantine(self, folder: Path) -> None:
+        """Move a damaged artifact out of the way, for someone to look at; it is never deleted here."""
         place = self.root / "quarantine" / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
         with explained(self.root):
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,53 @@
+# Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint types lock denoise finetune classify clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help:  ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Build .venv from requirements.lock (about 5 GB, most of it PyTorch's)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vidfer needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@grep -A99 '^uv==' requirements.lock | awk 'NR > 1 && !/^ / {exit} {print}' > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## Make a short clip and analyse it with the shipped weights
+	@$(BIN)/vidfer demo --out demo
+
+test: $(READY)  ## Run the default tests (without the slow and GPU ones)
+	@$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## Run the slow tests
+	@$(BIN)/python -m pytest -m 'slow and not gpu'
+
+lint: $(READY)  ## Check style, formatting and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(READY)  ## Check types
+	@$(BIN)/mypy
+
+denoise: $(READY)  ## Train the denoiser's generator
+	@$(BIN)/python -m stages.denoise fit --config configs/denoise.yaml $(ARGS)
+
+finetune: $(READY)  ## Train the image model
+	@$(BIN)/python -m stages.finetune fit --config configs/finetune.yaml $(ARGS)
+
+classify: $(READY)  ## Train the sound classifier
+	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(ARGS)
+
+lock:  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+
+clean:  ## Remove what the tools left behind; runs, data and .venv stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info

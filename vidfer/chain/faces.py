@@ -1,0 +1,132 @@
+"""Stage `faces`: from a video to aligned face crops, tracked through time, with quality."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vidfer.media.settings import FaceSettings
+from vidfer.media.versions import tool_versions
+from vidfer.stage import Outcome, Progress, Stage, neutral
+from vidfer.store import Artifact, Draft
+from vidfer.tables import to_parquet
+from vidfer.types import ClipError, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vidfer.media.clip_faces import Face, FaceFrame
+
+SHARD = 256
+"""Crops a file: what bounds the memory of every stage that reads or writes crops."""
+
+
+@dataclass(frozen=True)
+class FacesStage(Stage):
+    """Find, track, align and judge every face of the sampled frames.
+
+    Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
+    the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the upright frame, `score`,
+    `detected`, and the quality figures.
+
+    Args:
+        fps: Frames a second of presentation time to look at; ignored when `every` is given.
+        every: Look at every n-th frame.
+        decoder: `auto`, `pyav` or `decord`.
+        settings: Detection, tracking and cut thresholds.
+        timeout: Seconds to wait for the decoder, in all, before the clip is given up.
+        device: Where the detector runs.
+    """
+
+    name: ClassVar[str] = "faces"
+    version: ClassVar[int] = 1
+    reads_clip: ClassVar[bool] = True
+
+    fps: float | None = 5.0
+    every: int | None = None
+    decoder: str = "auto"
+    settings: FaceSettings = field(default_factory=FaceSettings)
+    timeout: float = neutral(600.0)
+    device: str = neutral("cpu")
+
+    def tools(self) -> Mapping[str, str | None]:
+        """Name the decoders and the detector with their versions."""
+        return tool_versions("av", "decord", "facenet-pytorch", "opencv-python-headless")
+
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Stream the clip's frames and write its faces shard by shard."""
+        rows = _Rows(draft)
+        status, message = Status.OK, ""
+        frames = 0
+        try:
+            for face_frame in self._face_frames(clip, progress):
+                frames += 1
+                for face in face_frame.faces:
+                    rows.add(face_frame, face)
+        except ClipError as error:
+            if error.status is not Status.PARTIAL:
+                raise
+            status, message = error.status, error.message
+        if not rows.count:
+            status = Status.NO_FACE if status is Status.OK else status
+            message = message or f"no face was found in the {frames} frames looked at"
+        rows.close()
+        return Outcome(status, message, {"frames": frames, "faces": rows.count})
+
+    def _face_frames(self, clip: Path, progress: Progress) -> "Iterator[FaceFrame]":
+        from vidfer.chain.models import detector, one_thread
+        from vidfer.media.clip_faces import iter_faces
+        from vidfer.media.decode import read_frames
+        from vidfer.media.probe import probe
+
+        duration = probe(clip).duration
+        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
+        with one_thread(), closing(frames):
+            for face_frame in iter_faces(frames, detector(self.device), self.settings):
+                if duration:
+                    progress(min(1.0, face_frame.pts / duration))
+                yield face_frame
+
+
+class _Rows:
+    """Faces on their way to the disk: crops leave memory a shard at a time, the table at the end."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._crops: list[np.ndarray] = []
+        self._rows: list[dict[str, Any]] = []
+        self._shards = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def add(self, frame: "FaceFrame", face: "Face") -> None:
+        row: dict[str, Any] = {"frame": frame.index, "time_s": frame.pts, "track": face.track}
+        row.update(zip(("x0", "y0", "x1", "y1"), map(float, face.box), strict=True))
+        for name, point in zip(_LANDMARKS, face.landmarks, strict=True):
+            row[f"{name}_x"], row[f"{name}_y"] = float(point[0]), float(point[1])
+        row.update(score=face.score, detected=face.detected, **asdict(face.quality))
+        self._rows.append(row)
+        self._crops.append(face.crop)
+        if len(self._crops) == SHARD:
+            self._flush()
+
+    def close(self) -> None:
+        if not self._rows:
+            return
+        self._flush()
+        columns = {name: [row[name] for row in self._rows] for name in self._rows[0]}
+        self._draft.write("faces.parquet", to_parquet(columns))
+
+    def _flush(self) -> None:
+        if self._crops:
+            import numpy as np
+
+            self._draft.write_arrays(f"crops-{self._shards:05}.safetensors", {"crops": np.stack(self._crops)})
+            self._shards += 1
+            self._crops.clear()
+
+
+_LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")

@@ -1,0 +1,50 @@
+"""Stage `finetune`: the fine-tuned image model's embeddings and logits of every face crop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from vidfer.stage import Outcome, Progress, Stage, neutral
+from vidfer.store import Artifact, Draft
+
+
+@dataclass(frozen=True)
+class ImageStage(Stage):
+    """Run the image model over the crops, shard by shard.
+
+    Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order.
+
+    Args:
+        weights: Digest of the weights, see `weights_digest`.
+        image_model: Where they are found: name of shipped weights, or a weights file.
+        device: Where the model runs.
+    """
+
+    name: ClassVar[str] = "finetune"
+    version: ClassVar[int] = 1
+    inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise")
+
+    weights: str
+    image_model: str = neutral("compact")
+    device: str = neutral("cpu")
+
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Embed and classify every crop."""
+        faces = inputs["faces"]
+        shards = faces.names("crops-")
+        if not shards:
+            return Outcome(faces.status, faces.message)
+        import numpy as np
+
+        from vidfer.chain.models import image_model, one_thread
+
+        model = image_model(self.image_model, self.device)
+        parts = []
+        with one_thread():
+            for done, name in enumerate(shards, start=1):
+                parts.append(model(faces.arrays(name)["crops"]))
+                progress(done / len(shards))
+        embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})
+        return Outcome(faces.status, faces.message)

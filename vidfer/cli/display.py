@@ -1,0 +1,89 @@
+"""What people see in the terminal: progress on standard error, the table on standard output."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class ClipProgress:
+    """A bar over all clips, and one inside each clip at work.
+
+    Args:
+        clips: The clips in the order in which positions count them.
+    """
+
+    def __init__(self, clips: list[Path]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._clips = clips
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._all = self._progress.add_task("clips", total=len(clips))
+        self._inside: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def update(self, position: int, stage: str, share: float) -> None:
+        """Show how far a stage has come with a clip."""
+        if position not in self._inside:
+            self._inside[position] = self._progress.add_task("", total=100)
+        description = f"  {_short(self._clips[position].name)} · {stage}"
+        self._progress.update(self._inside[position], completed=int(100 * share), description=description)
+
+    def finish(self, position: int) -> None:
+        """Count a clip as done."""
+        if position in self._inside:
+            self._progress.remove_task(self._inside.pop(position))
+        self._progress.advance(self._all)
+
+
+def print_overview(summaries: list[dict[str, Any]]) -> None:
+    """Print a row per clip: status, the predominant expression with its margin, and what each modality says."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title="Displayed expressions", title_justify="left", title_style="bold")
+    table.add_column("clip", overflow="fold")
+    table.add_column("status")
+    table.add_column("predominant", style="bold")
+    table.add_column("margin", justify="right")
+    for name in ("faces", "sound"):
+        table.add_column(name)
+    table.add_column("people", justify="right")
+    for summary in summaries:
+        status = str(summary["status"])
+        table.add_row(
+            escape(summary["clip"]),
+            status if status == "ok" else f"[yellow]{status}[/yellow]",
+            summary["predominant"] or "-",
+            "-" if summary["margin"] is None else f"{summary['margin']:.2f}",
+            _modality(summary["faces"]),
+            _modality(summary["sound"]),
+            str(len(summary["people"])),
+        )
+    Console().print(table)
+
+
+def _modality(part: dict[str, Any]) -> str:
+    if part["predominant"] is None:
+        return f"[dim]{part['status']}[/dim]"
+    share = part["distribution"][part["predominant"]]
+    return f"{part['predominant']} {share:.2f}"
+
+
+def _short(name: str, width: int = 32) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"

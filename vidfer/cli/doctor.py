@@ -1,0 +1,142 @@
+"""`vidfer doctor`: what is installed, what works, and how to mend what does not."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vidfer.cli.options import add_store_option
+from vidfer.types import VidferError
+
+Check = tuple[str, Callable[[], str]]
+
+_PACKAGES = (
+    "torch", "torchvision", "lightning", "timm", "facenet-pytorch", "av", "decord", "opensmile", "opencv-python-headless",
+    "numpy", "pyarrow", "pandas", "safetensors", "blake3",
+)  # fmt: skip
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the verb."""
+    parser = verbs.add_parser("doctor", help="say what is installed, what works, and how to mend the rest")
+    add_store_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run every check, print a line each, and return 1 if one fails."""
+    from tempfile import TemporaryDirectory
+
+    from vidfer.analysis import default_store
+
+    failed = 0
+    with TemporaryDirectory() as folder:
+        for name, check in _checks(Path(folder), args.store or default_store()):
+            try:
+                print(f"  ok    {name}: {check()}")
+            except (VidferError, ImportError, OSError, RuntimeError) as error:
+                failed += 1
+                print(f"  FAIL  {name}: {error}")
+    print("everything works" if not failed else f"{failed} of the checks failed")
+    return 1 if failed else 0
+
+
+def _checks(folder: Path, store: Path) -> Iterator[Check]:
+    yield "versions", _versions
+    clip = folder / "check.mp4"
+    yield "demo clip", lambda: _make_clip(clip)
+    for decoder in ("pyav", "decord"):
+        yield f"decoder {decoder}", lambda decoder=decoder: _decode(clip, decoder)  # type: ignore[misc]
+    yield "face detector", lambda: _detect(clip)
+    yield "openSMILE", lambda: _listen(clip)
+    for kind in ("image", "audio"):
+        yield f"{kind} weights", lambda kind=kind: _weights(kind)  # type: ignore[misc]
+    yield "devices", _devices
+    yield "store", lambda: _store(store)
+
+
+def _versions() -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    missing = []
+    found = [f"python {platform.python_version()}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if "decord" in missing and platform.machine() not in {"x86_64", "AMD64"}:
+        missing.remove("decord")
+        found.append("decord absent (it has no wheel for this processor; PyAV decodes everything)")
+    if missing:
+        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup` or `pip install vidfer`")
+    return ", ".join(found)
+
+
+def _make_clip(clip: Path) -> str:
+    from vidfer.demo import write_demo_clip
+
+    write_demo_clip(clip, seconds=2.0)
+    return f"2 s encoded, {clip.stat().st_size // 1000} kB"
+
+
+def _decode(clip: Path, decoder: str) -> str:
+    from time import process_time
+
+    from vidfer.media.decode import read_frames
+
+    started = process_time()
+    frames = sum(1 for _ in read_frames(clip, fps=None, decoder=decoder))  # type: ignore[arg-type]
+    if frames != 50:
+        raise VidferError(f"{frames} of 50 frames came out; reinstall {'av' if decoder == 'pyav' else decoder}")
+    return f"all {frames} frames, {1000 * (process_time() - started) / frames:.1f} ms of this process each"
+
+
+def _detect(clip: Path) -> str:
+    from vidfer.chain.models import detector, one_thread
+    from vidfer.media.decode import read_frames
+
+    frame = next(iter(read_frames(clip, fps=1.0)))
+    with one_thread():
+        faces = detector("cpu").detect([frame.image])[0]
+    if len(faces.boxes) != 1:
+        raise VidferError(f"{len(faces.boxes)} faces found in a portrait; reinstall facenet-pytorch==2.5.3")
+    return "MTCNN found the face in the demo's portrait"
+
+
+def _listen(clip: Path) -> str:
+    from vidfer.media.audio import read_windows
+
+    windows = read_windows(clip)
+    if windows.vectors.shape != (1, 1582):
+        raise VidferError(f"vectors of shape {windows.vectors.shape}, not (1, 1582); reinstall opensmile==2.6.0")
+    return "1582 features of a 2 s window (openSMILE's licence is for research and private use)"
+
+
+def _weights(kind: str) -> str:
+    from vidfer.models.expression import AudioModel, ImageModel
+    from vidfer.weights.registry import SHIPPED
+
+    load = ImageModel if kind == "image" else AudioModel
+    sizes = {name: sum(weight.numel() for weight in load(name).network.parameters()) for name in SHIPPED[kind]}
+    return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
+
+
+def _devices() -> str:
+    import os
+
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    named = ", ".join(gpus) if gpus else "none found: --device cpu is the default and all that works here"
+    return f"{os.cpu_count()} CPU cores, torch would use {torch.get_num_threads()} threads (vidfer uses 1 a job); CUDA: {named}"
+
+
+def _store(root: Path) -> str:
+    import os
+    import shutil
+
+    existing = next(path for path in (root, *root.absolute().parents) if path.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise VidferError(f"{root} cannot be written; give another place by --store or $VIDFER_STORE")
+    return f"{root}, {shutil.disk_usage(existing).free / 1e9:.0f} GB free"

@@ -1,0 +1,83 @@
+"""How good a classifier is, with the interval that the sample's size allows."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.types import EMOTIONS
+
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a classifier on a test set.
+
+    Args:
+        n: Number of samples.
+        accuracy: Share answered rightly.
+        accuracy_ci95: Wilson 95 % interval of the accuracy.
+        uar: Unweighted average recall, over the classes that occur.
+        f1_macro: Mean F1 over the classes that occur or were answered.
+        confusion: Counts; rows are targets, columns answers, in the order of `EMOTIONS`.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    uar: float
+    f1_macro: float
+    confusion: list[list[int]]
+
+
+def score(target: npt.NDArray[np.int64], preds: npt.NDArray[np.int64]) -> Scores:
+    """Score answers against targets.
+
+    Args:
+        target: True classes `(N,)`, indices into `EMOTIONS`, N >= 1.
+        preds: Answers `(N,)`.
+
+    Returns:
+        The scores.
+
+    Example:
+        >>> import numpy as np
+        >>> score(np.array([0, 0, 3, 3]), np.array([0, 3, 3, 3])).uar
+        0.75
+    """
+    size = len(EMOTIONS)
+    confusion = np.bincount(target * size + preds, minlength=size * size).reshape(size, size)
+    right = np.diag(confusion)
+    support, answered = confusion.sum(1), confusion.sum(0)
+    occurs, met = support > 0, support + answered > 0
+    n = int(support.sum())
+    return Scores(
+        n,
+        float(right.sum() / n),
+        wilson_interval(int(right.sum()), n),
+        float((right[occurs] / support[occurs]).mean()),
+        float((2 * right[met] / (support + answered)[met]).mean()),
+        confusion.tolist(),
+    )
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """Compute the 95 % interval of a share, which stays inside [0, 1] and does not shrink to a point at its ends.
+
+    Args:
+        successes: Number of successes.
+        n: Number of trials, at least 1.
+
+    Returns:
+        Lower and upper end.
+
+    References:
+        Wilson: Probable inference, the law of succession, and statistical inference. JASA 1927.
+    """
+    share = successes / n
+    spread = _Z95 * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n * n))
+    middle = share + _Z95**2 / (2 * n)
+    scale = 1 + _Z95**2 / n
+    return (max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
