@@ -1,0 +1,1 @@
+"""Video and sound files in; frames, faces and sound windows out."""

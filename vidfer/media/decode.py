@@ -1,0 +1,93 @@
+"""Frames of a video, decoded in a child process, chosen by presentation time."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidfer.media.child import MEMORY_LIMIT, Child
+from vidfer.media.container import require_local_file
+
+MAX_PIXELS: Final = 7680 * 4320
+"""Largest frame that is decoded, in pixels: 8K."""
+
+Decoder = Literal["auto", "pyav", "decord"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame as it is shown.
+
+    Args:
+        index: Number of the frame in the video, counting all frames, from 0.
+        pts: Presentation time in seconds from the start of the file, as the container says it.
+        image: RGB, `(H, W, 3)` uint8, upright, square pixels. The size may change within a video.
+    """
+
+    index: int
+    pts: float
+    image: NDArray[np.uint8]
+
+
+def read_frames(
+    path: str | Path,
+    *,
+    fps: float | None = 5.0,
+    every: int | None = None,
+    decoder: Decoder = "auto",
+    max_pixels: int = MAX_PIXELS,
+    timeout: float = 120.0,
+    memory: int = MEMORY_LIMIT,
+) -> Generator[Frame]:
+    """Decode a video and yield chosen frames in order.
+
+    Frames stream through a pipe, so memory does not grow with the video's length. Skipped frames are decoded, since later ones
+    depend on them, but neither converted nor sent. Closing the iterator ends the child.
+
+    Args:
+        path: A local file.
+        fps: Frames per second of presentation time: the first frame at or after each tick from the first frame on. None with
+            `every`, or for all frames.
+        every: Take every n-th frame instead; then `fps` has to be None.
+        decoder: `auto` (PyAV), `pyav`, or `decord`; `vidfer.media.decode_decord` says what
+            decord takes, and why `auto` never does.
+        max_pixels: Refuse larger frames before decoding.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was delivered.
+        memory: Limit of the child's address space in bytes.
+
+    Yields:
+        Frames in presentation order.
+
+    Raises:
+        ClipError: `unreadable`, `unsupported`, `no_video`, `too_large`, `timeout`, `crashed`, `out_of_memory`; at a damaged spot
+            `partial` after the frames that could be decoded, `corrupt` if there are none.
+        ValueError: Both or senseless `fps` and `every`.
+
+    Example:
+        >>> for frame in read_frames("clip.mp4", fps=1.0):  # doctest: +SKIP
+        ...     print(frame.index, frame.pts, frame.image.shape)
+    """
+    if (fps is not None and (every is not None or not fps > 0)) or (every is not None and every < 1):
+        raise ValueError(f"give either fps > 0 or every >= 1, not fps={fps} and every={every}")
+    request = {"op": "frames", "path": str(require_local_file(path)), "fps": fps, "every": every, "decoder": decoder}
+    return _stream({**request, "max_pixels": max_pixels}, timeout, memory)
+
+
+def _stream(request: dict[str, object], timeout: float, memory: int) -> Generator[Frame]:
+    reached = 0.0
+    with Child("vidfer.media.decode_child", timeout=timeout, memory=memory) as child:
+        child.send(request)
+        while True:
+            header, payload = child.receive()
+            if "end" in header:
+                return
+            at = header.get("pts", header.get("progress", 0.0))
+            if at > reached:
+                child.allow(at - reached)
+                reached = at
+            if "index" in header:
+                image = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)
+                yield Frame(header["index"], header["pts"], image)

@@ -1,0 +1,224 @@
+"""The child process that decodes one video: `python -m vidfer.media.decode_child`, started by `vidfer.media.decode`."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from vidfer.media.child import Header, serve
+from vidfer.media.container import describe, open_media, video_stream
+from vidfer.types import ClipError, Status
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Emitted = Iterator[tuple[Header, memoryview | None]]
+
+_MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
+_PROGRESS: Final = 100  # frames between two signs of life
+_TELLS_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf")
+
+
+class Sampler:
+    """Choose frames by presentation time, or every n-th.
+
+    Args:
+        fps: Take the first frame at or after each multiple of 1/fps s, counted from the first frame.
+        every: Take every n-th frame; excludes `fps`.
+        slack: Seconds by which a rounded time stamp may miss its tick: half a unit of the stream's clock.
+    """
+
+    def __init__(self, fps: float | None, every: int | None, slack: float) -> None:
+        self._fps, self._every, self._slack = fps, every or 1, slack + 1e-9
+        self._first: float | None = None
+        self._tick = 0
+
+    def take(self, index: int, pts: float) -> bool:
+        """Whether frame `index` at `pts` seconds is wanted; to be asked once for each frame in order."""
+        if self._fps is None:
+            return index % self._every == 0
+        if self._first is None:
+            self._first = pts
+        position = (pts - self._first + self._slack) * self._fps
+        if position < self._tick:
+            return False
+        self._tick = int(position) + 1
+        return True
+
+
+class Clock:
+    """Presentation times in seconds from the start of the file, and what they say about a file that breaks off."""
+
+    def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
+        self.base = stream.time_base or Fraction(1, 1000)
+        self._origin = (container.start_time or 0) / 1e6
+        self._step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        self._container, self._stream = container, stream
+        self._last: float | None = None
+        self._end = self._read_to = 0.0
+
+    def read(self, packet: Any) -> None:  # noqa: ANN401 - av.Packet of any kind of stream
+        """Note how far the file could be read, in whatever stream."""
+        if packet.pts is not None and packet.time_base is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
+            self._read_to = max(self._read_to, end)
+
+    def time(self, frame: "VideoFrame") -> float:
+        """Return when a frame is shown; one without a stamp follows its predecessor by its duration."""
+        length = float((frame.duration or 0) * self.base) or self._step
+        if frame.pts is not None:
+            pts = float(frame.pts * self.base) - self._origin
+        else:
+            pts = 0.0 if self._last is None else self._last + length
+        if self._last is not None:
+            length = max(length, pts - self._last)
+        self._last, self._end = pts, max(self._end, pts + length)
+        return pts
+
+    def missing(self) -> float:
+        """Return how many seconds the file announces clearly beyond what it holds, else 0."""
+        if not self._container.format.name.startswith(_TELLS_DURATION):
+            return 0.0
+        gaps = []
+        if self._stream.duration and self._stream.start_time is not None:
+            told = float((self._stream.start_time + self._stream.duration) * self.base) - self._origin
+            gaps.append((told - self._end, told))
+        if self._container.duration:
+            told = self._container.duration / 1e6
+            gaps.append((told - max(self._read_to, self._end), told))
+        return max((gap for gap, told in gaps if gap > max(0.5, 0.05 * told)), default=0.0)
+
+
+def handle(request: Header) -> Emitted:
+    """Answer `{"op": "probe" | "frames", "path": ..., ...}`."""
+    path = request["path"]
+    with open_media(path) as container:
+        told = describe(container, path)
+        stream = video_stream(container)
+        if request["op"] == "probe":
+            yield {"probe": _with_rotation(told, container, stream)}, None
+            return
+        if stream is None or stream.codec_context is None:
+            kind = "no video stream" if stream is None else "a video codec that is not known"
+            raise ClipError(Status.NO_VIDEO if stream is None else Status.UNSUPPORTED, f"the file has {kind}")
+        _check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
+        if request["decoder"] == "decord":
+            yield from _by_decord(request, told, container, stream)
+        else:
+            yield from _by_pyav(request, container, stream)
+
+
+def _by_decord(request: Header, told: Header, container: "InputContainer", stream: "VideoStream") -> Emitted:
+    from vidfer.media.decode_decord import frames, reason_against
+
+    if reason := reason_against(told, stream):
+        raise ClipError(
+            Status.UNSUPPORTED, f"--decoder decord cannot take this clip: {reason}; use --decoder auto or pyav"
+        )
+    sampler = Sampler(request["fps"], request["every"], float(stream.time_base or 0) / 2)
+    yield from frames(request["path"], container, stream, sampler)
+
+
+def _with_rotation(told: Header, container: "InputContainer", stream: "VideoStream | None") -> Header:
+    """Add the rotation, which only a decoded frame carries."""
+    if stream is not None and stream.codec_context is not None:
+        try:
+            told["video"]["rotation"] = next((frame.rotation for frame in container.decode(stream)), None)
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+    return told
+
+
+def _by_pyav(request: Header, container: "InputContainer", stream: "VideoStream") -> Emitted:
+    clock = Clock(container, stream)
+    sampler = Sampler(request["fps"], request["every"], float(clock.base) / 2)
+    reformatter = VideoReformatter()
+    stream.codec_context.thread_count = 1
+    state = _State()
+    index = 0
+    for frame in _decode(container, stream, clock, state):
+        pts = clock.time(frame)
+        if sampler.take(index, pts):
+            _check_size(frame.width, frame.height, request["max_pixels"])
+            image = _upright(frame, reformatter, stream.sample_aspect_ratio)
+            height, width = image.shape[:2]
+            yield {"index": index, "pts": pts, "height": height, "width": width}, memoryview(image)
+        elif index % _PROGRESS == 0:
+            yield {"progress": pts}, None
+        index += 1
+    reason = state.reason
+    if not reason and (gap := clock.missing()):
+        reason = f"breaks off {gap:.1f} s before its announced end"
+    if index == 0:
+        raise ClipError(Status.CORRUPT, f"no frame can be decoded{': ' + reason if reason else ''}")
+    if reason:
+        raise ClipError(Status.PARTIAL, f"{reason}; {index} frames could be decoded")
+    yield {"end": index}, None
+
+
+class _State:
+    """Why decoding was not clean, as far as that is known."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+
+def _decode(container: "InputContainer", stream: "VideoStream", clock: Clock, state: _State) -> "Iterator[VideoFrame]":
+    """Yield what decodes. Packets before the first frame may fail: a recording may start between key frames."""
+    seen = bad = in_row = 0
+    packets = container.demux()
+    while in_row < _MAX_ERRORS:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            _reraise_memory(error)
+            state.reason = f"damaged: {error.strerror}"
+            break
+        if packet is None:
+            break
+        clock.read(packet)
+        if packet.stream_index != stream.index:
+            continue
+        try:
+            frames = packet.decode()
+        except av.error.EOFError:
+            continue
+        except av.error.FFmpegError as error:
+            _reraise_memory(error)
+            in_row, bad = in_row + 1, bad + (seen > 0)
+            continue
+        in_row = 0
+        seen += len(frames)
+        yield from frames
+    if bad and not state.reason:
+        state.reason = f"damaged: {bad} packets do not decode"
+
+
+def _reraise_memory(error: Exception) -> None:
+    if isinstance(error, MemoryError):
+        raise error
+
+
+def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":
+    """Return RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
+    width = round(frame.width * aspect) if aspect and 1 / 4 < aspect < 4 else frame.width
+    rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24")
+    plane = rgb.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
+    image = rows.reshape(rgb.height, rgb.width, 3)
+    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+
+
+def _check_size(width: int, height: int, limit: int) -> None:
+    if width * height > limit:
+        raise ClipError(Status.TOO_LARGE, f"frames of {width}x{height} are over the limit of {limit} pixels")
+
+
+if __name__ == "__main__":
+    serve(handle)
