@@ -44,6 +44,7 @@ class Child:
     """
 
     def __init__(self, module: str, *, timeout: float, memory: int = MEMORY_LIMIT) -> None:
+        self.memory = memory
         self._left = timeout
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         watched, self._lifeline = os.pipe()
@@ -134,7 +135,7 @@ class Child:
     def _read(self, size: int) -> memoryview:
         import numpy as np
 
-        view = memoryview(np.empty(size, np.uint8))  # not bytearray: it would be filled with zeros first
+        view = np.empty(size, np.uint8).data  # not bytearray: it would be filled with zeros first
         done = 0
         started = time.monotonic()
         while done < size:

@@ -76,6 +76,12 @@ def open_media(path: str) -> "InputContainer":
     return container
 
 
+def reraise_memory(error: Exception) -> None:
+    """Let a failed allocation through where damaged data are being forgiven."""
+    if isinstance(error, MemoryError):
+        raise error
+
+
 def video_stream(container: "InputContainer") -> "VideoStream | None":
     """Return the first stream of moving pictures; cover art in a sound file is none."""
     import av

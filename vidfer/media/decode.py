@@ -55,7 +55,7 @@ def read_frames(
         decoder: `auto` (PyAV), `pyav`, or `decord`; `vidfer.media.decode_decord` says what
             decord takes, and why `auto` never does.
         max_pixels: Refuse larger frames before decoding.
-        timeout: Seconds of waiting that are allowed beyond the playing time of what was delivered.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
         memory: Limit of the child's address space in bytes.
 
     Yields:
@@ -84,7 +84,7 @@ def _stream(request: dict[str, object], timeout: float, memory: int) -> Generato
             header, payload = child.receive()
             if "end" in header:
                 return
-            at = header.get("pts", header.get("progress", 0.0))
+            at: float = header["pts" if "index" in header else "progress"]
             if at > reached:
                 child.allow(at - reached)
                 reached = at

@@ -9,7 +9,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from vidfer.media.child import Header, serve
-from vidfer.media.container import describe, open_media, video_stream
+from vidfer.media.clock import Clock
+from vidfer.media.container import describe, open_media, reraise_memory, video_stream
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ Emitted = Iterator[tuple[Header, memoryview | None]]
 
 _MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # frames between two signs of life
-_TELLS_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf")
 
 
 class Sampler:
@@ -49,49 +49,6 @@ class Sampler:
             return False
         self._tick = int(position) + 1
         return True
-
-
-class Clock:
-    """Presentation times in seconds from the start of the file, and what they say about a file that breaks off."""
-
-    def __init__(self, container: "InputContainer", stream: "VideoStream") -> None:
-        self.base = stream.time_base or Fraction(1, 1000)
-        self._origin = (container.start_time or 0) / 1e6
-        self._step = float(1 / stream.average_rate) if stream.average_rate else 0.04
-        self._container, self._stream = container, stream
-        self._last: float | None = None
-        self._end = self._read_to = 0.0
-
-    def read(self, packet: Any) -> None:  # noqa: ANN401 - av.Packet of any kind of stream
-        """Note how far the file could be read, in whatever stream."""
-        if packet.pts is not None and packet.time_base is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
-            self._read_to = max(self._read_to, end)
-
-    def time(self, frame: "VideoFrame") -> float:
-        """Return when a frame is shown; one without a stamp follows its predecessor by its duration."""
-        length = float((frame.duration or 0) * self.base) or self._step
-        if frame.pts is not None:
-            pts = float(frame.pts * self.base) - self._origin
-        else:
-            pts = 0.0 if self._last is None else self._last + length
-        if self._last is not None:
-            length = max(length, pts - self._last)
-        self._last, self._end = pts, max(self._end, pts + length)
-        return pts
-
-    def missing(self) -> float:
-        """Return how many seconds the file announces clearly beyond what it holds, else 0."""
-        if not self._container.format.name.startswith(_TELLS_DURATION):
-            return 0.0
-        gaps = []
-        if self._stream.duration and self._stream.start_time is not None:
-            told = float((self._stream.start_time + self._stream.duration) * self.base) - self._origin
-            gaps.append((told - self._end, told))
-        if self._container.duration:
-            told = self._container.duration / 1e6
-            gaps.append((told - max(self._read_to, self._end), told))
-        return max((gap for gap, told in gaps if gap > max(0.5, 0.05 * told)), default=0.0)
 
 
 def handle(request: Header) -> Emitted:
@@ -130,30 +87,29 @@ def _with_rotation(told: Header, container: "InputContainer", stream: "VideoStre
         try:
             told["video"]["rotation"] = next((frame.rotation for frame in container.decode(stream)), None)
         except av.error.FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
+            reraise_memory(error)
     return told
 
 
 def _by_pyav(request: Header, container: "InputContainer", stream: "VideoStream") -> Emitted:
-    clock = Clock(container, stream)
+    clock = Clock(container, stream, step=float(1 / stream.average_rate) if stream.average_rate else 0.04)
     sampler = Sampler(request["fps"], request["every"], float(clock.base) / 2)
     reformatter = VideoReformatter()
     stream.codec_context.thread_count = 1
     state = _State()
     index = 0
     for frame in _decode(container, stream, clock, state):
-        pts = clock.time(frame)
+        pts = clock.time(frame.pts, float((frame.duration or 0) * clock.base))
         if sampler.take(index, pts):
             _check_size(frame.width, frame.height, request["max_pixels"])
             image = _upright(frame, reformatter, stream.sample_aspect_ratio)
             height, width = image.shape[:2]
-            yield {"index": index, "pts": pts, "height": height, "width": width}, memoryview(image)
+            yield {"index": index, "pts": pts, "height": height, "width": width}, image.data
         elif index % _PROGRESS == 0:
             yield {"progress": pts}, None
         index += 1
     reason = state.reason
-    if not reason and (gap := clock.missing()):
+    if not reason and (gap := clock.missing(whole=True)):
         reason = f"breaks off {gap:.1f} s before its announced end"
     if index == 0:
         raise ClipError(Status.CORRUPT, f"no frame can be decoded{': ' + reason if reason else ''}")
@@ -177,7 +133,7 @@ def _decode(container: "InputContainer", stream: "VideoStream", clock: Clock, st
         try:
             packet = next(packets, None)
         except av.error.FFmpegError as error:
-            _reraise_memory(error)
+            reraise_memory(error)
             state.reason = f"damaged: {error.strerror}"
             break
         if packet is None:
@@ -190,19 +146,16 @@ def _decode(container: "InputContainer", stream: "VideoStream", clock: Clock, st
         except av.error.EOFError:
             continue
         except av.error.FFmpegError as error:
-            _reraise_memory(error)
+            reraise_memory(error)
             in_row, bad = in_row + 1, bad + (seen > 0)
             continue
         in_row = 0
         seen += len(frames)
-        yield from frames
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                yield frame
     if bad and not state.reason:
         state.reason = f"damaged: {bad} packets do not decode"
-
-
-def _reraise_memory(error: Exception) -> None:
-    if isinstance(error, MemoryError):
-        raise error
 
 
 def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":
@@ -210,7 +163,7 @@ def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fractio
     width = round(frame.width * aspect) if aspect and 1 / 4 < aspect < 4 else frame.width
     rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24")
     plane = rgb.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
     image = rows.reshape(rgb.height, rgb.width, 3)
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
 

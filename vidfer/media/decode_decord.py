@@ -64,7 +64,7 @@ def frames(
         for index, pts in enumerate(times):
             if sampler.take(index, pts):
                 image: np.ndarray[Any, np.dtype[np.uint8]] = reader.next().asnumpy()
-                yield {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, memoryview(image)
+                yield {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
             else:
                 reader.skip_frames(1)
     except (decord.DECORDError, RuntimeError, StopIteration) as error:
@@ -77,7 +77,11 @@ def frames(
 def _times(container: "InputContainer", stream: "VideoStream") -> list[float]:
     origin = (container.start_time or 0) / 1e6
     base = stream.time_base or 0
-    return sorted(float(packet.pts * base) - origin for packet in container.demux(stream) if packet.pts is not None)
+    return sorted(
+        round(float(packet.pts * base) - origin, 6) + 0.0
+        for packet in container.demux(stream)
+        if packet.pts is not None
+    )
 
 
 def _compare(reader: Any, times: list[float]) -> None:  # noqa: ANN401 - decord is not typed

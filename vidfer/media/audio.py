@@ -1,0 +1,155 @@
+"""Sound of a clip as openSMILE vectors of short windows, computed in a child process that serves many clips."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidfer.media.child import MEMORY_LIMIT, Child
+from vidfer.media.container import require_local_file
+from vidfer.types import TRANSIENT, ClipError, Status
+
+FEATURES: Final = 1582
+"""Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
+
+
+@dataclass(frozen=True, eq=False)
+class AudioWindows:
+    """The sound of one clip.
+
+    Args:
+        times: `(W, 2)` float64, start and end of each window in seconds on the clip's time line.
+        vectors: `(W, 1582)` float32; zeros where the window is silent.
+        window_status: For each window `ok` or `silent`.
+        status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
+            `unsupported`; there are windows in the first three cases only.
+        message: What is the matter, empty if nothing.
+    """
+
+    times: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+    window_status: list[str]
+    status: Status
+    message: str
+
+
+def read_windows(
+    path: str | Path,
+    *,
+    win_dur: float = 2.0,
+    hop_dur: float = 1.0,
+    timeout: float = 120.0,
+    memory: int = MEMORY_LIMIT,
+) -> AudioWindows:
+    """Compute a vector for every window of a clip's first sound stream.
+
+    The sound is mixed to mono (mean of the channels) and resampled to 16 kHz. A clip shorter than a window gives one window
+    of the whole, from 100 ms on. What is left of a longer clip after its last whole window gets one more that ends with the
+    clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent and gets no vector.
+
+    Args:
+        path: A local file, with or without video.
+        win_dur: Length of a window in seconds, at least 0.1.
+        hop_dur: Seconds from one window to the next, greater than 0 and at most `win_dur`.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
+        memory: Limit of the child's address space in bytes.
+
+    Raises:
+        ClipError: `unreadable`, `timeout`, `crashed` or `out_of_memory`; everything else is a status of the result.
+        ValueError: Senseless durations.
+
+    References:
+        Schuller, Steidl, Batliner, Burkhardt, Devillers, Müller, Narayanan, The INTERSPEECH 2010 Paralinguistic Challenge,
+        Interspeech 2010. Eyben, Wöllmer, Schuller, openSMILE, ACM Multimedia 2010.
+
+    Example:
+        >>> windows = read_windows("clip.mp4")  # doctest: +SKIP
+        >>> windows.vectors.shape  # doctest: +SKIP
+        (9, 1582)
+    """
+    if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
+        raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
+    request = {"op": "windows", "path": str(require_local_file(path)), "win_dur": win_dur, "hop_dur": hop_dur}
+    times: list[tuple[float, float]] = []
+    vectors: list[NDArray[np.float32]] = []
+    states: list[str] = []
+    try:
+        with _worker(timeout, memory) as child:
+            child.send(request)
+            while "end" not in (answer := child.receive())[0]:
+                header, payload = answer
+                silent = "bytes" not in header
+                vectors.append(np.zeros(FEATURES, np.float32) if silent else np.frombuffer(payload, np.float32))
+                times.append((header["start"], header["stop"]))
+                states.append(Status.SILENT.value if silent else Status.OK.value)
+                child.allow(hop_dur)
+    except ClipError as error:
+        if error.status in TRANSIENT:
+            raise
+        return _result([], [], [], error.status, error.message)
+    return _result(times, vectors, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
+
+
+def feature_names() -> list[str]:
+    """Return the names of the 1582 features in the order of a vector."""
+    with _worker(60.0, MEMORY_LIMIT) as child:
+        child.send({"op": "names"})
+        names: list[str] = child.receive()[0]["names"]
+        return names
+
+
+def _overall(states: list[str], damage: str, seconds: float) -> tuple[Status, str]:
+    if not states:
+        return Status.TOO_SHORT, f"{1000 * seconds:.0f} ms of sound are too short: openSMILE needs 100 ms"
+    if "ok" not in states:
+        return Status.SILENT, "the sound is silent"
+    if damage:
+        return Status.PARTIAL, f"the sound {damage}"
+    return Status.OK, ""
+
+
+def _result(
+    times: list[tuple[float, float]],
+    vectors: list[NDArray[np.float32]],
+    states: list[str],
+    status: Status,
+    message: str,
+) -> AudioWindows:
+    return AudioWindows(
+        times=np.array(times, np.float64).reshape(-1, 2),
+        vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
+        window_status=states,
+        status=status,
+        message=message,
+    )
+
+
+_lock = threading.Lock()
+_child: Child | None = None
+_owner = 0
+
+
+@contextmanager
+def _worker(timeout: float, memory: int) -> Iterator[Child]:
+    """Lend this process's worker: started on first use, dropped after anything that may leave it in disorder."""
+    global _child, _owner
+    with _lock:
+        if _child is None or _owner != os.getpid() or not _child.alive or _child.memory != memory:
+            if _child is not None and _owner == os.getpid():
+                _child.close()
+            _child, _owner = Child("vidfer.media.audio_child", timeout=timeout, memory=memory), os.getpid()
+        child = _child
+        child.renew(timeout)
+        try:
+            yield child
+        except BaseException as error:
+            if not isinstance(error, ClipError) or error.status in TRANSIENT:
+                child.close()
+                _child = None
+            raise

@@ -1,0 +1,198 @@
+"""The child process that turns sound into openSMILE vectors: `python -m vidfer.media.audio_child`."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vidfer.media.child import Header, serve
+from vidfer.media.clock import Clock
+from vidfer.media.container import open_media, reraise_memory
+from vidfer.types import ClipError, Status
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.container import InputContainer
+
+RATE: Final = 16_000
+"""Sampling rate in Hz of everything that openSMILE hears."""
+
+SHORTEST: Final = 0.1
+"""Seconds below which openSMILE's functionals are not numbers any more (from 60 ms on) or close to it."""
+
+SILENCE: Final = 1e-4
+"""Peak, as a share of full scale, below which a window counts as silent: -80 dB, three steps of a 16-bit recording."""
+
+_LONGEST_GAP: Final = 60.0  # s of missing sound that are filled with silence, so that later times stay right
+_GAP: Final = 0.1  # s; less is the writers' rounding
+_SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
+
+
+class Windows:
+    """Cut a stream of samples into overlapping windows, keeping only what the next window needs.
+
+    Args:
+        size: Samples of a window.
+        hop: Samples from one window's start to the next one's.
+    """
+
+    def __init__(self, size: int, hop: int) -> None:
+        self._size, self._hop = size, hop
+        self._buffer = np.zeros(0, np.float32)
+        self._start = 0  # of the buffer, in samples from the beginning
+        self._next = 0  # start of the next window
+        self.total = 0
+
+    def add(self, samples: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Take samples and yield the windows that are complete now, each with its first sample's number."""
+        self._buffer = np.concatenate([self._buffer, samples])
+        self.total += len(samples)
+        while self.total >= self._next + self._size:
+            at = self._next - self._start
+            yield self._next, self._buffer[at : at + self._size]
+            self._next += self._hop
+        keep = min(self._next, self.total - self._size) - self._start  # a last window may reach back from the end
+        if keep > 0:
+            self._buffer, self._start = self._buffer[keep:], self._start + keep
+
+    def end(self, shortest: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the last window: the whole of a short clip, or the end of a longer one if half a hop or more is left."""
+        if self.total < self._size:
+            if self.total >= shortest:
+                yield 0, self._buffer
+        elif 2 * (self.total - (self._next - self._hop + self._size)) >= self._hop:
+            yield self.total - self._size, self._buffer[-self._size :]
+
+
+class Listener:
+    """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did."""
+
+    def __init__(self, container: "InputContainer") -> None:
+        self._container = container
+        self._stream = container.streams.audio[0]
+        if not self._stream.codec_context:
+            raise ClipError(Status.UNSUPPORTED, "the sound's codec is not known")
+        self._clock = Clock(container, self._stream, step=0.0)
+        self._resampler: av.AudioResampler | None = None
+        self._rate = 0
+        self._played = 0.0  # seconds since the first sample
+        self.offset: float | None = None
+        self.damage = ""
+
+    def samples(self) -> Iterator[NDArray[np.float32]]:
+        """Yield mono float32 samples in [-1, 1]."""
+        for frame in self._frames():
+            length = frame.samples / frame.sample_rate
+            pts = self._clock.time(frame.pts, length)
+            if self.offset is None:
+                self.offset = pts
+            gap = pts - self.offset - self._played
+            if _GAP < gap <= _LONGEST_GAP:
+                yield np.zeros(round(gap * RATE), np.float32)
+                self._played += gap
+            self._played += length
+            yield from self._resample(_mono(frame), frame.sample_rate)
+        yield from self._flush()
+        if not self.damage and (gap := self._clock.missing(whole=len(self._container.streams) == 1)):
+            self.damage = f"breaks off {gap:.1f} s before its announced end"
+
+    def _frames(self) -> Iterator["AudioFrame"]:
+        bad = 0
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError as error:
+                reraise_memory(error)
+                bad += self.offset is not None  # packets before the first sound may fail
+                continue
+            for frame in frames:
+                if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
+                    yield frame
+        if bad and not self.damage:
+            self.damage = f"is damaged: {bad} packets do not decode"
+
+    def _packets(self) -> Iterator[Any]:
+        try:
+            for packet in self._container.demux(self._stream):
+                self._clock.read(packet)
+                yield packet
+        except av.error.FFmpegError as error:
+            reraise_memory(error)
+            self.damage = f"is damaged: {error.strerror}"
+
+    def _resample(self, samples: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
+        if rate != self._rate:
+            yield from self._flush()
+            self._resampler = None if rate == RATE else av.AudioResampler(format="fltp", layout="mono", rate=RATE)
+            self._rate = rate
+        if self._resampler is None:
+            yield samples
+            return
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = rate
+        for out in self._resampler.resample(frame):
+            yield out.to_ndarray()[0]
+
+    def _flush(self) -> Iterator[NDArray[np.float32]]:
+        if self._resampler is not None:
+            for out in self._resampler.resample(None):
+                yield out.to_ndarray()[0]
+
+
+def _mono(frame: "AudioFrame") -> NDArray[np.float32]:
+    """Return the mean of the channels at the frame's own rate: swresample would add them up, openSMILE take the first."""
+    data = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        data = data.reshape(-1, channels).T
+    zero, full = _SCALES.get(data.dtype.str[1:], (0.0, 1.0))
+    mono: NDArray[np.float32] = ((data.mean(axis=0, dtype=np.float64) - zero) / full).astype(np.float32)
+    if not np.isfinite(mono).all():
+        raise ClipError(Status.INVALID_AUDIO, "the sound holds samples that are not finite numbers")
+    return mono
+
+
+@cache
+def smile() -> Any:  # noqa: ANN401 - opensmile is not typed
+    """Return openSMILE with the INTERSPEECH 2010 feature set; its import costs seconds, so only once and only when needed."""
+    import opensmile
+
+    return opensmile.Smile(feature_set=opensmile.FeatureSet.IS10, feature_level=opensmile.FeatureLevel.Functionals)
+
+
+def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
+    """Answer `{"op": "windows", "path", "win_dur", "hop_dur"}` with windows and an end, or `{"op": "names"}`."""
+    if request["op"] == "names":
+        yield {"names": list(smile().feature_names)}, None
+        return
+    size, hop = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE)
+    with open_media(request["path"]) as container:
+        if not container.streams.audio:
+            raise ClipError(Status.NO_AUDIO, "the file has no sound")
+        listener, windows = Listener(container), Windows(size, hop)
+        for samples in listener.samples():
+            for start, window in windows.add(samples):
+                yield _window(start, window, listener.offset or 0.0)
+        for start, window in windows.end(round(SHORTEST * RATE)):
+            yield _window(start, window, listener.offset or 0.0)
+    seconds = windows.total / RATE
+    if not windows.total and listener.damage:
+        raise ClipError(Status.CORRUPT, f"no sound can be decoded: {listener.damage}")
+    yield {"end": listener.damage, "seconds": seconds}, None
+
+
+def _window(start: int, samples: NDArray[np.float32], offset: float) -> tuple[Header, memoryview | None]:
+    times = {"start": offset + start / RATE, "stop": offset + (start + len(samples)) / RATE}
+    if np.abs(samples).max() < SILENCE:
+        return times, None
+    vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
+    return times, vector.data
+
+
+if __name__ == "__main__":
+    serve(handle)
