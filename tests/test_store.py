@@ -72,7 +72,7 @@ def test_losing_the_race_to_a_damaged_artifact_replaces_it(tmp_path):
     with store.draft("thing", KEY) as slow:
         slow.write_json("y.json", {"value": 7})
         sealed = slow.seal(RECIPE)
-        (put(Store(tmp_path)).path / "y.json").write_bytes(b'{"value":8}')
+        (put(Store(tmp_path)).path / "y.json").write_bytes(b'{"value": 8}')
         store.publish(sealed)
     assert store.find("thing", KEY).json("y.json") == {"value": 7}
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
@@ -173,5 +173,5 @@ def test_a_read_only_store_is_a_clear_error(tmp_path):
 def test_the_manifest_tells_sizes_and_digests(tmp_path):
     manifest = json.loads((put(Store(tmp_path)).path / MANIFEST).read_text())
     entry = next(entry for entry in manifest["files"] if entry["name"] == "y.json")
-    assert entry["size"] == len('{"value":7}')
+    assert entry["size"] == len('{"value": 7}')
     assert manifest["recipe"] == RECIPE

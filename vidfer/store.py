@@ -127,8 +127,8 @@ class Draft:
         self.write(name, save({key: np.ascontiguousarray(value) for key, value in arrays.items()}))
 
     def write_json(self, name: str, value: object) -> None:
-        """Write a JSON file, keys sorted, so that equal values give equal bytes."""
-        self.write(name, dump_json(value))
+        """Write a JSON file, entries in the order given."""
+        self.write(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
     def seal(
         self,

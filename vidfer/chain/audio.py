@@ -21,7 +21,7 @@ class AudioStage(Stage):
     Args:
         win_dur: Length of a window in seconds.
         hop_dur: Distance between windows in seconds.
-        timeout: Seconds to wait for the worker, in all, before the clip's sound is given up.
+        timeout: Seconds to wait for the worker beyond the playing time, before the clip's sound is given up.
     """
 
     name: ClassVar[str] = "audio"
@@ -30,7 +30,7 @@ class AudioStage(Stage):
 
     win_dur: float = 2.0
     hop_dur: float = 1.0
-    timeout: float = neutral(600.0)
+    timeout: float = neutral(120.0)
 
     def tools(self) -> Mapping[str, str | None]:
         """Name the decoder and openSMILE with their versions."""

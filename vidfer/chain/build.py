@@ -23,7 +23,7 @@ class ChainOptions:
         image_model: Name of shipped weights or a weights file.
         audio_model: Name of shipped weights or a weights file.
         device: `cpu`, `cuda` or `cuda:N`; never changes a key.
-        timeout: Seconds to wait for a decoder before a clip is given up; never changes a key.
+        timeout: Seconds to wait for a decoder beyond the playing time, before a clip is given up; never changes a key.
     """
 
     fps: float = 5.0
@@ -32,7 +32,7 @@ class ChainOptions:
     image_model: str = "compact"
     audio_model: str = "is10"
     device: str = "cpu"
-    timeout: float = 600.0
+    timeout: float = 120.0
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:

@@ -35,7 +35,7 @@ class FacesStage(Stage):
         every: Look at every n-th frame.
         decoder: `auto`, `pyav` or `decord`.
         settings: Detection, tracking and cut thresholds.
-        timeout: Seconds to wait for the decoder, in all, before the clip is given up.
+        timeout: Seconds to wait for the decoder beyond the playing time, before the clip is given up.
         device: Where the detector runs.
     """
 
@@ -47,7 +47,7 @@ class FacesStage(Stage):
     every: int | None = None
     decoder: str = "auto"
     settings: FaceSettings = field(default_factory=FaceSettings)
-    timeout: float = neutral(600.0)
+    timeout: float = neutral(120.0)
     device: str = neutral("cpu")
 
     def tools(self) -> Mapping[str, str | None]:

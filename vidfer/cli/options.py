@@ -25,7 +25,7 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
     machine.add_argument(
-        "--timeout", type=_positive, default=600.0, metavar="S", help="seconds to wait for a decoder (default: 600)"
+        "--timeout", type=_positive, default=120.0, metavar="S", help="seconds to wait for a stuck decoder (default: 120)"
     )
     add_store_option(machine)
     parser.add_argument(
@@ -55,16 +55,15 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
 def find_clips(paths: list[Path]) -> list[Clip]:
     """List the files that paths stand for: files as they are, folders with all their files, hidden ones left out.
 
-    Each clip gets a place of its own under the output folder, named after the path given and the file below it.
+    Each clip gets a place of its own under the output folder, named after the path given and the file below it. A path
+    that does not exist is listed too, so that it ends as `unreadable` while the others are worked on.
 
     Raises:
-        VidferError: A path does not exist, or a folder holds no file.
+        VidferError: A folder holds no file.
     """
     clips: dict[Path, Path] = {}
     taken: set[Path] = set()
     for path in paths:
-        if not path.exists():
-            raise VidferError(f"{path} does not exist")
         base = Path(path.absolute().name)
         files = [path]
         if path.is_dir():

@@ -1,0 +1,192 @@
+"""The stages behind the models, on artifacts made by hand."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vidfer.chain import models
+from vidfer.chain.classify import ClassifyStage
+from vidfer.chain.denoise import DenoiseStage
+from vidfer.chain.report import ReportStage
+from vidfer.store import Store, recipe_key
+from vidfer.tables import to_parquet
+from vidfer.types import EMOTIONS, Status
+
+HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "sad", "neutral"))
+MEASURES = ("x0", "y0", "x1", "y1", "score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma")
+
+
+def logits(*peaks, height=3.0):
+    out = np.zeros((len(peaks), 7), np.float32)
+    out[np.arange(len(peaks)), list(peaks)] = height
+    return out
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def artifact(store):
+    def make(stage, files=None, status=Status.OK, message="", meta=None):
+        recipe = {
+            "stage": stage,
+            "version": 1,
+            "params": {},
+            "tools": {},
+            "inputs": {},
+            "source": "s",
+            "at": str(status),
+        }
+        with store.draft(stage, recipe_key(recipe)) as draft:
+            for name, data in (files or {}).items():
+                draft.write(name, data) if isinstance(data, bytes) else draft.write_arrays(name, data)
+            return store.publish(draft.seal(recipe, status=status, message=message, meta=meta))
+
+    return make
+
+
+@pytest.fixture
+def two_people(artifact):
+    """Person 0: happy twice and, blurred, sad; person 1: neutral once."""
+    table = {
+        "frame": [0, 5, 10, 10],
+        "time_s": [0.0, 0.2, 0.4, 0.4],
+        "track": [0, 0, 0, 1],
+        "weight": [1.0, 1.0, 0.1, 1.0],
+        **{name: [1.0, 2.0, 3.0, 4.0] for name in MEASURES},
+    }
+    faces = artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 3, "faces": 4})
+    values = {"embeddings": np.zeros((4, 8), np.float32), "logits": logits(HAPPY, HAPPY, SAD, NEUTRAL)}
+    return {"faces": faces, "finetune": artifact("finetune", {"embeddings.safetensors": values})}
+
+
+@pytest.fixture
+def sad_voice(artifact, monkeypatch):
+    """Three windows, the middle one silent."""
+    monkeypatch.setattr(models, "audio_model", lambda _name: lambda vectors: logits(*[SAD] * len(vectors)))
+    arrays = {
+        "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
+        "vectors": np.zeros((3, 1582), np.float32),
+        "silent": np.array([0, 1, 0], np.uint8),
+    }
+    return {"audio": artifact("audio", {"windows.safetensors": arrays})}
+
+
+def classify(store, inputs):
+    stage = ClassifyStage("digest")
+    recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
+    with store.draft("classify", recipe_key(recipe)) as draft:
+        outcome = stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
+        return store.publish(draft.seal(recipe, status=outcome.status, message=outcome.message))
+
+
+def test_faces_people_sound_and_both(store, two_people, sad_voice):
+    answer = classify(store, {**two_people, **sad_voice}).json("answer.json")
+    first, second = answer["people"]
+    assert (first["person"], first["n_faces"], first["first_s"], first["last_s"]) == (0, 3, 0.0, 0.4)
+    assert first["predominant"] == "happy"
+    assert first["vote"]["distribution"]["sad"] == pytest.approx(1 / 3, abs=1e-6)
+    assert (second["predominant"], second["n_faces"]) == ("neutral", 1)
+    faces = answer["faces"]
+    assert (faces["n_frames"], faces["n_faces"], faces["n_people"]) == (3, 4, 2)
+    by_hand = 0.75 * first["distribution"]["happy"] + 0.25 * second["distribution"]["happy"]
+    assert faces["distribution"]["happy"] == pytest.approx(by_hand, abs=1e-5)
+    assert faces["vote"]["distribution"]["happy"] == 0.5
+    assert (answer["sound"]["predominant"], answer["sound"]["n_windows"], answer["sound"]["n_silent"]) == ("sad", 3, 1)
+    fused = answer["fused"]
+    assert fused["modalities"] == ["faces", "sound"]
+    products = {
+        name: faces["distribution"][name] ** 0.7 * answer["sound"]["distribution"][name] ** 0.3 for name in EMOTIONS
+    }
+    for name in EMOTIONS:
+        assert fused["distribution"][name] == pytest.approx(products[name] / sum(products.values()), abs=1e-4)
+
+
+def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
+    """By hand: log-probabilities are affine in the logits, so weights 1, 1, 0.1 give 3 * 2 / 2.1 for happy."""
+    person = classify(store, {**two_people, **sad_voice}).json("answer.json")["people"][0]
+    z = np.zeros(7)
+    z[HAPPY], z[SAD] = 3.0 * 2 / 2.1, 3.0 * 0.1 / 2.1
+    expected = np.exp(z) / np.exp(z).sum()
+    np.testing.assert_allclose(list(person["distribution"].values()), expected, atol=1e-5)
+
+
+def test_sound_alone(store, artifact, sad_voice):
+    faces = artifact("faces", status=Status.NO_VIDEO, message="no pictures")
+    finetune = artifact("finetune", status=Status.NO_VIDEO)
+    done = classify(store, {"faces": faces, "finetune": finetune, **sad_voice})
+    answer = done.json("answer.json")
+    assert done.status is Status.NO_VIDEO
+    assert (answer["faces"]["status"], answer["faces"]["distribution"]) == ("no_video", None)
+    assert answer["fused"]["modalities"] == ["sound"]
+    assert answer["fused"]["distribution"] == pytest.approx(answer["sound"]["distribution"], abs=1e-5)
+
+
+def test_faces_alone(store, artifact, two_people):
+    answer = classify(store, {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}).json("answer.json")
+    assert answer["sound"]["status"] == "no_audio"
+    assert answer["fused"]["modalities"] == ["faces"]
+    assert answer["fused"]["distribution"] == pytest.approx(answer["faces"]["distribution"], abs=1e-5)
+
+
+def test_nothing_at_all(store, artifact):
+    inputs = {
+        "faces": artifact("faces", status=Status.NO_FACE),
+        "finetune": artifact("finetune", status=Status.NO_FACE),
+        "audio": artifact("audio", status=Status.SILENT),
+    }
+    fused = classify(store, inputs).json("answer.json")["fused"]
+    assert (fused["status"], fused["predominant"], fused["modalities"]) == ("no_face", None, [])
+    assert "no_face" in fused["message"]
+    assert "silent" in fused["message"]
+
+
+def report(store, inputs):
+    stage = ReportStage()
+    recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
+    with store.draft("report", recipe_key(recipe)) as draft:
+        stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
+        return store.publish(draft.seal(recipe))
+
+
+def test_the_tables_say_what_the_answer_says(store, artifact, two_people, sad_voice):
+    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta={"denoise": "off"})}
+    done = report(store, {**inputs, "classify": classify(store, inputs)})
+    frames = pd.read_parquet(done.path / "frames.parquet")
+    assert frames["expression"].tolist() == ["happy", "happy", "sad", "neutral"]
+    assert frames["person"].tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(frames[list(EMOTIONS)].sum(axis=1), 1, atol=1e-5)
+    assert pd.read_csv(done.path / "frames.csv").columns.tolist() == frames.columns.tolist()
+    windows = pd.read_csv(done.path / "windows.csv")
+    assert windows["status"].tolist() == ["ok", "silent", "ok"]
+    assert windows["sad"].isna().tolist() == [False, True, False]
+    people = list(csv.DictReader(io.StringIO((done.path / "people.csv").read_text())))
+    assert [row["predominant"] for row in people] == ["happy", "neutral"]
+    summary = json.loads((done.path / "summary.json").read_text())
+    assert summary["predominant"] == summary["fused"]["predominant"]
+    assert summary["provenance"]["denoise"] == "off"
+    assert set(summary["provenance"]["stages"]) == {"faces", "denoise", "finetune", "audio", "classify"}
+
+
+def test_the_tables_of_nothing_have_their_columns(store, artifact):
+    inputs = {name: artifact(name, status=Status.NO_VIDEO) for name in ("faces", "denoise", "finetune")}
+    inputs["audio"] = artifact("audio", status=Status.NO_AUDIO)
+    done = report(store, {**inputs, "classify": classify(store, inputs)})
+    assert pd.read_csv(done.path / "frames.csv").columns[:4].tolist() == ["frame", "time_s", "person", "expression"]
+    assert len(pd.read_csv(done.path / "windows.csv")) == 0
+    assert len(pd.read_parquet(done.path / "frames.parquet")) == 0
+    assert len(pd.read_csv(done.path / "people.csv")) == 0
+
+
+def test_denoise_without_weights_says_that_it_is_off(store, artifact):
+    with store.draft("denoise", "k") as draft:
+        outcome = DenoiseStage().run(Path("x"), {"faces": artifact("faces", status=Status.PARTIAL)}, draft, print)
+    assert outcome.meta == {"denoise": "off"}
+    assert outcome.status is Status.PARTIAL

@@ -1,0 +1,94 @@
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vidfer.cli.main import main
+from vidfer.cli.options import find_clips
+from vidfer.types import VidferError
+
+
+def cpu_seconds(*command: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_is_quick():
+    command = [sys.executable, "-m", "vidfer.cli.main", "--help"]
+    assert min(cpu_seconds(*command) for _ in range(3)) < 0.4
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, vidfer.cli.main as m; m.build_parser(); print([n for n in sys.modules if n in HEAVY])"
+    heavy = {"torch", "numpy", "cv2", "av", "pandas", "pyarrow", "rich", "timm", "lightning", "opensmile"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY={heavy!r}\n{code}"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nonsense"],
+        ["analyze"],
+        ["analyze", "x", "--fps", "0"],
+        ["analyze", "x", "--fps", "5", "--every", "2"],
+        ["analyze", "x", "--every", "0"],
+        ["run", "nostage", "x"],
+        ["cache"],
+    ],
+)
+def test_wrong_usage_ends_with_2(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_a_missing_path_is_named_and_has_a_status(tmp_path, capsys):
+    assert main(["analyze", str(tmp_path / "none.mp4"), "--out", str(tmp_path), "--store", str(tmp_path / "s")]) == 1
+    assert "none.mp4: unreadable:" in capsys.readouterr().err
+    assert "none.mp4,unreadable,,,," in (tmp_path / "summary.csv").read_text()
+
+
+def test_a_missing_weights_file_is_named_before_any_work(tmp_path, capsys):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"")
+    status = main(["analyze", str(clip), "--image-model", "inception_resnet_v2", "--out", str(tmp_path / "out")])
+    assert status == 1
+    assert "inception_resnet_v2" in capsys.readouterr().err
+
+
+def test_folders_stand_for_all_their_files(tmp_path):
+    for name in ("b.mp4", "a/c.mov", "a/photo.jpg", ".hidden/x.mp4", "a/.DS_Store"):
+        path = tmp_path / "clips" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    clips = find_clips([tmp_path / "clips"])
+    assert [str(place) for _, place in clips] == ["clips/a/c.mov", "clips/a/photo.jpg", "clips/b.mp4"]
+
+
+def test_equal_names_get_places_of_their_own(tmp_path):
+    paths = [tmp_path / folder / "clip.mp4" for folder in ("a", "b", "c")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    places = [place for _, place in find_clips(paths)]
+    assert places == [Path("clip.mp4"), Path("clip.mp4-2"), Path("clip.mp4-3")]
+
+
+def test_a_file_named_twice_is_one_clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"")
+    assert len(find_clips([path, tmp_path, path])) == 1
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(VidferError, match="holds no files"):
+        find_clips([tmp_path])
