@@ -54,7 +54,7 @@ def _portrait() -> "npt.NDArray[np.uint8]":
     import numpy as np
     from skimage import data
 
-    return np.asarray(data.astronaut(), np.uint8)
+    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 def _view(portrait: "npt.NDArray[np.uint8]", at: float) -> "npt.NDArray[np.uint8]":
@@ -92,4 +92,4 @@ def _voice(seconds: float) -> "npt.NDArray[np.float32]":
     loudness = np.sin(np.pi * (4.0 * time % 1.0)) ** 2 * (syllable % 11 < 9)
     voice *= loudness
     breath = np.random.default_rng(1).normal(0, 1e-3, time.shape)
-    return (0.5 * voice / np.abs(voice).max() + breath).astype(np.float32)
+    return np.asarray(0.5 * voice / np.abs(voice).max() + breath, np.float32)

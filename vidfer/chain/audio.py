@@ -43,6 +43,6 @@ class AudioStage(Stage):
             import numpy as np
 
             silent = np.array([status == "silent" for status in windows.window_status], np.uint8)
-            arrays = {"times": windows.times, "vectors": windows.vectors, "silent": silent}
+            arrays: dict[str, np.ndarray] = {"times": windows.times, "vectors": windows.vectors, "silent": silent}
             draft.write_arrays("windows.safetensors", arrays)
         return Outcome(windows.status, windows.message)

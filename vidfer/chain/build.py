@@ -8,6 +8,7 @@ from vidfer.chain.denoise import DenoiseStage
 from vidfer.chain.faces import FacesStage
 from vidfer.chain.image import ImageStage
 from vidfer.chain.report import ReportStage
+from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
 from vidfer.weights.registry import weights_digest
 
@@ -28,7 +29,7 @@ class ChainOptions:
 
     fps: float = 5.0
     every: int | None = None
-    decoder: str = "auto"
+    decoder: Decoder = "auto"
     image_model: str = "compact"
     audio_model: str = "is10"
     device: str = "cpu"

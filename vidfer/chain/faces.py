@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from vidfer.media.decode import Decoder
 from vidfer.media.settings import FaceSettings
 from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
@@ -45,7 +46,7 @@ class FacesStage(Stage):
 
     fps: float | None = 5.0
     every: int | None = None
-    decoder: str = "auto"
+    decoder: Decoder = "auto"
     settings: FaceSettings = field(default_factory=FaceSettings)
     timeout: float = neutral(120.0)
     device: str = neutral("cpu")

@@ -3,9 +3,13 @@
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidfer.cli.options import add_store_option
 from vidfer.types import VidferError
+
+if TYPE_CHECKING:
+    from vidfer.media.decode import Decoder
 
 Check = tuple[str, Callable[[], str]]
 
@@ -44,12 +48,12 @@ def _checks(folder: Path, store: Path) -> Iterator[Check]:
     yield "versions", _versions
     clip = folder / "check.mp4"
     yield "demo clip", lambda: _make_clip(clip)
-    for decoder in ("pyav", "decord"):
-        yield f"decoder {decoder}", lambda decoder=decoder: _decode(clip, decoder)  # type: ignore[misc]
+    yield "decoder pyav", lambda: _decode(clip, "pyav")
+    yield "decoder decord", lambda: _decode(clip, "decord")
     yield "face detector", lambda: _detect(clip)
     yield "openSMILE", lambda: _listen(clip)
-    for kind in ("image", "audio"):
-        yield f"{kind} weights", lambda kind=kind: _weights(kind)  # type: ignore[misc]
+    yield "image weights", lambda: _weights("image")
+    yield "audio weights", lambda: _weights("audio")
     yield "devices", _devices
     yield "store", lambda: _store(store)
 
@@ -80,13 +84,13 @@ def _make_clip(clip: Path) -> str:
     return f"2 s encoded, {clip.stat().st_size // 1000} kB"
 
 
-def _decode(clip: Path, decoder: str) -> str:
+def _decode(clip: Path, decoder: "Decoder") -> str:
     from time import process_time
 
     from vidfer.media.decode import read_frames
 
     started = process_time()
-    frames = sum(1 for _ in read_frames(clip, fps=None, decoder=decoder))  # type: ignore[arg-type]
+    frames = len(list(read_frames(clip, fps=None, decoder=decoder)))
     if frames != 50:
         raise VidferError(f"{frames} of 50 frames came out; reinstall {'av' if decoder == 'pyav' else decoder}")
     return f"all {frames} frames, {1000 * (process_time() - started) / frames:.1f} ms of this process each"
