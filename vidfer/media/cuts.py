@@ -13,11 +13,12 @@ _BINS: Final = 8
 class CutDetector:
     """Compare each frame with the one before.
 
-    Colour alone calls a flash or a fade a cut, layout alone calls fast motion one; a cut changes both.
+    Colour alone calls a flash or a fade a cut, layout alone calls fast motion one; a cut changes both. Seen in real clips at 5
+    frames a second: cuts from 0.08 in colour and up to 0.24 in layout (a dark stage), fast pans up to 0.06 and down to 0.04.
 
     Args:
         colour: Distance of colour histograms that a cut exceeds, in [0, 1].
-        layout: Correlation of brightness patterns that a cut stays below, in [-1, 1].
+        layout: Correlation of brightness patterns that a cut stays below, in [-1, 1], after adding the colour distance.
     """
 
     def __init__(self, colour: float, layout: float) -> None:
@@ -35,7 +36,7 @@ class CutDetector:
         if before is None:
             return False
         colour, layout = distances(before, now)
-        return colour > self._colour and layout < self._layout
+        return colour > self._colour and layout < self._layout + colour
 
 
 def distances(

@@ -15,15 +15,16 @@ class FaceSettings:
         min_score: Score from which a detection starts a track, in [0, 1].
         keep_score: Score from which it continues one.
         max_gap: Seconds that a track survives without its face.
-        cut_colour: Distance of two frames' colour histograms from which they may belong to two scenes, in [0, 1].
-        cut_layout: Correlation of their brightness patterns below which they may, in [-1, 1]. A cut needs both.
+        cut_colour: Distance of two frames' colour histograms that a cut exceeds, in [0, 1].
+        cut_layout: Correlation of their brightness patterns that a cut stays below, in [-1, 1]; the colour distance is added
+            to it, since the more the colours change, the less the layout has to.
     """
 
     detect_interval: float = 0.4
     detect_side: int = 480
     min_face: float = 0.08
-    min_score: float = 0.9
+    min_score: float = 0.95
     keep_score: float = 0.7
     max_gap: float = 1.0
-    cut_colour: float = 0.25
-    cut_layout: float = 0.5
+    cut_colour: float = 0.07
+    cut_layout: float = 0.3

@@ -11,7 +11,7 @@ from vidfer.media.faces import Detections
 
 _REACH: Final = 0.5  # sizes of a face that it may move between frames, plus as many a second
 _SPEED: Final = 2.0
-_ALIKE: Final = 0.35  # correlation of descriptors below which two faces are not matched, wherever they are
+_ALIKE: Final = 0.4  # correlation of descriptors below which two faces are not matched, wherever they are
 _LEARN: Final = 0.1
 _FORBIDDEN: Final = 1e6
 
