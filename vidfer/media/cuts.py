@@ -50,7 +50,8 @@ def _describe(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np
     """Return a smoothed histogram of hue-like chroma and brightness, sum 1, and a brightness pattern, norm 1."""
     import cv2
 
-    thumb = cv2.resize(image, _THUMB, interpolation=cv2.INTER_AREA)
+    step = max(1, min(image.shape[:2]) // 150)  # averaging all pixels of a large frame costs more than it tells
+    thumb = cv2.resize(np.ascontiguousarray(image[::step, ::step]), _THUMB, interpolation=cv2.INTER_AREA)
     colours = np.asarray(cv2.cvtColor(thumb, cv2.COLOR_RGB2YCrCb), np.uint8).reshape(-1, 3)
     parts = []
     for channel in range(3):

@@ -1,0 +1,100 @@
+"""Media that the tests make themselves, by PyAV."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture
+def write_video(tmp_path: Path) -> Writer:
+    """Write frames (uint8 RGB) at given times in seconds; by default 10 a second."""
+
+    def write(name, images, *, codec="libx264", times=None, rotation=0, pix_fmt="yuv420p", aspect=None, options=None):
+        path = tmp_path / name
+        times = [k / 10 for k in range(len(images))] if times is None else times
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=10, options=options or {})
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = pix_fmt
+            stream.codec_context.time_base = Fraction(1, 1000)
+            if aspect:
+                stream.sample_aspect_ratio = aspect
+            if rotation:
+                stream.set_display_rotation(rotation)
+            for image, time in zip(images, times, strict=True):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_sound(tmp_path: Path) -> Writer:
+    """Write float samples `(channels, n)` as WAV, PCM of 16 bits or float."""
+
+    def write(name, samples, *, rate=16_000, codec="pcm_s16le"):
+        path = tmp_path / name
+        samples = np.atleast_2d(np.asarray(samples, np.float32))
+        layout = {1: "mono", 2: "stereo"}[len(samples)]
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=rate, layout=layout)
+            kind = "s16" if codec == "pcm_s16le" else "flt"
+            packed = samples.T.reshape(1, -1)
+            if kind == "s16":
+                packed = np.round(packed * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(packed), format=kind, layout=layout)
+            frame.sample_rate = rate
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write
+
+
+def numbered(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
+    """Return flat gray frames of brightness 15 + 20 k, from 12 on anew: a decoded frame tells its number."""
+    return [np.full((height, width, 3), 15 + 20 * (k % 12), np.uint8) for k in range(count)]
+
+
+def number(image: np.ndarray) -> int:
+    """Read back what `numbered` wrote."""
+    return round((float(image.mean()) - 15) / 20)
+
+
+@pytest.fixture(scope="session")
+def detector() -> Iterator[object]:
+    """MTCNN on one thread."""
+    import torch
+
+    from vidfer.media.faces import MtcnnDetector
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield MtcnnDetector()
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """A photograph with one face: scikit-image's astronaut, her face at about (180, 60)-(268, 175)."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real recordings, which the repository does not hold."""
+    folder = Path(__file__).resolve().parents[2] / "data"
+    if not (folder / "clips").is_dir():
+        pytest.skip("no real recordings in data/: see docs on development data")
+    return folder

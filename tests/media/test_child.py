@@ -1,0 +1,143 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidfer.media.child import Child
+from vidfer.types import ClipError, Status
+
+BEHAVIOUR = """
+import os, signal, sys, time
+from vidfer.media.child import serve
+from vidfer.types import ClipError, Status
+
+def handle(request):
+    what = request["do"]
+    if what == "echo":
+        print("a library prints to standard output", flush=True)
+        os.write(1, b"noise")
+        yield {"said": request["text"]}, memoryview(bytes(range(256)) * request["times"])
+    if what == "hang":
+        time.sleep(3600)
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "raise":
+        raise RuntimeError("an unforeseen thing")
+    if what == "refuse":
+        raise ClipError(Status.NO_VIDEO, "nothing to see")
+    if what == "eat":
+        yield {"size": len(bytearray(8 << 30))}, None
+    if what == "stall":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+        yield {"pid": os.getpid()}, None
+        import ctypes
+        ctypes.PyDLL(None).pause()
+
+if __name__ == "__main__":
+    serve(handle)
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch):
+    (tmp_path / "behaviour.py").write_text(BEHAVIOUR)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    children = []
+
+    def begin(**how):
+        children.append(Child("behaviour", **{"timeout": 30.0, "memory": 1 << 30, **how}))
+        return children[-1]
+
+    yield begin
+    for child in children:
+        child.close()
+
+
+def ask(child, **request):
+    child.send(request)
+    return child.receive()
+
+
+def test_messages_carry_bytes_of_any_size_and_nothing_else(start):
+    child = start()
+    for times in (0, 1, 20_000):
+        header, payload = ask(child, do="echo", text="ä\n", times=times)
+        assert header["said"] == "ä\n"
+        np.testing.assert_array_equal(np.frombuffer(payload, np.uint8), np.tile(np.arange(256, dtype=np.uint8), times))
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "message"),
+    [
+        ("die", Status.CRASHED, "signal 11"),
+        ("raise", Status.CRASHED, "an unforeseen thing"),
+        ("refuse", Status.NO_VIDEO, "nothing to see"),
+        ("eat", Status.OUT_OF_MEMORY, "1.0 GiB"),
+    ],
+)
+def test_ends_of_every_kind_have_their_status(start, what, status, message):
+    child = start()
+    with pytest.raises(ClipError, match=message) as caught:
+        ask(child, do=what)
+    assert caught.value.status is status
+    if status in {Status.NO_VIDEO, Status.OUT_OF_MEMORY}:
+        assert ask(child, do="echo", text="on", times=1)[0]["said"] == "on"
+
+
+def test_a_hang_is_stopped_in_time(start):
+    child = start(timeout=1.0)
+    begun = time.monotonic()
+    with pytest.raises(ClipError) as caught:
+        ask(child, do="hang")
+    assert caught.value.status is Status.TIMEOUT
+    assert time.monotonic() - begun < 5
+
+
+def test_time_that_the_parent_spends_elsewhere_is_free(start):
+    child = start(timeout=3.0)
+    ask(child, do="echo", text="", times=1)
+    time.sleep(3.5)
+    ask(child, do="echo", text="", times=1)
+
+
+def test_a_killed_parent_takes_a_stalled_child_with_it(tmp_path):
+    """The child sits in native code holding the interpreter's lock, so no Python code of its own could notice."""
+    (tmp_path / "behaviour.py").write_text(BEHAVIOUR)
+    code = (
+        "from vidfer.media.child import Child; import time\n"
+        "child = Child('behaviour', timeout=30.0); child.send({'do': 'stall'})\n"
+        "print(child.receive()[0]['pid'], flush=True); time.sleep(60)"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env) as parent:
+        child = int(parent.stdout.readline())
+        time.sleep(0.2)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    for _ in range(50):
+        if _gone(child):
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the child outlived its parent")
+
+
+def test_modules_in_the_working_directory_are_not_imported(start, tmp_path, monkeypatch):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "json.py").write_text("raise SystemExit(66)")
+    monkeypatch.chdir(folder)
+    assert ask(start(), do="echo", text="safe", times=1)[0]["said"] == "safe"
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
