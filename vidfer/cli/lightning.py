@@ -16,7 +16,7 @@ SHARED = ("image_size", "in_chans")
 
 
 class VidferCLI(LightningCLI):
-    """LightningCLI in subclass mode with atomic checkpoints, linked arguments and one config file a run.
+    """LightningCLI in subclass mode with atomic checkpoints, linked arguments, one config file a run, and an export.
 
     Optimisers stay where the task sets them; a seed of 0 makes runs repeatable; cross-references inside YAML files
     are made by linking, because the OmegaConf parser resolves each file before overrides.
@@ -45,9 +45,15 @@ class VidferCLI(LightningCLI):
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
 
-    def _instantiate_trainer(
-        self, config: dict[str, Any], callbacks: list[lightning.Callback]
-    ) -> lightning.Trainer:
+    def after_fit(self) -> None:
+        """Export the weights of a training that ran to its end."""
+        from vidfer.cli.export import export_weights
+
+        trainer = self.trainer
+        if trainer.is_global_zero and not trainer.interrupted and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            export_weights(trainer, self.model, self.datamodule, run_folder(trainer) / "weights.safetensors")
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[lightning.Callback]) -> lightning.Trainer:
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super()._instantiate_trainer(config, callbacks)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vidfer.models.preprocess import standardise
+from vidfer.models.preprocess import Preprocessing
 
 
 class ImageAugmentation(nn.Module):
@@ -14,6 +14,7 @@ class ImageAugmentation(nn.Module):
     The affine map also resamples to the wanted edge, so that training on smaller images costs nothing extra.
 
     Args:
+        preprocessing: How the network wants its input; its size is overridden in each call.
         degrees: Largest rotation to either side.
         scale: Smallest and largest magnification of the face.
         translation: Largest shift as a share of the edge.
@@ -24,6 +25,7 @@ class ImageAugmentation(nn.Module):
 
     def __init__(
         self,
+        preprocessing: Preprocessing,
         degrees: float = 12.0,
         scale: tuple[float, float] = (0.85, 1.2),
         translation: float = 0.08,
@@ -32,6 +34,7 @@ class ImageAugmentation(nn.Module):
         erase: float = 0.3,
     ) -> None:
         super().__init__()
+        self.preprocessing = preprocessing
         self.degrees = degrees
         self.scale = scale
         self.translation = translation
@@ -47,12 +50,12 @@ class ImageAugmentation(nn.Module):
             size: Edge of the result in px.
 
         Returns:
-            Standardised images, float, `(B, 1, size, size)`.
+            The network's input, float, `(B, in_chans, size, size)`.
         """
         warped = nn.functional.grid_sample(
             image, self._grid(image, size), mode="bilinear", padding_mode="reflection", align_corners=False
         )
-        return self._erase(standardise(self._relight(warped)))
+        return self._erase(self.preprocessing.finish(self._relight(warped)))
 
     def _grid(self, image: Tensor, size: int) -> Tensor:
         count = image.shape[0]

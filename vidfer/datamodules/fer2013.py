@@ -1,16 +1,18 @@
 """FER2013, or any set in its layout, in batches."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datasets.batches import ImageBatch
 from vidfer.datasets.fer2013 import LabelledImages, read_images, read_training_images, split_by_hash
-from vidfer.models.preprocess import standardise
+from vidfer.models.preprocess import Preprocessing
 
 
 class Fer2013DataModule(lightning.LightningDataModule):
@@ -29,7 +31,17 @@ class Fer2013DataModule(lightning.LightningDataModule):
         resolution: Pairs of first epoch and edge in px for training on smaller images at first; empty to train at
             `image_size` throughout. Validation and test always run at `image_size`.
         num_workers: Loader processes; 0 is best here, since a batch is one indexing operation.
+        mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
+        std: Divided by after `mean`.
+
+    Attributes:
+        source: What the data are, for the card.
+        licence: Terms, for the card.
+        data: The splits read so far.
     """
+
+    source = "FER2013"
+    licence = "Weights: Apache-2.0. FER2013, from which they were learnt, is offered for research use."
 
     def __init__(
         self,
@@ -42,19 +54,20 @@ class Fer2013DataModule(lightning.LightningDataModule):
         batch_size: int = 128,
         resolution: list[list[int]] | None = None,
         num_workers: int = 0,
+        mean: float | None = None,
+        std: float | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
         self.root = Path(root)
         self.train_split = train_split
         self.test_split = test_split
-        self.image_size = image_size
-        self.in_chans = in_chans
+        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std)
         self.val_share = val_share
         self.batch_size = batch_size
         self.resolution = sorted(resolution or [])
         self.num_workers = num_workers
-        self.augment = ImageAugmentation()
+        self.augment = ImageAugmentation(self.preprocessing)
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:
@@ -95,11 +108,27 @@ class Fer2013DataModule(lightning.LightningDataModule):
         Returns:
             Edge in px.
         """
-        size = self.image_size
+        size = self.preprocessing.image_size
         for first, edge in self.resolution:
             if epoch >= first:
                 size = edge
         return size
+
+    def card_entries(self) -> dict[str, Any]:
+        """Return what a card says about the data and its preprocessing."""
+        report = self.data["train"].report
+        return {
+            "preprocessing": self.preprocessing.as_card(),
+            "data": {
+                "source": self.source,
+                "split": self.train_split,
+                "found": report.found,
+                "trained_on": len(self.data["train"]),
+                "validated_on": len(self.data["val"]),
+                "dropped": {reason: len(names) for reason, names in report.dropped.items()},
+            },
+            "licence": self.licence,
+        }
 
     def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> ImageBatch:
         """Turn a uint8 batch into what the network reads.
@@ -111,22 +140,16 @@ class Fer2013DataModule(lightning.LightningDataModule):
         Returns:
             `image` float `(B, in_chans, H, W)`, augmented while training, and `target`.
         """
-        image = batch["image"][:, None].float() / 255
+        gray = batch["image"][:, None].float() / 255
         if self.trainer is not None and self.trainer.training:
-            image = self.augment(image, self.training_size(self.trainer.current_epoch))
+            image = self.augment(gray, self.training_size(self.trainer.current_epoch))
         else:
-            if image.shape[-1] != self.image_size:
-                image = torch.nn.functional.interpolate(
-                    image, (self.image_size, self.image_size), mode="bilinear", antialias=True
-                )
-            image = standardise(image)
-        if self.in_chans != 1:
-            image = image.expand(-1, self.in_chans, -1, -1)
+            image = self.preprocessing(gray)
         return ImageBatch(image=image, target=batch["target"])
 
     def _announce(self, labelled: LabelledImages) -> None:
         for line in labelled.report.lines():
-            lightning.pytorch.utilities.rank_zero_info(line)
+            rank_zero_info(line)
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[ImageBatch]:
         data = self.data[split]
@@ -148,6 +171,7 @@ class BatchedImages(Dataset[ImageBatch]):
     """
 
     def __init__(self, labelled: LabelledImages) -> None:
+        self.report = labelled.report
         self.image: Tensor = torch.from_numpy(labelled.image)
         self.target: Tensor = torch.from_numpy(labelled.target)
 
@@ -165,5 +189,5 @@ class BatchedImages(Dataset[ImageBatch]):
         return ImageBatch(image=self.image[chosen], target=self.target[chosen])
 
 
-def _whole(batch: ImageBatch) -> ImageBatch:
+def _whole(batch: Any) -> Any:  # noqa: ANN401 - DataLoader's type knows lists only
     return batch

@@ -13,3 +13,22 @@ class ImageBatch(TypedDict):
 
     image: Tensor
     target: Tensor
+
+
+class SoundBatch(TypedDict):
+    """Recordings as the vectors of their windows.
+
+    `vector` is float32 `(W, F)`, the windows of all recordings of the batch one after the other; `recording` is int64
+    `(W,)` and says which of the batch's recordings a window belongs to, ascending; `target` is int64 `(B,)`.
+    """
+
+    vector: Tensor
+    recording: Tensor
+    target: Tensor
+
+
+class CropBatch(TypedDict):
+    """Crops of photographs with and without noise: float32 `(B, 3, H, W)` in [-1, 1]."""
+
+    noisy: Tensor
+    clean: Tensor

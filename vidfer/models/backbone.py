@@ -1,26 +1,11 @@
 """Image backbones by name: our compact network and everything timm has."""
 
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from vidfer.models.compact import CompactNet
 from vidfer.types import EMOTIONS, VidferError
-
-
-@runtime_checkable
-class Backbone(Protocol):
-    """What every image network offers: an embedding, a linear head over it, and logits."""
-
-    head: nn.Module
-
-    def embed(self, image: Tensor) -> Tensor:
-        """Map images `(B, C, H, W)` to embeddings `(B, D)`."""
-        ...
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map images `(B, C, H, W)` to logits `(B, num_classes)`."""
-        ...
 
 
 class TimmBackbone(nn.Module):
@@ -33,6 +18,9 @@ class TimmBackbone(nn.Module):
         pretrained: Load timm's pretrained weights (timm downloads them).
     """
 
+    network: Any
+    head: Any
+
     def __init__(self, name: str, num_classes: int, in_chans: int, pretrained: bool) -> None:
         super().__init__()
         import timm
@@ -42,7 +30,7 @@ class TimmBackbone(nn.Module):
             hint = f"; similar names: {', '.join(near)}" if near else ""
             raise VidferError(f"unknown image backbone '{name}': use 'compact' or a model name of timm{hint}")
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans)
-        self.head: nn.Module = self.network.get_classifier()
+        self.head = self.network.get_classifier()
 
     def embed(self, image: Tensor) -> Tensor:
         """Compute the pooled last feature map.
@@ -80,7 +68,8 @@ def build_backbone(
         pretrained: Start from timm's pretrained weights; `compact` has none to start from.
 
     Returns:
-        A module with `embed`, `head` and `forward`, see `Backbone`.
+        A module that maps images `(B, C, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by
+        `head`, and images to logits by `forward`.
 
     Raises:
         VidferError: The name is unknown, or `compact` was asked for with `pretrained`.

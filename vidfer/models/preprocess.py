@@ -1,9 +1,79 @@
 """From face crops to what an image network reads; shared by training and inference."""
 
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
 from torch import Tensor
 
 MIN_STD = 2.0 / 255
 """Floor of the standard deviation: a flat image becomes zeros instead of amplified noise."""
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How gray faces become the input of a network; stored in the card of its weights.
+
+    Args:
+        image_size: Edge in px of what the network reads.
+        in_chans: Channels; the gray image is repeated.
+        crop_share: Share of a crop's edge that frames the face as tightly as the training images do.
+        mean: Subtracted from pixels in [0, 1]; None to standardise every image by itself.
+        std: Divided by after `mean`; None to standardise every image by itself.
+    """
+
+    image_size: int = 48
+    in_chans: int = 1
+    crop_share: float = 0.8
+    mean: float | None = None
+    std: float | None = None
+
+    def __call__(self, gray: Tensor) -> Tensor:
+        """Resize, standardise and repeat.
+
+        Args:
+            gray: Gray faces, float in [0, 1], `(B, 1, H, W)`, framed as the training images are.
+
+        Returns:
+            The network's input `(B, in_chans, image_size, image_size)`.
+        """
+        return self.finish(resize(gray, self.image_size))
+
+    def finish(self, gray: Tensor) -> Tensor:
+        """Standardise and repeat images of whatever size.
+
+        Args:
+            gray: Gray faces, float in [0, 1], `(B, 1, H, W)`.
+
+        Returns:
+            The network's input `(B, in_chans, H, W)`.
+        """
+        mean, std = self.mean, self.std
+        image = standardise(gray) if mean is None or std is None else (gray - mean) / std
+        return image.expand(-1, self.in_chans, -1, -1)
+
+    def gray(self, crops: Tensor) -> Tensor:
+        """Cut the centre out of aligned crops, as gray.
+
+        Args:
+            crops: uint8 `(N, S, S, 3)`, RGB.
+
+        Returns:
+            Gray faces, float in [0, 1], `(N, 1, s, s)` with `s = round(crop_share * S)`.
+        """
+        size = crops.shape[1]
+        edge = round(self.crop_share * size)
+        start = (size - edge) // 2
+        centre = crops[:, start : start + edge, start : start + edge].float()
+        luma = torch.tensor(_LUMA, device=crops.device) / 255
+        return (centre @ luma)[:, None]
+
+    def as_card(self) -> dict[str, Any]:
+        """Return the arguments as the card holds them."""
+        return asdict(self)
 
 
 def standardise(image: Tensor) -> Tensor:
@@ -18,3 +88,33 @@ def standardise(image: Tensor) -> Tensor:
     mean = image.mean(dim=(1, 2, 3), keepdim=True)
     std = image.std(dim=(1, 2, 3), keepdim=True, correction=0)
     return (image - mean) / std.clamp_min(MIN_STD)
+
+
+def resize(image: Tensor, size: int) -> Tensor:
+    """Resize square images: by area when shrinking, bilinearly when growing.
+
+    torch's own `area` mode averages whole pixels in overlapping bins where the ratio is no integer; here each pixel
+    counts by the area that it shares with the new one, as in OpenCV.
+
+    Args:
+        image: Images, float, `(B, C, S, S)`.
+        size: New edge in px.
+
+    Returns:
+        Images `(B, C, size, size)`.
+    """
+    edge = image.shape[-1]
+    if size == edge:
+        return image
+    if size > edge:
+        return torch.nn.functional.interpolate(image, (size, size), mode="bilinear", align_corners=False)
+    weights = _area_weights(edge, size).to(image)
+    return weights @ image @ weights.T
+
+
+@lru_cache(maxsize=8)
+def _area_weights(edge: int, size: int) -> Tensor:
+    bounds = torch.linspace(0, edge, size + 1, dtype=torch.float64)
+    pixel = torch.arange(edge, dtype=torch.float64)
+    overlap = torch.minimum(bounds[1:, None], pixel + 1) - torch.maximum(bounds[:-1, None], pixel)
+    return (overlap.clamp_min(0) * size / edge).float()

@@ -9,7 +9,9 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from vidfer.datasets.batches import ImageBatch
-from vidfer.models.backbone import build_backbone
+from vidfer.models.backbone import TimmBackbone, build_backbone
+from vidfer.models.compact import CompactNet
+from vidfer.models.layout import channels_last
 from vidfer.types import EMOTIONS
 
 
@@ -47,8 +49,8 @@ class ImageTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.backbone = build_backbone(backbone, in_chans=in_chans, pretrained=pretrained)
-        self.backbone = self.backbone.to(memory_format=torch.channels_last)
+        network = build_backbone(backbone, in_chans=in_chans, pretrained=pretrained)
+        self.backbone: CompactNet | TimmBackbone = channels_last(network)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         metrics = MetricCollection(
             {
@@ -57,7 +59,7 @@ class ImageTask(lightning.LightningModule):
                 "f1": MulticlassF1Score(len(EMOTIONS), average="macro"),
             }
         )
-        self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
+        self.metrics: Any = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
         self.lr = lr
         self.momentum = momentum
         self.nesterov = nesterov
@@ -91,6 +93,11 @@ class ImageTask(lightning.LightningModule):
             metrics.update(logits, batch["target"])
             self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=count, prog_bar=True)
         return loss
+
+    def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the network's tensors and the card entries that rebuild it."""
+        arguments = {"in_chans": self.hparams["in_chans"]}
+        return self.backbone.state_dict(), {"kind": "image", "arch": self.hparams["backbone"], "arguments": arguments}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
         """Return SGD with momentum and its one-cycle schedule, stepped every batch."""

@@ -1,0 +1,155 @@
+"""`vidfer evaluate`: measure an image or an audio model on labelled data."""
+
+import argparse
+import json
+import sys
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidfer.cli.options import add_store_option
+from vidfer.types import EMOTIONS, ClipError, VidferError
+
+if TYPE_CHECKING:
+    from vidfer.metrics import Scores
+    from vidfer.store import Store
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the verb and the two kinds of model."""
+    parser = verbs.add_parser("evaluate", help="measure a model on labelled data")
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    image = kinds.add_parser("image", help="an image model on faces in DIR/<split>/<class>/*")
+    image.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder in FER2013's layout")
+    image.add_argument("--split", required=True, metavar="NAME", help="folder below DIR, such as public_test")
+    image.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
+    image.add_argument("--flip", action="store_true", help="average with the mirrored face")
+    image.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    image.set_defaults(run=_image)
+    audio = kinds.add_parser("audio", help="an audio model on recordings named as in RAVDESS")
+    audio.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of recordings")
+    audio.add_argument("--actors", type=parse_actors, metavar="A-B,C", help="such as 17-20 (default: all)")
+    audio.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
+    add_store_option(audio)
+    audio.set_defaults(run=_audio)
+
+
+def parse_actors(text: str) -> frozenset[int]:
+    """Parse a list of actors.
+
+    Args:
+        text: Numbers and ranges, such as `2-16,19`.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is no such list.
+    """
+    actors: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            actors.update(range(int(first), int(last or first) + 1))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of actors such as 2-16,19") from None
+    if not actors:
+        raise argparse.ArgumentTypeError(f"'{text}' names no actor")
+    return frozenset(actors)
+
+
+def evaluate_images(root: Path, split: str, model: str | Path, *, flip: bool = False, device: str = "cpu") -> "Scores":
+    """Score an image model on faces framed as its training images are.
+
+    Args:
+        root: Folder that holds `<split>/<class>/*`.
+        split: Folder to read, untouched but for unreadable files, which are named on the standard error stream.
+        model: Shipped name or weights file.
+        flip: Average with the mirrored face.
+        device: Where to compute.
+
+    Raises:
+        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
+    """
+    from vidfer.datasets.fer2013 import read_images
+    from vidfer.metrics import score
+    from vidfer.models.expression import ImageModel
+
+    classifier = ImageModel(model, device=device)
+    data = read_images(root, split)
+    for line in data.report.lines():
+        print(line, file=sys.stderr)
+    _, logits = classifier.of_gray(data.image, flip=flip)
+    return score(data.target, logits.argmax(1))
+
+
+def evaluate_sound(root: Path, actors: Collection[int] | None, model: str | Path, store: "Store") -> "Scores":
+    """Score an audio model on recordings, by the windows and the pooling that `vidfer analyze` uses.
+
+    Args:
+        root: Folder of recordings named as in RAVDESS.
+        actors: Actors wanted; None for all.
+        model: Shipped name or weights file.
+        store: Where vectors are kept.
+
+    Raises:
+        VidferError: There is nothing to read or answer, or there are no such weights.
+    """
+    import numpy as np
+
+    from vidfer.answer import pool
+    from vidfer.chain.audio import AudioStage
+    from vidfer.datasets.ravdess import find_recordings
+    from vidfer.metrics import score
+    from vidfer.models.expression import AudioModel
+    from vidfer.runner import finished
+
+    classifier = AudioModel(model)
+    recordings, report = find_recordings(root, actors, drop_copies=False)
+    for line in report.lines():
+        print(line, file=sys.stderr)
+    target, preds = [], []
+    for recording in recordings:
+        try:
+            with finished((AudioStage(),), "audio", recording.path, store) as artifact:
+                arrays = artifact.arrays("windows.safetensors") if artifact.names("windows") else {}
+                status, message = artifact.status, artifact.message
+        except ClipError as error:
+            arrays, status, message = {}, error.status, error.message
+        heard = arrays["silent"] == 0 if arrays else np.zeros(0, bool)
+        if not heard.any():
+            print(f"  left out: {recording.path.name}: {status}: {message}", file=sys.stderr)
+            continue
+        logits = classifier(arrays["vectors"][heard]).astype(np.float64)
+        raised = np.exp(logits - logits.max(1, keepdims=True))
+        target.append(recording.target)
+        preds.append(int(pool(raised / raised.sum(1, keepdims=True), np.ones(len(raised))).argmax()))
+    if not target:
+        raise VidferError(f"no recording in {root} could be answered")
+    return score(np.array(target), np.array(preds))
+
+
+def _image(args: argparse.Namespace) -> int:
+    scores = evaluate_images(args.root, args.split, args.image_model, flip=args.flip, device=args.device)
+    what = f"{args.image_model} on {args.root.name}/{args.split}" + (", with mirrored faces" if args.flip else "")
+    return _print(what, scores)
+
+
+def _audio(args: argparse.Namespace) -> int:
+    from vidfer.analysis import default_store
+    from vidfer.store import Store
+
+    scores = evaluate_sound(args.root, args.actors, args.audio_model, Store(args.store or default_store()))
+    who = f"actors {', '.join(map(str, sorted(args.actors)))}" if args.actors else "all actors"
+    return _print(f"{args.audio_model} on {args.root.name}, {who}", scores)
+
+
+def _print(what: str, scores: "Scores") -> int:
+    low, high = scores.accuracy_ci95
+    print(f"{what}: accuracy {scores.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores.n})")
+    print("target \\ answer " + " ".join(f"{name:>8}" for name in EMOTIONS))
+    for name, row in zip(EMOTIONS, scores.confusion, strict=True):
+        print(f"{name:<16}" + " ".join(f"{count:>8}" for count in row))
+    print(json.dumps(asdict(scores)))
+    return 0

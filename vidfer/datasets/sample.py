@@ -1,0 +1,216 @@
+"""Generated stand-ins for FER2013 and RAVDESS, so that every training runs with nothing at hand.
+
+They are drawn and synthesised by rule: a model that learns them has learnt the rules, and nothing about people.
+"""
+
+import wave
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.datasets.ravdess import EMOTION_CODES
+from vidfer.types import EMOTIONS
+
+RATE: Final = 16_000
+_MARK = "made_by_vidfer.txt"
+
+
+class Face(NamedTuple):
+    """How an expression is drawn.
+
+    Args:
+        corners: Height of the mouth's corners over its middle, in shares of the face; smiles are positive.
+        opening: Half the height of the open mouth.
+        brows: Height of the brows over the eyes.
+        slant: How far the brows' inner ends lie under the outer ones.
+        eyes: Half the height of the eyes.
+        nose: Strength of the wrinkle over the nose, in [0, 1].
+    """
+
+    corners: float
+    opening: float
+    brows: float
+    slant: float
+    eyes: float
+    nose: float
+
+
+class Voice(NamedTuple):
+    """How an expression sounds.
+
+    Args:
+        pitch: Mean pitch relative to the speaker's.
+        swing: Depth of the pitch's slow swing.
+        level: Loudness.
+        rate: Syllables a second.
+        tilt: How fast the overtones fall off: high is dull.
+        breath: Share of noise.
+    """
+
+    pitch: float
+    swing: float
+    level: float
+    rate: float
+    tilt: float
+    breath: float
+
+
+FACES: Final = {
+    "angry": Face(-0.04, 0.01, 0.05, 0.07, 0.035, 0.3),
+    "disgust": Face(-0.06, 0.03, 0.07, 0.02, 0.020, 1.0),
+    "fear": Face(-0.03, 0.05, 0.15, -0.06, 0.065, 0.0),
+    "happy": Face(0.09, 0.03, 0.11, 0.0, 0.030, 0.0),
+    "sad": Face(-0.08, 0.0, 0.11, -0.07, 0.025, 0.0),
+    "surprise": Face(0.0, 0.10, 0.17, 0.0, 0.070, 0.0),
+    "neutral": Face(0.0, 0.0, 0.10, 0.0, 0.040, 0.0),
+}
+"""The seven drawn expressions."""
+
+VOICES: Final = {
+    "angry": Voice(1.25, 0.15, 0.9, 5.5, 0.6, 0.10),
+    "disgust": Voice(0.90, 0.10, 0.5, 3.0, 1.0, 0.35),
+    "fear": Voice(1.50, 0.05, 0.5, 6.5, 1.2, 0.30),
+    "happy": Voice(1.35, 0.30, 0.8, 5.0, 0.8, 0.05),
+    "sad": Voice(0.85, 0.05, 0.25, 2.5, 1.8, 0.20),
+    "surprise": Voice(1.60, 0.45, 0.7, 3.5, 0.8, 0.10),
+    "neutral": Voice(1.00, 0.08, 0.45, 4.0, 1.2, 0.05),
+}
+"""The seven synthesised voices."""
+
+
+def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -> Path:
+    """Draw faces in FER2013's layout, unless they are there already.
+
+    Args:
+        root: Folder to write to; it gets `train` and `public_test`.
+        train: Faces of each class to train on.
+        test: Faces of each class to test on.
+        seed: Seed of everything that differs between faces.
+
+    Returns:
+        `root`.
+    """
+    import cv2
+
+    if (root / _MARK).exists():
+        return root
+    rng = np.random.default_rng(seed)
+    for split, count in (("train", train), ("public_test", test)):
+        for name in EMOTIONS:
+            folder = root / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                cv2.imwrite(str(folder / f"sample_{name}_{index:04d}.png"), draw_face(name, rng))
+    (root / _MARK).write_text("Sample (drawn) faces: no person, no benchmark.\n")
+    return root
+
+
+def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: float = 1.2, seed: int = 0) -> Path:
+    """Synthesise voices in RAVDESS' layout, unless they are there already.
+
+    Args:
+        root: Folder to write to; it gets one folder an actor.
+        actors: Actors, 1 to 24; odd ones speak lower.
+        seconds: Length of a recording.
+        seed: Seed of everything that differs between recordings.
+
+    Returns:
+        `root`.
+    """
+    if (root / _MARK).exists():
+        return root
+    rng = np.random.default_rng(seed)
+    for actor in actors:
+        folder = root / f"Actor_{actor:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        base = rng.uniform(95, 135) if actor % 2 else rng.uniform(170, 230)
+        for code, name in EMOTION_CODES.items():
+            for repetition in (1, 2):
+                samples = synthesise(name, base, seconds, rng)
+                path = folder / f"03-01-{code:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
+                with wave.open(str(path), "wb") as file:
+                    file.setnchannels(1)
+                    file.setsampwidth(2)
+                    file.setframerate(RATE)
+                    file.writeframes((samples * 32767).astype("<i2").tobytes())
+    (root / _MARK).write_text("Sample (synthesised) voices: no person, no benchmark.\n")
+    return root
+
+
+def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw a face.
+
+    Args:
+        name: Its expression.
+        rng: Source of what differs between faces.
+
+    Returns:
+        uint8 `(48, 48)`.
+    """
+    import cv2
+
+    size = 192
+    style = FACES[name]
+    jitter = rng.normal(0, 0.007, 6)
+    corners, opening, brows, slant, eyes, nose = (a + b for a, b in zip(style, jitter, strict=True))
+    skin, dark = rng.uniform(120, 220), rng.uniform(10, 60)
+    image: npt.NDArray[Any] = np.full((size, size), rng.uniform(20, 120), np.float32)
+    width = rng.uniform(0.36, 0.44)
+
+    def at(x: float, y: float) -> tuple[int, int]:
+        return round((0.5 + x) * size), round((0.5 + y) * size)
+
+    cv2.ellipse(image, at(0, 0), (round(width * size), round(0.47 * size)), 0, 0, 360, skin, -1)
+    for side in (-1, 1):
+        eye = (max(round(0.07 * size), 1), max(round(eyes * size), 1))
+        cv2.ellipse(image, at(side * 0.17, -0.12), eye, 0, 0, 360, 245.0, -1)
+        cv2.circle(image, at(side * 0.17, -0.12), max(min(eye) - 1, 2), dark, -1)
+        inner, outer = at(side * 0.08, -0.12 - brows + slant), at(side * 0.26, -0.12 - brows)
+        cv2.line(image, inner, outer, dark, 6)
+        if nose > 0.1:
+            cv2.line(image, at(side * 0.03, -0.05), at(side * 0.09, 0.05), skin * (1 - 0.5 * nose), 4)
+    cv2.line(image, at(0, -0.05), at(0.02, 0.08), skin * 0.7, 4)
+    across = np.linspace(-1, 1, 21)
+    middle = 0.25 - corners * across**2 + corners / 2
+    gap = np.maximum(opening, 0.008) * np.sqrt(1 - across**2)
+    upper = [at(0.15 * x, y) for x, y in zip(across, middle - gap, strict=True)]
+    lower = [at(0.15 * x, y) for x, y in zip(across, middle + gap, strict=True)]
+    cv2.fillPoly(image, [np.array(upper + lower[::-1])], dark)
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), rng.normal(0, 5), rng.uniform(0.95, 1.1))
+    turn[:, 2] = turn[:, 2] + rng.normal(0, 4, 2)
+    image = cv2.warpAffine(image, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    small = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA) + rng.normal(0, 5, (48, 48))
+    drawn: npt.NDArray[np.uint8] = small.clip(0, 255).astype(np.uint8)
+    return drawn
+
+
+def synthesise(name: str, base: float, seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Synthesise a voice: overtones of a swinging pitch, shaped by formants and syllables, and breath.
+
+    Args:
+        name: Its expression.
+        base: The speaker's mean pitch in Hz.
+        seconds: Length.
+        rng: Source of what differs between recordings.
+
+    Returns:
+        Samples in [-1, 1] at 16 kHz.
+    """
+    voice = Voice(*(value * rng.uniform(0.92, 1.08) for value in VOICES[name]))
+    time = np.arange(round(seconds * RATE)) / RATE
+    pitch = base * voice.pitch * (1 + voice.swing * np.sin(2 * np.pi * (0.8 * time + rng.uniform())))
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    formants = np.array([rng.uniform(500, 800), rng.uniform(1100, 1700), rng.uniform(2300, 2800)])
+    sound = np.zeros(len(time))
+    for overtone in range(1, 21):
+        frequency = overtone * base * voice.pitch
+        shape = 0.1 + (1 / (1 + ((frequency - formants) / 150) ** 2)).sum()
+        sound += shape * overtone**-voice.tilt * np.sin(overtone * phase)
+    sound /= np.abs(sound).max()
+    sound += voice.breath * rng.normal(0, 0.3, len(time))
+    syllables = 0.15 + np.abs(np.sin(np.pi * voice.rate * time)) ** 1.5
+    spoken: npt.NDArray[np.float64] = np.clip(0.6 * voice.level * syllables * sound, -1, 1)
+    return spoken

@@ -1,0 +1,96 @@
+"""Feature vectors of recordings, computed once and kept on disk by content."""
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.store import Artifact, Store, file_digest, recipe_key
+from vidfer.types import ClipError, Status
+
+STAGE = "vectors"
+
+
+@dataclass(frozen=True)
+class VectorReader:
+    """Reads the vectors of the windows with sound in a recording.
+
+    The windows are those of `vidfer.media.audio`, hence those that the chain answers from.
+
+    Args:
+        store: Folder in which vectors are kept.
+        win_dur: Length of a window in seconds.
+        hop_dur: Distance between windows in seconds.
+        speed: Playing speed: above 1 the voice gets faster and higher, as if someone else spoke. 1 leaves the file as it is.
+    """
+
+    store: str
+    win_dur: float = 2.0
+    hop_dur: float = 1.0
+    speed: float = 1.0
+
+    def __call__(self, path: Path) -> npt.NDArray[np.float32]:
+        """Return the vectors of a recording, from the store where they are known.
+
+        Args:
+            path: The recording.
+
+        Returns:
+            float32 `(W, 1582)`, W >= 1.
+
+        Raises:
+            ClipError: The recording has no window with sound.
+            StoreError: The store is full or cannot be written.
+        """
+        store = Store(self.store)
+        recipe = self._recipe(file_digest(path))
+        artifact = store.find(STAGE, recipe_key(recipe)) or self._compute(path, recipe, store)
+        if artifact.status not in (Status.OK, Status.PARTIAL):
+            raise ClipError(artifact.status, artifact.message)
+        vectors: npt.NDArray[np.float32] = artifact.arrays("vectors.safetensors")["vectors"]
+        return vectors
+
+    def _recipe(self, source: str) -> dict[str, Any]:
+        from vidfer.media.versions import tool_versions
+
+        return {
+            "stage": STAGE,
+            "version": 1,
+            "params": {"win_dur": self.win_dur, "hop_dur": self.hop_dur, "speed": self.speed},
+            "inputs": {},
+            "source": source,
+            "tools": tool_versions("av", "opensmile"),
+        }
+
+    def _compute(self, path: Path, recipe: dict[str, Any], store: Store) -> Artifact:
+        from vidfer.media.audio import read_windows
+
+        with TemporaryDirectory() as folder, store.draft(STAGE, recipe_key(recipe)) as draft:
+            source = path if self.speed == 1.0 else _change_speed(path, self.speed, Path(folder) / "changed.wav")
+            windows = read_windows(source, win_dur=self.win_dur, hop_dur=self.hop_dur)
+            heard = np.array([status == Status.OK for status in windows.window_status], bool)
+            if heard.any():
+                draft.write_arrays("vectors.safetensors", {"vectors": windows.vectors[heard]})
+            return store.publish(draft.seal(recipe, status=windows.status, message=windows.message))
+
+
+def _change_speed(path: Path, speed: float, target: Path) -> Path:
+    """Write a recording's samples under another sampling rate, which changes tempo and pitch together."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler(format="s16", layout="mono")
+        frames = [*container.decode(stream), None]
+        samples = [out.to_ndarray() for frame in frames for out in resampler.resample(frame)]
+        rate = stream.rate
+    with wave.open(str(target), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(round(rate * speed))
+        file.writeframes(np.concatenate(samples, axis=1).tobytes())
+    return target

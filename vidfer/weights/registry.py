@@ -1,0 +1,172 @@
+"""Weights on disk: `NAME.safetensors` with a JSON card `NAME.json` beside it. Nothing here imports torch at once."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.types import EMOTIONS, VidferError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Card = dict[str, Any]
+
+SHIPPED: Final[dict[str, tuple[str, ...]]] = {"image": ("compact",), "audio": ("is10",)}
+"""Names of the weights in this folder, by kind."""
+
+_REQUIRED = ("kind", "arch", "arguments", "classes", "preprocessing", "blake3")
+_DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights found on disk, with a card that was checked.
+
+    Args:
+        path: The safetensors file.
+        card: What is known about it, see `save_weights`.
+    """
+
+    path: Path
+    card: Card
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """Read the tensors, after checking the file against its card's digest.
+
+        Raises:
+            VidferError: The file is not the one that the card describes, or is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        data = self.path.read_bytes()
+        if _blake3(data) != self.card["blake3"]:
+            raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
+        try:
+            return load(data)
+        except SafetensorError as error:
+            raise VidferError(f"{self.path} is no safetensors file: {error}") from error
+
+
+def find_weights(kind: str, name_or_file: str | Path) -> Weights:
+    """Find weights by name or file and check their card.
+
+    Args:
+        kind: `image` or `audio`.
+        name_or_file: A name in `SHIPPED`, or the path of a `.safetensors` file with its card beside it.
+
+    Returns:
+        The file and its card.
+
+    Raises:
+        VidferError: There are no such weights, the card is missing or unreadable, or it describes something else.
+    """
+    if str(name_or_file) in SHIPPED[kind]:
+        path = Path(__file__).parent / f"{name_or_file}.safetensors"
+    else:
+        path = Path(name_or_file)
+        if path.suffix != ".safetensors":
+            raise VidferError(_unknown(kind, str(name_or_file)))
+    if not path.is_file():
+        raise VidferError(f"no weights file {path}")
+    return Weights(path, _read_card(path, kind))
+
+
+def weights_digest(kind: str, name_or_file: str | Path) -> str:
+    """Digest what decides a model's output: the file's bytes and the decisive entries of its card.
+
+    Args:
+        kind: `image` or `audio`.
+        name_or_file: A shipped name or a file, see `find_weights`.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        VidferError: As `find_weights`.
+    """
+    weights = find_weights(kind, name_or_file)
+    decisive = {key: weights.card[key] for key in _DECISIVE}
+    text = json.dumps([_blake3(weights.path.read_bytes()), decisive], sort_keys=True)
+    return _blake3(text.encode())
+
+
+def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
+    """Write weights and their card, each atomically; the card, which holds the digest, comes last.
+
+    Args:
+        path: Where to: a `.safetensors` path; the card goes beside it.
+        state: Tensors by name.
+        card: At least `kind`, `arch`, `arguments` (constructor arguments of the network) and `preprocessing`; by custom
+            also `data`, `recipe`, `metrics` (each with data, split, n and interval), `licence`, `intended_use` and
+            `prohibited_use`. `classes` and `blake3` are filled in here.
+
+    Raises:
+        VidferError: The path or the card is unusable.
+    """
+    from safetensors.torch import save
+
+    if path.suffix != ".safetensors":
+        raise VidferError(f"weights are written as .safetensors, not to {path.name}")
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    classes = list(EMOTIONS) if card.get("kind") in SHIPPED else []
+    full = {**card, "classes": classes, "blake3": _blake3(data)}
+    missing = [key for key in _REQUIRED if key not in full]
+    if missing:
+        raise VidferError(f"a card needs {', '.join(missing)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, data)
+    _write(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+
+
+def _read_card(path: Path, kind: str) -> Card:
+    place = _card_path(path)
+    try:
+        card = json.loads(place.read_text("utf-8"))
+    except FileNotFoundError:
+        raise VidferError(f"{path} has no card: expected {place} (training exports both; keep them together)") from None
+    except (ValueError, OSError) as error:
+        raise VidferError(f"the card {place} cannot be read: {error}") from error
+    missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
+    if missing:
+        raise VidferError(f"the card {place} lacks {', '.join(missing)}")
+    if card["kind"] != kind:
+        raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
+    if card["classes"] != list(EMOTIONS):
+        raise VidferError(f"{path} answers {', '.join(card['classes'])}; needed, in this order: {', '.join(EMOTIONS)}")
+    return dict(card)
+
+
+def _unknown(kind: str, name: str) -> str:
+    stage = {"image": "finetune", "audio": "classify"}[kind]
+    option = " --model.init_args.backbone=NAME" if kind == "image" else ""
+    return (
+        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind])}. A network's name alone, such as one of timm's, "
+        f"has no weights for these classes: train it (python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
+        "and give the exported .safetensors file"
+    )
+
+
+def _card_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _blake3(data: bytes) -> str:
+    from blake3 import blake3
+
+    return str(blake3(data).hexdigest())
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
