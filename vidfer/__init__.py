@@ -5,8 +5,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["ChainOptions", "ClipResult", "analyze"]
+from vidfer.version import __version__
+
+__all__ = ["ChainOptions", "ClipResult", "__version__", "analyze"]
 
 if TYPE_CHECKING:
     from vidfer.analysis import ClipResult, analyze

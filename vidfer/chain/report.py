@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vidfer import __version__
 from vidfer.stage import Outcome, Progress, Stage
 from vidfer.store import Artifact, Draft
 from vidfer.tables import read_parquet, to_csv, to_parquet
 from vidfer.types import EMOTIONS
+from vidfer.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np

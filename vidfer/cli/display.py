@@ -58,12 +58,12 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, title="Displayed expressions", title_justify="left", title_style="bold")
     table.add_column("clip", overflow="fold")
-    table.add_column("status")
-    table.add_column("predominant", style="bold")
-    table.add_column("margin", justify="right")
+    table.add_column("status", no_wrap=True)
+    table.add_column("predominant", no_wrap=True, style="bold")
+    table.add_column("margin", no_wrap=True, justify="right")
     for name in ("faces", "sound"):
-        table.add_column(name)
-    table.add_column("people", justify="right")
+        table.add_column(name, no_wrap=True)
+    table.add_column("people", no_wrap=True, justify="right")
     for summary in summaries:
         status = str(summary["status"])
         table.add_row(

@@ -25,7 +25,11 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
     machine.add_argument(
-        "--timeout", type=_positive, default=120.0, metavar="S", help="seconds to wait for a stuck decoder (default: 120)"
+        "--timeout",
+        type=_positive,
+        default=120.0,
+        metavar="S",
+        help="seconds to wait for a stuck decoder (default: 120)",
     )
     add_store_option(machine)
     parser.add_argument(

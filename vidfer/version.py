@@ -1,0 +1,3 @@
+"""The version of vidfer, part of every report."""
+
+__version__ = "0.1.0"
