@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import asdict
@@ -48,14 +49,12 @@ def parse_actors(text: str) -> frozenset[int]:
         argparse.ArgumentTypeError: The text is no such list.
     """
     actors: set[int] = set()
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            actors.update(range(int(first), int(last or first) + 1))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of actors such as 2-16,19") from None
-    if not actors:
-        raise argparse.ArgumentTypeError(f"'{text}' names no actor")
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
+        if not span:
+            raise argparse.ArgumentTypeError(f"'{text}' is no list of actors such as 2-16,19")
+        actors.update(span)
     return frozenset(actors)
 
 

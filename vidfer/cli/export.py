@@ -1,17 +1,19 @@
 """From a finished training to weights with a card."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import lightning
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 
 from vidfer.cli.evaluate import evaluate_images, evaluate_sound
 from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.datamodules.ravdess import RavdessDataModule
 from vidfer.store import Store
-from vidfer.weights.registry import save_weights
+from vidfer.weights.registry import find_weights, save_weights
 
 INTENDED: Final = (
     "Research and analysis of displayed facial and vocal expressions in recordings whose subjects agreed to it, as an "
@@ -21,6 +23,8 @@ PROHIBITED: Final = (
     "Decisions about people (hiring, schooling, insurance, policing, border control, medical or psychological diagnosis), "
     "surveillance, lie detection, and inferring emotions at work or in education."
 )
+
+_FOLDERS = ("root", "test_root", "store", "weights")
 
 
 def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path) -> None:  # noqa: ANN401 - duck-typed
@@ -37,8 +41,9 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
     card |= data.card_entries()
     card |= {
         "recipe": {
-            "task": {"name": type(task).__name__, **task.hparams},
-            "data": {"name": type(data).__name__, **data.hparams},
+            "task": {"name": type(task).__name__, **_settings(task.hparams)},
+            "data": {"name": type(data).__name__, **_settings(data.hparams)},
+            "averaged_weights": any(isinstance(each, WeightAveraging) for each in trainer.callbacks),  # type: ignore[attr-defined]
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
         },
@@ -46,6 +51,8 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
         "intended_use": INTENDED,
         "prohibited_use": PROHIBITED,
     }
+    if task.hparams.get("weights"):
+        card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card["recipe"]
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
     card["metrics"] = measured = _measure(data, path, str(trainer.strategy.root_device))
@@ -53,6 +60,11 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
     for entry in measured:
         low, high = entry["accuracy_ci95"]
         rank_zero_info(f"{entry['on']}: accuracy {entry['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {entry['n']}")
+
+
+def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what Lightning adds, and folders: where data lie says nothing about the weights."""
+    return {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
 
 
 def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any data module

@@ -15,6 +15,7 @@ class ImageAugmentation(nn.Module):
 
     Args:
         preprocessing: How the network wants its input; its size is overridden in each call.
+        strength: What the ranges below are multiplied by; 0 leaves only the flip.
         degrees: Largest rotation to either side.
         scale: Smallest and largest magnification of the face.
         translation: Largest shift as a share of the edge.
@@ -26,6 +27,7 @@ class ImageAugmentation(nn.Module):
     def __init__(
         self,
         preprocessing: Preprocessing,
+        strength: float = 1.0,
         degrees: float = 12.0,
         scale: tuple[float, float] = (0.85, 1.2),
         translation: float = 0.08,
@@ -35,12 +37,12 @@ class ImageAugmentation(nn.Module):
     ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
-        self.degrees = degrees
-        self.scale = scale
-        self.translation = translation
-        self.brightness = brightness
-        self.contrast = contrast
-        self.erase = erase
+        self.degrees = strength * degrees
+        self.scale = (scale[0] ** strength, scale[1] ** strength)
+        self.translation = strength * translation
+        self.brightness = strength * brightness
+        self.contrast = strength * contrast
+        self.erase = strength * erase
 
     def forward(self, image: Tensor, size: int) -> Tensor:
         """Augment and standardise a batch.

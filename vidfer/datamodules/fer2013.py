@@ -30,6 +30,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
         batch_size: Images a step.
         resolution: Pairs of first epoch and edge in px for training on smaller images at first; empty to train at
             `image_size` throughout. Validation and test always run at `image_size`.
+        augmentation: Strength of augmentation, 1 for the full ranges of `ImageAugmentation`, 0 for flips only.
         num_workers: Loader processes; 0 is best here, since a batch is one indexing operation.
         mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
         std: Divided by after `mean`.
@@ -53,6 +54,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
         val_share: float = 0.05,
         batch_size: int = 128,
         resolution: list[list[int]] | None = None,
+        augmentation: float = 1.0,
         num_workers: int = 0,
         mean: float | None = None,
         std: float | None = None,
@@ -67,7 +69,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.resolution = sorted(resolution or [])
         self.num_workers = num_workers
-        self.augment = ImageAugmentation(self.preprocessing)
+        self.augment = ImageAugmentation(self.preprocessing, augmentation)
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:

@@ -19,7 +19,6 @@ class TimmBackbone(nn.Module):
     """
 
     network: Any
-    head: Any
 
     def __init__(self, name: str, num_classes: int, in_chans: int, pretrained: bool) -> None:
         super().__init__()
@@ -30,7 +29,11 @@ class TimmBackbone(nn.Module):
             hint = f"; similar names: {', '.join(near)}" if near else ""
             raise VidferError(f"unknown image backbone '{name}': use 'compact' or a model name of timm{hint}")
         self.network = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans)
-        self.head = self.network.get_classifier()
+
+    @property
+    def head(self) -> Any:  # noqa: ANN401 - timm's networks are not typed
+        """The network's last, linear layer; no module of its own, so that its tensors are saved once."""
+        return self.network.get_classifier()
 
     def embed(self, image: Tensor) -> Tensor:
         """Compute the pooled last feature map.

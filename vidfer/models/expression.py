@@ -14,8 +14,7 @@ from vidfer.models.classifiers.build import build_classifier
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
-from vidfer.types import VidferError
-from vidfer.weights.registry import Weights, find_weights
+from vidfer.weights.registry import find_weights
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,7 +48,7 @@ class ImageModel:
         self.preprocessing = Preprocessing(**weights.card["preprocessing"])
         self.device = torch.device(device)
         network = build_backbone(weights.card["arch"], **weights.card["arguments"])
-        _load(network, weights)
+        weights.load_into(network)
         network.eval()
         if isinstance(network, CompactNet):
             fold_batch_norm(network)
@@ -110,7 +109,7 @@ class AudioModel:
         weights = find_weights("audio", name_or_file)
         self.card = weights.card
         self.network = build_classifier(weights.card["arch"], **weights.card["arguments"])
-        _load(self.network, weights)
+        weights.load_into(self.network)
         self.network.eval()
 
     @torch.inference_mode()
@@ -145,12 +144,3 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 def _scale(gray: Tensor) -> Tensor:
     return gray[:, None].float() / 255
-
-
-def _load(network: nn.Module, weights: Weights) -> None:
-    try:
-        network.load_state_dict(weights.tensors())
-    except RuntimeError as error:
-        raise VidferError(
-            f"{weights.path} does not fit its card's network '{weights.card['arch']}': {error}"
-        ) from error

@@ -13,6 +13,7 @@ from vidfer.models.backbone import TimmBackbone, build_backbone
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.types import EMOTIONS
+from vidfer.weights.registry import find_weights
 
 
 class ImageTask(lightning.LightningModule):
@@ -23,6 +24,7 @@ class ImageTask(lightning.LightningModule):
         image_size: Edge in px of what the network reads; linked to the data's.
         in_chans: Channels of the image; linked to the data's.
         pretrained: Start from timm's pretrained weights.
+        weights: Exported weights of the same network to start from; None to start afresh.
         lr: Peak learning rate.
         momentum: Momentum of SGD.
         nesterov: Use Nesterov's form of momentum.
@@ -40,6 +42,7 @@ class ImageTask(lightning.LightningModule):
         image_size: int = 48,
         in_chans: int = 1,
         pretrained: bool = False,
+        weights: str | None = None,
         lr: float = 0.1,
         momentum: float = 0.9,
         nesterov: bool = True,
@@ -51,6 +54,8 @@ class ImageTask(lightning.LightningModule):
         self.save_hyperparameters()
         network = build_backbone(backbone, in_chans=in_chans, pretrained=pretrained)
         self.backbone: CompactNet | TimmBackbone = channels_last(network)
+        if weights is not None:
+            find_weights("image", weights).load_into(self.backbone)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         metrics = MetricCollection(
             {

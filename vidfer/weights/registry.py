@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vidfer.types import EMOTIONS, VidferError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Card = dict[str, Any]
 
@@ -49,6 +49,17 @@ class Weights:
             return load(data)
         except SafetensorError as error:
             raise VidferError(f"{self.path} is no safetensors file: {error}") from error
+
+    def load_into(self, network: "nn.Module") -> None:
+        """Fill a network with the tensors.
+
+        Raises:
+            VidferError: As `tensors`, or the network is not the card's.
+        """
+        try:
+            network.load_state_dict(self.tensors())
+        except RuntimeError as error:
+            raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {error}") from error
 
 
 def find_weights(kind: str, name_or_file: str | Path) -> Weights:

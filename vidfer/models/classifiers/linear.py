@@ -25,3 +25,8 @@ class LinearClassifier(nn.Module):
         """Map vectors `(N, num_features)` to logits `(N, num_classes)`."""
         logits: Tensor = self.head(self.dropout(self.standardise(vectors)))
         return logits
+
+    def member_log_probs(self, vectors: Tensor) -> Tensor:
+        """Map vectors `(N, num_features)` to log-probabilities `(1, N, num_classes)`: a committee of one."""
+        log_probs: Tensor = self(vectors).log_softmax(dim=1)[None]
+        return log_probs

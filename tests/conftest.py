@@ -1,0 +1,84 @@
+"""Fixtures for every test: real data where it is at hand, tiny generated data always."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vidfer.types import EMOTIONS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real recordings, which is not part of the repository."""
+    folder = ROOT / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real data in data/, which are not at hand")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_torch_thread():
+    """Training tests are tiny: more threads only slow them down."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def faces_root(tmp_path):
+    """FER2013's layout with eight drawn faces of each class to train on and two to test on."""
+    from vidfer.datasets.sample import write_faces
+
+    return write_faces(tmp_path / "faces", train=8, test=2)
+
+
+@pytest.fixture(scope="session")
+def sounds_root(tmp_path_factory):
+    """RAVDESS' layout with short voices of three speakers."""
+    from vidfer.datasets.sample import write_sounds
+
+    return write_sounds(tmp_path_factory.mktemp("data") / "sounds", actors=(1, 2, 3), seconds=0.3)
+
+
+@pytest.fixture(scope="session")
+def vectors_store(tmp_path_factory):
+    """Vectors of `sounds_root`, computed by the first test that needs them."""
+    return str(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def image_weights(tmp_path):
+    """An untrained compact network as weights with a card."""
+    import torch
+
+    from vidfer.models.backbone import build_backbone
+    from vidfer.models.preprocess import Preprocessing
+    from vidfer.weights.registry import save_weights
+
+    torch.manual_seed(0)
+    network = build_backbone("compact")
+    for name, buffer in network.named_buffers():  # as after some training, so that folding has something to do
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 1.5)
+    path = tmp_path / "mine.safetensors"
+    card = {"kind": "image", "arch": "compact", "arguments": {"in_chans": 1}}
+    save_weights(path, network.state_dict(), {**card, "preprocessing": Preprocessing().as_card()})
+    return path
+
+
+@pytest.fixture
+def write_image(tmp_path):
+    """Write a gray image into `<tmp_path>/fer/<split>/<class>/<name>`."""
+    import cv2
+
+    def write(split, label, name, pixels) -> Path:
+        assert label in EMOTIONS
+        path = tmp_path / "fer" / split / label / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.asarray(pixels, np.uint8))
+        return path
+
+    return write

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from vidfer.datasets.fer2013 import read_images, read_training_images, split_by_hash
+from vidfer.datasets.sample import write_faces
+from vidfer.types import EMOTIONS, VidferError
+
+
+def noise(seed):
+    return np.random.default_rng(seed).integers(0, 256, (48, 48))
+
+
+@pytest.fixture
+def faulty(write_image, tmp_path):
+    write_image("train", "happy", "a.png", noise(1))
+    write_image("train", "happy", "b.png", noise(1))  # copy
+    write_image("train", "sad", "c.png", noise(2))
+    write_image("train", "fear", "c.png", noise(2))  # conflicting copy, and the name in two classes
+    write_image("train", "angry", "flat.png", np.full((48, 48), 7))
+    write_image("train", "angry", "leak.png", noise(3))
+    write_image("train", "neutral", "good.png", noise(4))
+    (tmp_path / "fer/train/neutral/broken.jpg").write_bytes(b"\xff\xd8 no image")
+    write_image("public_test", "angry", "t.png", noise(3))
+    write_image("public_test", "angry", "t2.png", noise(3))
+    return tmp_path / "fer"
+
+
+def test_training_meets_every_known_fault(faulty):
+    data = read_training_images(faulty)
+    assert data.name == ["happy/a.png", "neutral/good.png"]
+    assert data.report.dropped == {
+        "not a readable image": ["neutral/broken.jpg"],
+        "copy of an earlier image": ["happy/b.png"],
+        "copies with conflicting labels": ["fear/c.png", "sad/c.png"],
+        "flat image": ["angry/flat.png"],
+        "recurs in public_test": ["angry/leak.png"],
+    }
+    assert data.report.noted == {"file name in two classes": ["fear/c.png", "sad/c.png"]}
+    assert (data.report.found, data.report.kept) == (8, 2)
+    assert "2 of 8 kept" in data.report.lines()[0]
+
+
+def test_the_test_split_stays_untouched(faulty):
+    data = read_images(faulty, "public_test")
+    assert len(data.name) == 2
+    np.testing.assert_array_equal(data.image[0], noise(3))
+    assert [EMOTIONS[i] for i in data.target] == ["angry", "angry"]
+
+
+def test_errors_name_what_is_wrong(faulty, tmp_path):
+    with pytest.raises(VidferError, match=r"no split 'val'.*found: public_test, train"):
+        read_images(faulty, "val")
+    (tmp_path / "empty/test/happy").mkdir(parents=True)
+    with pytest.raises(VidferError, match="no readable image"):
+        read_images(tmp_path / "empty", "test")
+    (tmp_path / "empty/test/contempt").mkdir()
+    with pytest.raises(VidferError, match="unknown class contempt"):
+        read_images(tmp_path / "empty", "test")
+
+
+def test_validation_is_stratified_and_survives_renaming(tmp_path):
+    data = read_images(write_faces(tmp_path / "f", train=20, test=1), "train")
+    chosen = split_by_hash(data, 0.2)
+    assert [int(chosen[data.target == label].sum()) for label in range(7)] == [4] * 7
+    for path in sorted((tmp_path / "f/train").rglob("*.png")):
+        path.rename(path.with_name(path.stem[::-1] + ".png"))
+    again = read_images(tmp_path / "f", "train")
+    before = {d for d, c in zip(data.digest, chosen, strict=True) if c}
+    after = {d for d, c in zip(again.digest, split_by_hash(again, 0.2), strict=True) if c}
+    assert before == after
+
+
+@pytest.mark.slow
+def test_the_real_sets_faults_are_found(data_dir):
+    data = read_training_images(data_dir / "fer2013")
+    counts = {reason: len(names) for reason, names in data.report.dropped.items()}
+    assert data.report.found == 28709
+    assert counts["flat image"] == 11
+    assert counts["recurs in public_test"] == 340
+    assert not set(data.digest) & set(read_images(data_dir / "fer2013", "public_test").digest)
+    assert len(set(data.digest)) == len(data.digest)

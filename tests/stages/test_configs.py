@@ -1,0 +1,72 @@
+"""Every configuration once through the real command line, on generated data."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidfer.cli.lightning import VidferCLI
+from vidfer.weights.registry import find_weights
+
+CONFIGS = Path("configs")
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(*args):
+        return VidferCLI(
+            args=["fit", *map(str, args), f"--trainer.default_root_dir={tmp_path}", "--trainer.fast_dev_run=true",
+                  "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("data", ["fer2013", "sample_faces"])
+def test_finetune(run, faces_root, data):
+    cli = run(
+        "--config=configs/finetune.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={faces_root}",
+        "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+def test_a_second_cycle_starts_from_the_firsts_weights(run, faces_root, image_weights):
+    cli = run(
+        "--config=configs/finetune_longer.yaml", f"--data.init_args.root={faces_root}",
+        f"--model.init_args.weights={image_weights}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
+        "--model.init_args.lr=1e-9", "--model.init_args.weight_decay=0",
+    )  # fmt: skip
+    start = find_weights("image", image_weights).tensors()["stem.0.weight"]
+    torch.testing.assert_close(cli.model.backbone.stem[0].weight.detach(), start)
+
+
+@pytest.mark.parametrize("data", ["ravdess", "sample_sounds"])
+def test_classify(run, sounds_root, vectors_store, data):
+    cli = run(
+        "--config=configs/classify.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={sounds_root}",
+        f"--data.init_args.store={vectors_store}", "--data.init_args.train_actors=[1]",
+        "--data.init_args.val_actors=[2]", "--data.init_args.test_actors=[3]", "--data.init_args.speeds=[1.0]",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+def test_denoise(run):
+    assert run("--config=configs/denoise.yaml", "--data.init_args.batch_size=2").trainer.global_step == 1
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "ddp", "slurm"])
+def test_trainers_are_understood(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        VidferCLI(
+            args=["fit", "--config=configs/denoise.yaml", f"--trainer=configs/trainer/{name}.yaml", "--print_config"]
+        )
+    assert ended.value.code in (0, None)
+    assert "precision: " in capsys.readouterr().out
+
+
+def test_every_file_is_met_above():
+    met = {"finetune.yaml", "finetune_longer.yaml", "classify.yaml", "denoise.yaml"}
+    met |= {f"data/{name}.yaml" for name in ("fer2013", "ravdess", "sample_faces", "sample_sounds")}
+    met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
+    assert {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")} == met
