@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -5,7 +6,7 @@ import pytest
 
 from tests.toy import RUNS, Count, Largest
 from vidfer.runner import finished, plan
-from vidfer.store import Store
+from vidfer.store import Store, StoreError
 from vidfer.types import ClipError, Status
 
 CHAIN = (Count(), Largest())
@@ -146,7 +147,6 @@ def test_a_missing_clip_is_unreadable(tmp_path, store):
 
 def test_a_full_store_stops_the_run_and_it_goes_on_later(clip, store, monkeypatch):
     from tests.test_store import full
-    from vidfer.store import StoreError
 
     with finished((Count(),), "count", clip, store):
         pass
@@ -156,3 +156,31 @@ def test_a_full_store_stops_the_run_and_it_goes_on_later(clip, store, monkeypatc
     monkeypatch.undo()
     assert answer(CHAIN, clip, store) == 1
     assert [stage for stage, _ in RUNS].count("count") == 1
+
+
+def test_a_clip_that_changes_under_way_is_not_stored(clip, store, monkeypatch):
+    real = Count.run
+
+    def run_and_change(self, path, *rest):
+        done = real(self, path, *rest)
+        path.write_bytes(b"something else")
+        return done
+
+    monkeypatch.setattr(Count, "run", run_and_change)
+    with finished(CHAIN, "largest", clip, store) as artifact:
+        assert artifact.status is Status.UNREADABLE
+    assert list(store.folders()) == []
+
+
+def test_an_input_removed_under_way_is_a_clear_error(clip, store, monkeypatch):
+    with finished((Count(),), "count", clip, store) as artifact:
+        folder = artifact.path
+    real = Largest.run
+
+    def remove_and_run(self, *rest):
+        shutil.rmtree(folder)
+        return real(self, *rest)
+
+    monkeypatch.setattr(Largest, "run", remove_and_run)
+    with pytest.raises(StoreError, match=r"removed while it was in use.*run the same command again"):
+        answer(CHAIN, clip, store)

@@ -175,3 +175,12 @@ def test_the_manifest_tells_sizes_and_digests(tmp_path):
     entry = next(entry for entry in manifest["files"] if entry["name"] == "y.json")
     assert entry["size"] == len('{"value": 7}')
     assert manifest["recipe"] == RECIPE
+
+
+def test_a_sound_artifact_is_never_quarantined(tmp_path):
+    """Two processes see the same damage; the slower one must not throw away what the faster one has mended."""
+    store = Store(tmp_path)
+    folder = put(store).path
+    assert store.quarantine(folder) is False
+    assert Store(tmp_path).find("thing", KEY)
+    assert list((tmp_path / "quarantine").iterdir()) == []

@@ -53,7 +53,7 @@ def test_purging_a_clip_takes_what_was_derived_from_it(store, clips):
 
 def test_only_the_old_is_removable(store):
     assert removable(store, 3600) == []
-    draft = store.root / "tmp" / "count-1-dead"
+    draft = store.root / "tmp" / f"count-1-{'0' * 32}"
     draft.mkdir()
     (draft / "crops.safetensors").write_bytes(b"123")
     old = entries(store)[0]
@@ -65,3 +65,22 @@ def test_only_the_old_is_removable(store):
     remove(store, doomed)
     assert not draft.exists()
     assert len(entries(store)) == 3
+
+
+def test_what_is_not_ours_is_left_alone(store, clips):
+    """A store in a folder that holds other things: no verb may touch them."""
+    others = [store.root / name for name in ("src/en/a.py", "locale/de/messages.po", "tmp/precious", "memo/notes.json")]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    assert verify(store) == []
+    remove(store, [*entries(store), *leftovers(store), *removable(store, -1), *derived_from(store, ["x"])])
+    assert all(path.read_text() == "mine" for path in others)
+    assert entries(store) == []
+
+
+def test_purging_spares_drafts_that_are_being_written(store, clips):
+    with store.draft("count", "0" * 64) as draft:
+        draft.write("x", b"1")
+        remove(store, derived_from(store, [content_digest(clips[0], store)]))
+        assert (draft.path / "x").exists()

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from vidfer.chain.build import ChainOptions, build_chain
 from vidfer.runner import StageProgress, finished
 from vidfer.store import Artifact, Store
 from vidfer.tables import to_csv
-from vidfer.types import EMOTIONS, ClipError, Status
+from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +113,9 @@ def analyze(
     clip = Path(path)
     try:
         with finished(chain, "report", clip, place, progress) as report:
-            return _result(str(path), report)
+            return _result(shown(path), report)
     except ClipError as error:
-        return ClipResult(unanswered(str(path), error), {})
+        return ClipResult(unanswered(shown(path), error), {})
 
 
 def _result(name: str, report: Artifact) -> ClipResult:
@@ -123,32 +125,41 @@ def _result(name: str, report: Artifact) -> ClipResult:
 
 def unanswered(name: str, error: ClipError) -> dict[str, Any]:
     """Return the summary of a clip that could not even be begun."""
-    part = {
+    part = {"status": error.status, "message": error.message, "predominant": None, "margin": None, "distribution": None}
+    return {
+        "clip": name,
         "status": error.status,
         "message": error.message,
         "predominant": None,
         "margin": None,
-        "distribution": None,
+        "modalities": [],
+        "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_people": 0},
+        "sound": {**part, "n_windows": 0, "n_silent": 0},
+        "fused": {**part, "modalities": [], "weights": {}},
+        "people": [],
+        "provenance": None,
     }
-    top = {name: part[name] for name in ("status", "message", "predominant", "margin")}
-    return {"clip": name, **top, "modalities": [], "faces": part, "sound": part, "fused": part, "people": []} | {
-        "provenance": None
-    }
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as text that any table, terminal or JSON can hold: control characters and stray bytes escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
 
 
 def write_result(result: ClipResult, folder: Path) -> None:
     """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
-    for name in set(TABLES) - set(result.files):
-        (folder / name).unlink(missing_ok=True)  # left by a run that could still read the clip
-    for name, data in {**result.files, "summary.json": summary}.items():
-        _replace(folder / name, data)
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in set(TABLES) - set(result.files):
+            (folder / name).unlink(missing_ok=True)  # left by a run that could still read the clip
+        for name, data in {**result.files, "summary.json": summary}.items():
+            _replace(folder / name, data)
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
     """Write `summary.csv`, a row per clip in the order given."""
-    out.mkdir(parents=True, exist_ok=True)
     plain = ("clip", "status", "predominant", "margin")
     columns: dict[str, list[Any]] = {name: [summary[name] for summary in summaries] for name in plain}
     columns["modalities"] = ["+".join(summary["modalities"]) for summary in summaries]
@@ -159,7 +170,17 @@ def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
     for name in EMOTIONS:
         columns[name] = [(summary["fused"]["distribution"] or {}).get(name) for summary in summaries]
     columns["message"] = [summary["message"] for summary in summaries]
-    _replace(out / "summary.csv", to_csv(columns))
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _replace(out / "summary.csv", to_csv(columns))
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -3,9 +3,10 @@
 import json
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
-from vidfer.store import Store, dump_json, explained, file_digest
+from vidfer.store import Store, dump_json, file_digest
 from vidfer.types import ClipError, Status
 
 _RACY_SECONDS = 2.0
@@ -19,22 +20,24 @@ def content_digest(clip: Path, store: Store) -> str:
 
     Raises:
         ClipError: `unreadable` when the file is missing, no regular file, or may not be read.
-        StoreError: The memo could not be written.
     """
     try:
         if not clip.is_file():
             raise ClipError(Status.UNREADABLE, f"{clip} is missing or is not a regular file")
         stat = clip.stat()
-        identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-        memo = store.root / "memo" / f"{stat.st_dev:x}-{stat.st_ino:x}.json"
-        known = _recall(memo, identity)
-        if known is not None:
-            return known
+    except OSError as error:
+        raise _unreadable(clip, error) from error
+    identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    memo = store.root / "memo" / f"{stat.st_dev:x}-{stat.st_ino:x}.json"
+    known = _recall(memo, identity)
+    if known is not None:
+        return known
+    try:
         digest = file_digest(clip)
     except OSError as error:
-        raise ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}") from error
+        raise _unreadable(clip, error) from error
     if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
-        with explained(store.root):
+        with suppress(OSError):  # a store that cannot be written still answers hits
             memo.parent.mkdir(parents=True, exist_ok=True)
             part = memo.with_suffix(f".{uuid.uuid4().hex}")
             part.write_bytes(dump_json({"identity": identity, "blake3": digest}))
@@ -42,9 +45,13 @@ def content_digest(clip: Path, store: Store) -> str:
     return digest
 
 
+def _unreadable(clip: Path, error: OSError) -> ClipError:
+    return ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}")
+
+
 def _recall(memo: Path, identity: list[int]) -> str | None:
     try:
         known = json.loads(memo.read_bytes())
         return str(known["blake3"]) if known["identity"] == identity else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None  # never seen, or torn by a power cut: the file is hashed again
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # never seen, out of reach, or torn by a power cut: the file is hashed again

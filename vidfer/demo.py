@@ -29,7 +29,7 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(part), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
+        video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast", "bf": "0"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")

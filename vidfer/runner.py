@@ -9,7 +9,7 @@ from typing import Any
 
 from vidfer.content import content_digest
 from vidfer.stage import Outcome, Progress, Stage
-from vidfer.store import Artifact, Store, recipe_key
+from vidfer.store import Artifact, Store, StoreError, recipe_key
 from vidfer.types import TRANSIENT, ClipError, Status
 
 StageProgress = Callable[[str, float], None]
@@ -112,10 +112,16 @@ def _compute(
     step: Step, clip: Path, inputs: Mapping[str, Artifact], store: Store, stack: ExitStack, progress: Progress
 ) -> Artifact:
     draft = stack.enter_context(store.draft(step.stage.name, step.key))
+    progress(0.0)
     try:
         outcome = step.stage.run(clip, inputs, draft, progress)
+        if step.stage.reads_clip and content_digest(clip, store) != step.recipe["source"]:
+            raise ClipError(Status.UNREADABLE, f"{clip} was changed while it was read: run it again")
     except ClipError as error:
         outcome = Outcome(error.status, error.message)
+    except FileNotFoundError as error:
+        message = f"{error.filename} was removed while it was in use (by `vidfer cache`?): run the same command again"
+        raise StoreError(message) from error
     except MemoryError:
         outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {step.stage.name} ran out of memory: close other programs")
     else:

@@ -11,6 +11,7 @@ The store is plain files, so that any number of processes and machines can share
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST = "manifest.json"
+_KEY = re.compile("[0-9a-f]{64}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -181,19 +183,29 @@ class Store:
         `quarantine/`, remembered in `quarantined`, and counts as absent.
         """
         folder = self.path(stage, key)
-        if not folder.exists():
-            return None
+        with explained(self.root):
+            if not folder.exists():
+                return None
         fault = self.fault(folder, digests=folder not in self._verified)
         if fault:
-            self.quarantine(folder)
-            self.quarantined.add((stage, key))
+            if self.quarantine(folder):
+                self.quarantined.add((stage, key))
             return None
         self._verified.add(folder)
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        return Artifact(folder, manifest)
+        try:
+            return Artifact(folder, json.loads((folder / MANIFEST).read_bytes()))
+        except FileNotFoundError:  # purged in this very moment
+            return None
 
-    def fault(self, folder: Path, *, digests: bool = True) -> str:
-        """Say what is wrong with an artifact's folder, or return an empty string."""
+    def fault(self, folder: Path, *, digests: bool = True, place: Path | None = None) -> str:
+        """Say what is wrong with an artifact's folder, or return an empty string.
+
+        Args:
+            folder: The folder to look into.
+            digests: Whether to read every byte, and not only compare sizes.
+            place: Where the artifact belongs, if it lies elsewhere now.
+        """
+        place = place or folder
         try:
             text = (folder / MANIFEST).read_bytes()
             manifest = json.loads(text)
@@ -201,18 +213,18 @@ class Store:
                 return "the bytes of its manifest have changed"
             files = {entry["name"]: entry for entry in manifest["files"]}
             present = {path.name for path in folder.iterdir()} - {MANIFEST}
+            if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
+                return "its manifest belongs to another artifact"
+            if present != set(files):
+                return f"its files are {sorted(present)}, the manifest names {sorted(files)}"
+            for name, entry in files.items():
+                path = folder / name
+                if path.stat().st_size != entry["size"]:
+                    return f"{name} has {path.stat().st_size} bytes, not {entry['size']}"
+                if digests and file_digest(path) != entry["blake3"]:
+                    return f"the bytes of {name} have changed"
         except (OSError, ValueError, KeyError, TypeError) as error:
-            return f"its manifest cannot be read ({error})"
-        if (manifest["stage"], manifest["key"]) != (folder.parent.parent.name, folder.name):
-            return "its manifest belongs to another artifact"
-        if present != set(files):
-            return f"its files are {sorted(present)}, the manifest names {sorted(files)}"
-        for name, entry in files.items():
-            path = folder / name
-            if path.stat().st_size != entry["size"]:
-                return f"{name} has {path.stat().st_size} bytes, not {entry['size']}"
-            if digests and file_digest(path) != entry["blake3"]:
-                return f"the bytes of {name} have changed"
+            return f"it cannot be read ({error})"
         return ""
 
     def draft(self, stage: str, key: str) -> Draft:
@@ -247,18 +259,29 @@ class Store:
         return Artifact(target, artifact.manifest)
 
     def folders(self) -> Iterator[Path]:
-        """Yield the folder of every artifact, in a fixed order."""
-        for stage in sorted(self.root.glob("*")):
-            if stage.name not in {"tmp", "quarantine", "memo"}:
-                yield from sorted(stage.glob("??/*"))
+        """Yield the folder of every artifact, in a fixed order; what is not named like one is not ours."""
+        for folder in sorted(self.root.glob("*/??/*")):
+            if _KEY.fullmatch(folder.name) and folder.parent.name == folder.name[:2] and folder.is_dir():
+                yield folder
 
-    def quarantine(self, folder: Path) -> None:
-        """Move a damaged artifact out of the way, for someone to look at; it is never deleted here."""
+    def quarantine(self, folder: Path) -> bool:
+        """Move a damaged artifact out of the way, for someone to look at; it is never deleted here.
+
+        Returns:
+            False when it was not there any more, or another process has put a sound one into its place since.
+        """
         place = self.root / "quarantine" / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
         with explained(self.root):
             place.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # another process was faster
+            try:
                 folder.rename(place)
+            except FileNotFoundError:
+                return False
+            if not self.fault(place, place=folder):
+                with suppress(OSError):  # mended once more in between: then this copy is not needed
+                    place.rename(folder)
+                return False
+        return True
 
 
 def dump_json(value: object) -> bytes:

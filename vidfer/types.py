@@ -38,6 +38,10 @@ class VidferError(Exception):
     """An error whose message is written for the user: it names the thing at fault and the remedy."""
 
 
+class UsageError(VidferError):
+    """The command line asks for something that cannot be: exit status 2."""
+
+
 class ClipError(VidferError):
     """A clip, or one of its modalities, could not be processed.
 

@@ -1,7 +1,10 @@
 """Work on many clips at once, so that a clip that kills its worker costs only itself."""
 
 import multiprocessing
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -60,7 +63,8 @@ class _Worker:
 
     def give(self, position: int, clip: Path) -> None:
         self.position = position
-        self.pipe.send(clip)
+        with suppress(OSError):  # a worker that has died meanwhile is noticed when it is listened to
+            self.pipe.send(clip)
 
     def stop(self) -> None:
         self.pipe.close()
@@ -71,17 +75,18 @@ class _Worker:
 
 
 def _serve(work: Work, pipe: "Connection[Any, Any]") -> None:
-    while True:
-        try:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
+    with suppress(EOFError, OSError):  # the parent has gone
+        while True:
             clip = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(("done", work(clip, lambda stage, share: pipe.send(("progress", (stage, share))))))
-        except ClipError as error:
-            pipe.send(("clip", (error.status, error.message)))
-        except VidferError as error:
-            pipe.send(("fatal", error))
+            try:
+                answer: tuple[str, Any] = ("done", work(clip, lambda *told: pipe.send(("progress", told))))
+            except ClipError as error:
+                answer = ("clip", (error.status, error.message))
+            except VidferError as error:
+                answer = ("fatal", error)
+            pipe.send(answer)
 
 
 def _run_in_processes(
@@ -103,27 +108,30 @@ def _run_in_processes(
                 if kind == "fatal":
                     raise value
                 yield worker.position, value
-                if kind == "dead":
-                    worker.stop()
-                    busy.remove(worker)
-                    if waiting:
-                        busy.append(_Worker.start(work))
-                        busy[-1].give(*waiting.pop())
-                elif waiting:
-                    worker.give(*waiting.pop())
-                else:
-                    worker.stop()
-                    busy.remove(worker)
+                _go_on(worker, busy, waiting, work, dead=kind == "dead")
     finally:
         for worker in busy:
-            worker.process.kill()
+            worker.process.terminate()
+        for worker in busy:
             worker.stop()
+
+
+def _go_on(worker: _Worker, busy: list[_Worker], waiting: list[tuple[int, Path]], work: Work, *, dead: bool) -> None:
+    """Give a worker the next clip; replace it if it has died, let it go if nothing is left."""
+    if dead or not waiting:
+        worker.stop()
+        busy.remove(worker)
+    if dead and waiting:
+        worker = _Worker.start(work)
+        busy.append(worker)
+    if waiting:
+        worker.give(*waiting.pop())
 
 
 def _receive(worker: _Worker, clips: Sequence[Path]) -> tuple[str, Any]:
     try:
         kind, value = worker.pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):
         worker.process.join()
         cause = f"its worker process ended with code {worker.process.exitcode}"
         clip = clips[worker.position]

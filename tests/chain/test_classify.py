@@ -70,7 +70,7 @@ def two_people(artifact):
 @pytest.fixture
 def sad_voice(artifact, monkeypatch):
     """Three windows, the middle one silent."""
-    monkeypatch.setattr(models, "audio_model", lambda _name: lambda vectors: logits(*[SAD] * len(vectors)))
+    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
     arrays = {
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
         "vectors": np.zeros((3, 1582), np.float32),

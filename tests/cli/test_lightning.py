@@ -24,6 +24,7 @@ def fit(faces_root, tmp_path):
                 "--data.init_args.batch_size=16",
                 "--data.init_args.val_share=0.25",
                 f"--trainer.logger.init_args.save_dir={tmp_path}",
+                f"--trainer.default_root_dir={tmp_path}",
                 f"--trainer.logger.init_args.version={version}",
                 "--trainer.enable_progress_bar=false",
                 *(["--trainer.max_epochs=1", "--trainer.limit_train_batches=1"] if verb == "fit" else []),

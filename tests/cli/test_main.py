@@ -1,3 +1,4 @@
+import os
 import resource
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 
 from vidfer.cli.main import main
 from vidfer.cli.options import find_clips
-from vidfer.types import VidferError
+from vidfer.types import UsageError
 
 
 def cpu_seconds(*command: str) -> float:
@@ -40,6 +41,8 @@ def test_help_imports_nothing_heavy():
         ["analyze", "x", "--fps", "0"],
         ["analyze", "x", "--fps", "5", "--every", "2"],
         ["analyze", "x", "--every", "0"],
+        ["analyze", "x", "--fps", "x"],
+        ["analyze", "x", "--device", "nonsense"],
         ["run", "nostage", "x"],
         ["cache"],
     ],
@@ -61,7 +64,7 @@ def test_a_missing_weights_file_is_named_before_any_work(tmp_path, capsys):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"")
     status = main(["analyze", str(clip), "--image-model", "inception_resnet_v2", "--out", str(tmp_path / "out")])
-    assert status == 1
+    assert status == 2
     assert "inception_resnet_v2" in capsys.readouterr().err
 
 
@@ -89,6 +92,49 @@ def test_a_file_named_twice_is_one_clip(tmp_path):
     assert len(find_clips([path, tmp_path, path])) == 1
 
 
-def test_an_empty_folder_is_an_error(tmp_path):
-    with pytest.raises(VidferError, match="holds no files"):
+def test_an_empty_folder_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="no files there"):
         find_clips([tmp_path])
+
+
+def test_own_results_are_no_clips(tmp_path):
+    for name in ("a.mp4", "vidfer-results/a.mp4/frames.csv", "store/x"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    clips = find_clips([tmp_path], leave_out=[tmp_path / "vidfer-results", tmp_path / "store"])
+    assert [file.name for file, _ in clips] == ["a.mp4"]
+
+
+def test_no_place_leaves_the_output_folder(tmp_path, monkeypatch):
+    (tmp_path / "p" / "sub").mkdir(parents=True)
+    (tmp_path / "p" / "a.mp4").write_bytes(b"")
+    monkeypatch.chdir(tmp_path / "p" / "sub")
+    assert [place for _, place in find_clips([Path("..")])] == [Path("p/a.mp4")]
+
+
+def test_broken_links_and_pipes_are_listed(tmp_path):
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "gone.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["link.mp4", "pipe.mp4"]
+
+
+def test_results_that_cannot_be_written_are_a_clear_error(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    status = main(
+        ["analyze", str(tmp_path / "clip.mp4"), "--out", str(tmp_path / "file"), "--store", str(tmp_path / "s")]
+    )
+    assert status == 1
+    assert "give another folder by --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\nb.mp4", "[red]x.mp4", "=1+1.mp4", "\x1b[31m.mp4", "caf\udce9.mp4"])
+def test_odd_names_do_no_harm(tmp_path, capsys, name):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / name).write_bytes(b"no video")
+    out = tmp_path / "out"
+    assert main(["analyze", str(tmp_path / "clips"), "--out", str(out), "--store", str(tmp_path / "s")]) == 1
+    said = capsys.readouterr()
+    assert "\x1b[31m.mp4" not in said.out + said.err
+    assert len((out / "summary.csv").read_text().splitlines()) == 2

@@ -1,6 +1,7 @@
 """The whole chain of per-clip stages, from one set of options."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from vidfer.chain.audio import AudioStage
 from vidfer.chain.classify import ClassifyStage
@@ -10,6 +11,7 @@ from vidfer.chain.image import ImageStage
 from vidfer.chain.report import ReportStage
 from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
+from vidfer.types import VidferError
 from vidfer.weights.registry import weights_digest
 
 
@@ -20,7 +22,7 @@ class ChainOptions:
     Args:
         fps: Frames a second of presentation time to look at; ignored when `every` is given.
         every: Look at every n-th frame.
-        decoder: `auto`, `pyav` or `decord`.
+        decoder: `auto`, `pyav` or `decord`; `auto` is PyAV, see `vidfer.media.decode_decord` for the reason.
         image_model: Name of shipped weights or a weights file.
         audio_model: Name of shipped weights or a weights file.
         device: `cpu`, `cuda` or `cuda:N`; never changes a key.
@@ -35,6 +37,17 @@ class ChainOptions:
     device: str = "cpu"
     timeout: float = 120.0
 
+    def __post_init__(self) -> None:
+        """Refuse what no command line could say.
+
+        Raises:
+            VidferError: A value is out of range.
+        """
+        if self.decoder not in get_args(Decoder):
+            raise VidferError(f"decoder '{self.decoder}' is none of {', '.join(get_args(Decoder))}")
+        if not self.fps > 0 or (self.every is not None and self.every < 1):
+            raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
+
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     """Build the stages in the order in which they run.
@@ -42,9 +55,10 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     Raises:
         VidferError: Weights are missing or unusable.
     """
-    fps = options.fps if options.every is None else None
+    fps = float(options.fps) if options.every is None else None
+    decoder: Decoder = "decord" if options.decoder == "decord" else "pyav"
     return (
-        FacesStage(fps, options.every, options.decoder, timeout=options.timeout, device=options.device),
+        FacesStage(fps, options.every, decoder, timeout=options.timeout, device=options.device),
         DenoiseStage(),
         ImageStage(weights_digest("image", options.image_model), options.image_model, options.device),
         AudioStage(timeout=options.timeout),

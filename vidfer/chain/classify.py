@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vidfer.answer import by_name, fuse, pool, predominant, vote
+from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
 from vidfer.tables import read_parquet
-from vidfer.types import EMOTIONS, Status
+from vidfer.types import EMOTIONS, Status, VidferError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,10 @@ class ClassifyStage(Stage):
     face_weight: float = 0.7
     audio_model: str = neutral("is10")
 
+    def tools(self) -> Mapping[str, str | None]:
+        """Name torch with its version."""
+        return tool_versions("torch")
+
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Classify what each modality has, then fuse."""
         arrays: dict[str, Floats] = {}
@@ -72,7 +77,7 @@ class ClassifyStage(Stage):
         import numpy as np
 
         table = read_parquet((faces.path / "faces.parquet").read_bytes())
-        arrays["faces"] = probabilities = _softmax(finetune.arrays("embeddings.safetensors")["logits"])
+        arrays["faces"] = probabilities = _softmax("image", finetune.arrays("embeddings.safetensors")["logits"])
         people: list[dict[str, Any]] = []
         mixture = np.zeros(len(EMOTIONS))
         for person in np.unique(table["track"]):
@@ -111,7 +116,8 @@ class ClassifyStage(Stage):
             from vidfer.chain.models import audio_model, one_thread
 
             with one_thread():
-                probabilities[heard] = _softmax(audio_model(self.audio_model)(windows["vectors"][heard]))
+                model = audio_model(self.audio_model, self.weights)
+                probabilities[heard] = _softmax("sound", model(windows["vectors"][heard]))
             answer.update(_answer(pool(probabilities[heard], np.ones(int(heard.sum())))))
         arrays["windows"] = probabilities
         return answer
@@ -151,8 +157,10 @@ def _answer(distribution: "Floats") -> Answer:
     return {"predominant": name, "margin": round(margin, 6), "distribution": by_name(distribution)}
 
 
-def _softmax(logits: "Floats") -> "Floats":
+def _softmax(kind: str, logits: "Floats") -> "Floats":
     import numpy as np
 
+    if not np.isfinite(logits).all():
+        raise VidferError(f"the {kind} model answered with numbers that are not finite: its weights cannot be used")
     raised = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(raised / raised.sum(1, keepdims=True), np.float32)

@@ -34,7 +34,7 @@ class FacesStage(Stage):
     Args:
         fps: Frames a second of presentation time to look at; ignored when `every` is given.
         every: Look at every n-th frame.
-        decoder: `auto`, `pyav` or `decord`.
+        decoder: `pyav` or `decord`.
         settings: Detection, tracking and cut thresholds.
         timeout: Seconds to wait for the decoder beyond the playing time, before the clip is given up.
         device: Where the detector runs.
@@ -46,14 +46,15 @@ class FacesStage(Stage):
 
     fps: float | None = 5.0
     every: int | None = None
-    decoder: Decoder = "auto"
+    decoder: Decoder = "pyav"
     settings: FaceSettings = field(default_factory=FaceSettings)
     timeout: float = neutral(120.0)
     device: str = neutral("cpu")
 
     def tools(self) -> Mapping[str, str | None]:
-        """Name the decoders and the detector with their versions."""
-        return tool_versions("av", "decord", "facenet-pytorch", "opencv-python-headless")
+        """Name the decoder and what finds the faces with their versions."""
+        decoder = "av" if self.decoder == "pyav" else "decord"
+        return tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard."""
@@ -81,7 +82,7 @@ class FacesStage(Stage):
         from vidfer.media.decode import read_frames
         from vidfer.media.probe import probe
 
-        duration = probe(clip).duration
+        duration = probe(clip, timeout=self.timeout).duration
         frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
         with one_thread(), closing(frames):
             for face_frame in iter_faces(frames, detector(self.device), self.settings):
@@ -91,17 +92,14 @@ class FacesStage(Stage):
 
 
 class _Rows:
-    """Faces on their way to the disk: crops leave memory a shard at a time, the table at the end."""
+    """Faces on their way to the disk: crops leave memory a shard at a time, and rows become plain columns."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._crops: list[np.ndarray] = []
         self._rows: list[dict[str, Any]] = []
-        self._shards = 0
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
+        self._tables: list[dict[str, np.ndarray]] = []
+        self.count = 0
 
     def add(self, frame: "FaceFrame", face: "Face") -> None:
         row: dict[str, Any] = {"frame": frame.index, "time_s": frame.pts, "track": face.track}
@@ -111,23 +109,27 @@ class _Rows:
         row.update(score=face.score, detected=face.detected, **asdict(face.quality))
         self._rows.append(row)
         self._crops.append(face.crop)
+        self.count += 1
         if len(self._crops) == SHARD:
             self._flush()
 
     def close(self) -> None:
-        if not self._rows:
-            return
-        self._flush()
-        columns = {name: [row[name] for row in self._rows] for name in self._rows[0]}
-        self._draft.write("faces.parquet", to_parquet(columns))
+        import numpy as np
+
+        if self._crops:
+            self._flush()
+        if self._tables:
+            names = self._tables[0]
+            columns = {name: np.concatenate([table[name] for table in self._tables]) for name in names}
+            self._draft.write("faces.parquet", to_parquet(columns))
 
     def _flush(self) -> None:
-        if self._crops:
-            import numpy as np
+        import numpy as np
 
-            self._draft.write_arrays(f"crops-{self._shards:05}.safetensors", {"crops": np.stack(self._crops)})
-            self._shards += 1
-            self._crops.clear()
+        self._draft.write_arrays(f"crops-{len(self._tables):05}.safetensors", {"crops": np.stack(self._crops)})
+        self._tables.append({name: np.array([row[name] for row in self._rows]) for name in self._rows[0]})
+        self._crops.clear()
+        self._rows.clear()
 
 
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")

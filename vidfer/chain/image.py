@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
 
@@ -29,6 +30,10 @@ class ImageStage(Stage):
     image_model: str = neutral("compact")
     device: str = neutral("cpu")
 
+    def tools(self) -> Mapping[str, str | None]:
+        """Name torch with its version."""
+        return tool_versions("torch")
+
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Embed and classify every crop."""
         faces = inputs["faces"]
@@ -39,7 +44,7 @@ class ImageStage(Stage):
 
         from vidfer.chain.models import image_model, one_thread
 
-        model = image_model(self.image_model, self.device)
+        model = image_model(self.image_model, self.weights, self.device)
         parts = []
         with one_thread():
             for done, name in enumerate(shards, start=1):

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from vidfer.types import VidferError
+from vidfer.weights.registry import weights_digest
+
 if TYPE_CHECKING:
     from vidfer.media.faces import MtcnnDetector
     from vidfer.models.expression import AudioModel, ImageModel
@@ -15,23 +18,45 @@ def detector(device: str) -> "MtcnnDetector":
     """Load the face detector once."""
     from vidfer.media.faces import MtcnnDetector
 
+    _require(device)
     return MtcnnDetector(device=device)
 
 
 @lru_cache(maxsize=2)
-def image_model(name: str, device: str) -> "ImageModel":
-    """Load an image model once."""
+def image_model(name: str, digest: str, device: str) -> "ImageModel":
+    """Load an image model once for each content of its file; `digest` is what the stage's key was made from."""
     from vidfer.models.expression import ImageModel
 
-    return ImageModel(name, device=device)
+    _require(device)
+    model = ImageModel(name, device=device)
+    _require_unchanged("image", name, digest)
+    return model
 
 
 @lru_cache(maxsize=2)
-def audio_model(name: str) -> "AudioModel":
-    """Load an audio model once."""
+def audio_model(name: str, digest: str) -> "AudioModel":
+    """Load an audio model once for each content of its file; `digest` is what the stage's key was made from."""
     from vidfer.models.expression import AudioModel
 
-    return AudioModel(name)
+    model = AudioModel(name)
+    _require_unchanged("audio", name, digest)
+    return model
+
+
+def _require(device: str) -> None:
+    import torch
+
+    if device != "cpu" and not torch.cuda.is_available():
+        raise VidferError(
+            f"--device {device}: torch finds no CUDA device here; see `vidfer doctor`, or use --device cpu"
+        )
+    if torch.device(device).index is not None and torch.device(device).index >= torch.cuda.device_count():
+        raise VidferError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices")
+
+
+def _require_unchanged(kind: str, name: str, digest: str) -> None:
+    if weights_digest(kind, name) != digest:
+        raise VidferError(f"the {kind} weights {name} were changed while they were loaded: run the command again")
 
 
 @contextmanager

@@ -22,6 +22,6 @@ def run(args: argparse.Namespace) -> int:
         write_demo_clip(clip)
     results = args.out / "results"
     status = main(["analyze", str(clip), "--out", str(results), "--store", str(args.out / "store")])
-    for path in sorted((results / clip.name).iterdir()):
+    for path in sorted((results / clip.name).glob("*")):
         print(f"  {path}")
     return status

@@ -1,5 +1,6 @@
 """What people see in the terminal: progress on standard error, the table on standard output."""
 
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +19,12 @@ class ClipProgress:
 
         self._clips = clips
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),
             transient=True,
         )
         self._all = self._progress.add_task("clips", total=len(clips))

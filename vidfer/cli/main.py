@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from vidfer.cli import analyze, cache, demo, doctor, evaluate, run
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.version import __version__
 
 _VERBS = (analyze, run, cache, evaluate, doctor, demo)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
     except VidferError as error:
         print(f"vidfer: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("vidfer: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
         return 130

@@ -1,10 +1,12 @@
 """Options that several verbs share, and the clips that paths stand for."""
 
 import argparse
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.chain.build import ChainOptions
@@ -16,17 +18,17 @@ Clip = tuple[Path, Path]
 def add_chain_options(parser: argparse.ArgumentParser) -> None:
     """Add what decides the chain's result, and where it runs."""
     sampling = parser.add_mutually_exclusive_group()
-    sampling.add_argument("--fps", type=_positive, default=5.0, help="frames per second to look at (default: 5)")
+    sampling.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
     sampling.add_argument("--every", type=_count, metavar="N", help="look at every N-th frame instead")
     models = parser.add_argument_group("models")
     models.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
     models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
     machine = parser.add_argument_group("where and how (never changes a result)")
-    machine.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    machine.add_argument("--device", type=_device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
     machine.add_argument(
         "--timeout",
-        type=_positive,
+        type=positive_number,
         default=120.0,
         metavar="S",
         help="seconds to wait for a stuck decoder (default: 120)",
@@ -48,39 +50,64 @@ def add_store_option(parser: argparse._ActionsContainer) -> None:
 
 
 def chain_options(args: argparse.Namespace) -> "ChainOptions":
-    """Collect the chain's options from parsed arguments."""
-    from vidfer.chain.build import ChainOptions
+    """Collect the chain's options from parsed arguments.
 
+    Raises:
+        UsageError: There are no such weights.
+    """
+    from vidfer.chain.build import ChainOptions
+    from vidfer.weights.registry import find_weights
+
+    try:
+        find_weights("image", args.image_model)
+        find_weights("audio", args.audio_model)
+    except VidferError as error:
+        raise UsageError(str(error)) from error
     return ChainOptions(
         args.fps, args.every, args.decoder, args.image_model, args.audio_model, args.device, args.timeout
     )
 
 
-def find_clips(paths: list[Path]) -> list[Clip]:
+def find_clips(paths: list[Path], leave_out: Sequence[Path] = ()) -> list[Clip]:
     """List the files that paths stand for: files as they are, folders with all their files, hidden ones left out.
 
-    Each clip gets a place of its own under the output folder, named after the path given and the file below it. A path
-    that does not exist is listed too, so that it ends as `unreadable` while the others are worked on.
+    Each clip gets a place of its own under the output folder, named after the path given and the file below it. What is no
+    regular file, or does not exist, is listed too, so that it ends as `unreadable` while the others are worked on.
+
+    Args:
+        paths: What the user named.
+        leave_out: Folders of vidfer's own, results and store, that may lie inside those named.
 
     Raises:
-        VidferError: A folder holds no file.
+        UsageError: There is no file at all.
     """
-    clips: dict[Path, Path] = {}
-    taken: set[Path] = set()
+    own = {folder.resolve() for folder in leave_out}
+    clips: dict[Path, Clip] = {}
+    taken = {Path("summary.csv")}
     for path in paths:
-        base = Path(path.absolute().name)
-        files = [path]
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.is_file())
-            files = [file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-            if not files:
-                raise VidferError(f"{path} holds no files")
-        for file in files:
-            place = base if file == path else base / file.relative_to(path)
-            if file not in clips:
-                clips[file] = _free(place, taken)
-                taken.add(clips[file])
-    return list(clips.items())
+        base = Path(path.resolve().name or "root")
+        for file in _files(path, own):
+            identity = file.parent.resolve() / file.name
+            if identity not in clips:
+                place = _free(base if file == path else base / file.relative_to(path), taken)
+                taken.add(place)
+                clips[identity] = (file, place)
+    if not clips:
+        raise UsageError(f"{', '.join(map(str, paths))}: no files there")
+    return list(clips.values())
+
+
+def _files(path: Path, own: set[Path]) -> Iterator[Path]:
+    try:
+        inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
+    except OSError:  # a closed folder, or a name that no file can have: reported as unreadable
+        inside = None
+    if inside is None:
+        yield path
+        return
+    for entry in inside:
+        if not entry.name.startswith(".") and entry.resolve() not in own:
+            yield from _files(entry, own)
 
 
 def _free(place: Path, taken: set[Path]) -> Path:
@@ -91,15 +118,24 @@ def _free(place: Path, taken: set[Path]) -> Path:
     return candidate
 
 
-def _positive(text: str) -> float:
-    value = float(text)
+def positive_number(text: str) -> float:
+    """Parse a number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not cpu, cuda or cuda:N")
+    return text

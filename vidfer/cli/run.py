@@ -32,13 +32,14 @@ def run(args: argparse.Namespace) -> int:
     """Plan or run, and print a line per clip and stage."""
     from vidfer.analysis import default_store
 
-    clips = [file for file, _ in find_clips(args.paths)]
     store = args.store or default_store()
+    clips = [file for file, _ in find_clips(args.paths, leave_out=[store])]
     options = chain_options(args)
     return _dry_run(args.target, clips, options, store) if args.dry_run else _run(args, clips, options, store)
 
 
 def _dry_run(target: str, clips: list[Path], options: "ChainOptions", store: Path) -> int:
+    from vidfer.analysis import shown
     from vidfer.chain.build import build_chain
     from vidfer.runner import plan
     from vidfer.store import Store
@@ -49,12 +50,12 @@ def _dry_run(target: str, clips: list[Path], options: "ChainOptions", store: Pat
         try:
             steps = plan(chain, target, clip, Store(store))
         except ClipError as error:
-            print(f"{clip}\t{error.status}\t{error.message}")
+            print(f"{shown(clip)}\t{error.status}\t{error.message}")
             status = 1
             continue
         for step in steps:
             state = step.state if step.state == "hit" or step.due else f"{step.state} (not needed)"
-            print(f"{clip}\t{step.stage.name}\t{state}\t{step.key}")
+            print(f"{shown(clip)}\t{step.stage.name}\t{state}\t{step.key}")
     return status
 
 
@@ -74,6 +75,7 @@ class _RunClip:
 
 
 def _run(args: argparse.Namespace, clips: list[Path], options: "ChainOptions", store: Path) -> int:
+    from vidfer.analysis import shown
     from vidfer.cli.display import ClipProgress
     from vidfer.workers import run_all
 
@@ -82,9 +84,9 @@ def _run(args: argparse.Namespace, clips: list[Path], options: "ChainOptions", s
         for position, done in run_all(_RunClip(args.target, options, store), clips, args.jobs, progress.update):
             if isinstance(done, ClipError):
                 done = {"status": done.status, "key": "-", "message": done.message}
-            print(f"{clips[position]}\t{args.target}\t{done['status']}\t{done['key']}")
+            print(f"{shown(clips[position])}\t{args.target}\t{done['status']}\t{done['key']}")
             if done["status"] != Status.OK:
-                print(f"{clips[position]}: {done['status']}: {done['message']}", file=sys.stderr)
+                print(f"{shown(clips[position])}: {done['status']}: {done['message']}", file=sys.stderr)
                 status = 1
             progress.finish(position)
     return status

@@ -98,7 +98,11 @@ class RavdessDataModule(lightning.LightningDataModule):
         actors = {split: sorted(people) for split, people in self.actors.items()}
         return {
             "preprocessing": {"features": "openSMILE IS10 functionals", "sampling_rate": 16000, **self.windows},
-            "data": {"source": self.source, "actors": actors, "trained_on": len(self.data["train"]) // len(self.readers)},
+            "data": {
+                "source": self.source,
+                "actors": actors,
+                "trained_on": len(self.data["train"]) // len(self.readers),
+            },
             "licence": self.licence,
         }
 

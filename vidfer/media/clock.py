@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+_RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
 _TELLS_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
 
 
@@ -25,7 +26,7 @@ class Clock:
         self._container, self._stream = container, stream
         self._last: float | None = None
         self._length = 0.0
-        self._end = self._read_to = 0.0
+        self._end = self._read_to = self._shift = 0.0
 
     def read(self, packet: Any) -> None:  # noqa: ANN401 - packet of any kind of stream
         """Note how far the file could be read, in whatever stream."""
@@ -36,6 +37,8 @@ class Clock:
     def time(self, pts: int | None, length: float) -> float:
         """Return when a frame is shown or heard, in seconds.
 
+        Where recordings were joined without care, stamps start anew in the middle: time goes on from the last frame.
+
         Args:
             pts: Its stamp in units of the stream's clock. A frame without one follows its predecessor.
             length: Its duration in seconds, 0 if unknown.
@@ -44,6 +47,11 @@ class Clock:
             seconds = round(float(pts * self.base) - self._origin, 6) + 0.0  # the origin is known to 1e-6 s; no -0.0
         else:
             seconds = 0.0 if self._last is None else self._last + self._length
+        if pts is not None:
+            seconds += self._shift
+            if self._last is not None and seconds < self._last - _RESTART:
+                self._shift += self._last + self._length - seconds
+                seconds = self._last + self._length
         self._length = length or self._step
         gap = 0.0 if self._last is None else seconds - self._last
         self._last, self._end = seconds, max(self._end, seconds + max(self._length, gap))

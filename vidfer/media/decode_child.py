@@ -111,6 +111,8 @@ def _by_pyav(request: Header, container: "InputContainer", stream: "VideoStream"
     reason = state.reason
     if not reason and (gap := clock.missing(whole=True)):
         reason = f"breaks off {gap:.1f} s before its announced end"
+    if index == 1 and container.format.name == "gif":
+        raise ClipError(Status.UNSUPPORTED, "a still image, not a video")
     if index == 0:
         raise ClipError(Status.CORRUPT, f"no frame can be decoded{': ' + reason if reason else ''}")
     if reason:

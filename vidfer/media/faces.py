@@ -1,5 +1,6 @@
 """Face detection: a small protocol, and MTCNN behind it."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -64,6 +65,7 @@ class MtcnnDetector:
 
         self._device = torch.device(device)
         self._mtcnn = MTCNN(keep_all=True, device=self._device)
+        self._lock = threading.Lock()
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, long_side: int = 480, min_face: float = 0.08
@@ -115,12 +117,19 @@ class MtcnnDetector:
         import cv2
 
         scale = min(1.0, long_side / max(image.shape))
+        short = round(scale * min(image.shape[:2]))
+        smallest = max(_SMALLEST, round(min_face * short))
+        if short < smallest:
+            return _sift(None, [], None, 1, image.shape)
         if scale < 1:
             image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-        short = min(image.shape[:2])
-        self._mtcnn.min_face_size = max(_SMALLEST, round(min_face * short))
-        if short < self._mtcnn.min_face_size:
-            return _sift(None, [], None, 1, image.shape)
+        with self._lock:  # the size is a setting of the detector that threads may share
+            self._mtcnn.min_face_size = smallest
+            return self._run(image, scale)
+
+    def _run(self, image: NDArray[np.uint8], scale: float) -> Detections:
+        import cv2
+
         try:
             boxes, scores, landmarks = self._mtcnn.detect(image, landmarks=True)
             margin = 0
