@@ -40,11 +40,11 @@ types: $(READY)  ## Check types
 denoise: $(READY)  ## Train the denoiser's generator
 	@$(BIN)/python -m stages.denoise fit --config configs/denoise.yaml $(ARGS)
 
-finetune: $(READY)  ## Train the image model
-	@$(BIN)/python -m stages.finetune fit --config configs/finetune.yaml $(ARGS)
+finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn samples)
+	@$(BIN)/python -m stages.finetune fit --config configs/finetune.yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
 
-classify: $(READY)  ## Train the sound classifier
-	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(ARGS)
+classify: $(READY)  ## Train the sound classifier (on data/ravdess_speech, or on synthesised samples)
+	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml --data configs/data/$(if $(wildcard data/ravdess_speech),ravdess,sample_sounds).yaml $(ARGS)
 
 lock:  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
 	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock

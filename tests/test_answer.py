@@ -54,5 +54,10 @@ def test_fuse_weighs_its_parts():
     assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.3, "sound": 0.7}))[0] == "sad"
 
 
+def test_one_modality_cannot_veto_the_other():
+    faces, sound = rows(3, height=0.8)[0], np.array([0, 0.48, 0, 0.0, 0, 0, 0.52])
+    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.7, "sound": 0.3}))[0] == "happy"
+
+
 def test_names_follow_the_order_of_the_classes():
     assert list(by_name(np.arange(7) / 21)) == list(EMOTIONS)

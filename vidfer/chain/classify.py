@@ -40,7 +40,7 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
 
     weights: str

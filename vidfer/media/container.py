@@ -66,6 +66,8 @@ def open_media(path: str) -> "InputContainer":
     except MemoryError:
         raise
     except av.error.FFmpegError as error:
+        if _is_text(path):
+            raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
         raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
@@ -74,6 +76,12 @@ def open_media(path: str) -> "InputContainer":
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")
     return container
+
+
+def _is_text(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        start = file.read(4096)
+    return all(byte in b"\t\n\r\f" or byte >= 32 for byte in start) and start.isascii()
 
 
 def reraise_memory(error: Exception) -> None:
