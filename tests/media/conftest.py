@@ -89,12 +89,3 @@ def portrait() -> np.ndarray:
     from skimage import data
 
     return data.astronaut()
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """The folder of real recordings, which the repository does not hold."""
-    folder = Path(__file__).resolve().parents[2] / "data"
-    if not (folder / "clips").is_dir():
-        pytest.skip("no real recordings in data/: see docs on development data")
-    return folder
