@@ -47,7 +47,7 @@ classify: $(READY)  ## Train the sound classifier (on data/ravdess_speech, or on
 	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml --data configs/data/$(if $(wildcard data/ravdess_speech),ravdess,sample_sounds).yaml $(ARGS)
 
 lock:  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## Remove what the tools left behind; runs, data and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
