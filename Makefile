@@ -46,8 +46,8 @@ finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn sampl
 classify: $(READY)  ## Train the sound classifier (on data/ravdess_speech, or on synthesised samples)
 	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml --data configs/data/$(if $(wildcard data/ravdess_speech),ravdess,sample_sounds).yaml $(ARGS)
 
-lock:  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock
+lock: $(READY)  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## Remove what the tools left behind; runs, data and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
