@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vidfer.types import EMOTIONS
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 _Z95 = 1.959963984540054
 
@@ -81,3 +85,21 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     middle = share + _Z95**2 / (2 * n)
     scale = 1 + _Z95**2 / n
     return (max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
+
+
+def classification_metrics(split: str) -> "MetricCollection":
+    """Build what a training logs for a split: accuracy, mean recall (UAR) and macro F1.
+
+    Args:
+        split: `val` or `test`; the metrics are called `<split>_acc`, `<split>_uar` and `<split>_f1`.
+    """
+    from torchmetrics import Metric, MetricCollection
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+    size = len(EMOTIONS)
+    metrics: dict[str, Metric | MetricCollection] = {
+        "acc": MulticlassAccuracy(size, average="micro"),
+        "uar": MulticlassAccuracy(size, average="macro"),
+        "f1": MulticlassF1Score(size, average="macro"),
+    }
+    return MetricCollection(metrics, prefix=f"{split}_")

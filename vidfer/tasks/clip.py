@@ -5,11 +5,11 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from vidfer.datasets.batches import SoundBatch
+from vidfer.metrics import classification_metrics
 from vidfer.models.classifiers.build import build_classifier
+from vidfer.optimizers import sgd_one_cycle
 from vidfer.types import EMOTIONS
 
 
@@ -57,21 +57,16 @@ class VectorTask(lightning.LightningModule):
                 "hidden": hidden, "members": members, "input_dropout": input_dropout, "dropout": dropout,
             }  # fmt: skip
         self.classifier: Any = build_classifier(classifier, **self.arguments)
-        metrics = MetricCollection(
-            {
-                "acc": MulticlassAccuracy(len(EMOTIONS), average="micro"),
-                "uar": MulticlassAccuracy(len(EMOTIONS), average="macro"),
-                "f1": MulticlassF1Score(len(EMOTIONS), average="macro"),
-            }
-        )
-        self.metrics: Any = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
+        self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
         self.register_buffer("class_weight", torch.ones(len(EMOTIONS)))
         self.label_smoothing = label_smoothing
-        self.lr = lr
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.weight_decay = weight_decay
-        self.warmup_share = warmup_share
+        self.optimisation: dict[str, Any] = {
+            "lr": lr,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "warmup_share": warmup_share,
+        }
 
     def setup(self, stage: str) -> None:
         """Take the statistics of the training data before the first step.
@@ -124,22 +119,8 @@ class VectorTask(lightning.LightningModule):
         return self.classifier.state_dict(), card
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return SGD with momentum and its one-cycle schedule, stepped every batch."""
-        optimizer = torch.optim.SGD(
-            self.parameters(),
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.lr,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.warmup_share,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """Return SGD with momentum and its one-cycle schedule."""
+        return sgd_one_cycle(self, **self.optimisation)
 
 
 def pool_windows(log_probs: Tensor, recording: Tensor) -> Tensor:

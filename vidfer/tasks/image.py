@@ -5,14 +5,13 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from vidfer.datasets.batches import ImageBatch
+from vidfer.metrics import classification_metrics
 from vidfer.models.backbone import TimmBackbone, build_backbone
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
-from vidfer.types import EMOTIONS
+from vidfer.optimizers import sgd_one_cycle
 from vidfer.weights.registry import find_weights
 
 
@@ -57,19 +56,14 @@ class ImageTask(lightning.LightningModule):
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
         self.criterion = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-        metrics = MetricCollection(
-            {
-                "acc": MulticlassAccuracy(len(EMOTIONS), average="micro"),
-                "uar": MulticlassAccuracy(len(EMOTIONS), average="macro"),
-                "f1": MulticlassF1Score(len(EMOTIONS), average="macro"),
-            }
-        )
-        self.metrics: Any = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
-        self.lr = lr
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.weight_decay = weight_decay
-        self.warmup_share = warmup_share
+        self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
+        self.optimisation: dict[str, Any] = {
+            "lr": lr,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+            "warmup_share": warmup_share,
+        }
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits `(B, 7)` of standardised images `(B, C, H, W)`."""
@@ -105,19 +99,5 @@ class ImageTask(lightning.LightningModule):
         return self.backbone.state_dict(), {"kind": "image", "arch": self.hparams["backbone"], "arguments": arguments}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return SGD with momentum and its one-cycle schedule, stepped every batch."""
-        optimizer = torch.optim.SGD(
-            self.parameters(),
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.lr,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.warmup_share,
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """Return SGD with momentum and its one-cycle schedule."""
+        return sgd_one_cycle(self, **self.optimisation)
