@@ -1,7 +1,9 @@
 """The child process that decodes one video: `python -m vidfer.media.decode_child`, started by `vidfer.media.decode`."""
 
+import resource
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import av
@@ -113,11 +115,23 @@ def _by_pyav(request: Header, container: "InputContainer", stream: "VideoStream"
         reason = f"breaks off {gap:.1f} s before its announced end"
     if index == 1 and container.format.name == "gif":
         raise ClipError(Status.UNSUPPORTED, "a still image, not a video")
+    if (reason or index == 0) and _starved():
+        raise MemoryError
     if index == 0:
         raise ClipError(Status.CORRUPT, f"no frame can be decoded{': ' + reason if reason else ''}")
     if reason:
         raise ClipError(Status.PARTIAL, f"{reason}; {index} frames could be decoded")
     yield {"end": index}, None
+
+
+def _starved() -> bool:
+    """Whether the address space has come near its limit: a codec that gets no memory reports damage like any other."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    status = Path("/proc/self/status")
+    if limit == resource.RLIM_INFINITY or not status.exists():
+        return False
+    peak = next((line for line in status.read_text().splitlines() if line.startswith("VmPeak:")), "VmPeak: 0 kB")
+    return 1024 * int(peak.split()[1]) > 0.9 * limit
 
 
 class _State:
