@@ -28,7 +28,7 @@ def test_images_end_with_one_line_of_json(faces_root, image_weights, capsys):
         "--image-model",
         str(image_weights),
     ]
-    assert main([*command, "--flip"]) == 0
+    assert main([*command, "--no-flip"]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out.strip().splitlines()[-1])
     assert list(found) == ["n", "accuracy", "accuracy_ci95", "uar", "f1_macro", "confusion"]

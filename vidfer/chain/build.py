@@ -60,7 +60,9 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     return (
         FacesStage(fps, options.every, decoder, timeout=options.timeout, device=options.device),
         DenoiseStage(),
-        ImageStage(weights_digest("image", options.image_model), options.image_model, options.device),
+        ImageStage(
+            weights_digest("image", options.image_model), image_model=options.image_model, device=options.device
+        ),
         AudioStage(timeout=options.timeout),
         ClassifyStage(weights_digest("audio", options.audio_model), audio_model=options.audio_model),
         ReportStage(),

@@ -18,6 +18,7 @@ class ImageStage(Stage):
 
     Args:
         weights: Digest of the weights, see `weights_digest`.
+        flip: Average each answer with that for the mirrored face, as the weights are evaluated.
         image_model: Where they are found: name of shipped weights, or a weights file.
         device: Where the model runs.
     """
@@ -27,6 +28,7 @@ class ImageStage(Stage):
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise")
 
     weights: str
+    flip: bool = True
     image_model: str = neutral("compact")
     device: str = neutral("cpu")
 
@@ -48,7 +50,7 @@ class ImageStage(Stage):
         parts = []
         with one_thread():
             for done, name in enumerate(shards, start=1):
-                parts.append(model(faces.arrays(name)["crops"]))
+                parts.append(model(faces.arrays(name)["crops"], flip=self.flip))
                 progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})

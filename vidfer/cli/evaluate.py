@@ -25,7 +25,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     image.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder in FER2013's layout")
     image.add_argument("--split", required=True, metavar="NAME", help="folder below DIR, such as public_test")
     image.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    image.add_argument("--flip", action="store_true", help="average with the mirrored face")
+    image.add_argument("--no-flip", action="store_true", help="do not average with the mirrored face, as analyze does")
     image.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     image.set_defaults(run=_image)
     audio = kinds.add_parser("audio", help="an audio model on recordings named as in RAVDESS")
@@ -130,8 +130,8 @@ def evaluate_sound(root: Path, actors: Collection[int] | None, model: str | Path
 
 
 def _image(args: argparse.Namespace) -> int:
-    scores = evaluate_images(args.root, args.split, args.image_model, flip=args.flip, device=args.device)
-    what = f"{args.image_model} on {args.root.name}/{args.split}" + (", with mirrored faces" if args.flip else "")
+    scores = evaluate_images(args.root, args.split, args.image_model, flip=not args.no_flip, device=args.device)
+    what = f"{args.image_model} on {args.root.name}/{args.split}" + ("" if args.no_flip else ", with mirrored faces")
     return _print(what, scores)
 
 

@@ -52,7 +52,7 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
         "prohibited_use": PROHIBITED,
     }
     if task.hparams.get("weights"):
-        card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card["recipe"]
+        card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
     card["metrics"] = measured = _measure(data, path, str(trainer.strategy.root_device))

@@ -54,18 +54,19 @@ class ImageModel:
             fold_batch_norm(network)
         self.network: Any = channels_last(network.to(self.device))
 
-    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    def __call__(self, crops: npt.NDArray[np.uint8], *, flip: bool = False) -> "tuple[Floats, Floats]":
         """Answer for aligned colour crops.
 
         Args:
             crops: uint8 `(N, S, S, 3)`, RGB, as `vidfer.media.align` makes them (S = 160).
+            flip: Average each result with the mirrored face's.
 
         Returns:
             Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
         """
-        return self._run(crops, self.preprocessing.gray)
+        return self._both(crops, self.preprocessing.gray, flip)
 
-    def of_gray(self, faces: npt.NDArray[np.uint8], *, flip: bool = False) -> tuple[Floats, Floats]:
+    def of_gray(self, faces: npt.NDArray[np.uint8], *, flip: bool = False) -> "tuple[Floats, Floats]":
         """Answer for gray faces that are framed as the training images are.
 
         Args:
@@ -75,11 +76,15 @@ class ImageModel:
         Returns:
             Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
         """
-        embedding, logits = self._run(faces, _scale)
+        return self._both(faces, _scale, flip)
+
+    def _both(
+        self, images: npt.NDArray[np.uint8], gray: "Callable[[Tensor], Tensor]", flip: bool
+    ) -> "tuple[Floats, Floats]":
+        embedding, logits = self._run(images, gray)
         if flip:
-            mirrored = self._run(np.ascontiguousarray(faces[:, :, ::-1]), _scale)
-            embedding = np.mean([embedding, mirrored[0]], axis=0, dtype=np.float32)
-            logits = np.mean([logits, mirrored[1]], axis=0, dtype=np.float32)
+            mirrored = self._run(images[:, :, ::-1], gray)
+            embedding, logits = np.float32(0.5) * (embedding + mirrored[0]), np.float32(0.5) * (logits + mirrored[1])
         return embedding, logits
 
     @torch.inference_mode()
