@@ -21,7 +21,7 @@ class FaceSettings:
     """
 
     detect_interval: float = 0.4
-    detect_side: int = 400
+    detect_side: int = 480
     min_face: float = 0.08
     min_score: float = 0.95
     keep_score: float = 0.7
