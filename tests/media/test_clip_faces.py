@@ -42,9 +42,9 @@ def test_a_moving_face_is_one_track_detected_at_a_cadence(detector, portrait):
     counting = Counting(detector)
     result = run([paste(portrait, (10 + 6 * k, 40)) for k in range(25)], counting, rate=25.0)
     assert [[face.track for face in frame.faces] for frame in result] == [[0]] * 25
-    assert counting.full == 3  # at 0, 0.4 and 0.8 s
-    assert counting.again == 22
-    assert [frame.faces[0].detected for frame in result] == [k % 10 == 0 for k in range(25)]
+    assert counting.full == 2  # at 0 and 0.52 s: the first frame at or after each half second
+    assert counting.again == 23
+    assert [frame.faces[0].detected for frame in result] == [k in {0, 13} for k in range(25)]
     steps = np.diff([frame.faces[0].landmarks.mean(axis=0)[0] for frame in result])
     np.testing.assert_allclose(steps, 6, atol=2.5)
     crops = np.stack([frame.faces[0].crop for frame in result]).astype(float)

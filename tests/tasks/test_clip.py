@@ -19,7 +19,8 @@ def test_hyperparameters_are_primitives():
 
 
 def test_every_member_learns_from_its_own_loss():
-    task = VectorTask(num_features=8, hidden=4, members=2)
+    torch.manual_seed(0)
+    task = VectorTask(num_features=8, hidden=32, members=2, input_dropout=0.0, dropout=0.0)
     task.log = lambda *args, **kwargs: None
     batch = {"vector": torch.randn(4, 8), "recording": torch.tensor([0, 1, 1, 2]), "target": torch.tensor([0, 3, 6])}
     task.training_step(batch, 0).backward()

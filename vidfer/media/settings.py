@@ -20,7 +20,7 @@ class FaceSettings:
             to it, since the more the colours change, the less the layout has to.
     """
 
-    detect_interval: float = 0.4
+    detect_interval: float = 0.5
     detect_side: int = 480
     min_face: float = 0.08
     min_score: float = 0.95
