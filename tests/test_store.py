@@ -184,3 +184,9 @@ def test_a_sound_artifact_is_never_quarantined(tmp_path):
     assert store.quarantine(folder) is False
     assert Store(tmp_path).find("thing", KEY)
     assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+def test_a_new_artifact_reads_like_a_stored_one(tmp_path):
+    """Down to the order of entries, which reports write out."""
+    fresh = put(Store(tmp_path))
+    assert json.dumps(fresh.manifest) == json.dumps(Store(tmp_path).find("thing", KEY).manifest)

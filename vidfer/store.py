@@ -151,10 +151,11 @@ class Draft:
             "files": sorted(self._files, key=lambda entry: str(entry["name"])),
         }
         manifest["seal"] = _seal_of(manifest)
+        text = dump_json(manifest)
         with explained(self._store.root):
-            _write_synced(self.path / MANIFEST, dump_json(manifest))
+            _write_synced(self.path / MANIFEST, text)
             _sync_folder(self.path)
-        return Artifact(self.path, manifest)
+        return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
 
 
 class Store:
