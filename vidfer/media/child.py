@@ -51,21 +51,19 @@ class Child:
         root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(watched), str(memory)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                pass_fds=[watched],
-                bufsize=0,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
-            )
-        except BaseException:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(watched)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._lifeline)
+            with contextlib.closing(os.fdopen(watched, "rb", buffering=0)):
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", module, str(watched), str(memory)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    pass_fds=[watched],
+                    bufsize=0,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
+                )
+            undo.pop_all()  # it started: the lifeline stays open as long as the child
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
