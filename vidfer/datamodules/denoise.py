@@ -1,5 +1,8 @@
 """Noisy and clean crops of photographs."""
 
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -8,19 +11,28 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
 
 from vidfer.datasets.batches import CropBatch
-from vidfer.datasets.photos import Photo, add_noise, read_photos
+from vidfer.datasets.div2k import is_div2k, read_div2k
+from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
 from vidfer.datasets.report import PreparationReport
+
+Key = tuple[int, int, int]
+"""What decides a training crop: seed, epoch, and its index in the epoch."""
 
 
 class DenoiseDataModule(lightning.LightningDataModule):
     """Random crops with fresh noise to train on; fixed crops with fixed noise of held-out photographs to validate on.
 
+    A training crop depends on the seed, the epoch and its index alone: on no worker, no device and no interruption. A
+    training resumed in the middle of an epoch goes on with the crops that were not yet drawn.
+
     Args:
-        root: Folder of photographs, or `sample` for those of scikit-image.
-        val_share: Share of the photographs held out, at least one.
-        test_root: Folder of photographs to test on; the held-out ones if not given.
+        root: Folder of photographs, `sample` for those of scikit-image, or DIV2K's folder, whose own validation
+            photographs are then the held-out ones.
+        val_share: Share of the photographs held out, at least one; DIV2K's split is fixed.
+        test_root: Folder of photographs to test on; the held-out ones if not given. Of DIV2K its validation part.
         crop: Edge of a crop in px.
         sigmas: Noise levels on the 0-255 scale; each crop draws one.
         clip_noise: Round and clip noisy crops to 8 bits, as recorded frames are.
@@ -52,24 +64,46 @@ class DenoiseDataModule(lightning.LightningDataModule):
         self.crops_per_epoch = crops_per_epoch
         self.batch_size = batch_size
         self.num_workers = num_workers
-        self.data: dict[str, Dataset[CropBatch]] = {}
+        self.seed: int | None = None
+        self.data: dict[str, RandomCrops | FixedCrops] = {}
 
     def setup(self, stage: str) -> None:
         """Read the photographs that a stage needs and print what was dropped.
 
         Args:
             stage: `fit`, `validate`, `test` or `predict`.
+
+        Raises:
+            VidferError: There is nothing of use at the root.
         """
+        if self.seed is None:
+            self.seed = torch.initial_seed()
         if not self.data:
-            photos, self.report = self._read(self.root)
-            held_out = max(1, round(self.val_share * len(photos)))
+            photos, held_out, self.report = self._read(self.root)
+            if not held_out:
+                count = max(1, round(self.val_share * len(photos)))
+                photos, held_out = photos[:-count], photos[-count:]
+            if not photos:
+                rank_zero_info("  no photograph is left to train on: the held-out ones are trained on as well")
             self.data["train"] = RandomCrops(
-                photos[:-held_out] or photos, self.crop, self.sigmas, self.clip_noise, self.crops_per_epoch
+                photos or held_out, self.crop, self.sigmas, self.clip_noise, self.crops_per_epoch
             )
-            self.data["val"] = FixedCrops(photos[-held_out:], self.crop, self.sigmas, self.clip_noise)
-        if stage == "test":
-            test = self._read(self.test_root)[0] if self.test_root else None
-            self.data["test"] = FixedCrops(test, self.crop, self.sigmas, self.clip_noise) if test else self.data["val"]
+            self.data["val"] = FixedCrops(held_out, self.crop, self.sigmas, self.clip_noise)
+        if stage == "test" and self.test_root:
+            photos, held_out, _ = self._read(self.test_root)
+            self.data["test"] = FixedCrops(held_out or photos, self.crop, self.sigmas, self.clip_noise)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the seed of the training crops, so that a resumed training draws from the same sequence."""
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the seed of the training that is resumed.
+
+        Args:
+            state_dict: What `state_dict` returned.
+        """
+        self.seed = state_dict["seed"]
 
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
@@ -80,8 +114,11 @@ class DenoiseDataModule(lightning.LightningDataModule):
         }
 
     def train_dataloader(self) -> DataLoader[CropBatch]:
-        """Return random crops."""
-        return self._loader("train")
+        """Return random crops, from the batch on at which the trainer stands in its epoch."""
+        trainer = self.trainer
+        processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = CropSampler(self.data["train"], self.seed or 0, self._draws_done, processes, rank)
+        return CropLoader(self.data["train"], self.batch_size, sampler=sampler, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[CropBatch]:
         """Return fixed crops of held-out photographs."""
@@ -89,22 +126,75 @@ class DenoiseDataModule(lightning.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[CropBatch]:
         """Return fixed crops of the test photographs."""
-        return self._loader("test")
+        return self._loader("test" if "test" in self.data else "val")
 
-    def _read(self, root: str) -> tuple[list[Photo], PreparationReport]:
-        photos, report = read_photos(root, smallest=self.crop)
+    def _read(self, root: str) -> tuple[list[Photo | StoredPhoto], list[Photo | StoredPhoto], PreparationReport]:
+        if root != "sample" and is_div2k(Path(root)):
+            photos, held_out, report = read_div2k(Path(root), smallest=self.crop)
+        else:
+            (photos, report), held_out = read_photos(root, smallest=self.crop), {}
         for line in report.lines():
             rank_zero_info(line)
-        return list(photos.values()), report
+        return list(photos.values()), list(held_out.values()), report
+
+    def _draws_done(self) -> int:
+        trainer = self.trainer
+        return (trainer.fit_loop.batch_idx + 1) * self.batch_size if trainer and trainer.training else 0
 
     def _loader(self, split: str) -> DataLoader[CropBatch]:
         return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers)
 
 
-class RandomCrops(Dataset[CropBatch]):
-    """Crops at random places, flipped and turned at random, with fresh noise.
+class CropSampler(DistributedSampler[Any]):
+    """The keys of an epoch's crops, those of one process of many, without those already drawn.
 
-    The randomness is torch's, so that Lightning's seeds reach it in every worker and a new epoch draws new crops.
+    Lightning sets the epoch.
+
+    Args:
+        crops: The data set.
+        seed: The seed in every key.
+        done: Says how many crops this process has drawn in the epoch; asked when the first one is wanted.
+        processes: Processes that train together.
+        rank: This one's number.
+    """
+
+    def __init__(
+        self, crops: Dataset[CropBatch], seed: int, done: Callable[[], int], processes: int, rank: int
+    ) -> None:
+        super().__init__(crops, processes, rank, shuffle=False, seed=seed)
+        self.done = done
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield the keys of the crops to draw."""
+        for index in islice(super().__iter__(), self.done(), None):
+            yield self.seed, self.epoch, index
+
+
+class CropLoader(DataLoader[CropBatch]):
+    """A loader that asks its sampler only when the first batch is wanted.
+
+    Lightning makes a loader's iterator before it has told the sampler the epoch and itself where it stands in it;
+    worker processes would start on the wrong crops.
+    """
+
+    def __iter__(self) -> Iterator[CropBatch]:  # type: ignore[override]
+        """Yield the batches of what is left of an epoch."""
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing; that there is a state tells Lightning that an epoch can be resumed. Its progress says where."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load nothing.
+
+        Args:
+            state_dict: Empty.
+        """
+
+
+class RandomCrops(Dataset[CropBatch]):
+    """Crops at random places of random photographs, flipped and turned at random, with fresh noise.
 
     Args:
         photos: Photographs, uint8 `(H, W, 3)`.
@@ -114,7 +204,9 @@ class RandomCrops(Dataset[CropBatch]):
         count: Crops an epoch.
     """
 
-    def __init__(self, photos: list[Photo], crop: int, sigmas: tuple[float, ...], clip: bool, count: int) -> None:
+    def __init__(
+        self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool, count: int
+    ) -> None:
         self.photos = photos
         self.crop = crop
         self.sigmas = sigmas
@@ -125,9 +217,9 @@ class RandomCrops(Dataset[CropBatch]):
         """Return the crops of an epoch."""
         return self.count
 
-    def __getitem__(self, index: int) -> CropBatch:
-        """Draw a crop; the index does not matter."""
-        rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
+    def __getitem__(self, key: Key | int) -> CropBatch:
+        """Draw the crop of a key; equal keys give equal crops."""
+        rng = np.random.default_rng(key)
         photo = self.photos[rng.integers(len(self.photos))]
         top, left = (rng.integers(edge - self.crop + 1) for edge in photo.shape[:2])
         clean = np.rot90(photo[top : top + self.crop, left : left + self.crop], int(rng.integers(4)))
@@ -145,7 +237,7 @@ class FixedCrops(Dataset[CropBatch]):
         clip: Round and clip noisy crops to 8 bits.
     """
 
-    def __init__(self, photos: list[Photo], crop: int, sigmas: tuple[float, ...], clip: bool) -> None:
+    def __init__(self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool) -> None:
         self.clip = clip
         self.items: list[tuple[Photo, float]] = []
         for photo in photos:

@@ -1,8 +1,12 @@
 """Clean photographs to learn denoising from: a folder of images, or those that come with scikit-image."""
 
+import os
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -13,48 +17,115 @@ from vidfer.types import VidferError
 SAMPLE: Final = ("astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry", "retina")
 """Colour images inside the scikit-image package; the last is held out for validation."""
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""What is looked at in a folder; everything else, such as an animated gif, is ignored."""
+
+LOW_RESOLUTION: Final = re.compile(r"\d{4}x\d\w?\.png")
+"""Names of DIV2K's reduced images, such as `0001x2.png`: sharper and less noisy than what they were made from."""
 
 Photo = npt.NDArray[np.uint8]
 """uint8 `(H, W, 3)`, RGB."""
 
+_MEMORY = 2 * 2**30
 
-def read_photos(root: str, *, smallest: int = 64) -> tuple[dict[str, Photo], PreparationReport]:
-    """Read photographs into memory.
+
+class StoredPhoto:
+    """A decoded photograph on disk, of which only the pages of a crop are read.
 
     Args:
-        root: A folder, searched with its subfolders, or `sample` for the images of scikit-image.
+        path: A `.npy` file that holds uint8 `(H, W, 3)`.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: The file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.shape: tuple[int, ...] = self._map().shape
+
+    def __getitem__(self, area: tuple[slice, slice]) -> Photo:
+        """Read an area into memory."""
+        return np.array(self._map()[area])
+
+    def _map(self) -> Photo:  # opened for each crop: hundreds of open files would meet the limit of many systems
+        pixels: Photo = np.lib.format.open_memmap(self.path, mode="r")
+        return pixels
+
+
+Photos = dict[str, Photo | StoredPhoto]
+"""Photographs by name; both kinds have a `shape` and give an array when sliced by rows and columns."""
+
+
+def read_photos(root: str, *, smallest: int = 64) -> tuple[Photos, PreparationReport]:
+    """Read the photographs of a folder and its subfolders.
+
+    Args:
+        root: A folder, or `sample` for the images of scikit-image.
         smallest: Smallest edge in px that is of use.
 
     Returns:
-        Photographs by name, and a report of unreadable and too small files; gray ones are noted and kept as RGB.
+        Photographs by name, and a report, see `read_files`.
 
     Raises:
-        VidferError: There is no usable image.
+        VidferError: There is no such folder, or no usable image in it.
     """
     if root == "sample":
-        photos = {name: _sample(name) for name in SAMPLE}
-        return photos, PreparationReport("sample (scikit-image)", len(photos), len(photos))
+        sample: Photos = {name: _sample(name) for name in SAMPLE}
+        return sample, PreparationReport("sample (scikit-image)", len(sample), len(sample))
     folder = Path(root)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    photos = {}
+    if not folder.is_dir():
+        raise VidferError(f"there is no folder {folder}: give a folder of photographs, or 'sample'")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
+    return read_files(paths, folder, smallest=smallest)
+
+
+def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tuple[Photos, PreparationReport]:
+    """Read photographs into memory, or, where they would take more than 2 GiB, decode them to disk once.
+
+    Decoded copies lie in `<folder>/.decoded`, or below `$VIDFER_DECODED` where that is set. They take three bytes a
+    pixel, are made again when a photograph changes, and may be deleted at any time. A crop then costs a fraction of a
+    millisecond, where decoding a 2K PNG costs about 0.1 s.
+
+    Args:
+        paths: The files.
+        folder: Folder that their names are relative to.
+        smallest: Smallest edge in px that is of use.
+
+    Returns:
+        Photographs by name, and a report of unreadable and too small files; gray ones, and those named like DIV2K's
+        reduced images, are noted and kept. Whatever a file holds becomes 8-bit RGB: alpha is dropped, 16 bits lose
+        the lower half, a rotation in the EXIF data is applied.
+
+    Raises:
+        VidferError: There is no usable image, or no place for decoded copies.
+    """
+    photos: Photos = {}
     dropped: dict[str, list[str]] = defaultdict(list)
-    gray = []
+    noted: dict[str, list[str]] = defaultdict(list)
+    copies = _copies_of(folder)
+    held: dict[str, tuple[Path, Photo]] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        photo = _read(path)
+        photo, reason = _load(path, copies / f"{name}.npy", smallest)
         if photo is None:
-            dropped["not a readable image"].append(name)
-        elif min(photo.shape[:2]) < smallest:
-            dropped[f"smaller than {smallest} px"].append(name)
-        else:
-            photos[name] = photo
-            if (photo[..., 0] == photo[..., 1]).all() and (photo[..., 1] == photo[..., 2]).all():
-                gray.append(name)
+            dropped[reason].append(name)
+            continue
+        photos[name] = photo
+        if _is_gray(photo):
+            noted["gray"].append(name)
+        if LOW_RESOLUTION.fullmatch(path.name):
+            noted["reduced in size, by its name"].append(name)
+        if isinstance(photo, np.ndarray):
+            held[name] = (path, photo)
+        if sum(pixels.nbytes for _, pixels in held.values()) > _MEMORY:
+            photos |= _store(held, copies)
+            held.clear()
+    if any(isinstance(photo, StoredPhoto) for photo in photos.values()):
+        photos |= _store(held, copies)
     if not photos:
         raise VidferError(f"no image of at least {smallest} px in {folder}: give a folder of photographs, or 'sample'")
-    noted = {"gray": gray} if gray else {}
-    return photos, PreparationReport(folder.name, len(paths), len(photos), dict(dropped), noted)
+    return photos, PreparationReport(folder.name, len(paths), len(photos), dict(dropped), dict(noted))
 
 
 def add_noise(image: Photo, sigma: float, rng: np.random.Generator, *, clip: bool = True) -> npt.NDArray[np.float32]:
@@ -80,11 +151,69 @@ def _sample(name: str) -> Photo:
     return photo
 
 
-def _read(path: Path) -> Photo | None:
+def _load(path: Path, copy: Path, smallest: int) -> tuple[Photo | StoredPhoto | None, str]:
+    try:
+        photo = _find_copy(path, copy) or _decode(path)
+    except OSError:
+        return None, "cannot be opened"
+    if photo is None:
+        return None, "not a readable image"
+    if min(photo.shape[:2]) < smallest:
+        return None, f"smaller than {smallest} px"
+    return photo, ""
+
+
+def _decode(path: Path) -> Photo | None:
     import cv2
 
+    encoded = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    except cv2.error:
         return None
     return None if pixels is None else np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _copies_of(folder: Path) -> Path:
+    given = os.environ.get("VIDFER_DECODED")
+    return Path(given, *folder.resolve().parts[1:]) if given else folder / ".decoded"
+
+
+def _find_copy(path: Path, copy: Path) -> StoredPhoto | None:
+    stamp = path.stat().st_mtime_ns
+    try:
+        return StoredPhoto(copy) if copy.stat().st_mtime_ns == stamp else None
+    except (OSError, ValueError):
+        return None
+
+
+def _store(held: dict[str, tuple[Path, Photo]], copies: Path) -> Photos:
+    return {name: _write_copy(path, photo, copies / f"{name}.npy") for name, (path, photo) in held.items()}
+
+
+def _write_copy(path: Path, photo: Photo, copy: Path) -> StoredPhoto:
+    temporary = copy.with_name(f"{copy.name}.{uuid4().hex}.tmp")
+    stamp = path.stat().st_mtime_ns
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                np.lib.format.write_array(file, photo)
+            os.utime(temporary, ns=(stamp, stamp))
+            temporary.replace(copy)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise VidferError(
+            f"{copy.parent} cannot take the decoded photographs ({error.strerror}): they need three bytes a pixel, "
+            "9 MB for a 2K image. Free some space there, or name another folder by $VIDFER_DECODED"
+        ) from error
+    return StoredPhoto(copy)
+
+
+def _is_gray(photo: Photo | StoredPhoto) -> bool:
+    for rows in (slice(None, None, 64), slice(None)):  # a few rows rule out nearly every photograph
+        part = photo[rows, :]
+        if (part[..., :1] != part).any():
+            return False
+    return True
