@@ -1,18 +1,159 @@
+from datetime import timedelta
+
+import lightning
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from vidfer.tasks.denoise import mean_psnr
+from vidfer.datamodules.denoise import DenoiseDataModule
+from vidfer.models.generator import Generator
+from vidfer.tasks.checkpoints import IntervalCheckpoint
+from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
+from vidfer.tasks.ema import WarmEMA
+from vidfer.types import VidferError
+from vidfer.weights.registry import save_weights
+
+SMALL = {"preset": "tiny", "scale": 2, "crop": 16, "critic_width": 2}
+
+
+class Cut(lightning.Callback):
+    """Break off after some batches, as a kill would, a checkpoint at hand."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if pl_module.batches == self.after:
+            raise RuntimeError("cut")
+
+
+def fit(folder, *, cut=None, resume=None, epochs=2, limit=5, **options):
+    torch.manual_seed(0)
+    task = DenoiseTask(**{**SMALL, **options})
+    data = DenoiseDataModule("sample", crop=16, crops_per_epoch=2 * limit, batch_size=2)
+    callbacks = [WarmEMA(0.9), *([IntervalCheckpoint(interval=timedelta(0)), Cut(cut)] if cut else [])]
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_epochs=epochs, logger=False, callbacks=callbacks, default_root_dir=folder,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=bool(cut), limit_val_batches=0,
+    )  # fmt: skip
+    if cut:
+        with pytest.raises(RuntimeError, match="cut"):
+            trainer.fit(task, data)
+    else:
+        trainer.fit(task, data, ckpt_path=resume)
+    return task
+
+
+def changed(before, after):
+    return any(not torch.equal(a, b) for a, b in zip(before.values(), after.values(), strict=True))
+
+
+def test_steps_are_counted_by_hand(tmp_path):
+    task = fit(tmp_path, warmup_share=0.4, n_critic=2)
+    warmup, against = 4, 6
+    assert (task.batches, task.generator_steps, task.critic_steps) == (10, warmup + against // 2, against)
+    assert task.planned_steps() == task.generator_steps
+    assert task.trainer.global_step == task.generator_steps + task.critic_steps
+    assert task.trainer.lr_scheduler_configs[0].scheduler.last_epoch == task.generator_steps
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "wgan", "gan"])
+def test_every_objective_moves_both_networks(tmp_path, objective):
+    torch.manual_seed(0)
+    fresh = DenoiseTask(**SMALL, objective=objective)
+    task = fit(tmp_path, objective=objective, warmup_share=0.0, n_critic=2)
+    assert changed(fresh.generator.state_dict(), task.generator.state_dict())
+    assert changed(fresh.critic.state_dict(), task.critic.state_dict())
+    if objective == "wgan":
+        assert max(weight.abs().max() for weight in task.critic.parameters()) <= 0.01
+
+
+def test_mse_has_no_critic_and_steps_on_every_batch(tmp_path):
+    task = fit(tmp_path, objective="mse")
+    assert task.critic is None
+    assert (task.batches, task.generator_steps, task.critic_steps) == (10, 10, 0)
+
+
+def test_the_twin_without_critic_takes_the_same_steps(tmp_path):
+    twin = fit(tmp_path / "a", adversarial_weight=0.0, warmup_share=0.4, n_critic=2)
+    task = fit(tmp_path / "b", adversarial_weight=1e-30, warmup_share=0.4, n_critic=2)
+    assert (twin.batches, twin.generator_steps, twin.critic_steps) == (10, 7, 0)
+    assert task.generator_steps == 7
+    for a, b in zip(twin.generator.parameters(), task.generator.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_the_critics_verdict_reaches_the_generator(tmp_path):
+    quiet = fit(tmp_path / "a", adversarial_weight=1e-30, warmup_share=0.0, n_critic=1)
+    loud = fit(tmp_path / "b", adversarial_weight=10.0, warmup_share=0.0, n_critic=1)
+    assert changed(quiet.generator.state_dict(), loud.generator.state_dict())
+
+
+@pytest.mark.parametrize("cut", [3, 7])
+def test_cut_in_the_middle_of_an_epoch_and_resumed_equals_uncut(tmp_path, cut):
+    options = {"warmup_share": 0.2, "n_critic": 2}
+    whole = fit(tmp_path / "whole", **options)
+    fit(tmp_path / "cut", cut=cut, **options)
+    last = tmp_path / "cut/checkpoints/last.ckpt"
+    assert torch.load(last, weights_only=True)["counters"][0] == cut - 1  # saved before the batch that was cut
+    resumed = fit(tmp_path / "cut", resume=last, **options)
+    assert (resumed.batches, resumed.critic_steps) == (10, 8)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_weights_to_start_from(tmp_path):
+    torch.manual_seed(7)
+    network = Generator("tiny", "none", scale=2)
+    card = {"kind": "denoise", "arch": "generator", "arguments": {"preset": "tiny"}, "preprocessing": {}}
+    save_weights(tmp_path / "w.safetensors", network.state_dict(), card)
+    task = DenoiseTask(**SMALL, weights=str(tmp_path / "w.safetensors"))
+    assert not changed(network.state_dict(), task.generator.state_dict())
+    with pytest.raises(VidferError, match="does not fit"):
+        DenoiseTask("tiny", scale=1, weights=str(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "lsgan"}, "wgan-gp, wgan, gan, mse"),
+        ({"n_critic": 0}, "at least 1"),
+        ({"warmup_share": 1.1}, r"\[0, 1\]"),
+        ({"adversarial_weight": -1.0}, "at least 0"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(VidferError, match=message):
+        DenoiseTask(**SMALL, **options)
+
+
+def test_a_budget_of_steps_is_refused(tmp_path):
+    trainer = lightning.Trainer(
+        accelerator="cpu", max_steps=3, logger=False, enable_checkpointing=False, default_root_dir=tmp_path,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    with pytest.raises(VidferError, match="max_epochs"):
+        trainer.fit(DenoiseTask(**SMALL), DenoiseDataModule("sample", crop=16, crops_per_epoch=4, batch_size=2))
+
+
+def pair(rng):
+    clean = rng.integers(0, 256, (2, 3, 32, 32), np.uint8)
+    noisy = (clean + rng.normal(0, 20, clean.shape)).round().clip(0, 255).astype(np.uint8)
+    return noisy, clean, [torch.from_numpy(images).float() / 127.5 - 1 for images in (noisy, clean)]
 
 
 def test_psnr_equals_scikit_images():
-    rng = np.random.default_rng(0)
-    clean = rng.integers(0, 256, (2, 3, 32, 32), np.uint8)
-    noisy = (clean + rng.normal(0, 20, clean.shape)).round().clip(0, 255).astype(np.uint8)
+    noisy, clean, signed = pair(np.random.default_rng(0))
     expected = np.mean([peak_signal_noise_ratio(a, b) for a, b in zip(clean, noisy, strict=True)])
-    signed = [torch.from_numpy(images).float() / 127.5 - 1 for images in (noisy, clean)]
     assert mean_psnr(*signed).item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_ssim_equals_scikit_images():
+    noisy, clean, signed = pair(np.random.default_rng(0))
+    settings = {"channel_axis": 0, "data_range": 255, "gaussian_weights": True, "use_sample_covariance": False}
+    expected = np.mean([structural_similarity(a, b, **settings) for a, b in zip(clean, noisy, strict=True)])
+    assert mean_ssim(*signed).item() == pytest.approx(expected, abs=2e-3)
 
 
 def test_equal_images_count_as_100_db():

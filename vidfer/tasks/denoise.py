@@ -1,71 +1,256 @@
-"""Training the denoiser."""
+"""Training the denoiser: the generator on its content loss, then against a critic."""
 
-from typing import Any
+from typing import Any, Final
 
 import lightning
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from vidfer.datasets.batches import CropBatch
-from vidfer.losses import content_loss
+from vidfer.losses import (
+    adversarial_loss,
+    clip_weights,
+    combined_loss,
+    content_loss,
+    gan_generator_loss,
+    gan_value,
+    gradient_penalty,
+    wasserstein_estimate,
+)
+from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
 from vidfer.models.layout import channels_last
+from vidfer.types import VidferError
+from vidfer.weights.registry import find_weights
+
+OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
 
 
 class DenoiseTask(lightning.LightningModule):
-    """Train the generator on its content loss, equation 5.
+    """Train the generator by mean squared error first, then by equation 4: the content loss and a critic's verdict.
+
+    In the first `warmup_share` of the batches the generator takes a step on each, on equation 5 alone. After that the critic
+    takes a step on each batch, and the generator on every `n_critic`-th. Counted are batches, generator steps and critic
+    steps; Lightning's `global_step` is the sum of the last two, so budget by `max_epochs`, not by `max_steps`.
+
+    A checkpoint taken anywhere in an epoch holds all that the next step depends on: counters, optimisers, schedule and torch's
+    random state.
 
     Args:
-        preset: `full`, `small` or `tiny`.
+        preset: `full`, `small` or `tiny`, see `Generator`.
         norm: `batch` or `none`.
         output: `residual` or `direct`.
-        lr: Peak learning rate of Adam under a one-cycle schedule.
+        scale: 1, or 2 to work on folded 2x2 patches.
+        objective: `wgan-gp` (equations 2 to 6), `wgan` (weight clipping for the penalty), `gan` (equation 1) or `mse`
+            (equation 5 alone, to the end).
+        adversarial_weight: Lambda of equation 4. With 0 there is no critic, and everything else stays: the twin that shows
+            what the critic costs or brings.
+        penalty: Weight of the gradient penalty, equation 3.
+        clip: Limit of the critic's weights under `wgan`.
+        n_critic: Critic steps to a generator step.
+        warmup_share: Share of the batches without the critic, in [0, 1].
+        crop: Edge of the training crops in px, which the critic has to know.
+        critic_width: Feature maps of the critic's first convolution.
+        lr: Peak learning rate of the generator's Adam, under a one-cycle schedule over its steps.
+        critic_lr: Learning rate of the critic's Adam with betas (0, 0.9).
+        weights: Weights to start from: a name or a file; their network has to be the one described here.
+
+    Raises:
+        VidferError: An option is unknown or out of range, or the weights do not fit.
     """
 
-    def __init__(self, preset: str = "tiny", norm: str = "none", output: str = "residual", lr: float = 2e-3) -> None:
+    def __init__(
+        self,
+        preset: str = "tiny",
+        norm: str = "none",
+        output: str = "residual",
+        scale: int = 1,
+        objective: str = "wgan-gp",
+        adversarial_weight: float = 1e-4,
+        penalty: float = 10.0,
+        clip: float = 0.01,
+        n_critic: int = 5,
+        warmup_share: float = 0.9,
+        crop: int = 64,
+        critic_width: int = 64,
+        lr: float = 2e-3,
+        critic_lr: float = 1e-4,
+        weights: str | None = None,
+    ) -> None:
         super().__init__()
+        if objective not in OBJECTIVES:
+            raise VidferError(f"unknown objective '{objective}': use one of {', '.join(OBJECTIVES)}")
+        if n_critic < 1 or not 0 <= warmup_share <= 1 or adversarial_weight < 0:
+            raise VidferError("n_critic has to be at least 1, warmup_share in [0, 1], adversarial_weight at least 0")
         self.save_hyperparameters()
-        self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output}
+        self.automatic_optimization = False
+        self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale}
         self.generator = channels_last(Generator(**self.arguments))
-        self.lr = lr
+        if weights:
+            find_weights("denoise", weights).load_into(self.generator)
+        self.critic: Critic | None = None
+        if objective != "mse" and adversarial_weight:
+            self.critic = channels_last(Critic(crop, critic_width))
+        self.objective, self.adversarial_weight = objective, adversarial_weight
+        self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
+        self.lr, self.critic_lr = lr, critic_lr
+        self.batches = self.generator_steps = self.critic_steps = 0
+        self.stepped = False
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise images `(B, 3, H, W)` in [-1, 1]."""
         denoised: Tensor = self.generator(noisy.contiguous(memory_format=torch.channels_last))
         return denoised
 
-    def training_step(self, batch: CropBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        return self._step(batch, "train")
+    def training_step(self, batch: CropBatch, batch_idx: int) -> None:
+        """Let the generator, the critic, or both take a step on one batch."""
+        past = self.batches - self._warmup_batches() if self.objective != "mse" else -1
+        train_generator = past < 0 or (past + 1) % self.n_critic == 0
+        train_critic = past >= 0 and self.critic is not None
+        logs: dict[str, Tensor] = {}
+        if train_generator or train_critic:
+            with torch.set_grad_enabled(train_generator):
+                denoised = self(batch["noisy"])
+            if train_critic:
+                logs |= self._critic_step(batch["clean"], denoised.detach())
+            if train_generator:
+                logs |= self._generator_step(batch["clean"], denoised, adversarial=train_critic)
+        self.batches += 1
+        self.stepped = train_generator
+        size = len(batch["clean"])
+        self.log("generator_steps", float(self.generator_steps), batch_size=size)
+        self.log_dict(logs, on_step=True, prog_bar=True, batch_size=size)
+
+    def _critic_step(self, clean: Tensor, denoised: Tensor) -> dict[str, Tensor]:
+        assert self.critic is not None
+        optimizer = self._optimizers()[1]
+        real, fake = self.critic(clean), self.critic(denoised)
+        logs = {}
+        if self.objective == "gan":
+            loss = -gan_value(real, fake)
+            logs["gan_value"] = -loss.detach()
+        else:
+            estimate = wasserstein_estimate(real, fake)
+            logs["wasserstein"] = estimate.detach()
+            loss = -estimate
+        if self.objective == "wgan-gp":
+            penalty = gradient_penalty(self.critic, clean, denoised)
+            logs["gradient_penalty"] = penalty.detach()
+            loss = loss + self.penalty * penalty
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        if self.objective == "wgan":
+            clip_weights(self.critic, self.clip)
+        self.critic_steps += 1
+        return logs
+
+    def _generator_step(self, clean: Tensor, denoised: Tensor, *, adversarial: bool) -> dict[str, Tensor]:
+        optimizer = self._optimizers()[0]
+        content = content_loss(denoised, clean)
+        loss = content
+        logs = {"train_loss": content.detach()}
+        if adversarial and self.critic is not None:
+            self.critic.requires_grad_(False)
+            verdict = self.critic(denoised)
+            against = gan_generator_loss(verdict) if self.objective == "gan" else adversarial_loss(verdict)
+            loss = combined_loss(against, content, self.adversarial_weight)
+            logs["adversarial_loss"] = against.detach()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        if self.critic is not None:
+            self.critic.requires_grad_(True)
+        scheduler: Any = self.lr_schedulers()
+        scheduler.step()
+        self.generator_steps += 1
+        return logs
 
     def validation_step(self, batch: CropBatch, batch_idx: int) -> None:
-        """Log loss and PSNR of one batch."""
-        self._step(batch, "val")
+        """Log loss, PSNR and SSIM of one batch."""
+        self._measure(batch, "val")
 
     def test_step(self, batch: CropBatch, batch_idx: int) -> None:
-        """Log loss and PSNR of one batch."""
-        self._step(batch, "test")
+        """Log loss, PSNR and SSIM of one batch."""
+        self._measure(batch, "test")
 
-    def _step(self, batch: CropBatch, split: str) -> Tensor:
-        denoised = self(batch["noisy"])
-        loss = content_loss(denoised, batch["clean"])
-        logs = {f"{split}_loss": loss}
-        if split != "train":
-            logs[f"{split}_psnr"] = mean_psnr(denoised, batch["clean"])
-            logs[f"{split}_psnr_noisy"] = mean_psnr(batch["noisy"], batch["clean"])
-        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(denoised), prog_bar=True)
-        return loss
+    def predict_step(self, batch: CropBatch, batch_idx: int) -> Tensor:
+        """Denoise one batch: `(B, 3, H, W)` in [-1, 1]."""
+        denoised: Tensor = self(batch["noisy"])
+        return denoised.clamp(-1, 1)
+
+    def _measure(self, batch: CropBatch, split: str) -> None:
+        noisy, clean = batch["noisy"], batch["clean"]
+        denoised = self(noisy)
+        logs = {
+            f"{split}_loss": content_loss(denoised, clean),
+            f"{split}_psnr": mean_psnr(denoised, clean),
+            f"{split}_psnr_noisy": mean_psnr(noisy, clean),
+            f"{split}_ssim": mean_ssim(denoised, clean),
+        }
+        self.log_dict(logs, on_epoch=True, batch_size=len(clean), prog_bar=True, sync_dist=True)
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
         return self.generator.state_dict(), {"kind": "denoise", "arch": "generator", "arguments": self.arguments}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the counters and torch's random state."""
+        checkpoint["counters"] = [self.batches, self.generator_steps, self.critic_steps]
+        checkpoint["random_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the counters back; the random state follows when training starts, after all that Lightning draws."""
+        self.batches, self.generator_steps, self.critic_steps = checkpoint["counters"]
+        self._random_state = checkpoint["random_state"]
+
+    def on_train_batch_start(self, batch: CropBatch, batch_idx: int) -> None:
+        """Take the random state of a checkpoint back."""
+        if hasattr(self, "_random_state"):
+            torch.set_rng_state(self._random_state)
+            del self._random_state
+
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return Adam and its one-cycle schedule, stepped every batch."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=self.lr, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """Return the generator's Adam with its one-cycle schedule, and the critic's Adam.
+
+        Raises:
+            VidferError: The training is not budgeted by epochs.
+        """
+        generator = torch.optim.Adam(self.generator.parameters(), lr=self.lr)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(generator, max_lr=self.lr, total_steps=self.planned_steps())
+        if self.critic is None:
+            return [generator], [scheduler]
+        return [generator, torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, betas=(0.0, 0.9))], [scheduler]
+
+    def planned_steps(self) -> int:
+        """Count the generator's steps in the whole training.
+
+        Raises:
+            VidferError: The training is not budgeted by epochs.
+        """
+        warmup, total = self._warmup_batches(), self._total_batches()
+        if self.objective == "mse":
+            return total
+        return max(1, warmup + (total - warmup) // self.n_critic)
+
+    def _warmup_batches(self) -> int:
+        return round(self.warmup_share * self._total_batches())
+
+    def _total_batches(self) -> int:
+        trainer = self.trainer
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return int(trainer.estimated_stepping_batches)
+        if trainer.max_steps != -1 or not trainer.max_epochs or trainer.max_epochs < 0:
+            raise VidferError(
+                "the denoiser's training is budgeted by trainer.max_epochs: max_steps would count the critic's steps too"
+            )
+        return int(trainer.estimated_stepping_batches)
+
+    def _optimizers(self) -> list[LightningOptimizer]:
+        found: Any = self.optimizers()
+        return list(found) if isinstance(found, list) else [found]
 
 
 def mean_psnr(image: Tensor, clean: Tensor) -> Tensor:
@@ -78,6 +263,24 @@ def mean_psnr(image: Tensor, clean: Tensor) -> Tensor:
     Returns:
         Mean of the images' ratios in dB, a scalar; equal images count as 100 dB.
     """
-    shown = ((image.clamp(-1, 1) + 1) * 127.5).round()
-    error = (shown - (clean + 1) * 127.5).square().flatten(1).mean(dim=1)
+    error = (_shown(image) - _shown(clean)).square().flatten(1).mean(dim=1)
     return (10 * torch.log10(255**2 / error)).clamp_max(100).mean()
+
+
+def mean_ssim(image: Tensor, clean: Tensor) -> Tensor:
+    """Compute the structural similarity of 8-bit images (Wang et al. 2004), averaged over a batch.
+
+    Args:
+        image: Images `(B, 3, H, W)`; rounded and clipped to 8 bits first.
+        clean: The truth, in [-1, 1].
+
+    Returns:
+        A scalar, at most 1.
+    """
+    similarity = structural_similarity_index_measure(_shown(image), _shown(clean), data_range=255.0)
+    assert isinstance(similarity, Tensor)
+    return similarity
+
+
+def _shown(image: Tensor) -> Tensor:
+    return ((image.float().clamp(-1, 1) + 1) * 127.5).round()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import lightning
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
@@ -11,7 +12,8 @@ class WarmEMA(WeightAveraging):
     """An exponential moving average of weights and buffers, used for validation and export.
 
     The decay grows with the steps, as `(1 + steps) / (10 + steps)`, up to its limit: in a short training the average is
-    not dominated by the random start.
+    not dominated by the random start. A task whose averaged network does not take a step on every batch says by its attribute
+    `stepped` whether it did on the last.
 
     Args:
         decay: Limit of the decay, in [0, 1).
@@ -25,3 +27,15 @@ class WarmEMA(WeightAveraging):
             return torch.lerp(current, mean, share)
 
         super().__init__(avg_fn=average)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's
+        batch: Any,  # noqa: ANN401 - Lightning's
+        batch_idx: int,
+    ) -> None:
+        """Take a step's weights into the average."""
+        if getattr(pl_module, "stepped", True):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)

@@ -1,0 +1,73 @@
+"""The critic: a convolutional network after SRGAN's discriminator, with layer norm for batch norm.
+
+References:
+    Ledig et al.: Photo-realistic single image super-resolution using a generative adversarial network. CVPR 2017.
+    Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville: Improved training of Wasserstein GANs. NIPS 2017: a critic trained with
+    the gradient penalty must not mix the samples of a batch, hence layer norm.
+"""
+
+import math
+from itertools import pairwise
+from typing import Final
+
+from torch import Tensor, nn
+
+from vidfer.types import VidferError
+
+_WIDTHS: Final = (1, 1, 2, 2, 4, 4, 8, 8)
+_HIDDEN: Final = 16
+
+
+class Critic(nn.Module):
+    """A number for each image: the higher, the more it looks like a clean photograph.
+
+    Eight 3x3 convolutions with LeakyReLU 0.2, every second one with stride 2 and all but the first normalised over the whole
+    sample, with one scale and shift a channel; then two fully connected layers and no sigmoid.
+
+    Args:
+        crop: Edge of the images in px, which the fully connected layers fix; at least 16.
+        width: Feature maps of the first convolution; 64 gives the paper's 64-64-128-128-256-256-512-512 and 1024 units.
+
+    Raises:
+        VidferError: The crop is too small.
+
+    Example:
+        >>> import torch
+        >>> Critic(crop=32, width=8)(torch.zeros(5, 3, 32, 32)).shape
+        torch.Size([5])
+    """
+
+    def __init__(self, crop: int = 64, width: int = 64) -> None:
+        super().__init__()
+        if crop < 16:
+            raise VidferError(
+                f"the critic halves its image four times: a crop of {crop} px is too small, use 16 or more"
+            )
+        self.crop = crop
+        layers: list[nn.Module] = []
+        channels = (3, *(width * factor for factor in _WIDTHS))
+        for index, (before, after) in enumerate(pairwise(channels)):
+            layers.append(nn.Conv2d(before, after, 3, stride=1 + index % 2, padding=1))
+            if index:
+                layers.append(nn.GroupNorm(1, after))
+            layers.append(nn.LeakyReLU(0.2))
+        self.features = nn.Sequential(*layers)
+        side = math.ceil(crop / 16)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels[-1] * side**2, _HIDDEN * width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(_HIDDEN * width, 1),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Judge images.
+
+        Args:
+            image: RGB, float in [-1, 1], `(B, 3, crop, crop)`.
+
+        Returns:
+            Numbers without bounds, `(B,)`.
+        """
+        verdict: Tensor = self.head(self.features(image))[:, 0]
+        return verdict
