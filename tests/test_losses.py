@@ -111,7 +111,7 @@ def test_equations_2_and_3_teach_a_critic_to_tell_clean_from_noisy():
     torch.manual_seed(0)
     critic = Critic(16, 4)
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3, betas=(0.0, 0.9))
-    for _ in range(60):
+    for _ in range(160):
         clean = torch.rand(8, 3, 1, 1).mul(2).sub(1).expand(-1, -1, 16, 16)
         noisy = clean + 0.4 * torch.randn(clean.shape)
         distance = wasserstein_estimate(critic(clean), critic(noisy))

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from vidfer.types import VidferError
 
 def by_hand(width, crop):
     widths = [3, *(width * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8))]
-    convolutions = sum(9 * a * b + b for a, b in zip(widths, widths[1:], strict=False))
+    convolutions = sum(9 * a * b + b for a, b in pairwise(widths))
     norms = sum(2 * b for b in widths[2:])
     side = crop // 16
     return convolutions + norms + 8 * width * side**2 * 16 * width + 16 * width + 16 * width + 1
