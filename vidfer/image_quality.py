@@ -1,0 +1,90 @@
+"""How close an image is to the truth: PSNR, SSIM and RMSE on the scale of 8-bit images."""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+PEAK: Final = 255.0
+"""The largest value of an 8-bit image, which both ratios refer to."""
+
+Pixels = npt.NDArray[np.number[Any]]
+"""`(H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped."""
+
+
+def psnr(image: Pixels, clean: Pixels) -> float:
+    """Compute the peak signal-to-noise ratio over all pixels and colours together.
+
+    The mean over several images is one of ratios, not the ratio of a mean error.
+
+    Args:
+        image: `(H, W, 3)`, on 0-255. Nothing is rounded or clipped here.
+        clean: The truth, of the same shape.
+
+    Returns:
+        20 log10(255 / rmse) in dB; at most 100, which is what equal images count as.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> round(psnr(np.full((8, 8, 3), 110.0), np.full((8, 8, 3), 100.0)), 2)
+        28.13
+    """
+    error = rmse(image, clean)
+    return min(100.0, 20 * math.log10(PEAK / error)) if error > 0 else 100.0
+
+
+def ssim(image: Pixels, clean: Pixels) -> float:
+    """Compute the structural similarity, averaged over pixels and the three colours.
+
+    With the authors' settings: Gaussian window with sigma 1.5 px on 11x11 px, population covariance, K1 = 0.01,
+    K2 = 0.03. scikit-image's own defaults are other ones and give other figures.
+
+    Args:
+        image: `(H, W, 3)`, on 0-255, at least 11 px on each edge.
+        clean: The truth, of the same shape.
+
+    Returns:
+        At most 1, which is for equal images.
+
+    Raises:
+        ValueError: The shapes differ, or an edge is shorter than the window.
+
+    References:
+        Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity.
+        IEEE Transactions on Image Processing 13(4), 2004. Equation 13.
+    """
+    from skimage.metrics import structural_similarity
+
+    found = structural_similarity(  # type: ignore[no-untyped-call]  # as all of skimage.metrics
+        image.astype(np.float64),
+        clean.astype(np.float64),
+        channel_axis=-1,
+        data_range=PEAK,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return float(found)
+
+
+def rmse(image: Pixels, clean: Pixels) -> float:
+    """Compute the root of the mean squared error over all pixels and colours together.
+
+    Args:
+        image: `(H, W, 3)`, on 0-255.
+        clean: The truth, of the same shape.
+
+    Returns:
+        On the scale 0-255.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if image.shape != clean.shape:
+        raise ValueError(f"an image of shape {image.shape} cannot be compared with one of {clean.shape}")
+    error = image.astype(np.float64) - clean.astype(np.float64)
+    return float(np.sqrt(np.square(error).mean()))
