@@ -1,6 +1,6 @@
 """The `denoise` stage: train the generator."""
 
-from vidfer.cli.lightning import VidferCLI
+from vidfer.cli.lightning import main
 
 if __name__ == "__main__":
-    VidferCLI()
+    main()

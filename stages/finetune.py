@@ -1,6 +1,6 @@
 """The `finetune` stage: train the image network on single faces."""
 
-from vidfer.cli.lightning import VidferCLI
+from vidfer.cli.lightning import main
 
 if __name__ == "__main__":
-    VidferCLI()
+    main()

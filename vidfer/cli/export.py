@@ -10,14 +10,20 @@ from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 
 from vidfer.cli.evaluate import evaluate_images, evaluate_sound
+from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.datamodules.ravdess import RavdessDataModule
 from vidfer.store import Store
+from vidfer.tasks.denoise import DenoiseTask
 from vidfer.weights.registry import find_weights, save_weights
 
 INTENDED: Final = (
     "Research and analysis of displayed facial and vocal expressions in recordings whose subjects agreed to it, as an "
     "average over many faces or windows. The answer names the expression shown, not what a person feels."
+)
+INTENDED_OF_DENOISERS: Final = (
+    "Removing noise like that of a sensor from photographs and frames before they are analysed. What it restores is likely, "
+    "not evidence: it is no means to make out who or what is shown."
 )
 PROHIBITED: Final = (
     "Decisions about people (hiring, schooling, insurance, policing, border control, medical or psychological diagnosis), "
@@ -45,26 +51,41 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
             "data": {"name": type(data).__name__, **_settings(data.hparams)},
             "averaged_weights": any(isinstance(each, WeightAveraging) for each in trainer.callbacks),  # type: ignore[attr-defined]
             "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
+            "steps": _steps(trainer, task),
         },
         "validation": logged,
-        "intended_use": INTENDED,
+        "intended_use": INTENDED_OF_DENOISERS if card["kind"] == "denoise" else INTENDED,
         "prohibited_use": PROHIBITED,
     }
     if task.hparams.get("weights"):
         card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
-    card["metrics"] = measured = _measure(data, path, str(trainer.strategy.root_device))
+    if isinstance(data, DenoiseDataModule):
+        card["metrics"] = [_measure_denoiser(trainer, task, data)]
+    else:
+        card["metrics"] = _measure(data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card)
-    for entry in measured:
-        low, high = entry["accuracy_ci95"]
-        rank_zero_info(f"{entry['on']}: accuracy {entry['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {entry['n']}")
 
 
 def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what Lightning adds, and folders: where data lie says nothing about the weights."""
     return {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
+
+
+def _steps(trainer: lightning.Trainer, task: Any) -> int | dict[str, int]:  # noqa: ANN401 - any task
+    if isinstance(task, DenoiseTask):
+        return {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
+    return trainer.global_step
+
+
+def _measure_denoiser(trainer: lightning.Trainer, task: DenoiseTask, data: DenoiseDataModule) -> dict[str, Any]:
+    found = trainer.test(task, datamodule=data, verbose=False)[0]
+    measured = {name.removeprefix("test_"): round(value, 4) for name, value in found.items() if name != "test_loss"}
+    n = len(data.test_dataloader().dataset)  # type: ignore[arg-type]
+    on = f"{data.test_source}, {n} crops with noise of sigma {', '.join(f'{sigma:g}' for sigma in data.sigmas)}"
+    rank_zero_info(f"{on}: PSNR {measured['psnr']:.2f} dB, noisy {measured['psnr_noisy']:.2f} dB")
+    return {"on": on, "n": n, **measured}
 
 
 def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any data module
@@ -81,4 +102,7 @@ def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noq
         found = {f"{data.source}, actors {who}": evaluate_sound(data.root, actors, path, Store(data.store))}
     else:
         return []
+    for on, scores in found.items():
+        low, high = scores.accuracy_ci95
+        rank_zero_info(f"{on}: accuracy {scores.accuracy:.3f} ({low:.3f} to {high:.3f}), n = {scores.n}")
     return [{"on": on, **asdict(scores)} for on, scores in found.items()]

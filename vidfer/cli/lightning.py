@@ -1,6 +1,7 @@
 """The command line of the training stages: LightningCLI with this project's rules."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,9 +11,27 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
+from omegaconf import DictConfig, OmegaConf
 
-SHARED = ("image_size", "in_chans")
+from vidfer.tasks.curves import CurveLogger
+from vidfer.types import UsageError, VidferError
+
+SHARED = ("image_size", "in_chans", "crop")
 """Arguments of the data module handed on to a model that has them too."""
+
+RUN_CONFIG = "config.yaml"
+"""Name of the file with all that was chosen for a run, in the run's folder."""
+
+
+def main() -> None:
+    """Run a training stage's command line: faults end in one sentence and exit status 1, wrong usage in 2."""
+    try:
+        VidferCLI()
+    except VidferError as error:
+        print(f"vidfer: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 class VidferCLI(LightningCLI):
@@ -45,13 +64,50 @@ class VidferCLI(LightningCLI):
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
 
-    def after_fit(self) -> None:
-        """Export the weights of a training that ran to its end."""
-        from vidfer.cli.export import export_weights
+    def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
+        """Train; a run with a name of its own (`version`) that was cut off goes on, and a finished one is left alone.
 
+        Args:
+            ckpt_path: A checkpoint to go on from, whatever the run's folder says.
+            arguments: Passed on to Lightning.
+
+        Raises:
+            VidferError: The run's folder holds a run with other settings.
+        """
         trainer = self.trainer
-        if trainer.is_global_zero and not trainer.interrupted and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            export_weights(trainer, self.model, self.datamodule, run_folder(trainer) / "weights.safetensors")
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.fit(ckpt_path=ckpt_path, **arguments)
+            return
+        folder = run_folder(trainer)
+        weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
+        if ckpt_path is None and (folder / RUN_CONFIG).is_file():
+            self._require_same_run(folder)
+            if weights.is_file():
+                rank_zero_info(f"{folder} is finished, with its weights in {weights}; to train anew, remove it")
+                return
+            if last.is_file():
+                ckpt_path = str(last)
+                rank_zero_info(f"going on from {last}")
+            else:
+                (folder / "metrics.csv").unlink(missing_ok=True)
+        trainer.fit(ckpt_path=ckpt_path, **arguments)
+        if trainer.interrupted:
+            rank_zero_info(f"stopped; give --ckpt_path {last} to go on")
+        elif trainer.is_global_zero:
+            from vidfer.cli.export import export_weights
+
+            export_weights(trainer, self.model, self.datamodule, weights)
+
+    def _require_same_run(self, folder: Path) -> None:
+        chosen = self._parser("fit").dump(self.config["fit"], skip_none=False)
+        stored = (folder / RUN_CONFIG).read_text("utf-8")
+        different = sorted(_leaves(OmegaConf.create(chosen)) ^ _leaves(OmegaConf.create(stored)))
+        if different:
+            names = ", ".join(dict.fromkeys(name for name, _ in different if name))
+            raise VidferError(
+                f"{folder} holds a run with other settings ({names}): give this one another name "
+                "(--trainer.logger.init_args.version=NAME), or remove the folder"
+            )
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[lightning.Callback]) -> lightning.Trainer:
         plugins = config.get("plugins") or []
@@ -89,7 +145,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes the full configuration beside the run's checkpoints, so that no run can meet another's file."""
+    """Keeps a run's folder: the full configuration beside the checkpoints, and the curves when the run goes on."""
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Drop the rows of steps that are done again."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            loop = checkpoint["loops"]["fit_loop"]
+            batches = loop["epoch_loop.batch_progress"]["total"]
+            in_batch = batches["processed"] > batches["completed"]  # saved at its end, before it was counted
+            done = loop["epoch_loop.state_dict"]["_batches_that_stepped"] + in_batch
+            for logger in trainer.loggers:
+                if isinstance(logger, CurveLogger):
+                    logger.drop_from(done)
 
     def save_config(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Write `config.yaml` into the run's folder.
@@ -119,3 +188,10 @@ def run_folder(trainer: lightning.Trainer) -> Path:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath:
             return Path(callback.dirpath).parent
     return Path(trainer.log_dir or trainer.default_root_dir)
+
+
+def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML
+    if not isinstance(config, DictConfig):
+        return {(name, repr(config))}
+    inner = {str(key): value for key, value in config.items() if key not in ("ckpt_path", "config")}
+    return set().union(*(_leaves(value, f"{name}.{key}".lstrip(".")) for key, value in inner.items()))

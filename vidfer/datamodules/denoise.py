@@ -1,6 +1,6 @@
 """Noisy and clean crops of photographs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vidfer.datasets.batches import CropBatch
+from vidfer.datasets.batches import CropBatch, NamedImage
 from vidfer.datasets.div2k import is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
 from vidfer.datasets.report import PreparationReport
@@ -127,6 +127,16 @@ class DenoiseDataModule(lightning.LightningDataModule):
     def test_dataloader(self) -> DataLoader[CropBatch]:
         """Return fixed crops of the test photographs."""
         return self._loader("test" if "test" in self.data else "val")
+
+    @property
+    def test_source(self) -> str:
+        """Name what `test_dataloader` shows."""
+        return Path(self.test_root).name if self.test_root else f"{self.report.source}, held out"
+
+    def predict_dataloader(self) -> DataLoader[NamedImage]:
+        """Return whole photographs as they are, one a batch: those of `test_root`, else those of `root`."""
+        photos, _ = read_photos(self.test_root or self.root, smallest=1)
+        return DataLoader(WholeImages(photos), batch_size=1, num_workers=self.num_workers)
 
     def _read(self, root: str) -> tuple[list[Photo | StoredPhoto], list[Photo | StoredPhoto], PreparationReport]:
         if root != "sample" and is_div2k(Path(root)):
@@ -253,6 +263,27 @@ class FixedCrops(Dataset[CropBatch]):
         """Return one crop with its own, always equal, noise."""
         clean, sigma = self.items[index]
         return _pair(clean, sigma, np.random.default_rng(index), clip=self.clip)
+
+
+class WholeImages(Dataset[NamedImage]):
+    """Photographs with their names, nothing added.
+
+    Args:
+        photos: Photographs by name, uint8 `(H, W, 3)`.
+    """
+
+    def __init__(self, photos: Mapping[str, Photo | StoredPhoto]) -> None:
+        self.names = list(photos)
+        self.photos = photos
+
+    def __len__(self) -> int:
+        """Return the number of photographs."""
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> NamedImage:
+        """Return one photograph."""
+        photo = self.photos[self.names[index]][:, :]
+        return NamedImage(image=_signed(photo.astype(np.float32)), name=self.names[index])
 
 
 def _pair(clean: Photo, sigma: float, rng: np.random.Generator, *, clip: bool) -> CropBatch:

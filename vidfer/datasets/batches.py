@@ -32,3 +32,10 @@ class CropBatch(TypedDict):
 
     noisy: Tensor
     clean: Tensor
+
+
+class NamedImage(TypedDict):
+    """A photograph, float32 `(3, H, W)` in [-1, 1], and its name below its folder; in a batch `(B, 3, H, W)` and a list."""
+
+    image: Tensor
+    name: str

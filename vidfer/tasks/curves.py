@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
@@ -14,8 +13,16 @@ from lightning.pytorch.utilities import rank_zero_only
 class CurveLogger(CSVLogger):
     """Lightning's `metrics.csv`, except that a folder's earlier rows are kept, where Lightning's logger deletes them.
 
-    Rows are on disk whenever a checkpoint is, so that a run which goes on from a checkpoint has the whole curve.
+    Every row is on disk at once, so that a run which goes on from a checkpoint has the whole curve.
+
+    Args:
+        save_dir: Folder of all runs.
+        name: Folder of the stage's runs, below it.
+        version: Folder of this run, below that; `version_0`, `version_1`... if not given.
     """
+
+    def __init__(self, save_dir: str, name: str, version: str | None = None) -> None:
+        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
 
     @property
     @rank_zero_experiment
@@ -25,10 +32,6 @@ class CurveLogger(CSVLogger):
             Path(self.root_dir).mkdir(parents=True, exist_ok=True)
             self._experiment = _Writer(log_dir=self.log_dir)
         return self._experiment
-
-    def after_save_checkpoint(self, checkpoint_callback: Checkpoint) -> None:
-        """Write out what was logged until now."""
-        self.save()
 
     @rank_zero_only
     def drop_from(self, step: int) -> None:

@@ -8,7 +8,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from vidfer.datasets.batches import CropBatch
+from vidfer.datasets.batches import CropBatch, NamedImage
 from vidfer.losses import (
     adversarial_loss,
     clip_weights,
@@ -176,9 +176,9 @@ class DenoiseTask(lightning.LightningModule):
         """Log loss, PSNR and SSIM of one batch."""
         self._measure(batch, "test")
 
-    def predict_step(self, batch: CropBatch, batch_idx: int) -> Tensor:
-        """Denoise one batch: `(B, 3, H, W)` in [-1, 1]."""
-        denoised: Tensor = self(batch["noisy"])
+    def predict_step(self, batch: NamedImage, batch_idx: int) -> Tensor:
+        """Denoise one batch of images as they are: `(B, 3, H, W)` in [-1, 1]."""
+        denoised: Tensor = self(batch["image"])
         return denoised.clamp(-1, 1)
 
     def _measure(self, batch: CropBatch, split: str) -> None:

@@ -1,11 +1,13 @@
-"""Images to look at while a denoiser trains."""
+"""Images that a denoiser made: to look at while it trains, and its predictions."""
 
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import make_grid
 
@@ -39,10 +41,38 @@ class SampleImages(lightning.Callback):
             return
         noisy, clean = batch["noisy"][: self.count], batch["clean"][: self.count]
         rows = torch.cat([noisy, pl_module(noisy), clean])
-        grid = make_grid(((rows.clamp(-1, 1) + 1) * 127.5).round().byte().cpu(), nrow=len(noisy))
+        grid = make_grid(_bytes(rows), nrow=len(noisy))
         path = Path(trainer.log_dir) / "samples" / f"{pl_module.batches:07}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(grid, str(path))
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image("samples", [str(path)])
+
+
+class DenoisedImages(BasePredictionWriter):
+    """Writes what `predict` denoised as `denoised/<name>.png` into the run's folder, each process its own."""
+
+    def __init__(self) -> None:
+        super().__init__(write_interval="batch")
+
+    def write_on_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        prediction: Tensor,
+        batch_indices: object,
+        batch: Any,  # noqa: ANN401 - a NamedImage; Lightning's signature has no type for it
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write one batch's images."""
+        folder = Path(trainer.log_dir or trainer.default_root_dir) / "denoised"
+        for image, name in zip(_bytes(prediction), batch["name"], strict=True):
+            path = folder / Path(name).with_suffix(".png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_png(image, str(path))
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()

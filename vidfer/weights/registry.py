@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 Card = dict[str, Any]
 
-SHIPPED: Final[dict[str, tuple[str, ...]]] = {"image": ("compact",), "audio": ("is10",)}
+SHIPPED: Final[dict[str, tuple[str, ...]]] = {"image": ("compact",), "audio": ("is10",), "denoise": ("small",)}
 """Names of the weights in this folder, by kind."""
+
+_CLASSIFIERS: Final = ("image", "audio")
 
 _REQUIRED = ("kind", "arch", "arguments", "classes", "preprocessing", "blake3")
 _DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
@@ -66,7 +68,7 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     """Find weights by name or file and check their card.
 
     Args:
-        kind: `image` or `audio`.
+        kind: `image`, `audio` or `denoise`.
         name_or_file: A name in `SHIPPED`, or the path of a `.safetensors` file with its card beside it.
 
     Returns:
@@ -90,7 +92,7 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     """Digest what decides a model's output: the file's bytes and the decisive entries of its card.
 
     Args:
-        kind: `image` or `audio`.
+        kind: `image`, `audio` or `denoise`.
         name_or_file: A shipped name or a file, see `find_weights`.
 
     Returns:
@@ -123,7 +125,7 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     if path.suffix != ".safetensors":
         raise VidferError(f"weights are written as .safetensors, not to {path.name}")
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
-    classes = list(EMOTIONS) if card.get("kind") in SHIPPED else []
+    classes = list(EMOTIONS) if card.get("kind") in _CLASSIFIERS else []
     full = {**card, "classes": classes, "blake3": _blake3(data)}
     missing = [key for key in _REQUIRED if key not in full]
     if missing:
@@ -146,13 +148,13 @@ def _read_card(path: Path, kind: str) -> Card:
         raise VidferError(f"the card {place} lacks {', '.join(missing)}")
     if card["kind"] != kind:
         raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
-    if card["classes"] != list(EMOTIONS):
+    if kind in _CLASSIFIERS and card["classes"] != list(EMOTIONS):
         raise VidferError(f"{path} answers {', '.join(card['classes'])}; needed, in this order: {', '.join(EMOTIONS)}")
     return dict(card)
 
 
 def _unknown(kind: str, name: str) -> str:
-    stage = {"image": "finetune", "audio": "classify"}[kind]
+    stage = {"image": "finetune", "audio": "classify", "denoise": "denoise"}[kind]
     option = " --model.init_args.backbone=NAME" if kind == "image" else ""
     return (
         f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind])}. A network's name alone, such as one of timm's, "
