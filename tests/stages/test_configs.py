@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vidfer.cli.lightning import VidferCLI
 from vidfer.weights.registry import find_weights
@@ -51,8 +53,28 @@ def test_classify(run, sounds_root, vectors_store, data):
     assert cli.trainer.global_step == 1
 
 
-def test_denoise(run):
-    assert run("--config=configs/denoise.yaml", "--data.init_args.batch_size=2").trainer.global_step == 1
+@pytest.mark.parametrize("config", ["denoise", "denoise_bsds", "denoise_bsds_gan"])
+def test_denoise(run, config):
+    weights = ["--model.init_args.weights=small"] if config.endswith("gan") else []
+    cli = run(
+        f"--config=configs/{config}.yaml", "--data.init_args.root=sample", "--data.init_args.batch_size=2", *weights
+    )
+    assert cli.model.batches == 1
+
+
+@pytest.mark.parametrize(("data", "folders"), [("photos", (".",)), ("div2k", ("DIV2K_train_HR", "DIV2K_valid_HR"))])
+def test_denoise_on_photographs(run, tmp_path, data, folders):
+    for number, folder in zip(("0001", "0801"), folders, strict=False):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        Image.fromarray(np.full((64, 70, 3), (10, 20, 30), np.uint8)).save(
+            tmp_path / "photos" / folder / f"{number}.png"
+        )
+    cli = run(
+        "--config=configs/denoise.yaml", f"--data=configs/data/{data}.yaml", "--data.init_args.batch_size=2",
+        f"--data.init_args.root={tmp_path / 'photos'}",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.datamodule.crops_per_epoch == 16000
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "ddp", "slurm"])
@@ -66,7 +88,14 @@ def test_trainers_are_understood(name, capsys):
 
 
 def test_every_file_is_met_above():
-    met = {"finetune.yaml", "finetune_longer.yaml", "classify.yaml", "denoise.yaml"}
-    met |= {f"data/{name}.yaml" for name in ("fer2013", "ravdess", "sample_faces", "sample_sounds")}
+    met = {
+        "finetune.yaml",
+        "finetune_longer.yaml",
+        "classify.yaml",
+        "denoise.yaml",
+        "denoise_bsds.yaml",
+        "denoise_bsds_gan.yaml",
+    }
+    met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
     assert {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")} == met

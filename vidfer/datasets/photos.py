@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import VidferError
 
-SAMPLE: Final = ("astronaut", "chelsea", "coffee", "rocket", "immunohistochemistry", "retina")
+SAMPLE: Final = ("astronaut", "chelsea", "rocket", "immunohistochemistry", "retina", "coffee")
 """Colour images inside the scikit-image package; the last is held out for validation."""
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
