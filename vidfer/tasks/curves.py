@@ -1,17 +1,32 @@
 """Learning curves as a file that a resumed run goes on with."""
 
 import csv
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
+_COUNTERS: Final = ("epoch", "step", "generator_steps")
+_LABELS: Final = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "acc": "accuracy",
+    "uar": "mean recall",
+    "f1": "macro F1",
+    "wasserstein": "Wasserstein estimate",
+    "gradient_penalty": "gradient penalty (unweighted)",
+    "adversarial_loss": "adversarial loss (unweighted)",
+}
+
 
 class CurveLogger(CSVLogger):
     """Lightning's `metrics.csv`, except that a folder's earlier rows are kept, where Lightning's logger deletes them.
+
+    At a training's end they are drawn into `curves.png`.
 
     Every row is on disk at once, so that a run which goes on from a checkpoint has the whole curve.
 
@@ -32,6 +47,13 @@ class CurveLogger(CSVLogger):
             Path(self.root_dir).mkdir(parents=True, exist_ok=True)
             self._experiment = _Writer(log_dir=self.log_dir)
         return self._experiment
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write and draw what was logged."""
+        super().finalize(status)
+        if self._experiment is not None:
+            draw_curves(Path(self.log_dir) / "metrics.csv", Path(self.log_dir) / "curves.png")
 
     @rank_zero_only
     def drop_from(self, step: int) -> None:
@@ -68,3 +90,47 @@ class _Writer(ExperimentWriter):
             reader = csv.DictReader(file)
             rows = list(reader)
         return list(reader.fieldnames or ()), rows
+
+
+def draw_curves(metrics: Path, image: Path) -> None:
+    """Draw every metric of a training over its batches, training and validation together; a test is no curve.
+
+    Args:
+        metrics: A `metrics.csv`; without rows, nothing is drawn.
+        image: Where to: a `.png` or `.svg`.
+    """
+    from matplotlib.figure import Figure
+
+    panels = _panels(metrics)
+    if not panels:
+        return
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    last = max(points[-1][0] for lines in panels.values() for points in lines.values())
+    figure = Figure(figsize=(4.2 * columns, 2.9 * rows), layout="constrained")
+    for number, (title, lines) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        for (name, points), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
+            axes.plot(*zip(*points, strict=True), style, label=name, linewidth=1.4, markersize=3)
+        if title == "loss" and all(value > 0 for points in lines.values() for _, value in points):
+            axes.set_yscale("log")
+        axes.set(xlabel="batches", xlim=(0, last), ylabel=_LABELS.get(title, title.replace("_", " ")))
+        axes.grid(alpha=0.3)
+        if len(lines) > 1:
+            axes.legend(frameon=False, fontsize="small")
+    figure.savefig(image, dpi=120)
+
+
+def _panels(metrics: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    panels: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    if not metrics.is_file():
+        return panels
+    with metrics.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for name, text in row.items():
+                split, _, measure = name.partition("_")
+                if text and name not in _COUNTERS and split != "test":
+                    known = split in ("train", "val")
+                    title = measure.removesuffix("_noisy") if known else name
+                    panels[title][name.replace("_", " ")].append((int(row["step"]) + 1, float(text)))
+    return panels
