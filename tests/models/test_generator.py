@@ -5,15 +5,16 @@ from vidfer.models.generator import Generator
 from vidfer.types import VidferError
 
 
-def by_hand(blocks, layers, growth, bottleneck, norm):
+def by_hand(blocks, layers, growth, bottleneck, norm, scale=1):
     width = layers * growth
     block = 0
     for index in range(layers):
         maps = width + index * growth
         block += 9 * maps * growth + (2 * maps if norm == "batch" else growth)
-    head = 27 * width + width
+    colours = 3 * scale**2
+    head = 9 * colours * width + width
     fusion = width * (blocks + 1) * bottleneck + bottleneck
-    return head + blocks * block + fusion + 9 * bottleneck * 3 + 3
+    return head + blocks * block + fusion + 9 * bottleneck * colours + colours
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
@@ -27,6 +28,11 @@ def test_parameters_by_hand(preset, size, millions, norm):
     assert count / 1e6 == pytest.approx(millions, abs=0.03)
 
 
+def test_parameters_of_the_shipped_network_by_hand():
+    count = sum(p.numel() for p in Generator("small", "none", scale=2).parameters())
+    assert count == by_hand(4, 4, 16, 64, "none", scale=2)
+
+
 @pytest.mark.parametrize("output", ["residual", "direct"])
 def test_residual_adds_to_the_input(output):
     net = Generator("tiny", "none", output).eval()
@@ -36,13 +42,23 @@ def test_residual_adds_to_the_input(output):
     torch.testing.assert_close(net(image), image if output == "residual" else torch.zeros_like(image))
 
 
-def test_receptive_field_is_one_pixel_a_convolution():
-    net = Generator("tiny", "none").eval()
-    image = torch.zeros(1, 3, 41, 41, requires_grad=True)
-    net(image)[0, 0, 20, 20].backward()
+@pytest.mark.parametrize("scale", [1, 2])
+def test_receptive_field_is_one_pixel_a_convolution(scale):
+    torch.manual_seed(0)
+    net = Generator("tiny", "none", scale=scale).eval()
+    image = torch.zeros(1, 3, 60, 60, requires_grad=True)
+    net(image)[0, 0, 30, 30].backward()
     reached = image.grad[0].abs().sum(0).nonzero()
-    radius = 1 + 2 * 4 + 1  # head, two blocks of four layers, tail
-    assert (reached - 20).abs().max() == radius
+    convolutions = 1 + 2 * 4 + 1  # head, two blocks of four layers, tail
+    assert net.radius == convolutions * scale
+    assert (30 - reached).max() == net.radius
+    assert (reached - 30).max() == net.radius + scale - 1
+
+
+@pytest.mark.parametrize("shape", [(17, 23), (1, 1), (64, 3)])
+def test_folding_takes_any_size(shape):
+    image = torch.rand(1, 3, *shape)
+    assert Generator("tiny", "none", scale=2)(image).shape == image.shape
 
 
 def test_unknown_options_are_named():

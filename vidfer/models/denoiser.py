@@ -12,15 +12,12 @@ from vidfer.models.layout import channels_last
 from vidfer.models.split import SplitGenerator
 from vidfer.weights.registry import find_weights
 
-TILE: Final = 352
-"""Edge of a tile in px: beyond that, memory grows and nothing gets faster."""
-
-MARGIN: Final = 36
-"""Pixels of a tile beyond those that are kept of it, on sides inside the image: as far as the shipped network sees."""
+CORE: Final = 280
+"""Edge in px of what is kept of a tile: beyond that, memory grows and nothing gets faster."""
 
 
 class Denoiser:
-    """Removes noise from images of any size, in tiles where they are large.
+    """Removes noise from images of any size, in tiles where they are large; tiles overlap so far that no seam is left.
 
     On a processor the network runs as a `SplitGenerator`, which is faster and equal but for rounding.
 
@@ -44,6 +41,7 @@ class Denoiser:
         self.device = torch.device(device)
         network = Generator(**weights.card["arguments"])
         weights.load_into(network)
+        self.margin = network.radius
         network = channels_last(network.eval())
         plain = weights.card["arguments"].get("norm") == "none" and self.device.type == "cpu"
         self.network: Any = SplitGenerator(network) if plain else network.to(self.device)
@@ -61,8 +59,8 @@ class Denoiser:
         clean = np.empty(images.shape, np.uint8)
         height, width = images.shape[1:3]
         for number, image in enumerate(images):
-            for rows, kept_rows in _spans(height):
-                for columns, kept_columns in _spans(width):
+            for rows, kept_rows in _spans(height, self.margin):
+                for columns, kept_columns in _spans(width, self.margin):
                     tile = self._tile(image[rows, columns])
                     inner = tile[kept_rows.start - rows.start :, kept_columns.start - columns.start :]
                     shape = (kept_rows.stop - kept_rows.start, kept_columns.stop - kept_columns.start)
@@ -76,13 +74,11 @@ class Denoiser:
         return np.asarray(restored.permute(1, 2, 0).cpu().numpy())
 
 
-def _spans(length: int) -> list[tuple[slice, slice]]:
+def _spans(length: int, margin: int) -> list[tuple[slice, slice]]:
     """Cut an edge into tiles: what to compute and, inside it, what to keep."""
-    if length <= TILE:
+    if length <= CORE + 2 * margin:
         return [(slice(0, length), slice(0, length))]
-    core = TILE - 2 * MARGIN
-    starts = range(0, length, core)
     return [
-        (slice(max(0, start - MARGIN), min(length, start + core + MARGIN)), slice(start, min(length, start + core)))
-        for start in starts
+        (slice(max(0, start - margin), min(length, start + CORE + margin)), slice(start, min(length, start + CORE)))
+        for start in range(0, length, CORE)
     ]

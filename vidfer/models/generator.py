@@ -65,6 +65,8 @@ class Generator(nn.Module):
     A 3x3 convolution finds low-level features; each dense block hands the maps that it added to the next; those of all
     blocks and the low-level ones are fused by a 1x1 convolution, and a 3x3 convolution makes the image.
 
+    An output pixel depends on input pixels at most `radius` px beyond its own patch of `scale` x `scale`.
+
     Args:
         preset: `full`, `small` or `tiny`, see `PRESETS`.
         norm: `batch` as in the paper, or `none`, which has shown fewer artefacts in denoisers.
@@ -97,6 +99,7 @@ class Generator(nn.Module):
         width = size.layers * size.growth
         self.residual = output == "residual"
         self.scale = scale
+        self.radius = scale * (size.blocks * size.layers + 2)
         self.head = nn.Conv2d(3 * scale**2, width, 3, padding=1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
