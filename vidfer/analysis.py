@@ -26,7 +26,7 @@ class ClipResult:
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
-            `fused`, `people`, `provenance`.
+            `fused`, `people`, `denoise`, `provenance`.
         files: The tables by name, as bytes.
     """
 
@@ -93,7 +93,7 @@ def analyze(
 
     Args:
         path: A video file; a sound file gives the sound's answer.
-        options: Sampling, decoder, models and device; by default 5 frames a second and the shipped models on the CPU.
+        options: Sampling, decoder, denoising, models and device; by default 5 frames a second and the shipped models on the CPU.
         store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
 
@@ -137,6 +137,7 @@ def unanswered(name: str, error: ClipError) -> dict[str, Any]:
         "sound": {**part, "n_windows": 0, "n_silent": 0},
         "fused": {**part, "modalities": [], "weights": {}},
         "people": [],
+        "denoise": None,
         "provenance": None,
     }
 

@@ -9,47 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.chain.conftest import MEASURES
 from vidfer.chain import models
 from vidfer.chain.classify import ClassifyStage
-from vidfer.chain.denoise import DenoiseStage
 from vidfer.chain.report import ReportStage
-from vidfer.store import Store, recipe_key
+from vidfer.store import recipe_key
 from vidfer.tables import to_parquet
 from vidfer.types import EMOTIONS, Status
 
+DENOISE = {"mode": "off", "scope": None, "threshold": None, "faces": 4, "denoised": 0, "mean_change": None}
 HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "sad", "neutral"))
-MEASURES = ("x0", "y0", "x1", "y1", "score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma")
 
 
 def logits(*peaks, height=3.0):
     out = np.zeros((len(peaks), 7), np.float32)
     out[np.arange(len(peaks)), list(peaks)] = height
     return out
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def artifact(store):
-    def make(stage, files=None, status=Status.OK, message="", meta=None):
-        recipe = {
-            "stage": stage,
-            "version": 1,
-            "params": {},
-            "tools": {},
-            "inputs": {},
-            "source": "s",
-            "at": str(status),
-        }
-        with store.draft(stage, recipe_key(recipe)) as draft:
-            for name, data in (files or {}).items():
-                draft.write(name, data) if isinstance(data, bytes) else draft.write_arrays(name, data)
-            return store.publish(draft.seal(recipe, status=status, message=message, meta=meta))
-
-    return make
 
 
 @pytest.fixture
@@ -64,7 +39,10 @@ def two_people(artifact):
     }
     faces = artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 3, "faces": 4})
     values = {"embeddings": np.zeros((4, 8), np.float32), "logits": logits(HAPPY, HAPPY, SAD, NEUTRAL)}
-    return {"faces": faces, "finetune": artifact("finetune", {"embeddings.safetensors": values})}
+    return {
+        "faces": faces,
+        "finetune": artifact("finetune", {"embeddings.safetensors": values}, meta={"answers_changed": 0}),
+    }
 
 
 @pytest.fixture
@@ -155,7 +133,7 @@ def report(store, inputs):
 
 
 def test_the_tables_say_what_the_answer_says(store, artifact, two_people, sad_voice):
-    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta={"denoise": "off"})}
+    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
     done = report(store, {**inputs, "classify": classify(store, inputs)})
     frames = pd.read_parquet(done.path / "frames.parquet")
     assert frames["expression"].tolist() == ["happy", "happy", "sad", "neutral"]
@@ -169,7 +147,8 @@ def test_the_tables_say_what_the_answer_says(store, artifact, two_people, sad_vo
     assert [row["predominant"] for row in people] == ["happy", "neutral"]
     summary = json.loads((done.path / "summary.json").read_text())
     assert summary["predominant"] == summary["fused"]["predominant"]
-    assert summary["provenance"]["denoise"] == "off"
+    assert summary["denoise"] == {**DENOISE, "answers_changed": 0}
+    assert frames["denoised"].tolist() == [False] * 4
     assert set(summary["provenance"]["stages"]) == {"faces", "denoise", "finetune", "audio", "classify"}
 
 
@@ -181,10 +160,3 @@ def test_the_tables_of_nothing_have_their_columns(store, artifact):
     assert len(pd.read_csv(done.path / "windows.csv")) == 0
     assert len(pd.read_parquet(done.path / "frames.parquet")) == 0
     assert len(pd.read_csv(done.path / "people.csv")) == 0
-
-
-def test_denoise_without_weights_says_that_it_is_off(store, artifact):
-    with store.draft("denoise", "k") as draft:
-        outcome = DenoiseStage().run(Path("x"), {"faces": artifact("faces", status=Status.PARTIAL)}, draft, print)
-    assert outcome.meta == {"denoise": "off"}
-    assert outcome.status is Status.PARTIAL

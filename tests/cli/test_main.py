@@ -43,6 +43,8 @@ def test_help_imports_nothing_heavy():
         ["analyze", "x", "--every", "0"],
         ["analyze", "x", "--fps", "x"],
         ["analyze", "x", "--device", "nonsense"],
+        ["analyze", "x", "--denoise", "maybe"],
+        ["analyze", "x", "--denoise-threshold", "0"],
         ["run", "nostage", "x"],
         ["cache"],
     ],
@@ -66,6 +68,16 @@ def test_a_missing_weights_file_is_named_before_any_work(tmp_path, capsys):
     status = main(["analyze", str(clip), "--image-model", "inception_resnet_v2", "--out", str(tmp_path / "out")])
     assert status == 2
     assert "inception_resnet_v2" in capsys.readouterr().err
+
+
+def test_missing_denoiser_weights_matter_only_where_they_are_used(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no video")
+    command = ["analyze", str(tmp_path / "notes.txt"), "--out", str(tmp_path / "out"), "--store", str(tmp_path / "s")]
+    command += ["--denoise-model", "nonsense"]
+    assert main(command) == 2
+    assert "no denoise weights 'nonsense'" in capsys.readouterr().err
+    assert main([*command, "--denoise", "off"]) == 1
+    assert "notes.txt: unsupported" in capsys.readouterr().err
 
 
 def test_folders_stand_for_all_their_files(tmp_path):

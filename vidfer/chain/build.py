@@ -6,6 +6,7 @@ from typing import get_args
 from vidfer.chain.audio import AudioStage
 from vidfer.chain.classify import ClassifyStage
 from vidfer.chain.denoise import DenoiseStage
+from vidfer.chain.denoising import DenoiseMode, DenoiseScope, Denoising
 from vidfer.chain.faces import FacesStage
 from vidfer.chain.image import ImageStage
 from vidfer.chain.report import ReportStage
@@ -23,6 +24,11 @@ class ChainOptions:
         fps: Frames a second of presentation time to look at; ignored when `every` is given.
         every: Look at every n-th frame.
         decoder: `auto`, `pyav` or `decord`; `auto` is PyAV, see `vidfer.media.decode_decord` for the reason.
+        denoise: `auto` for what is noisier than `denoise_threshold`, `on` for everything, `off` for nothing.
+        denoise_scope: `face` for the face crops; `frame` for the sampled frames, before faces are looked for, which costs
+            about a second for a noisy frame of 640x480.
+        denoise_model: Name of shipped weights or a weights file; not even looked for with `off`.
+        denoise_threshold: Estimated sigma of the noise on the scale 0-255, see `vidfer.media.quality.noise_sigma`.
         image_model: Name of shipped weights or a weights file.
         audio_model: Name of shipped weights or a weights file.
         device: `cpu`, `cuda` or `cuda:N`; never changes a key.
@@ -32,6 +38,10 @@ class ChainOptions:
     fps: float = 5.0
     every: int | None = None
     decoder: Decoder = "auto"
+    denoise: DenoiseMode = "auto"
+    denoise_scope: DenoiseScope = "face"
+    denoise_model: str = "small"
+    denoise_threshold: float = 10.0
     image_model: str = "compact"
     audio_model: str = "is10"
     device: str = "cpu"
@@ -43,10 +53,14 @@ class ChainOptions:
         Raises:
             VidferError: A value is out of range.
         """
-        if self.decoder not in get_args(Decoder):
-            raise VidferError(f"decoder '{self.decoder}' is none of {', '.join(get_args(Decoder))}")
+        named = (("decoder", Decoder), ("denoise", DenoiseMode), ("denoise_scope", DenoiseScope))
+        for name, kind in named:
+            if getattr(self, name) not in get_args(kind):
+                raise VidferError(f"{name} '{getattr(self, name)}' is none of {', '.join(get_args(kind))}")
         if not self.fps > 0 or (self.every is not None and self.every < 1):
             raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
+        if not self.denoise_threshold > 0:
+            raise VidferError(f"denoise_threshold has to be above 0, not {self.denoise_threshold}")
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
@@ -57,9 +71,24 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     """
     fps = float(options.fps) if options.every is None else None
     decoder: Decoder = "decord" if options.decoder == "decord" else "pyav"
+    denoise = _denoising(options)
+    framewise = options.denoise_scope == "frame"
     return (
-        FacesStage(fps, options.every, decoder, timeout=options.timeout, device=options.device),
-        DenoiseStage(),
+        FacesStage(
+            fps,
+            options.every,
+            decoder,
+            denoise=denoise if framewise else None,
+            denoise_model=options.denoise_model,
+            timeout=options.timeout,
+            device=options.device,
+        ),
+        DenoiseStage(
+            denoise,
+            options.denoise_scope if denoise else None,
+            denoise_model=options.denoise_model,
+            device=options.device,
+        ),
         ImageStage(
             weights_digest("image", options.image_model), image_model=options.image_model, device=options.device
         ),
@@ -67,3 +96,10 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
         ClassifyStage(weights_digest("audio", options.audio_model), audio_model=options.audio_model),
         ReportStage(),
     )
+
+
+def _denoising(options: ChainOptions) -> Denoising | None:
+    if options.denoise == "off":
+        return None
+    threshold = float(options.denoise_threshold) if options.denoise == "auto" else None
+    return Denoising(weights_digest("denoise", options.denoise_model), threshold)

@@ -60,13 +60,13 @@ class ClassifyStage(Stage):
             draft.write_arrays("probabilities.safetensors", arrays)
         fused = self._fused(faces, sound)
         draft.write_json("answer.json", {"faces": faces, "sound": sound, "fused": fused, "people": people})
-        return Outcome(inputs["faces"].status, inputs["faces"].message)
+        return Outcome(inputs["finetune"].status, inputs["finetune"].message)
 
     def _faces(
         self, faces: Artifact, finetune: Artifact, arrays: "dict[str, Floats]"
     ) -> tuple[Answer, list[dict[str, Any]]]:
         answer: Answer = {
-            **_nothing(faces),
+            **_nothing(finetune),
             "vote": None,
             "n_frames": faces.meta.get("frames", 0),
             "n_faces": faces.meta.get("faces", 0),

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from vidfer.chain.denoising import read_denoised
 from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
+from vidfer.types import TRANSIENT
 
 
 @dataclass(frozen=True)
 class ImageStage(Stage):
-    """Run the image model over the crops, shard by shard.
+    """Run the image model over the crops, denoised where they were, shard by shard.
 
-    Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order.
+    Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order; among
+    its facts `answers_changed`, the number of denoised crops whose most probable class is another one than without.
 
     Args:
         weights: Digest of the weights, see `weights_digest`.
@@ -24,7 +27,7 @@ class ImageStage(Stage):
     """
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise")
 
     weights: str
@@ -38,20 +41,29 @@ class ImageStage(Stage):
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Embed and classify every crop."""
-        faces = inputs["faces"]
+        faces, denoise = inputs["faces"], inputs["denoise"]
         shards = faces.names("crops-")
-        if not shards:
-            return Outcome(faces.status, faces.message)
+        if not shards or denoise.status in TRANSIENT:
+            return Outcome(denoise.status, denoise.message, {"answers_changed": 0})
         import numpy as np
 
         from vidfer.chain.models import image_model, one_thread
 
         model = image_model(self.image_model, self.weights, self.device)
-        parts = []
+        parts, changed = [], 0
         with one_thread():
-            for done, name in enumerate(shards, start=1):
-                parts.append(model(faces.arrays(name)["crops"], flip=self.flip))
+            for done, shard in enumerate(shards, start=1):
+                crops = faces.arrays(shard)["crops"]
+                denoised = read_denoised({"denoise": denoise, "faces": faces}, shard)
+                if denoised is None:
+                    parts.append(model(crops, flip=self.flip))
+                else:
+                    rows, clean = denoised
+                    raw = model(crops[rows], flip=self.flip)[1]
+                    crops[rows] = clean
+                    parts.append(model(crops, flip=self.flip))
+                    changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum())
                 progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})
-        return Outcome(faces.status, faces.message)
+        return Outcome(denoise.status, denoise.message, {"answers_changed": changed})

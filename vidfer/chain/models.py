@@ -10,6 +10,7 @@ from vidfer.weights.registry import weights_digest
 
 if TYPE_CHECKING:
     from vidfer.media.faces import MtcnnDetector
+    from vidfer.models.denoiser import Denoiser
     from vidfer.models.expression import AudioModel, ImageModel
 
 
@@ -20,6 +21,17 @@ def detector(device: str) -> "MtcnnDetector":
 
     _require(device)
     return MtcnnDetector(device=device)
+
+
+@lru_cache(maxsize=2)
+def denoiser(name: str, digest: str, device: str) -> "Denoiser":
+    """Load a denoiser once for each content of its file; `digest` is what the stage's key was made from."""
+    from vidfer.models.denoiser import Denoiser
+
+    _require(device)
+    model = Denoiser(name, device=device)
+    _require_unchanged("denoise", name, digest)
+    return model
 
 
 @lru_cache(maxsize=2)

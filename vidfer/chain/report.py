@@ -26,7 +26,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -38,17 +38,17 @@ class ReportStage(Stage):
         classify = inputs["classify"]
         names = classify.names("probabilities")
         probabilities = classify.arrays(names[0]) if names else {}
-        frames = _frames(inputs["faces"], probabilities)
+        frames = _frames(inputs["faces"], inputs["denoise"], probabilities)
         draft.write("frames.parquet", to_parquet(frames))
         draft.write("frames.csv", to_csv(frames))
         answer = classify.json("answer.json")
         draft.write("people.csv", to_csv(_people(answer["people"])))
         draft.write("windows.csv", to_csv(_windows(inputs["audio"], probabilities)))
         draft.write_json("summary.json", _summary(answer, inputs))
-        return Outcome(inputs["faces"].status, inputs["faces"].message)
+        return Outcome(classify.status, classify.message)
 
 
-def _frames(faces: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
+def _frames(faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
     import numpy as np
 
     given = probabilities.get("faces", np.zeros((0, len(EMOTIONS)), np.float32))
@@ -63,6 +63,9 @@ def _frames(faces: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dict
     }
     for name in ("x0", "y0", "x1", "y1", *_MEASURES):
         columns[name] = table.get(name, empty)
+    columns["denoised"] = np.zeros(len(given), bool)
+    if len(given) and denoise.names("denoise.parquet"):
+        columns["denoised"] = read_parquet((denoise.path / "denoise.parquet").read_bytes())["denoised"]
     return columns
 
 
@@ -99,18 +102,18 @@ def _by_class(probabilities: "np.ndarray") -> "dict[str, np.ndarray]":
 
 
 def _summary(answer: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    faces, fused = inputs["faces"], answer["fused"]
+    faces, classify, fused = inputs["faces"], inputs["classify"], answer["fused"]
     return {
-        "status": faces.status,
-        "message": faces.message,
+        "status": classify.status,
+        "message": classify.message,
         "predominant": fused["predominant"],
         "margin": fused["margin"],
         "modalities": fused["modalities"],
         **{name: answer[name] for name in ("faces", "sound", "fused", "people")},
+        "denoise": {**inputs["denoise"].meta, **inputs["finetune"].meta} if inputs["denoise"].meta else None,
         "provenance": {
             "vidfer": __version__,
             "source_blake3": faces.manifest["recipe"]["source"],
-            "denoise": inputs["denoise"].meta.get("denoise"),
             "stages": {
                 name: {"key": artifact.key, **{part: artifact.manifest["recipe"][part] for part in _RECIPE}}
                 for name, artifact in inputs.items()

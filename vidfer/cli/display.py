@@ -77,7 +77,19 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
             _modality(summary["sound"]),
             str(len(summary["people"])),
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if line := _denoised(summaries):
+        console.print(f"[dim]{line}[/dim]")
+
+
+def _denoised(summaries: list[dict[str, Any]]) -> str:
+    """Say what denoising did, in one line; nothing when it left every face alone."""
+    done = [told for summary in summaries if (told := summary["denoise"]) and told["denoised"]]
+    if not done:
+        return ""
+    faces, denoised, changed = (sum(told[name] for told in done) for name in ("faces", "denoised", "answers_changed"))
+    return f"Denoised {denoised} of {faces} faces in {len(done)} of {len(summaries)} clips: {changed} answers changed."
 
 
 def _modality(part: dict[str, Any]) -> str:

@@ -54,6 +54,7 @@ def _checks(folder: Path, store: Path) -> Iterator[Check]:
     yield "openSMILE", lambda: _listen(clip)
     yield "image weights", lambda: _weights("image")
     yield "audio weights", lambda: _weights("audio")
+    yield "denoise weights", lambda: _weights("denoise")
     yield "devices", _devices
     yield "store", lambda: _store(store)
 
@@ -118,10 +119,11 @@ def _listen(clip: Path) -> str:
 
 
 def _weights(kind: str) -> str:
+    from vidfer.models.denoiser import Denoiser
     from vidfer.models.expression import AudioModel, ImageModel
     from vidfer.weights.registry import SHIPPED
 
-    load = ImageModel if kind == "image" else AudioModel
+    load = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}[kind]
     sizes = {name: sum(weight.numel() for weight in load(name).network.parameters()) for name in SHIPPED[kind]}
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 

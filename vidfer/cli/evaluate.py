@@ -1,4 +1,4 @@
-"""`vidfer evaluate`: measure an image or an audio model on labelled data."""
+"""`vidfer evaluate`: measure a model on data where the truth is known."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidfer.cli import evaluate_clips, evaluate_denoise
 from vidfer.cli.options import add_store_option
 from vidfer.types import EMOTIONS, ClipError, VidferError
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb and the two kinds of model."""
-    parser = verbs.add_parser("evaluate", help="measure a model on labelled data")
+    """Describe the verb and the kinds of model."""
+    parser = verbs.add_parser("evaluate", help="measure a model where the truth is known")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     image = kinds.add_parser("image", help="an image model on faces in DIR/<split>/<class>/*")
     image.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder in FER2013's layout")
@@ -34,6 +35,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     audio.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
     add_store_option(audio)
     audio.set_defaults(run=_audio)
+    evaluate_denoise.add_kind(kinds)
+    evaluate_clips.add_kind(kinds)
 
 
 def parse_actors(text: str) -> frozenset[int]:

@@ -23,6 +23,7 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     models = parser.add_argument_group("models")
     models.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
     models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
+    add_denoise_options(parser)
     machine = parser.add_argument_group("where and how (never changes a result)")
     machine.add_argument("--device", type=_device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
@@ -36,6 +37,37 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     add_store_option(machine)
     parser.add_argument(
         "--decoder", choices=("auto", "pyav", "decord"), default="auto", help="which decoder reads the frames"
+    )
+
+
+def add_denoise_options(parser: argparse.ArgumentParser, *, choose: bool = True) -> None:
+    """Add how noise is removed.
+
+    Args:
+        parser: Where to add it.
+        choose: Whether the user says if there is denoising at all.
+    """
+    group = parser.add_argument_group("denoising")
+    if choose:
+        group.add_argument(
+            "--denoise",
+            choices=("auto", "on", "off"),
+            default="auto",
+            help="auto: what is noisier than the threshold (default); on: everything; off: nothing",
+        )
+    group.add_argument(
+        "--denoise-scope",
+        choices=("face", "frame"),
+        default="face",
+        help="face crops (default), or whole frames before faces are looked for, which is slow",
+    )
+    group.add_argument("--denoise-model", default="small", metavar="NAME|FILE", help="default: small, as shipped")
+    group.add_argument(
+        "--denoise-threshold",
+        type=positive_number,
+        default=10.0,
+        metavar="SIGMA",
+        help="noise on the scale 0-255 above which auto acts (default: 10)",
     )
 
 
@@ -58,13 +90,26 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
     from vidfer.chain.build import ChainOptions
     from vidfer.weights.registry import find_weights
 
+    wanted = {"image": args.image_model, "audio": args.audio_model, "denoise": args.denoise_model}
+    if args.denoise == "off":
+        del wanted["denoise"]
     try:
-        find_weights("image", args.image_model)
-        find_weights("audio", args.audio_model)
+        for kind, name in wanted.items():
+            find_weights(kind, name)
     except VidferError as error:
         raise UsageError(str(error)) from error
     return ChainOptions(
-        args.fps, args.every, args.decoder, args.image_model, args.audio_model, args.device, args.timeout
+        fps=args.fps,
+        every=args.every,
+        decoder=args.decoder,
+        denoise=args.denoise,
+        denoise_scope=args.denoise_scope,
+        denoise_model=args.denoise_model,
+        denoise_threshold=args.denoise_threshold,
+        image_model=args.image_model,
+        audio_model=args.audio_model,
+        device=args.device,
+        timeout=args.timeout,
     )
 
 

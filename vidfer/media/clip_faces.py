@@ -1,6 +1,6 @@
 """From a stream of frames to a stream of tracked, aligned and judged faces."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from vidfer.media.faces import Detections, FaceDetector
 from vidfer.media.quality import Quality, judge
 from vidfer.media.settings import FaceSettings
 from vidfer.media.tracks import Tracker, describe, distinct
+
+CleanFrame = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8] | None, float]]
+"""From an image to the same without noise, or None where it is good as it is, and the noise found in it (sigma, 0-255)."""
 
 _ROUGH = 0.67  # a frame shrunk to less than this gives landmarks that are worth refining at full size
 
@@ -29,6 +32,7 @@ class Face:
         detected: Whether a full detection found it; else it was found again where it had been.
         crop: The aligned face, `(160, 160, 3)` uint8 RGB.
         quality: Blur, size, pose, noise, weight.
+        raw: The same cut out of the frame as it came, where `crop` comes from a denoised one; else None.
     """
 
     track: int
@@ -38,18 +42,29 @@ class Face:
     detected: bool
     crop: NDArray[np.uint8]
     quality: Quality
+    raw: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
-    """The faces of one sampled frame: its number, its presentation time in seconds, and its faces by track."""
+    """The faces of one sampled frame.
+
+    Args:
+        index: The frame's number.
+        pts: Its presentation time in seconds.
+        faces: By track.
+        noise_sigma: Noise of the whole frame on the scale 0-255; None unless frames are denoised where need be.
+    """
 
     index: int
     pts: float
     faces: list[Face]
+    noise_sigma: float | None = None
 
 
-def iter_faces(frames: Iterable[Frame], detector: FaceDetector, settings: FaceSettings) -> Iterator[FaceFrame]:
+def iter_faces(
+    frames: Iterable[Frame], detector: FaceDetector, settings: FaceSettings, clean: CleanFrame | None = None
+) -> Iterator[FaceFrame]:
     """Find and follow the faces of a video, frame by frame, holding one frame at a time.
 
     A full detection costs 30-100 CPU-ms, so it is done at a cadence in seconds; in between, and at once after a face has been
@@ -59,6 +74,8 @@ def iter_faces(frames: Iterable[Frame], detector: FaceDetector, settings: FaceSe
         frames: In presentation order, as `read_frames` yields them.
         detector: Finds faces.
         settings: Thresholds.
+        clean: Denoises frames before anything is looked for in them; the noise in a face's quality stays that of the frame
+            as it came.
 
     Yields:
         One `FaceFrame` for each frame, in order. A face that is not found in a frame is absent there.
@@ -67,19 +84,22 @@ def iter_faces(frames: Iterable[Frame], detector: FaceDetector, settings: FaceSe
     tracker = Tracker(settings.max_gap, settings.min_score)
     cuts = CutDetector(settings.cut_colour, settings.cut_layout)
     for frame in frames:
-        if cuts.cut(frame.image):
+        denoised, sigma = clean(frame.image) if clean else (None, None)
+        seen = frame if denoised is None else Frame(frame.index, frame.pts, denoised)
+        if cuts.cut(seen.image):
             tracker.cut()
             finder.hurry()
-        found, detected = finder.find(frame, tracker)
-        crops = [align(frame.image, points) for points in found.landmarks]
+        found, detected = finder.find(seen, tracker)
+        crops = [align(seen.image, points) for points in found.landmarks]
         looks = [describe(crop) for crop in crops]
         faces = []
         for row, track in enumerate(tracker.update(frame.pts, found, looks)):
             if track is not None:
                 box, points, score = found.boxes[row], found.landmarks[row], float(found.scores[row])
                 quality = judge(frame.image, crops[row], box, points, score)
-                faces.append(Face(track, box, points, score, detected, crops[row], quality))
-        yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track))
+                raw = None if denoised is None else align(frame.image, points)
+                faces.append(Face(track, box, points, score, detected, crops[row], quality, raw))
+        yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track), sigma)
 
 
 class _Finder:
