@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
@@ -16,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
 from vidfer.tasks.curves import CurveLogger
+from vidfer.tasks.folder import run_folder
 from vidfer.types import UsageError, VidferError
 
 SHARED = ("image_size", "in_chans", "crop")
@@ -173,21 +173,6 @@ class RunConfig(SaveConfigCallback):
         self.parser.save(
             self.config, folder / self.config_filename, skip_none=False, overwrite=True, multifile=self.multifile
         )
-
-
-def run_folder(trainer: lightning.Trainer) -> Path:
-    """Find the folder of a run: the one that holds its `checkpoints` folder.
-
-    Args:
-        trainer: The trainer of the run.
-
-    Returns:
-        The folder; it may not exist yet.
-    """
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.dirpath:
-            return Path(callback.dirpath).parent
-    return Path(trainer.log_dir or trainer.default_root_dir)
 
 
 def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML

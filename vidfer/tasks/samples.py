@@ -12,6 +12,7 @@ from torchvision.io import write_png
 from torchvision.utils import make_grid
 
 from vidfer.datasets.batches import CropBatch
+from vidfer.tasks.folder import run_folder
 
 
 class SampleImages(lightning.Callback):
@@ -37,12 +38,12 @@ class SampleImages(lightning.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Save and log the first batch's crops."""
-        if batch_idx or trainer.sanity_checking or not trainer.log_dir:
+        if batch_idx or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         noisy, clean = batch["noisy"][: self.count], batch["clean"][: self.count]
         rows = torch.cat([noisy, pl_module(noisy), clean])
         grid = make_grid(_bytes(rows), nrow=len(noisy))
-        path = Path(trainer.log_dir) / "samples" / f"{pl_module.batches:07}.png"
+        path = run_folder(trainer) / "samples" / f"{pl_module.batches:07}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(grid, str(path))
         for logger in trainer.loggers:
@@ -67,7 +68,7 @@ class DenoisedImages(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write one batch's images."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / "denoised"
+        folder = run_folder(trainer) / "denoised"
         for image, name in zip(_bytes(prediction), batch["name"], strict=True):
             path = folder / Path(name).with_suffix(".png")
             path.parent.mkdir(parents=True, exist_ok=True)
