@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -120,12 +121,23 @@ def test_validate_test_and_predict(stage, tmp_path):
     np.testing.assert_array_equal(made, Denoiser(folder / "weights.safetensors")(photo[None])[0])
 
 
-def test_faults_end_with_one_sentence(monkeypatch, capsys):
-    def refuse():
-        raise VidferError("no such photographs")
-
-    monkeypatch.setattr(training, "VidferCLI", refuse)
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--model.init_args.objective=lsgan", "unknown objective 'lsgan': use one of wgan-gp, wgan, gan, mse"),
+        ("--data.init_args.crop=8", "a crop of 8 px is too small"),
+        ("--model.init_args.weights=none.safetensors", "no weights file none.safetensors"),
+        ("--data.init_args.root=none", "there is no folder none"),
+        ("--ckpt_path=none.ckpt", "no checkpoint none.ckpt"),
+        ("--ckpt_path=README.md", "the checkpoint README.md cannot be read"),
+        ("--trainer.max_steps=5", "budgeted by trainer.max_epochs"),
+    ],
+)
+def test_faults_end_with_one_sentence(argument, message, monkeypatch, tmp_path, capsys):
+    places = [f"--trainer.logger.init_args.save_dir={tmp_path}", f"--trainer.default_root_dir={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["denoise", "fit", "--config=configs/denoise.yaml", *places, argument])
     with pytest.raises(SystemExit) as ended:
         training.main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err == "vidfer: no such photographs\n"
+    said = capsys.readouterr().err.splitlines()
+    assert message in next(line for line in said if line.startswith("vidfer: "))

@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from uuid import uuid4
 
@@ -29,9 +32,19 @@ def main() -> None:
     """Run a training stage's command line: faults end in one sentence and exit status 1, wrong usage in 2."""
     try:
         VidferCLI()
-    except VidferError as error:
-        print(f"vidfer: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except (VidferError, ValueError) as error:
+        ours = _sentence(error)
+        if ours is None:
+            raise
+        print(f"vidfer: {ours}", file=sys.stderr)
+        sys.exit(2 if isinstance(ours, UsageError) else 1)
+
+
+def _sentence(error: BaseException | None) -> VidferError | None:
+    """Find our own error behind one of the parser's, which wraps what a constructor raises."""
+    while error is not None and not isinstance(error, VidferError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class VidferCLI(LightningCLI):
@@ -98,6 +111,10 @@ class VidferCLI(LightningCLI):
 
             export_weights(trainer, self.model, self.datamodule, weights)
 
+    def _parse_ckpt_path(self) -> None:
+        with _readable(self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else ""):
+            super()._parse_ckpt_path()
+
     def _require_same_run(self, folder: Path) -> None:
         chosen = self._parser("fit").dump(self.config["fit"], skip_none=False)
         stored = (folder / RUN_CONFIG).read_text("utf-8")
@@ -142,6 +159,32 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Read a checkpoint.
+
+        Args:
+            path: Where it is.
+            arguments: Lightning's own.
+            options: Lightning's own.
+
+        Raises:
+            VidferError: It is missing or damaged.
+        """
+        with _readable(path):
+            return super().load_checkpoint(path, *arguments, **options)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise VidferError(f"no checkpoint {path}") from error
+    except (EOFError, RuntimeError, UnpicklingError) as error:
+        raise VidferError(
+            f"the checkpoint {path} cannot be read: give an older one of its folder with --ckpt_path"
+        ) from error
 
 
 class RunConfig(SaveConfigCallback):
