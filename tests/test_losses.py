@@ -98,6 +98,16 @@ def test_equation_6_by_hand():
     assert adversarial_loss(FAKE).item() == -1.0
 
 
+def test_clipped_weights_still_tell_images_apart():
+    torch.manual_seed(0)
+    critic = Critic(16, 4)
+    clip_weights(critic, 0.01)
+    images = torch.randn(4, 3, 16, 16, requires_grad=True)
+    critic(images).sum().backward()
+    assert images.grad.flatten(1).norm(dim=1).min() > 1e-6
+    assert all((norm.weight == 1).all() for norm in critic.modules() if isinstance(norm, nn.GroupNorm))
+
+
 def test_weight_clipping():
     layer = nn.Linear(2, 1)
     with torch.no_grad():

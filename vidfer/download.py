@@ -224,7 +224,7 @@ def _request(wanted: Wanted, have: int, version: str | None) -> HTTPResponse | H
         raise VidferError(
             f"{wanted.url} answered {error.code} {error.reason}: try later, or another address"
         ) from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: no address at all, or letters that none has
         reason = error.reason if isinstance(error, URLError) else error
         raise VidferError(f"{wanted.url} cannot be reached ({reason}): try later, or another address") from error
     if response.headers.get_content_type() == "text/html" and wanted.target.suffix not in (".html", ".htm"):

@@ -72,7 +72,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """
     with torch.autocast(real.device.type, enabled=False):
         real, fake = real.detach().float(), fake.detach().float()
-        share = torch.rand(len(real), *(1,) * (real.ndim - 1), device=real.device)
+        share = torch.rand(len(real), *(1,) * (real.ndim - 1)).to(real.device)  # the state that checkpoints keep
         between = torch.lerp(fake, real, share).requires_grad_()
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         norm = (gradient.flatten(1).square().sum(dim=1) + 1e-12).sqrt()  # the root has no slope at 0
@@ -83,12 +83,17 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 def clip_weights(critic: nn.Module, limit: float) -> None:
     """Clip a critic's weights to [-limit, limit], the first way to keep it Lipschitz (Arjovsky et al. 2017).
 
+    Those of convolutions and fully connected layers: the scales of norms stay, since clipped as well they would put out
+    the signal.
+
     Args:
         critic: Changed in place.
         limit: Above 0; 0.01 in the reference.
     """
-    for weight in critic.parameters():
-        weight.clamp_(-limit, limit)
+    for module in critic.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            for weight in module.parameters(recurse=False):
+                weight.clamp_(-limit, limit)
 
 
 def combined_loss(adversarial: Tensor, content: Tensor, weight: float) -> Tensor:

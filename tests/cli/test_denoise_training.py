@@ -110,9 +110,11 @@ def test_the_printed_config_is_the_run(stage, capsys):
 def test_validate_test_and_predict(stage, tmp_path):
     _, folder = stage("--trainer.max_epochs=1")
     weights = f"--model.init_args.weights={folder / 'weights.safetensors'}"
+    kept = {name: (folder / name).read_bytes() for name in ("config.yaml", "metrics.csv", "curves.png")}
     for verb in ("validate", "test"):
         cli, _ = stage(weights, verb=verb)
         assert cli.trainer.callback_metrics[f"{'val' if verb == 'validate' else 'test'}_psnr"] > 10
+    assert {name: (folder / name).read_bytes() for name in kept} == kept  # a look at a run is no part of it
     photo = np.random.default_rng(0).integers(0, 256, (21, 35, 3), np.uint8)
     (tmp_path / "photos/deep").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "photos/deep/a.png"), photo[..., ::-1])

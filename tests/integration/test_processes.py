@@ -22,4 +22,8 @@ def test_the_gan_trains_in_two_processes(tmp_path):
     assert (folder / "config.yaml").is_file()
     assert len(list((folder / "samples").iterdir())) == 2
     card = json.loads((folder / "weights.json").read_text())
-    assert card["recipe"]["steps"] == {"batches": 10, "generator": 6, "critic": 5}  # five batches of each process an epoch
+    assert card["recipe"]["steps"] == {
+        "batches": 10,
+        "generator": 6,
+        "critic": 5,
+    }  # five batches of each process an epoch

@@ -43,3 +43,12 @@ def test_curves_are_drawn_a_panel_a_measure(tmp_path):
 def test_nothing_logged_nothing_drawn(tmp_path):
     draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_row_that_was_cut_off_is_left_out(tmp_path):
+    logger = CurveLogger(str(tmp_path), "stage", "run")
+    logger.log_metrics({"a": 1.0, "b": 2.0}, 0)
+    with (tmp_path / "stage/run/metrics.csv").open("a") as file:
+        file.write("1.0")
+    CurveLogger(str(tmp_path), "stage", "run").drop_from(9)
+    assert [step for step, _ in steps(tmp_path / "stage/run/metrics.csv")] == [0]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import nn
 
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.models.generator import Generator
@@ -66,7 +67,8 @@ def test_every_objective_moves_both_networks(tmp_path, objective):
     assert changed(fresh.generator.state_dict(), task.generator.state_dict())
     assert changed(fresh.critic.state_dict(), task.critic.state_dict())
     if objective == "wgan":
-        assert max(weight.abs().max() for weight in task.critic.parameters()) <= 0.01
+        clipped = [each for each in task.critic.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+        assert max(each.weight.abs().max() for each in clipped) <= 0.01
 
 
 def test_mse_has_no_critic_and_steps_on_every_batch(tmp_path):
@@ -121,11 +123,24 @@ def test_weights_to_start_from(tmp_path):
         ({"n_critic": 0}, "at least 1"),
         ({"warmup_share": 1.1}, r"\[0, 1\]"),
         ({"adversarial_weight": -1.0}, "at least 0"),
+        ({"adversarial_weight": float("nan")}, "at least 0"),
+        ({"lr": 0.0}, "above 0"),
     ],
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(VidferError, match=message):
         DenoiseTask(**SMALL, **options)
+
+
+def test_a_longer_training_cannot_take_over_the_schedule(tmp_path):
+    fit(tmp_path, cut=4, warmup_share=0.2)
+    with pytest.raises(VidferError, match="schedule has 3 generator steps, this training 5"):
+        fit(tmp_path, resume=tmp_path / "checkpoints/last.ckpt", epochs=3, warmup_share=0.2)
+
+
+def test_weights_of_another_network_say_what_to_give():
+    with pytest.raises(VidferError, match="give the model preset=small, scale=2"):
+        DenoiseTask("tiny", weights="small")
 
 
 def test_a_budget_of_steps_is_refused(tmp_path):

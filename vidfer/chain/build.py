@@ -59,7 +59,7 @@ class ChainOptions:
                 raise VidferError(f"{name} '{getattr(self, name)}' is none of {', '.join(get_args(kind))}")
         if not self.fps > 0 or (self.every is not None and self.every < 1):
             raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
-        if not self.denoise_threshold > 0:
+        if not 0 < self.denoise_threshold < float("inf"):
             raise VidferError(f"denoise_threshold has to be above 0, not {self.denoise_threshold}")
 
 

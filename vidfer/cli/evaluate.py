@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli import evaluate_clips, evaluate_denoise
-from vidfer.cli.options import add_store_option
+from vidfer.cli.options import add_store_option, device_name
 from vidfer.types import EMOTIONS, ClipError, VidferError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     image.add_argument("--split", required=True, metavar="NAME", help="folder below DIR, such as public_test")
     image.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
     image.add_argument("--no-flip", action="store_true", help="do not average with the mirrored face, as analyze does")
-    image.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    image.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     image.set_defaults(run=_image)
     audio = kinds.add_parser("audio", help="an audio model on recordings named as in RAVDESS")
     audio.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of recordings")

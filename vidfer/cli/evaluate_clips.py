@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.cli.options import add_denoise_options, add_store_option, find_clips, positive_number
+from vidfer.cli.options import add_denoise_options, add_store_option, device_name, find_clips, positive_number
 from vidfer.types import TRANSIENT, ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
     parser.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add_denoise_options(parser, choose=False)
-    add_store_option(parser)
+    add_store_option(parser, "a temporary one, for this run only")
     parser.set_defaults(run=_run)
 
 
@@ -184,9 +184,9 @@ def measure(clip: Path, options: "ChainOptions", sigma: float, store: "Store") -
         store: Where artifacts are kept.
 
     Returns:
-        Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
-        `same_auto` with the same answer there; `changed`, the clean clip's whose answer `auto` changes; and `noise`, the
-        median of the noise estimated in the copy's faces (None without any).
+        Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy
+        copy and `same_off`, `same_auto` with the same answer there; `changed`, the clean clip's whose answer `auto`
+        changes; and `noise`, the median of the noise estimated in the copy's faces (None without any).
 
     Raises:
         ClipError: The clip cannot be read, or no noisy copy can be made of it.

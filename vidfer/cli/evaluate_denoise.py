@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.cli.options import device_name
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="NAME,NAME",
         help="of noisy, bilateral, nlm, nlm_cv, bm3d (default: noisy; bm3d needs its own package)",
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N, for the denoiser (default: cpu)")
+    parser.add_argument(
+        "--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N, for the denoiser (default: cpu)"
+    )
     parser.set_defaults(run=_run)
 
 

@@ -16,6 +16,7 @@ from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.datamodules.ravdess import RavdessDataModule
 from vidfer.store import Store
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
+from vidfer.types import VidferError
 from vidfer.weights.registry import find_weights, save_weights
 
 INTENDED: Final = (
@@ -43,6 +44,10 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
         data: A data module with `card_entries()`: the card's `preprocessing`, `data` and `licence`.
         path: Where to: a `.safetensors` path.
     """
+    if isinstance(task, DenoiseTask) and not task.generator_steps:
+        raise VidferError(
+            "the generator took no step, so there is nothing to export: give more crops_per_epoch or max_epochs"
+        )
     state, card = task.export()
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
     card |= data.card_entries()
@@ -60,13 +65,13 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
     }
     if task.hparams.get("weights"):
         card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
-    save_weights(path, state, card)
-    rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
     if isinstance(data, DenoiseDataModule):
         card["metrics"] = [_measure_denoiser(task, data)]
     else:
+        save_weights(path, state, card)
         card["metrics"] = _measure(data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card)
+    rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
 
 
 def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:

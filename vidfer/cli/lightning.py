@@ -94,7 +94,8 @@ class VidferCLI(LightningCLI):
         folder = run_folder(trainer)
         weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
         if ckpt_path is None and (folder / RUN_CONFIG).is_file():
-            self._require_same_run(folder)
+            if weights.is_file() or last.is_file():
+                self._require_same_run(folder)
             if weights.is_file():
                 rank_zero_info(f"{folder} is finished, with its weights in {weights}; to train anew, remove it")
                 return
@@ -104,12 +105,16 @@ class VidferCLI(LightningCLI):
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
         trainer.fit(ckpt_path=ckpt_path, **arguments)
-        if trainer.interrupted:
-            rank_zero_info(f"stopped; give --ckpt_path {last} to go on")
-        elif trainer.is_global_zero:
+        if trainer.is_global_zero and not trainer.interrupted:
             from vidfer.cli.export import export_weights
 
             export_weights(trainer, self.model, self.datamodule, weights)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        for logger in self.trainer.loggers:
+            if isinstance(logger, CurveLogger):
+                logger.closed = subcommand != "fit"
+        super()._run_subcommand(subcommand)
 
     def _parse_ckpt_path(self) -> None:
         with _readable(self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else ""):
@@ -181,7 +186,7 @@ def _readable(path: str | Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise VidferError(f"no checkpoint {path}") from error
-    except (EOFError, RuntimeError, UnpicklingError) as error:
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         raise VidferError(
             f"the checkpoint {path} cannot be read: give an older one of its folder with --ckpt_path"
         ) from error
@@ -189,6 +194,21 @@ def _readable(path: str | Path) -> Iterator[None]:
 
 class RunConfig(SaveConfigCallback):
     """Keeps a run's folder: the full configuration beside the checkpoints, and the curves when the run goes on."""
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Write the configuration of a training; a look at one leaves its folder alone."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Say how to go on after Ctrl-C."""
+        if isinstance(exception, KeyboardInterrupt):
+            rank_zero_info(
+                f"stopped: the same command goes on if the run has a name (trainer.logger.init_args.version), else give "
+                f"--ckpt_path {run_folder(trainer) / 'checkpoints' / 'last.ckpt'}"
+            )
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]

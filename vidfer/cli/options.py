@@ -25,7 +25,7 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
     add_denoise_options(parser)
     machine = parser.add_argument_group("where and how (never changes a result)")
-    machine.add_argument("--device", type=_device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    machine.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
     machine.add_argument(
         "--timeout",
@@ -71,13 +71,13 @@ def add_denoise_options(parser: argparse.ArgumentParser, *, choose: bool = True)
     )
 
 
-def add_store_option(parser: argparse._ActionsContainer) -> None:
-    """Add the place of the store."""
+def add_store_option(parser: argparse._ActionsContainer, otherwise: str = "$VIDFER_STORE, or the user's cache") -> None:
+    """Add the place of the store, and say what it is if not given."""
     parser.add_argument(
         "--store",
         type=Path,
         metavar="DIR",
-        help="artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache)",
+        help=f"artifacts of earlier runs (default: {otherwise})",
     )
 
 
@@ -180,7 +180,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _device(text: str) -> str:
+def device_name(text: str) -> str:
+    """Parse the name of a device."""
     if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not cpu, cuda or cuda:N")
     return text

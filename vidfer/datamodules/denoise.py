@@ -17,6 +17,7 @@ from vidfer.datasets.batches import CropBatch, NamedImage
 from vidfer.datasets.div2k import is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
 from vidfer.datasets.report import PreparationReport
+from vidfer.types import VidferError
 
 Key = tuple[int, int, int]
 """What decides a training crop: seed, epoch, and its index in the epoch."""
@@ -54,12 +55,17 @@ class DenoiseDataModule(lightning.LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
+        levels = (15.0, 25.0, 50.0) if sigmas is None else tuple(sigmas)
+        if min(crop, crops_per_epoch, batch_size) < 1 or not 0 <= val_share < 1:
+            raise VidferError("crop, crops_per_epoch and batch_size have to be at least 1, val_share in [0, 1)")
+        if not levels or not min(levels) >= 0:
+            raise VidferError(f"sigmas have to be levels of at least 0, such as [15, 25, 50], not {list(levels)}")
         self.save_hyperparameters(logger=False)
         self.root = root
         self.val_share = val_share
         self.test_root = test_root
         self.crop = crop
-        self.sigmas = tuple(sigmas or (15.0, 25.0, 50.0))
+        self.sigmas = levels
         self.clip_noise = clip_noise
         self.crops_per_epoch = crops_per_epoch
         self.batch_size = batch_size

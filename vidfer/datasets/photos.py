@@ -72,7 +72,14 @@ def read_photos(root: str, *, smallest: int = 64) -> tuple[Photos, PreparationRe
     """
     if root == "sample":
         sample: Photos = {name: _sample(name) for name in SAMPLE}
-        return sample, PreparationReport("sample (scikit-image)", len(sample), len(sample))
+        small = [name for name, photo in sample.items() if min(photo.shape[:2]) < smallest]
+        kept = {name: photo for name, photo in sample.items() if name not in small}
+        if not kept:
+            raise VidferError(
+                f"no image of 'sample' has {smallest} px a side: take smaller crops, or other photographs"
+            )
+        dropped = {f"smaller than {smallest} px": small} if small else {}
+        return kept, PreparationReport("sample (scikit-image)", len(sample), len(kept), dropped)
     folder = Path(root)
     if not folder.is_dir():
         raise VidferError(f"there is no folder {folder}: give a folder of photographs, or 'sample'")

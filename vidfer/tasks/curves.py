@@ -26,7 +26,7 @@ _LABELS: Final = {
 class CurveLogger(CSVLogger):
     """Lightning's `metrics.csv`, except that a folder's earlier rows are kept, where Lightning's logger deletes them.
 
-    At a training's end they are drawn into `curves.png`.
+    At a training's end they are drawn into `curves.png`. Set `closed`, and nothing is written: a look at a run is no part of it.
 
     Every row is on disk at once, so that a run which goes on from a checkpoint has the whole curve.
 
@@ -38,6 +38,7 @@ class CurveLogger(CSVLogger):
 
     def __init__(self, save_dir: str, name: str, version: str | None = None) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
+        self.closed = False
 
     @property
     @rank_zero_experiment
@@ -49,10 +50,15 @@ class CurveLogger(CSVLogger):
         return self._experiment
 
     @rank_zero_only
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
+        """Write a row."""
+        if not self.closed:
+            super().log_metrics(metrics, step)
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write and draw what was logged."""
-        super().finalize(status)
-        if self._experiment is not None:
+        """Draw what was logged."""
+        if self._experiment is not None and not self.closed:
             draw_curves(Path(self.log_dir) / "metrics.csv", Path(self.log_dir) / "curves.png")
 
     @rank_zero_only
@@ -88,7 +94,7 @@ class _Writer(ExperimentWriter):
             return [], []
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            rows = [row for row in reader if (row["step"] or "").isdigit()]  # the last may be cut off by a power cut
         return list(reader.fieldnames or ()), rows
 
 

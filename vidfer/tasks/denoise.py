@@ -82,14 +82,21 @@ class DenoiseTask(lightning.LightningModule):
         super().__init__()
         if objective not in OBJECTIVES:
             raise VidferError(f"unknown objective '{objective}': use one of {', '.join(OBJECTIVES)}")
-        if n_critic < 1 or not 0 <= warmup_share <= 1 or adversarial_weight < 0:
-            raise VidferError("n_critic has to be at least 1, warmup_share in [0, 1], adversarial_weight at least 0")
+        if n_critic < 1 or critic_width < 1 or not 0 <= warmup_share <= 1:
+            raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
+        if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, lr, critic_lr) > 0):
+            raise VidferError("adversarial_weight and penalty have to be at least 0, clip, lr and critic_lr above 0")
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale}
         self.generator = channels_last(Generator(**self.arguments))
         if weights:
-            find_weights("denoise", weights).load_into(self.generator)
+            found = find_weights("denoise", weights)
+            other = {name: each for name, each in found.card["arguments"].items() if self.arguments.get(name) != each}
+            if other:
+                needed = ", ".join(f"{name}={each}" for name, each in other.items())
+                raise VidferError(f"{weights} holds another network: give the model {needed}")
+            found.load_into(self.generator)
         self.critic: Critic | None = None
         if objective != "mse" and adversarial_weight:
             self.critic = channels_last(Critic(crop, critic_width))
@@ -206,6 +213,20 @@ class DenoiseTask(lightning.LightningModule):
         self.batches, self.generator_steps, self.critic_steps = checkpoint["counters"]
         self._random_state = checkpoint["random_state"]
 
+    def on_train_start(self) -> None:
+        """Refuse to go on with a schedule that was made for another number of steps.
+
+        Raises:
+            VidferError: The checkpoint's training was planned longer or shorter.
+        """
+        scheduler: Any = self.trainer.lr_scheduler_configs[0].scheduler
+        stored = scheduler.total_steps
+        if stored != self.planned_steps():
+            raise VidferError(
+                f"the checkpoint's schedule has {stored} generator steps, this training {self.planned_steps()}: keep "
+                "max_epochs and the data as they were, or start anew with --model.init_args.weights=FILE"
+            )
+
     def on_train_batch_start(self, batch: CropBatch, batch_idx: int) -> None:
         """Take the random state of a checkpoint back."""
         if hasattr(self, "_random_state"):
@@ -242,7 +263,9 @@ class DenoiseTask(lightning.LightningModule):
         trainer = self.trainer
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return int(trainer.estimated_stepping_batches)
-        if trainer.max_steps != -1 or not trainer.max_epochs or trainer.max_epochs < 0:
+        if not trainer.max_epochs or trainer.max_epochs < 0:
+            raise VidferError("trainer.max_epochs has to be at least 1")
+        if trainer.max_steps != -1:
             raise VidferError(
                 "the denoiser's training is budgeted by trainer.max_epochs: max_steps would count the critic's steps too"
             )
