@@ -109,7 +109,7 @@ def test_output_ends_with_one_line_of_json(root, identity, capsys):
         (["--weights", "large"], 1, "shipped are small"),
         (["--weights", "image.safetensors"], 1, "of kind 'image', not 'denoise'"),
         (["--against", "noisy,bm3d"], 1, "pip install bm3d"),
-        (["--device", "cuda:99"], 2, "--device abacus"),
+        (["--device", "cuda:99"], 2, "--device cuda:99"),
     ],
 )
 def test_faults_end_with_one_sentence(tmp_path, identity, root, monkeypatch, capsys, options, status, message):
