@@ -129,7 +129,7 @@ def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
                 with package.open(member) as source, (draft / name).open("wb") as place:
                     shutil.copyfileobj(source, place, _BLOCK)
         draft.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise VidferError(f"{archive} is damaged ({error}): delete it and fetch it again") from error
     except OSError as error:
         raise VidferError(f"{archive} could not be unpacked to {folder}: {error.strerror}") from error
