@@ -5,6 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+CONFIG ?= finetune
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +42,7 @@ denoise: $(READY)  ## Train the denoiser's generator
 	@$(BIN)/python -m stages.denoise fit --config configs/denoise.yaml $(ARGS)
 
 finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn samples)
-	@$(BIN)/python -m stages.finetune fit --config configs/finetune.yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
+	@$(BIN)/python -m stages.finetune fit --config configs/$(CONFIG).yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
 
 classify: $(READY)  ## Train the sound classifier (on data/ravdess_speech, or on synthesised samples)
 	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml --data configs/data/$(if $(wildcard data/ravdess_speech),ravdess,sample_sounds).yaml $(ARGS)

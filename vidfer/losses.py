@@ -1,4 +1,4 @@
-"""The losses of the paper, by equation number.
+"""The losses: the paper's, by equation number, and distillation.
 
 J is the critic, H the generator, x a clean image and H(noisy) a denoised one. Where the paper writes an expectation, these
 are means over a batch.
@@ -127,3 +127,24 @@ def adversarial_loss(fake: Tensor) -> Tensor:
         fake: The critic's numbers for denoised images, `(B,)`.
     """
     return -fake.mean()
+
+
+def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Compute how far softened answers are from a teacher's: T^2 KL(softmax(teacher / T) || softmax(logits / T)).
+
+    The factor keeps the gradient's size the same at every temperature.
+
+    Args:
+        logits: Of the network in training, `(B, K)`.
+        teacher: The teacher's, `(B, K)`.
+        temperature: T, above zero.
+
+    Returns:
+        A scalar, at least 0.
+
+    References:
+        Hinton, Vinyals, Dean: Distilling the knowledge in a neural network. 2015.
+    """
+    student = functional.log_softmax(logits / temperature, dim=1)
+    soft = functional.log_softmax(teacher / temperature, dim=1)
+    return functional.kl_div(student, soft, log_target=True, reduction="batchmean") * temperature**2

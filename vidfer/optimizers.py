@@ -1,5 +1,8 @@
 """Optimisers with their schedules."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import lightning
@@ -31,9 +34,7 @@ def sgd_one_cycle(
     References:
         Smith, Topin: Super-convergence: very fast training of neural networks using large learning rates. 2019.
     """
-    optimizer = torch.optim.SGD(
-        module.parameters(), lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
-    )
+    optimizer = _sgd(module, lr, momentum, nesterov, weight_decay)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=lr,
@@ -41,4 +42,67 @@ def sgd_one_cycle(
         pct_start=warmup_share,
         cycle_momentum=False,
     )
+    return _each_step(optimizer, scheduler)
+
+
+def sgd_cosine(
+    module: lightning.LightningModule, *, lr: float, momentum: float, nesterov: bool, weight_decay: float
+) -> dict[str, Any]:
+    """Build SGD with momentum under a learning rate that falls from `lr` to 0 by half a cosine.
+
+    Args:
+        module: A module that is being fitted; its trainer tells the number of steps.
+        lr: First learning rate.
+        momentum: Momentum, in [0, 1).
+        nesterov: Use Nesterov's form of momentum.
+        weight_decay: L2 penalty.
+
+    Returns:
+        What `configure_optimizers` returns.
+
+    References:
+        Loshchilov, Hutter: SGDR: stochastic gradient descent with warm restarts. ICLR 2017 (without restarts).
+    """
+    optimizer = _sgd(module, lr, momentum, nesterov, weight_decay)
+    steps = int(module.trainer.estimated_stepping_batches)
+    return _each_step(optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps))
+
+
+def sgd_in_phases(
+    module: lightning.LightningModule,
+    *,
+    phases: Sequence[tuple[int, float]],
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> dict[str, Any]:
+    """Build SGD with momentum under learning rates that hold for a number of steps each.
+
+    Args:
+        module: A module that is being fitted.
+        phases: Steps and learning rate of each phase, in order; the last rate holds from there on.
+        momentum: Momentum, in [0, 1).
+        nesterov: Use Nesterov's form of momentum.
+        weight_decay: L2 penalty.
+
+    Returns:
+        What `configure_optimizers` returns.
+    """
+    first = phases[0][1]
+    ends = list(accumulate(steps for steps, _ in phases))
+
+    def share(step: int) -> float:
+        return phases[min(bisect_right(ends, step), len(phases) - 1)][1] / first
+
+    optimizer = _sgd(module, first, momentum, nesterov, weight_decay)
+    return _each_step(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share))
+
+
+def _sgd(
+    module: lightning.LightningModule, lr: float, momentum: float, nesterov: bool, weight_decay: float
+) -> torch.optim.SGD:
+    return torch.optim.SGD(module.parameters(), lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+
+
+def _each_step(optimizer: torch.optim.SGD, scheduler: torch.optim.lr_scheduler.LRScheduler) -> dict[str, Any]:
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

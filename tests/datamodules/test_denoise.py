@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 
 from vidfer.datamodules.denoise import CropSampler, DenoiseDataModule, FixedCrops, RandomCrops
 from vidfer.datasets import div2k, photos
+from vidfer.types import VidferError
 
 
 def make_photos(count=3, height=70, width=90):
@@ -213,3 +214,9 @@ def test_a_training_resumed_between_epochs_draws_the_next_epochs_crops(tmp_path)
     expected = fit(tmp_path)
     fit(tmp_path, callback=ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1))
     assert fit(tmp_path, resume=tmp_path / "epoch=0.ckpt", seed=9, workers=2) == expected[STEPS:]
+
+
+def test_a_single_photograph_cannot_be_trained_on(tmp_path):
+    write_photos(tmp_path, ["one.png"])
+    with pytest.raises(VidferError, match="one photograph is not enough"):
+        DenoiseDataModule(str(tmp_path), crop=32).setup("fit")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vidfer.datasets.fer2013 import read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import read_images, read_training_images, recurring, split_by_hash
 from vidfer.datasets.sample import write_faces
 from vidfer.types import EMOTIONS, VidferError
 
@@ -22,6 +22,8 @@ def faulty(write_image, tmp_path):
     (tmp_path / "fer/train/neutral/broken.jpg").write_bytes(b"\xff\xd8 no image")
     write_image("public_test", "angry", "t.png", noise(3))
     write_image("public_test", "angry", "t2.png", noise(3))
+    write_image("train", "surprise", "leak2.png", noise(5))
+    write_image("private_test", "fear", "p.png", noise(5))
     return tmp_path / "fer"
 
 
@@ -34,10 +36,11 @@ def test_training_meets_every_known_fault(faulty):
         "copies with conflicting labels": ["fear/c.png", "sad/c.png"],
         "flat image": ["angry/flat.png"],
         "recurs in public_test": ["angry/leak.png"],
+        "recurs in private_test": ["surprise/leak2.png"],
     }
     assert data.report.noted == {"file name in two classes": ["fear/c.png", "sad/c.png"]}
-    assert (data.report.found, data.report.kept) == (8, 2)
-    assert "2 of 8 kept" in data.report.lines()[0]
+    assert (data.report.found, data.report.kept) == (9, 2)
+    assert "2 of 9 kept" in data.report.lines()[0]
 
 
 def test_the_test_split_stays_untouched(faulty):
@@ -45,10 +48,25 @@ def test_the_test_split_stays_untouched(faulty):
     assert len(data.name) == 2
     np.testing.assert_array_equal(data.image[0], noise(3))
     assert [EMOTIONS[i] for i in data.target] == ["angry", "angry"]
+    assert data.report.dropped == {}
+    assert data.report.noted == {"copy of an earlier image": ["angry/t2.png"]}
+
+
+def test_a_test_split_keeps_clear_of_what_it_is_told_to_only(faulty):
+    data = read_training_images(faulty, test_splits=["private_test", "train", "none"])
+    assert [name for name in data.name if "leak" in name] == ["angry/leak.png"]
+    assert "recurs in train" not in data.report.dropped
+
+
+def test_what_recurs_is_told_by_content(faulty):
+    raw, test = read_images(faulty, "train"), read_images(faulty, "public_test")
+    assert recurring(test, raw).tolist() == [True, True]
+    told = dict(zip(raw.name, recurring(raw, test).tolist(), strict=True))
+    assert [name for name, again in told.items() if again] == ["angry/leak.png"]
 
 
 def test_errors_name_what_is_wrong(faulty, tmp_path):
-    with pytest.raises(VidferError, match=r"no split 'val'.*found: public_test, train"):
+    with pytest.raises(VidferError, match=r"no split 'val'.*found: private_test, public_test, train"):
         read_images(faulty, "val")
     (tmp_path / "empty/test/happy").mkdir(parents=True)
     with pytest.raises(VidferError, match="no readable image"):
@@ -56,6 +74,15 @@ def test_errors_name_what_is_wrong(faulty, tmp_path):
     (tmp_path / "empty/test/contempt").mkdir()
     with pytest.raises(VidferError, match="unknown class contempt"):
         read_images(tmp_path / "empty", "test")
+    with pytest.raises(VidferError, match=r"FER\+ labels go by the rows of fer2013.csv.*has none"):
+        read_images(faulty, "train", labels="ferplus")
+    with pytest.raises(VidferError, match="no labels 'fer': choose fer2013 or ferplus"):
+        read_images(faulty, "train", labels="fer")
+
+
+def test_images_of_another_size_are_resized(write_image, tmp_path):
+    write_image("train", "sad", "big.png", np.repeat(np.repeat(noise(1), 2, 0), 2, 1))
+    np.testing.assert_array_equal(read_images(tmp_path / "fer", "train").image[0], noise(1))
 
 
 def test_validation_is_stratified_and_survives_renaming(tmp_path):
@@ -79,3 +106,5 @@ def test_the_real_sets_faults_are_found(data_dir):
     assert counts["recurs in public_test"] == 340
     assert not set(data.digest) & set(read_images(data_dir / "fer2013", "public_test").digest)
     assert len(set(data.digest)) == len(data.digest)
+    test = read_images(data_dir / "fer2013", "public_test")
+    assert recurring(test, read_images(data_dir / "fer2013", "train")).sum() == 280

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from vidfer.cli.lightning import VidferCLI
 from vidfer.weights.registry import find_weights
@@ -25,17 +27,27 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["fer2013", "sample_faces"])
-def test_finetune(run, faces_root, data):
+def test_finetune_compact(run, faces_root, data):
     cli = run(
-        "--config=configs/finetune.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={faces_root}",
-        "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
+        "--config=configs/finetune_compact.yaml", f"--data=configs/data/{data}.yaml",
+        f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
     )  # fmt: skip
     assert cli.trainer.global_step == 1
 
 
+def test_finetune_as_in_the_paper(run, faces_root, tmp_path):
+    save_file(timm.create_model("inception_resnet_v2").state_dict(), tmp_path / "imagenet.safetensors")
+    cli = run(
+        "--config=configs/finetune.yaml", f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=2",
+        f"--model.init_args.pretrained={tmp_path / 'imagenet.safetensors'}", "--data.init_args.image_size=107",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.model.phases == [(30000, 0.01), (2000, 0.0001)]
+
+
 def test_a_second_cycle_starts_from_the_firsts_weights(run, faces_root, image_weights):
     cli = run(
-        "--config=configs/finetune_longer.yaml", f"--data.init_args.root={faces_root}",
+        "--config=configs/finetune_compact.yaml", f"--data.init_args.root={faces_root}",
         f"--model.init_args.weights={image_weights}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
         "--model.init_args.lr=1e-9", "--model.init_args.weight_decay=0",
     )  # fmt: skip
@@ -64,8 +76,8 @@ def test_denoise(run, config):
 
 @pytest.mark.parametrize(("data", "folders"), [("photos", (".",)), ("div2k", ("DIV2K_train_HR", "DIV2K_valid_HR"))])
 def test_denoise_on_photographs(run, tmp_path, data, folders):
-    for number, folder in zip(("0001", "0801"), folders, strict=False):
-        (tmp_path / "photos" / folder).mkdir(parents=True)
+    for number, folder in zip(("0001", "0801"), 2 * folders, strict=False):
+        (tmp_path / "photos" / folder).mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 70, 3), (10, 20, 30), np.uint8)).save(
             tmp_path / "photos" / folder / f"{number}.png"
         )
@@ -90,7 +102,7 @@ def test_trainers_are_understood(name, capsys):
 def test_every_file_is_met_above():
     met = {
         "finetune.yaml",
-        "finetune_longer.yaml",
+        "finetune_compact.yaml",
         "classify.yaml",
         "denoise.yaml",
         "denoise_bsds.yaml",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidfer.types import VidferError
-from vidfer.weights.registry import SHIPPED, find_weights, save_weights, weights_digest
+from vidfer.weights.registry import SHIPPED, find_weights, save_weights, weights_digest, weights_folder
 
 
 @pytest.fixture
@@ -82,6 +82,26 @@ def test_faults_are_named(saved, tmp_path):
         find_weights("image", saved).tensors()
     with pytest.raises(VidferError, match="no weights file"):
         find_weights("image", tmp_path / "none.safetensors")
+
+
+def test_names_are_looked_up_in_the_package_first_then_among_pulled_ones(saved, card, monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path))
+    save_weights(tmp_path / "compact.safetensors", {"a": torch.zeros(1)}, card)
+    assert find_weights("image", "compact").path.parent != tmp_path
+    assert find_weights("image", "w").path == saved
+    assert weights_digest("image", "w") == weights_digest("image", saved)
+    saved.with_suffix(".json").unlink()
+    with pytest.raises(VidferError, match="has no card"):
+        find_weights("image", "w")
+
+
+def test_pulled_weights_lie_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("VIDFER_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert weights_folder() == tmp_path / "vidfer-weights"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert weights_folder() == tmp_path / "home/.cache/vidfer-weights"
 
 
 def test_a_timm_name_without_weights_gets_the_remedy():

@@ -70,8 +70,8 @@ def _fetch_part(out: Path, name: str, address: str, given: str | None) -> None:
     known = given or _recorded(record) or part.sha256
     size = part.size if known == part.sha256 else None
     wanted = Wanted(f"{address}/{part.folder}.zip", out / f"{part.folder}.zip", size, known)
-    with _shown(wanted) as progress:
-        digest = download(wanted, room=part.size if size else 0, progress=progress, say=_say)
+    with shown(wanted) as progress:
+        digest = download(wanted, room=part.size if size else 0, progress=progress, say=say)
     print(f"unpacking {wanted.target}", file=sys.stderr)
     unpack(wanted.target, folder, part.names)
     record.write_text(json.dumps({"url": wanted.url, "sha256": digest, "files": len(part.names)}, indent=2) + "\n")
@@ -88,12 +88,13 @@ def _recorded(record: Path) -> str | None:
         raise VidferError(f"{record} is damaged: delete it to fetch the archive without its checksum") from error
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Write a line to the standard error stream."""
     print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _shown(wanted: "Wanted") -> "Iterator[Progress]":
+def shown(wanted: "Wanted") -> "Iterator[Progress]":
     """Show progress on standard error: a bar on a terminal, a line every tenth elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -118,6 +119,6 @@ def _lines(name: str) -> "Progress":
         if tenth != shown:
             shown = tenth
             whole = f" of {total / 1e6:.0f}" if total else ""
-            _say(f"{name}: {done / 1e6:.0f}{whole} MB")
+            say(f"{name}: {done / 1e6:.0f}{whole} MB")
 
     return show

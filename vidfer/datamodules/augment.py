@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from vidfer.datamodules.degrade import VideoDegradation
 from vidfer.models.preprocess import Preprocessing
 
 
 class ImageAugmentation(nn.Module):
-    """Random flip, affine map, light and erasing, drawn for each image of a batch at once.
+    """Random faults of video, flip, affine map, light and erasing, drawn for each image of a batch at once.
 
     The affine map also resamples to the wanted edge, so that training on smaller images costs nothing extra.
 
@@ -22,6 +23,7 @@ class ImageAugmentation(nn.Module):
         brightness: Largest shift of brightness as a share of the full range.
         contrast: Largest relative change of contrast and of gamma's logarithm.
         erase: Probability that a rectangle is erased.
+        degrade: Probability of each of the faults of `VideoDegradation`; `strength` leaves it alone.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class ImageAugmentation(nn.Module):
         brightness: float = 0.15,
         contrast: float = 0.3,
         erase: float = 0.3,
+        degrade: float = 0.0,
     ) -> None:
         super().__init__()
+        self.degrade = VideoDegradation(degrade)
         self.preprocessing = preprocessing
         self.degrees = strength * degrees
         self.scale = (scale[0] ** strength, scale[1] ** strength)
@@ -55,7 +59,11 @@ class ImageAugmentation(nn.Module):
             The network's input, float, `(B, in_chans, size, size)`.
         """
         warped = nn.functional.grid_sample(
-            image, self._grid(image, size), mode="bilinear", padding_mode="reflection", align_corners=False
+            self.degrade(image),
+            self._grid(image, size),
+            mode="bilinear",
+            padding_mode="reflection",
+            align_corners=False,
         )
         return self._erase(self.preprocessing.finish(self._relight(warped)))
 

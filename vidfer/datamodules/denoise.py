@@ -80,7 +80,7 @@ class DenoiseDataModule(lightning.LightningDataModule):
             stage: `fit`, `validate`, `test` or `predict`.
 
         Raises:
-            VidferError: There is nothing of use at the root.
+            VidferError: There is nothing of use at the root, or a single photograph, of which none could be held out.
         """
         if self.seed is None:
             self.seed = torch.initial_seed()
@@ -90,10 +90,10 @@ class DenoiseDataModule(lightning.LightningDataModule):
                 count = max(1, round(self.val_share * len(photos)))
                 photos, held_out = photos[:-count], photos[-count:]
             if not photos:
-                rank_zero_info("  no photograph is left to train on: the held-out ones are trained on as well")
-            self.data["train"] = RandomCrops(
-                photos or held_out, self.crop, self.sigmas, self.clip_noise, self.crops_per_epoch
-            )
+                raise VidferError(
+                    f"{self.root}: one photograph is not enough, since one has to be held out: add another"
+                )
+            self.data["train"] = RandomCrops(photos, self.crop, self.sigmas, self.clip_noise, self.crops_per_epoch)
             self.data["val"] = FixedCrops(held_out, self.crop, self.sigmas, self.clip_noise)
         if stage == "test" and self.test_root:
             photos, held_out, _ = self._read(self.test_root)

@@ -11,8 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datasets.batches import ImageBatch
-from vidfer.datasets.fer2013 import LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013_csv import Labels
+from vidfer.datasets.logits import read_logits
 from vidfer.models.preprocess import Preprocessing
+from vidfer.types import EMOTIONS
 
 
 class Fer2013DataModule(lightning.LightningDataModule):
@@ -21,9 +24,10 @@ class Fer2013DataModule(lightning.LightningDataModule):
     Images stay uint8 in memory; whole batches become float, augmented and standardised on the device.
 
     Args:
-        root: Folder that holds `<split>/<class>/*`.
-        train_split: Folder to train on.
-        test_split: Folder to test on; what recurs there is dropped from training.
+        root: Folder that holds `<split>/<class>/*` or Kaggle's `fer2013.csv`, or that file itself.
+        labels: `fer2013`, or `ferplus` for the majority of the FER+ votes in `fer2013new.csv` beside `fer2013.csv`.
+        train_split: Split to train on; what recurs in a test split is dropped.
+        test_split: Split to test on.
         image_size: Edge in px of what the network reads.
         in_chans: 1, or 3 to repeat the gray image for networks made for colour.
         val_share: Share of the training split held out for validation.
@@ -31,6 +35,9 @@ class Fer2013DataModule(lightning.LightningDataModule):
         resolution: Pairs of first epoch and edge in px for training on smaller images at first; empty to train at
             `image_size` throughout. Validation and test always run at `image_size`.
         augmentation: Strength of augmentation, 1 for the full ranges of `ImageAugmentation`, 0 for flips only.
+        degrade: Probability of each of the faults of video (low resolution, noise, compression) for a training image.
+        teacher: File of a teacher's logits for the training images, as `vidfer evaluate image --save-logits` writes it; None
+            for none.
         num_workers: Loader processes; 0 is best here, since a batch is one indexing operation.
         mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
         std: Divided by after `mean`.
@@ -47,6 +54,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
     def __init__(
         self,
         root: str = "data/fer2013",
+        labels: Labels = "fer2013",
         train_split: str = "train",
         test_split: str = "public_test",
         image_size: int = 48,
@@ -55,6 +63,8 @@ class Fer2013DataModule(lightning.LightningDataModule):
         batch_size: int = 128,
         resolution: list[list[int]] | None = None,
         augmentation: float = 1.0,
+        degrade: float = 0.0,
+        teacher: str | None = None,
         num_workers: int = 0,
         mean: float | None = None,
         std: float | None = None,
@@ -62,6 +72,9 @@ class Fer2013DataModule(lightning.LightningDataModule):
         super().__init__()
         self.save_hyperparameters(logger=False)
         self.root = Path(root)
+        self.labels = labels
+        if labels == "ferplus":
+            self.source = "FER2013 with FER+ labels"
         self.train_split = train_split
         self.test_split = test_split
         self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std)
@@ -69,7 +82,8 @@ class Fer2013DataModule(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.resolution = sorted(resolution or [])
         self.num_workers = num_workers
-        self.augment = ImageAugmentation(self.preprocessing, augmentation)
+        self.augment = ImageAugmentation(self.preprocessing, augmentation, degrade=degrade)
+        self.teacher = teacher
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:
@@ -79,13 +93,14 @@ class Fer2013DataModule(lightning.LightningDataModule):
             stage: `fit`, `validate`, `test` or `predict`.
         """
         if stage in ("fit", "validate") and "train" not in self.data:
-            labelled = read_training_images(self.root, self.train_split, test_split=self.test_split)
+            tests = dict.fromkeys((*TEST_SPLITS, self.test_split))
+            labelled = read_training_images(self.root, self.train_split, labels=self.labels, test_splits=tests)
             self._announce(labelled)
             held_out = split_by_hash(labelled, self.val_share)
-            self.data["train"] = BatchedImages(labelled.subset(~held_out, labelled.report))
+            self.data["train"] = BatchedImages(labelled.subset(~held_out, labelled.report), self.teacher)
             self.data["val"] = BatchedImages(labelled.subset(held_out, labelled.report))
         if stage == "test" and "test" not in self.data:
-            labelled = read_images(self.root, self.test_split)
+            labelled = read_images(self.root, self.test_split, labels=self.labels)
             self._announce(labelled)
             self.data["test"] = BatchedImages(labelled)
 
@@ -116,6 +131,12 @@ class Fer2013DataModule(lightning.LightningDataModule):
                 size = edge
         return size
 
+    def class_shares(self) -> list[float]:
+        """Return the share of each class in the training images, in the order of `EMOTIONS`."""
+        target = self.data["train"].target
+        shares: list[float] = (torch.bincount(target, minlength=len(EMOTIONS)) / len(target)).tolist()
+        return shares
+
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
         report = self.data["train"].report
@@ -127,6 +148,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
                 "found": report.found,
                 "trained_on": len(self.data["train"]),
                 "validated_on": len(self.data["val"]),
+                "class_shares": [round(share, 6) for share in self.class_shares()],
                 "dropped": {reason: len(names) for reason, names in report.dropped.items()},
             },
             "licence": self.licence,
@@ -147,7 +169,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
             image = self.augment(gray, self.training_size(self.trainer.current_epoch))
         else:
             image = self.preprocessing(gray)
-        return ImageBatch(image=image, target=batch["target"])
+        return {**batch, "image": image}
 
     def _announce(self, labelled: LabelledImages) -> None:
         for line in labelled.report.lines():
@@ -170,12 +192,14 @@ class BatchedImages(Dataset[ImageBatch]):
 
     Args:
         labelled: The images.
+        teacher: File of a teacher's logits for them; None for none.
     """
 
-    def __init__(self, labelled: LabelledImages) -> None:
+    def __init__(self, labelled: LabelledImages, teacher: str | None = None) -> None:
         self.report = labelled.report
         self.image: Tensor = torch.from_numpy(labelled.image)
         self.target: Tensor = torch.from_numpy(labelled.target)
+        self.teacher = None if teacher is None else torch.from_numpy(read_logits(Path(teacher), labelled.digest))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -188,7 +212,10 @@ class BatchedImages(Dataset[ImageBatch]):
     def __getitems__(self, indices: list[int]) -> ImageBatch:
         """Return the images at `indices`: the hook by which a `DataLoader` fetches a whole batch at once."""
         chosen = torch.as_tensor(indices)
-        return ImageBatch(image=self.image[chosen], target=self.target[chosen])
+        batch = ImageBatch(image=self.image[chosen], target=self.target[chosen])
+        if self.teacher is not None:
+            batch["teacher"] = self.teacher[chosen]
+        return batch
 
 
 def _whole(batch: Any) -> Any:  # noqa: ANN401 - DataLoader's type knows lists only

@@ -1,6 +1,6 @@
 """The batches that data modules hand to tasks."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
@@ -8,11 +8,13 @@ from torch import Tensor
 class ImageBatch(TypedDict):
     """Faces with their classes.
 
-    `image` is float `(B, C, H, W)`, standardised; `target` is int64 `(B,)`, indices into `EMOTIONS`.
+    `image` is float `(B, C, H, W)`, standardised; `target` is int64 `(B,)`, indices into `EMOTIONS`; `teacher`, where there is
+    one, its logits, float `(B, 7)`.
     """
 
     image: Tensor
     target: Tensor
+    teacher: NotRequired[Tensor]
 
 
 class SoundBatch(TypedDict):

@@ -1,4 +1,4 @@
-"""FER2013 in folders: `<root>/<split>/<class>/*`, 48x48 gray images.
+"""FER2013: 48x48 gray images in folders, `<root>/<split>/<class>/*`, or as Kaggle's `fer2013.csv`.
 
 The loader meets the set's known faults: flat images, exact duplicates (some with conflicting labels, some across
 splits) and names that occur in two classes. A test split is read untouched; a training split drops what would
@@ -9,16 +9,24 @@ References:
 """
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.datasets.fer2013_csv import SIZE, Labels, RawImages, find_csv, read_rows
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import EMOTIONS, VidferError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm")
+
+TEST_SPLITS: Final = ("public_test", "private_test")
+"""The splits that training keeps clear of."""
+
+_TWICE: Final = "file name in two classes"
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,9 @@ class LabelledImages:
     """Gray images with their classes, all in memory (FER2013's 28,709 take 66 MB).
 
     Args:
-        image: uint8 `(N, S, S)`.
+        image: uint8 `(N, 48, 48)`.
         target: int64 `(N,)`, indices into `EMOTIONS`.
-        name: `<class>/<file>` of each image, unique where the file name alone is not.
+        name: `<class>/<file>` of each image, unique where the file name alone is not; `row <number>` in a CSV file.
         digest: Content digest of each image's pixels.
         report: What was met while reading.
     """
@@ -59,95 +67,69 @@ class LabelledImages:
         )
 
 
-def read_images(root: Path, split: str, *, size: int = 48) -> LabelledImages:
-    """Read one split untouched, but for files that are no images.
+def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> LabelledImages:
+    """Read one split untouched, but for what is no image or, under FER+, has no label.
 
     Args:
-        root: Folder of the data set.
-        split: Name of the split's folder.
-        size: Edge of the images in px; others are resized by area.
+        root: Folder that holds `<split>/<class>/*` or `fer2013.csv`, or the CSV file itself; a CSV file in the folder
+            takes precedence, since its pixels are the exact ones.
+        split: Name of the split's folder; of a CSV file `train`, `public_test` or `private_test`.
+        labels: `fer2013`, or `ferplus` for the majority of the FER+ votes, which needs `fer2013.csv` and
+            `fer2013new.csv`.
 
     Returns:
-        Every readable image, sorted by class in `EMOTIONS` order, then by name.
+        Every readable image: from folders sorted by class in `EMOTIONS` order, then by name, and resized by area to 48x48
+        where it is of another size; from a CSV file in its order. Flat images and copies are kept and noted.
 
     Raises:
-        VidferError: The split is missing or empty, or a class folder has a name outside `EMOTIONS`.
+        VidferError: The split is missing or empty, a class folder has a name outside `EMOTIONS`, a CSV file has other
+            columns, or FER+ labels are wanted for folders.
     """
-    import cv2
-    from blake3 import blake3
-
-    images, targets, names, digests = [], [], [], []
-    damaged: list[str] = []
-    for path, label in _list_files(root, split):
-        name = f"{path.parent.name}/{path.name}"
-        try:
-            pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        except (OSError, cv2.error):
-            pixels = None
-        if pixels is None:
-            damaged.append(name)
-            continue
-        if pixels.shape != (size, size):
-            pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
-        images.append(pixels)
-        targets.append(label)
-        names.append(name)
-        digests.append(blake3(pixels.tobytes()).hexdigest(length=16))
-    if not images:
-        raise VidferError(f"{root / split} holds no readable image: expected {split}/<class>/*.jpg")
-    report = PreparationReport(
-        f"{root.name}/{split}",
-        len(images) + len(damaged),
-        len(images),
-        {"not a readable image": damaged} if damaged else {},
-    )
-    return LabelledImages(np.stack(images), np.array(targets, np.int64), names, digests, report)
+    raw = _read(root, split, labels)
+    lost = sum(map(len, raw.dropped.values()))
+    if not raw.image:
+        expected = f"rows of it in {csv}" if (csv := find_csv(root)) else f"{root / split}/<class>/*.jpg"
+        why = "".join(f"; {len(names)} left out: {reason}" for reason, names in raw.dropped.items())
+        raise VidferError(f"{root / split} holds no readable image: expected {expected}{why}")
+    image, target = np.stack(raw.image), np.array(raw.target, np.int64)
+    digest = [_digest(pixels) for pixels in raw.image]
+    _, noted = _sort_out(raw.name, _faults(image, target, digest))
+    if twice := _names_in_two_classes(raw.name):
+        noted[_TWICE] = twice
+    source = f"{root.name}/{split}" + (", FER+ labels" if labels == "ferplus" else "")
+    report = PreparationReport(source, len(image) + lost, len(image), dict(raw.dropped), noted)
+    return LabelledImages(image, target, raw.name, digest, report)
 
 
-def read_training_images(root: Path, split: str = "train", *, test_split: str = "public_test") -> LabelledImages:
-    """Read a split for training, without what would teach nothing or would leak the test.
+def read_training_images(
+    root: Path, split: str = "train", *, labels: Labels = "fer2013", test_splits: Collection[str] = TEST_SPLITS
+) -> LabelledImages:
+    """Read a split for training, without what would teach nothing or would leak a test.
 
-    Dropped: flat images, images that recur in the test split, all copies of an image with conflicting labels, and
+    Dropped: flat images, images that recur in a test split, all copies of an image with conflicting labels, and
     all but the first copy of an image with one label.
 
     Args:
-        root: Folder of the data set.
-        split: Name of the training split's folder.
-        test_split: Name of the split to keep disjoint from; it may be missing.
+        root: As for `read_images`.
+        split: Name of the training split.
+        labels: As for `read_images`. Test images count with and without an FER+ label.
+        test_splits: Names of the splits to keep clear of; those that are missing count for nothing.
 
     Returns:
         The images kept, with a report that lists the others.
+
+    Raises:
+        VidferError: As `read_images`.
     """
-    raw = read_images(root, split)
-    test = set(read_images(root, test_split).digest) if (root / test_split).is_dir() else set()
-    labels: dict[str, set[int]] = defaultdict(set)
-    for digest, label in zip(raw.digest, raw.target.tolist(), strict=True):
-        labels[digest].add(label)
-    keep = np.zeros(len(raw.name), dtype=bool)
-    dropped = defaultdict(list, raw.report.dropped)
-    seen: set[str] = set()
-    for i, (name, digest) in enumerate(zip(raw.name, raw.digest, strict=True)):
-        if raw.image[i].min() == raw.image[i].max():
-            dropped["flat image"].append(name)
-        elif digest in test:
-            dropped[f"recurs in {test_split}"].append(name)
-        elif len(labels[digest]) > 1:
-            dropped["copies with conflicting labels"].append(name)
-        elif digest in seen:
-            dropped["copy of an earlier image"].append(name)
-        else:
-            keep[i] = True
-            seen.add(digest)
-    files = defaultdict(list)
-    for name in raw.name:
-        files[name.split("/")[1]].append(name)
-    twice = [name for same in files.values() if len(same) > 1 for name in same]
+    raw = read_images(root, split, labels=labels)
+    faults = _faults(raw.image, raw.target, raw.digest)
+    leaks = {
+        f"recurs in {test}": _among(raw.digest, _test_digests(root, test)) for test in test_splits if test != split
+    }
+    keep, dropped = _sort_out(raw.name, {"flat image": faults.pop("flat image"), **leaks, **faults})
+    noted = {reason: names for reason, names in raw.report.noted.items() if reason == _TWICE}
     report = PreparationReport(
-        raw.report.source,
-        raw.report.found,
-        int(keep.sum()),
-        dict(dropped),
-        {"file name in two classes": twice} if twice else {},
+        raw.report.source, raw.report.found, int(keep.sum()), {**raw.report.dropped, **dropped}, noted
     )
     return raw.subset(keep, report)
 
@@ -171,12 +153,62 @@ def split_by_hash(data: LabelledImages, share: float) -> npt.NDArray[np.bool_]:
     return chosen
 
 
+def recurring(data: LabelledImages, other: LabelledImages) -> npt.NDArray[np.bool_]:
+    """Find the images that occur in another split as well, pixel by pixel.
+
+    FER2013's own test images recur in its training split. A model that was trained on all of it has seen them, so its
+    accuracy is told with and without them.
+
+    Args:
+        data: N images, such as a test split.
+        other: Images to look among, such as the training split as `read_images` gives it.
+
+    Returns:
+        bool `(N,)`, true for the images of `data` that are in `other`.
+    """
+    return _among(data.digest, set(other.digest))
+
+
+def _read(root: Path, split: str, labels: Labels) -> RawImages:
+    if labels not in get_args(Labels):
+        raise VidferError(f"there are no labels '{labels}': choose {' or '.join(get_args(Labels))}")
+    csv = find_csv(root)
+    if csv:
+        return read_rows(csv, split, labels)
+    if labels == "ferplus":
+        raise VidferError(
+            f"FER+ labels go by the rows of fer2013.csv, and {root} has none: folders do not tell which row a file was"
+        )
+    return _read_folder(root, split)
+
+
+def _read_folder(root: Path, split: str) -> RawImages:
+    import cv2
+
+    read = RawImages([], [], [], defaultdict(list))
+    for path, label in _list_files(root, split):
+        name = f"{path.parent.name}/{path.name}"
+        try:
+            pixels = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        except (OSError, cv2.error):
+            pixels = None
+        if pixels is None:
+            read.dropped["not a readable image"].append(name)
+            continue
+        if pixels.shape != (SIZE, SIZE):
+            pixels = cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+        read.image.append(pixels.astype(np.uint8, copy=False))
+        read.target.append(label)
+        read.name.append(name)
+    return read
+
+
 def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
     folder = root / split
     if not folder.is_dir():
         known = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
         found = f"; found: {', '.join(known)}" if known else ""
-        raise VidferError(f"no split '{split}' in {root}: expected {folder}/<class>/*.jpg{found}")
+        raise VidferError(f"no split '{split}' in {root}: expected {folder}/<class>/*.jpg or {root}/fer2013.csv{found}")
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
     unknown = [name for name in classes if name not in EMOTIONS]
     if unknown:
@@ -188,3 +220,57 @@ def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
         for path in sorted((folder / name).iterdir())
         if path.suffix.lower() in IMAGE_SUFFIXES
     ]
+
+
+def _test_digests(root: Path, split: str) -> set[str]:
+    csv = find_csv(root)
+    if csv:
+        return {_digest(image) for image in read_rows(csv, split).image}
+    return {_digest(image) for image in _read_folder(root, split).image} if (root / split).is_dir() else set()
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> str:
+    from blake3 import blake3
+
+    return str(blake3(pixels.tobytes()).hexdigest(length=16))
+
+
+def _among(digest: list[str], others: set[str]) -> npt.NDArray[np.bool_]:
+    return np.fromiter((one in others for one in digest), bool, len(digest))
+
+
+def _faults(
+    image: npt.NDArray[np.uint8], target: npt.NDArray[np.int64], digest: list[str]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    pixels = image.reshape(len(image), -1)
+    _, first, group = np.unique(digest, return_index=True, return_inverse=True)
+    least, most = np.full(len(first), len(EMOTIONS)), np.full(len(first), -1)
+    np.minimum.at(least, group, target)
+    np.maximum.at(most, group, target)
+    copy = np.ones(len(image), bool)
+    copy[first] = False
+    return {
+        "flat image": pixels.min(1) == pixels.max(1),
+        "copies with conflicting labels": (least != most)[group],
+        "copy of an earlier image": copy,
+    }
+
+
+def _sort_out(
+    names: list[str], faults: Mapping[str, npt.NDArray[np.bool_]]
+) -> tuple[npt.NDArray[np.bool_], dict[str, list[str]]]:
+    """Return which images have no fault, and the names of the others by the first fault that they have."""
+    keep = np.ones(len(names), bool)
+    found = {}
+    for reason, faulty in faults.items():
+        if (keep & faulty).any():
+            found[reason] = [names[i] for i in np.flatnonzero(keep & faulty)]
+        keep &= ~faulty
+    return keep, found
+
+
+def _names_in_two_classes(names: list[str]) -> list[str]:
+    files = defaultdict(list)
+    for name in names:
+        files[name.rpartition("/")[2]].append(name)
+    return [name for same in files.values() if len(same) > 1 for name in same]

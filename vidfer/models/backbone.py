@@ -1,5 +1,8 @@
 """Image backbones by name: our compact network and everything timm has."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -15,12 +18,16 @@ class TimmBackbone(nn.Module):
         name: A model name of timm, such as `inception_resnet_v2`.
         num_classes: Number of logits.
         in_chans: Channels of the image; timm adapts pretrained first layers to other than 3.
-        pretrained: Load timm's pretrained weights (timm downloads them).
+        pretrained: Start from weights trained on another task, all but the last layer: True for those that timm names (from its
+            cache, or downloaded into it), or the path of a `.safetensors` file of them.
+
+    Raises:
+        VidferError: The name is unknown, or the weights are not at hand or do not fit.
     """
 
     network: Any
 
-    def __init__(self, name: str, num_classes: int, in_chans: int, pretrained: bool) -> None:
+    def __init__(self, name: str, num_classes: int, in_chans: int, pretrained: bool | str) -> None:
         super().__init__()
         import timm
 
@@ -28,7 +35,32 @@ class TimmBackbone(nn.Module):
             near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
             hint = f"; similar names: {', '.join(near)}" if near else ""
             raise VidferError(f"unknown image backbone '{name}': use 'compact' or a model name of timm{hint}")
-        self.network = timm.create_model(name, pretrained=pretrained, num_classes=num_classes, in_chans=in_chans)
+        with _weights_of(name, pretrained):
+            self.network = timm.create_model(
+                name,
+                pretrained=bool(pretrained),
+                pretrained_cfg_overlay={"file": pretrained} if isinstance(pretrained, str) else None,
+                num_classes=num_classes,
+                in_chans=in_chans,
+            )
+            if isinstance(pretrained, str):
+                self._require_all(pretrained)
+
+    def _require_all(self, file: str) -> None:
+        """Refuse a file that lacks tensors: timm would leave their layers at random without a word."""
+        from safetensors import safe_open
+
+        with safe_open(file, "pt") as stored:
+            names = set(stored.keys())
+        last = tuple(f"{name}." for name in _names(self.network.pretrained_cfg["classifier"]))
+        missing = [name for name in self.network.state_dict() if name not in names and not name.startswith(last)]
+        if missing:
+            raise RuntimeError(f"it lacks {len(missing)} tensors, such as {missing[0]}")
+
+    @property
+    def middle_channels(self) -> int:
+        """Channels of the last feature map but one: 1088 for `inception_resnet_v2`."""
+        return int(self.network.feature_info[-2]["num_chs"])
 
     @property
     def head(self) -> Any:  # noqa: ANN401 - timm's networks are not typed
@@ -47,6 +79,21 @@ class TimmBackbone(nn.Module):
         features = self.network.forward_features(image)
         return cast("Tensor", self.network.forward_head(features, pre_logits=True))
 
+    def logits_and_middle(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the logits, and keep the feature map that an auxiliary head reads.
+
+        Args:
+            image: Standardised images, float, `(B, in_chans, H, W)`.
+
+        Returns:
+            Logits `(B, num_classes)` and the last feature map but one, `(B, middle_channels, h, w)`: 1088x17x17 for
+            `inception_resnet_v2` at 299x299 px.
+        """
+        last = len(self.network.feature_info) - 1
+        features, middle = self.network.forward_intermediates(image, indices=[last - 1])
+        embedding = self.network.forward_head(features, pre_logits=True)
+        return cast("Tensor", self.head(embedding)), cast("Tensor", middle[0])
+
     def forward(self, image: Tensor) -> Tensor:
         """Compute the logits.
 
@@ -60,7 +107,7 @@ class TimmBackbone(nn.Module):
 
 
 def build_backbone(
-    name: str, *, num_classes: int = len(EMOTIONS), in_chans: int = 1, pretrained: bool = False
+    name: str, *, num_classes: int = len(EMOTIONS), in_chans: int = 1, pretrained: bool | str = False
 ) -> CompactNet | TimmBackbone:
     """Build an image network by name.
 
@@ -68,17 +115,42 @@ def build_backbone(
         name: `compact`, or any model name of timm.
         num_classes: Number of logits.
         in_chans: Channels of the image: 1 for gray, 3 for colour or repeated gray.
-        pretrained: Start from timm's pretrained weights; `compact` has none to start from.
+        pretrained: See `TimmBackbone`; `compact` has none to start from.
 
     Returns:
         A module that maps images `(B, C, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by
         `head`, and images to logits by `forward`.
 
     Raises:
-        VidferError: The name is unknown, or `compact` was asked for with `pretrained`.
+        VidferError: The name is unknown, pretrained weights are not at hand, or were asked for with `compact`.
     """
     if name != "compact":
         return TimmBackbone(name, num_classes, in_chans, pretrained)
     if pretrained:
         raise VidferError("'compact' has no pretrained weights to start from: set pretrained to false")
     return CompactNet(num_classes, in_chans)
+
+
+@contextmanager
+def _weights_of(name: str, pretrained: bool | str) -> Iterator[None]:
+    """Say in one sentence why pretrained weights could not be had."""
+    from safetensors import SafetensorError
+
+    if isinstance(pretrained, str) and not (pretrained.endswith(".safetensors") and Path(pretrained).is_file()):
+        raise VidferError(f"no pretrained weights {pretrained}: expected a .safetensors file")
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not pretrained:
+            raise
+        if isinstance(pretrained, str):
+            raise VidferError(f"{pretrained} holds no pretrained weights of '{name}': {error}") from error
+        raise VidferError(
+            f"the pretrained weights of '{name}' are neither in timm's cache nor can be downloaded: connect to the network once, "
+            "give their file (--model.init_args.pretrained=FILE.safetensors), or start afresh "
+            "(--model.init_args.pretrained=false)"
+        ) from error
+
+
+def _names(classifier: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (classifier,) if isinstance(classifier, str) else classifier

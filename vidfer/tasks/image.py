@@ -1,38 +1,59 @@
 """Training an image network on single faces."""
 
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from vidfer.datasets.batches import ImageBatch
+from vidfer.losses import distillation_loss
 from vidfer.metrics import classification_metrics
+from vidfer.models.auxiliary import AuxiliaryHead
 from vidfer.models.backbone import TimmBackbone, build_backbone
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
-from vidfer.optimizers import sgd_one_cycle
+from vidfer.optimizers import sgd_cosine, sgd_in_phases, sgd_one_cycle
+from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.registry import find_weights
+
+_LARGE = 160  # px from which an epoch on a processor takes hours
 
 
 class ImageTask(lightning.LightningModule):
-    """Fine-tune a backbone on faces with SGD with momentum under a one-cycle schedule.
+    """Fine-tune all layers of a backbone on faces by SGD with momentum.
 
     Args:
         backbone: `compact`, or a model name of timm.
         image_size: Edge in px of what the network reads; linked to the data's.
         in_chans: Channels of the image; linked to the data's.
-        pretrained: Start from timm's pretrained weights.
+        pretrained: Start from weights for another task: true for timm's, or a `.safetensors` file of them.
         weights: Exported weights of the same network to start from; None to start afresh.
-        lr: Peak learning rate.
-        momentum: Momentum of SGD.
+        auxiliary: Weight of the loss of an auxiliary head on the last feature map but one, for networks of timm; 0 for no such
+            head. The head is no part of what is exported.
+        phases: Steps and learning rate of each phase of the training, which ends with the last; None to go by `schedule`. The
+            paper's: `[[30000, 0.01], [2000, 0.0001]]`.
+        schedule: `one-cycle` up to `lr` and down to nothing, or `cosine` from `lr` down to nothing.
+        lr: Peak learning rate; `phases` bring their own.
+        warmup_share: Share of a one-cycle training in which the learning rate rises.
+        momentum: Momentum of SGD (equation 7).
         nesterov: Use Nesterov's form of momentum.
         weight_decay: L2 penalty.
         label_smoothing: Share of the target spread over all classes.
-        warmup_share: Share of the training in which the learning rate rises.
+        mixup: Alpha of mixup (Zhang et al. 2018), 0 for none.
+        cutmix: Alpha of CutMix (Yun et al. 2019), 0 for none; with both, each batch gets one of them.
+        class_weighting: Exponent in [0, 1]: a class weighs its share of the training images to the power of minus this, so 0
+            weighs all images the same, and 1 all classes.
+        distillation: Share of the loss, in [0, 1], that follows a teacher's stored logits, see the data's `teacher`.
+        temperature: Softens both answers for `distillation`.
+        compiled: Compile the training step's network with `torch.compile`.
 
     References:
-        Smith, Topin: Super-convergence. 2019 (the one-cycle schedule).
+        Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
+        stochastic gradient descent momentum (the backbone, the auxiliary head and the phases).
+        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception architecture. CVPR 2016 (label smoothing).
     """
 
     def __init__(
@@ -40,58 +61,125 @@ class ImageTask(lightning.LightningModule):
         backbone: str = "compact",
         image_size: int = 48,
         in_chans: int = 1,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
         weights: str | None = None,
+        auxiliary: float = 0.0,
+        phases: list[list[float]] | None = None,
+        schedule: Literal["one-cycle", "cosine"] = "one-cycle",
         lr: float = 0.1,
+        warmup_share: float = 0.2,
         momentum: float = 0.9,
         nesterov: bool = True,
         weight_decay: float = 5e-4,
         label_smoothing: float = 0.1,
-        warmup_share: float = 0.2,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        class_weighting: float = 0.0,
+        distillation: float = 0.0,
+        temperature: float = 2.0,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        _check(phases, mixup, cutmix, class_weighting, distillation, temperature)
         network = build_backbone(backbone, in_chans=in_chans, pretrained=pretrained)
         self.backbone: CompactNet | TimmBackbone = channels_last(network)
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
-        self.criterion = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.auxiliary_head: AuxiliaryHead | None = None
+        if auxiliary > 0:
+            if isinstance(self.backbone, CompactNet):
+                raise VidferError("'compact' takes no auxiliary head: set auxiliary to 0")
+            self.auxiliary_head = channels_last(AuxiliaryHead(self.backbone.middle_channels, len(EMOTIONS)))
+        self.auxiliary_weight = auxiliary
+        self.phases = [(int(steps), float(rate)) for steps, rate in phases or []]
+        self.label_smoothing = label_smoothing
+        self.distillation, self.temperature = distillation, temperature
+        self.class_weighting = class_weighting
+        self.class_weight: Tensor | None = None
+        self.mixing = _mixing(mixup, cutmix)
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
-        self.optimisation: dict[str, Any] = {
-            "lr": lr,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "weight_decay": weight_decay,
-            "warmup_share": warmup_share,
-        }
+        self.sgd: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        self.compute: Any = self._all_logits
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits `(B, 7)` of standardised images `(B, C, H, W)`."""
         logits: Tensor = self.backbone(image.contiguous(memory_format=torch.channels_last))
         return logits
 
+    def setup(self, stage: str) -> None:
+        """Weigh the classes by their shares in the training images, and compile.
+
+        Args:
+            stage: `fit`, `validate`, `test` or `predict`.
+        """
+        if stage != "fit":
+            return
+        if self.class_weighting:
+            shares = torch.tensor(self.trainer.datamodule.class_shares())  # type: ignore[attr-defined]
+            weight = shares.clamp_min(1e-6) ** -self.class_weighting
+            self.class_weight = weight / (weight * shares).sum()
+        if self.hparams["compiled"]:
+            self.compute = torch.compile(self._all_logits)
+
+    def on_fit_start(self) -> None:
+        """Say what a processor has to expect."""
+        if self.device.type == "cpu" and self.hparams["image_size"] >= _LARGE:
+            rank_zero_info(
+                f"{self.hparams['backbone']} at {self.hparams['image_size']} px on a processor: expect seconds a batch, and "
+                "weeks for the paper's 32,000 steps; the shipped network's recipe is configs/finetune_compact.yaml"
+            )
+
     def training_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
-        return self._step(batch, "train")
+        """Return the loss of one batch: all heads', mixed, weighted and distilled as chosen."""
+        image, target = batch["image"], batch["target"]
+        count = len(target)
+        if self.mixing is not None:
+            image, target = self.mixing(image, target)
+        logits, *auxiliary = self.compute(image.contiguous(memory_format=torch.channels_last))
+        loss = self._loss(logits, target, batch)
+        for each in auxiliary:
+            loss = loss + self.auxiliary_weight * self._loss(each, target, batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=count, prog_bar=True)
+        self.log("train_batch_loss", loss, on_step=True, on_epoch=False)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: ImageBatch, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's
+        """End the training with its last phase."""
+        if self.phases and self.global_step >= sum(steps for steps, _ in self.phases):
+            self.trainer.should_stop = True
 
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         """Log loss and metrics of one batch."""
-        self._step(batch, "val")
+        self._measure(batch, "val")
 
     def test_step(self, batch: ImageBatch, batch_idx: int) -> None:
         """Log loss and metrics of one batch."""
-        self._step(batch, "test")
+        self._measure(batch, "test")
 
-    def _step(self, batch: ImageBatch, split: str) -> Tensor:
-        logits = self(batch["image"])
-        loss: Tensor = self.criterion(logits, batch["target"])
-        count = len(batch["target"])
-        self.log(f"{split}_loss", loss, on_step=False, on_epoch=True, batch_size=count, prog_bar=split == "train")
-        if split in self.metrics:
-            metrics = self.metrics[split]
-            metrics.update(logits, batch["target"])
-            self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=count, prog_bar=True)
-        return loss
+    def _all_logits(self, image: Tensor) -> tuple[Tensor, ...]:
+        if self.auxiliary_head is None or isinstance(self.backbone, CompactNet):
+            return (self.backbone(image),)
+        logits, middle = self.backbone.logits_and_middle(image)
+        return logits, self.auxiliary_head(middle)
+
+    def _loss(self, logits: Tensor, target: Tensor, batch: ImageBatch) -> Tensor:
+        weight = None if self.class_weight is None else self.class_weight.to(logits)
+        loss = cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
+        if not self.distillation:
+            return loss
+        if "teacher" not in batch:
+            raise VidferError("distillation needs a teacher's logits: give them by data.init_args.teacher")
+        following = distillation_loss(logits, batch["teacher"], self.temperature)
+        return (1 - self.distillation) * loss + self.distillation * following
+
+    def _measure(self, batch: ImageBatch, split: str) -> None:
+        logits, target = self(batch["image"]), batch["target"]
+        loss = cross_entropy(logits, target, label_smoothing=self.label_smoothing)
+        metrics = self.metrics[split]
+        metrics.update(logits, target)
+        self.log(f"{split}_loss", loss, on_step=False, on_epoch=True, batch_size=len(target))
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
@@ -99,5 +187,44 @@ class ImageTask(lightning.LightningModule):
         return self.backbone.state_dict(), {"kind": "image", "arch": self.hparams["backbone"], "arguments": arguments}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return SGD with momentum and its one-cycle schedule."""
-        return sgd_one_cycle(self, **self.optimisation)
+        """Return SGD with momentum and the schedule that was chosen."""
+        if self.phases:
+            return sgd_in_phases(self, phases=self.phases, **self.sgd)
+        if self.hparams["schedule"] == "cosine":
+            return sgd_cosine(self, lr=self.hparams["lr"], **self.sgd)
+        return sgd_one_cycle(self, lr=self.hparams["lr"], warmup_share=self.hparams["warmup_share"], **self.sgd)
+
+
+def _check(
+    phases: list[list[float]] | None,
+    mixup: float,
+    cutmix: float,
+    class_weighting: float,
+    distillation: float,
+    temperature: float,
+) -> None:
+    """Refuse what no training could mean.
+
+    Raises:
+        VidferError: A value is out of range, or two options exclude each other.
+    """
+    for phase in phases or []:
+        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
+            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
+    if mixup < 0 or cutmix < 0:
+        raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {mixup} and {cutmix}")
+    if not 0 <= class_weighting <= 1 or not 0 <= distillation <= 1 or not temperature > 0:
+        raise VidferError("class_weighting and distillation lie in [0, 1], and temperature above 0")
+    if distillation and (mixup or cutmix):
+        raise VidferError("a teacher's logits are stored for whole images: set mixup and cutmix to 0 for distillation")
+
+
+def _mixing(mixup: float, cutmix: float) -> Any:  # noqa: ANN401 - torchvision's transforms are not typed
+    from torchvision.transforms import v2
+
+    chosen = [
+        kind(alpha=alpha, num_classes=len(EMOTIONS))
+        for kind, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix))
+        if alpha
+    ]
+    return v2.RandomChoice(chosen) if chosen else None

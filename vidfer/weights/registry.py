@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ Card = dict[str, Any]
 
 SHIPPED: Final[dict[str, tuple[str, ...]]] = {"image": ("compact",), "audio": ("is10",), "denoise": ("small",)}
 """Names of the weights in this folder, by kind."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+"""What a name of weights is: it has no dot and no slash, so that it is never mistaken for a file."""
 
 _CLASSIFIERS: Final = ("image", "audio")
 
@@ -35,20 +39,31 @@ class Weights:
     path: Path
     card: Card
 
-    def tensors(self) -> "dict[str, Tensor]":
-        """Read the tensors, after checking the file against its card's digest.
+    def read(self) -> bytes:
+        """Read the file and check it against its card's digest.
 
         Raises:
-            VidferError: The file is not the one that the card describes, or is damaged.
+            VidferError: The file is not the one that the card describes, or cannot be read.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise VidferError(f"{self.path} cannot be read: {error.strerror}") from error
+        if _blake3(data) != self.card["blake3"]:
+            raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
+        return data
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """Read the tensors.
+
+        Raises:
+            VidferError: As `read`, or the file is damaged.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load
 
-        data = self.path.read_bytes()
-        if _blake3(data) != self.card["blake3"]:
-            raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
         try:
-            return load(data)
+            return load(self.read())
         except SafetensorError as error:
             raise VidferError(f"{self.path} is no safetensors file: {error}") from error
 
@@ -64,12 +79,20 @@ class Weights:
             raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {error}") from error
 
 
+def weights_folder() -> Path:
+    """Return where pulled weights are kept: `$VIDFER_WEIGHTS`, or `vidfer-weights` in the user's cache folder."""
+    given = os.environ.get("VIDFER_WEIGHTS")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else cache / "vidfer-weights"
+
+
 def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     """Find weights by name or file and check their card.
 
     Args:
         kind: `image`, `audio` or `denoise`.
-        name_or_file: A name in `SHIPPED`, or the path of a `.safetensors` file with its card beside it.
+        name_or_file: A name in `SHIPPED`, a name of weights pulled into `weights_folder()`, or the path of a `.safetensors`
+            file with its card beside it.
 
     Returns:
         The file and its card.
@@ -77,15 +100,18 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     Raises:
         VidferError: There are no such weights, the card is missing or unreadable, or it describes something else.
     """
-    if str(name_or_file) in SHIPPED[kind]:
-        path = Path(__file__).parent / f"{name_or_file}.safetensors"
+    name = str(name_or_file)
+    if name in SHIPPED[kind]:
+        path = Path(__file__).parent / f"{name}.safetensors"
+    elif NAME.fullmatch(name) and (pulled := weights_folder() / f"{name}.safetensors").is_file():
+        path = pulled
     else:
-        path = Path(name_or_file)
+        path = Path(name)
         if path.suffix != ".safetensors":
-            raise VidferError(_unknown(kind, str(name_or_file)))
+            raise VidferError(_unknown(kind, name))
     if not path.is_file():
         raise VidferError(f"no weights file {path}")
-    return Weights(path, _read_card(path, kind))
+    return Weights(path, read_card(path, kind))
 
 
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
@@ -93,7 +119,7 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
 
     Args:
         kind: `image`, `audio` or `denoise`.
-        name_or_file: A shipped name or a file, see `find_weights`.
+        name_or_file: A name or a file, see `find_weights`.
 
     Returns:
         64 hexadecimal digits.
@@ -131,17 +157,47 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     if missing:
         raise VidferError(f"a card needs {', '.join(missing)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, data)
-    _write(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+    write_whole(path, data)
+    write_whole(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
 
 
-def _read_card(path: Path, kind: str) -> Card:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: Where to, in a folder that exists.
+        data: Its content.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_card(path: Path, kind: str) -> Card:
+    """Read and check the card of a weights file; the file itself need not be there yet.
+
+    Args:
+        path: The `.safetensors` file beside which the card lies.
+        kind: `image`, `audio` or `denoise`.
+
+    Returns:
+        The card.
+
+    Raises:
+        VidferError: The card is missing, unreadable or not whole, or describes something else.
+    """
     place = _card_path(path)
     try:
         card = json.loads(place.read_text("utf-8"))
     except FileNotFoundError:
         raise VidferError(f"{path} has no card: expected {place} (training exports both; keep them together)") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise VidferError(f"the card {place} cannot be read: {error}") from error
     missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
     if missing:
@@ -149,7 +205,7 @@ def _read_card(path: Path, kind: str) -> Card:
     if card["kind"] != kind:
         raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
     if kind in _CLASSIFIERS and card["classes"] != list(EMOTIONS):
-        raise VidferError(f"{path} answers {', '.join(card['classes'])}; needed, in this order: {', '.join(EMOTIONS)}")
+        raise VidferError(f"{path} answers {card['classes']}; needed, in this order: {', '.join(EMOTIONS)}")
     return dict(card)
 
 
@@ -157,8 +213,9 @@ def _unknown(kind: str, name: str) -> str:
     stage = {"image": "finetune", "audio": "classify", "denoise": "denoise"}[kind]
     option = " --model.init_args.backbone=NAME" if kind == "image" else ""
     return (
-        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind])}. A network's name alone, such as one of timm's, "
-        f"has no weights for these classes: train it (python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
+        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind])}, and `vidfer weights list` shows what else is here "
+        "or can be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
+        f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
         "and give the exported .safetensors file"
     )
 
@@ -171,15 +228,3 @@ def _blake3(data: bytes) -> str:
     from blake3 import blake3
 
     return str(blake3(data).hexdigest())
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.weights.lab import Lab
+from vidfer.cli.main import main
+from vidfer.weights import catalogue
+
+
+@pytest.fixture
+def lab(monkeypatch, tmp_path, image_weights):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
+    lab = Lab()
+    lab.offer("net", image_weights)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def weights(capsys):
+    def weights(*args):
+        status = main(["weights", *args])
+        return status, capsys.readouterr()
+
+    return weights
+
+
+def test_the_list_tells_where_weights_are(lab, weights):
+    status, said = weights("list")
+    rows = [line.split() for line in said.out.splitlines()]
+    assert (status, rows[0]) == (0, ["name", "kind", "size", "where", "licence", "what"])
+    assert [row[:2] + row[4:5] for row in rows[1:]] == [
+        ["compact", "image", "shipped"],
+        ["is10", "audio", "shipped"],
+        ["small", "denoise", "shipped"],
+    ]
+    assert "nothing to pull in this registry" in said.err
+    _, said = weights("list", "--registry", lab.registry)
+    assert "net   image  4.0 MB  to be pulled  MIT      a test's\n" in said.out
+    assert "nothing to pull" not in said.err
+    assert weights("pull", "net", "--registry", lab.registry)[0] == 0
+    _, said = weights("list")
+    assert [line.split()[4] for line in said.out.splitlines()[1:]] == ["shipped", "shipped", "shipped", "here"]
+
+
+def test_what_is_pulled_works_by_name(lab, weights, faces_root, image_weights):
+    status, said = weights("pull", "net", "--registry", lab.registry)
+    assert status == 0
+    assert "net.safetensors: 3 of 3 MB" in said.err or "net.safetensors: 4 of 4 MB" in said.err
+    assert said.out.endswith("use them by --image-model net\n")
+    status, said = weights("verify", "net")
+    assert (status, said.out) == (0, "net: size and sha256 of weights and card are right\n")
+    image = ["evaluate", "image", "--root", str(faces_root), "--split", "public_test", "--image-model"]
+    assert main([*image, "net"]) == main([*image, str(image_weights)]) == 0
+
+
+def test_a_broken_pull_goes_on_by_the_same_command(lab, weights):
+    lab.cut_after = 100_000
+    status, said = weights("pull", "net", "--registry", lab.registry)
+    assert status == 1
+    assert "what was fetched is kept, run the same command again" in said.err
+    assert weights("verify", "net", "--registry", lab.registry)[0] == 1
+    lab.cut_after = None
+    assert weights("pull", "net", "--registry", lab.registry)[0] == 0
+    assert lab.requests[-1] == ("/w/net.safetensors", "bytes=100000-")
+
+
+def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
+    weights("pull", "net", "--registry", lab.registry)
+    path = tmp_path / "pulled/net.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(b"X" + whole[1:])
+    status, said = weights("verify")
+    assert status == 1
+    told = next(line for line in said.out.splitlines() if line.startswith("net: "))
+    assert f"{path} has the sha256" in told
+    record = tmp_path / "pulled/net.pulled.json"
+    assert told.endswith(f"delete {path} and fetch them again: vidfer weights pull net --registry {record}")
+    assert said.err.endswith("4 verified, 1 wrong\n")
+    path.unlink()
+    assert weights("pull", "net", "--registry", str(record))[0] == 0
+    assert path.read_bytes() == whole
+    assert weights("verify")[0] == 0
+
+
+def test_shipped_weights_that_differ_are_told(weights, monkeypatch, tmp_path, lab):
+    content = json.loads(catalogue.CATALOGUE.read_text())
+    content["weights"]["compact"]["files"][".json"]["sha256"] = "0" * 64
+    monkeypatch.setattr(catalogue, "CATALOGUE", tmp_path / "catalogue.json")
+    (tmp_path / "catalogue.json").write_text(json.dumps(content))
+    for name in ("compact.json", "compact.safetensors", "is10.json", "is10.safetensors"):
+        (tmp_path / name).write_bytes((Path(catalogue.__file__).with_name(name)).read_bytes())
+    assert weights("verify", "is10")[0] == 0
+    status, said = weights("verify", "is10", "compact")
+    assert status == 1
+    assert "compact.json has the sha256" in said.out
+    assert "reinstall vidfer; where the weights were replaced on purpose run python -m vidfer.weights" in said.out
+
+
+def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):
+    status, said = weights("pull", "compact")
+    assert (status, said.out) == (0, "compact: ships with vidfer, nothing to pull\n")
+    status, said = weights("pull", "nix")
+    assert status == 2
+    assert "no weights 'nix' in vidfer's registry: it has compact, is10, small; others: --registry" in said.err
+    assert weights("pull", "../net", "--registry", lab.registry)[0] == 2
+    status, said = weights("verify", "net", "--registry", lab.registry)
+    assert (status, said.out) == (
+        1,
+        f"net: not here; fetch them: vidfer weights pull net --registry {lab.registry}\n",
+    )
+    (tmp_path / "r.json").write_text("no json")
+    status, said = weights("list", "--registry", str(tmp_path / "r.json"))
+    assert (status, said.err.count("\n")) == (1, 1)
+    assert "r.json is no JSON" in said.err
+    (tmp_path / "pulled").mkdir()
+    (tmp_path / "pulled/x.pulled.json").write_text("{")
+    status, said = weights("list")
+    assert (status, "pulled/x.pulled.json is no JSON" in said.err) == (1, True)
+    (tmp_path / "pulled/x.pulled.json").unlink()
+    lab.files["/w/net.json"] = b"{}"
+    assert weights("pull", "net", "--registry", lab.registry)[0] == 1
+    assert not list((tmp_path / "pulled").iterdir())
