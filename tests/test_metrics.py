@@ -3,11 +3,12 @@ import pytest
 import torch
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
+    multiclass_calibration_error,
     multiclass_confusion_matrix,
     multiclass_f1_score,
 )
 
-from vidfer.metrics import score, wilson_interval
+from vidfer.metrics import negative_log_likelihood, reliability, score, wilson_interval
 
 
 def test_scores_agree_with_torchmetrics():
@@ -40,3 +41,31 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     hits = np.random.default_rng(1).binomial(240, 0.6, 2000)
     covered = [low <= 0.6 <= high for low, high in (wilson_interval(int(k), 240) for k in hits)]
     assert 0.93 < np.mean(covered) < 0.97
+
+
+def test_calibration_error_worked_by_hand():
+    # two bins: (0, 0.5] holds one answer, right, of 0.4; (0.5, 1] three of 0.6, 0.8 and 1.0 (mean 0.8), one of them right
+    probabilities = np.array([[0.4, 0.3, 0.3], [0.6, 0.2, 0.2], [0.1, 0.8, 0.1], [0, 0, 1.0]])
+    found = reliability(probabilities, np.array([0, 1, 1, 0]), bins=2)
+    assert found.count.tolist() == [1, 3]
+    assert found.right.tolist() == [1, 1]
+    assert found.confidence == pytest.approx([0.4, 0.8])
+    assert found.ece == pytest.approx((1 * abs(1 - 0.4) + 3 * abs(1 / 3 - 0.8)) / 4)
+
+
+def test_a_bin_holds_its_upper_end_and_empty_ones_weigh_nothing():
+    found = reliability(np.array([[0.5, 0.25, 0.25], [1.0, 0, 0]]), np.array([0, 0]), bins=4)
+    assert found.count.tolist() == [0, 1, 0, 1]
+    assert found.ece == pytest.approx(0.25)
+
+
+def test_calibration_error_and_likelihood_agree_with_torch():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(900, 7)).astype(np.float32) * 2
+    target = np.where(rng.random(900) < 0.5, logits.argmax(1), rng.integers(0, 7, 900))
+    tensor, truth = torch.from_numpy(logits), torch.from_numpy(target)
+    probabilities = tensor.softmax(1)
+    expected = float(multiclass_calibration_error(probabilities, truth, 7, n_bins=15, norm="l1"))
+    assert reliability(probabilities.numpy(), target).ece == pytest.approx(expected, abs=1e-5)
+    nll = float(torch.nn.functional.cross_entropy(tensor, truth))
+    assert negative_log_likelihood(logits, target) == pytest.approx(nll, rel=1e-5)

@@ -26,7 +26,7 @@ class ClipResult:
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
-            `fused`, `people`, `denoise`, `provenance`.
+            `fused`, `people`, `settings`, `denoise`, `provenance`.
         files: The tables by name, as bytes.
     """
 
@@ -40,7 +40,7 @@ class ClipResult:
 
     @property
     def predominant(self) -> str | None:
-        """The clip's predominant displayed expression, or None when nothing could be answered."""
+        """The clip's predominant displayed expression, `uncertain`, or None when nothing could be answered."""
         value: str | None = self.summary["predominant"]
         return value
 
@@ -93,7 +93,8 @@ def analyze(
 
     Args:
         path: A video file; a sound file gives the sound's answer.
-        options: Sampling, decoder, denoising, models and device; by default 5 frames a second and the shipped models on the CPU.
+        options: Sampling, decoder, denoising, models, how answers are made of their probabilities, and device; by default 5
+            frames a second and the shipped models on the CPU.
         store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
 
@@ -133,10 +134,11 @@ def unanswered(name: str, error: ClipError) -> dict[str, Any]:
         "predominant": None,
         "margin": None,
         "modalities": [],
-        "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_people": 0},
+        "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_uncertain": 0, "n_people": 0},
         "sound": {**part, "n_windows": 0, "n_silent": 0},
         "fused": {**part, "modalities": [], "weights": {}},
         "people": [],
+        "settings": None,
         "denoise": None,
         "provenance": None,
     }

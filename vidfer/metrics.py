@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 _Z95 = 1.959963984540054
+
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,65 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     middle = share + _Z95**2 / (2 * n)
     scale = 1 + _Z95**2 / n
     return (max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often answers are right, by how sure they claim to be.
+
+    Args:
+        edges: Ends of the bins of the top probability, `(bins + 1,)` from 0 to 1; a bin holds its upper end.
+        count: Answers in each bin, int64 `(bins,)`.
+        right: Right ones among them, int64 `(bins,)`.
+        confidence: Mean top probability of each bin, float64 `(bins,)`; 0 where it is empty.
+    """
+
+    edges: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error in [0, 1]: the mean distance of accuracy and confidence, bins weighted by count."""
+        return float(np.abs(self.right - self.count * self.confidence).sum() / self.count.sum())
+
+
+def reliability(probabilities: Floats, target: npt.NDArray[np.int64], bins: int = 15) -> Reliability:
+    """Sort answers into bins of equal width by their top probability.
+
+    Args:
+        probabilities: `(N, 7)`, rows summing to 1, N >= 1.
+        target: True classes `(N,)`.
+        bins: Number of bins.
+
+    References:
+        Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks. ICML 2017, equations 2 to 5.
+
+    Example:
+        >>> import numpy as np
+        >>> p = np.array([[0.9, 0.1], [0.8, 0.2]])
+        >>> round(reliability(p, np.array([0, 1]), bins=1).ece, 2)  # half are right, 0.85 is claimed
+        0.35
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    top = probabilities.max(1).astype(np.float64)
+    place = np.digitize(top, edges[1:-1], right=True)
+    count = np.bincount(place, minlength=bins)
+    right = np.bincount(place[probabilities.argmax(1) == target], minlength=bins)
+    return Reliability(edges, count, right, np.bincount(place, top, bins) / np.maximum(count, 1))
+
+
+def negative_log_likelihood(logits: Floats, target: npt.NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood of the true classes, in nats.
+
+    Args:
+        logits: `(N, 7)`, N >= 1.
+        target: True classes `(N,)`.
+    """
+    from scipy.special import log_softmax
+
+    return float(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(target)), target].mean())
 
 
 def classification_metrics(split: str) -> "MetricCollection":

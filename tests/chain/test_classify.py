@@ -57,8 +57,8 @@ def sad_voice(artifact, monkeypatch):
     return {"audio": artifact("audio", {"windows.safetensors": arrays})}
 
 
-def classify(store, inputs):
-    stage = ClassifyStage("digest")
+def classify(store, inputs, **options):
+    stage = ClassifyStage("digest", **options)
     recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
     with store.draft("classify", recipe_key(recipe)) as draft:
         outcome = stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
@@ -87,11 +87,89 @@ def test_faces_people_sound_and_both(store, two_people, sad_voice):
 
 def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
     """By hand: log-probabilities are affine in the logits, so weights 1, 1, 0.1 give 3 * 2 / 2.1 for happy."""
-    person = classify(store, {**two_people, **sad_voice}).json("answer.json")["people"][0]
+    person = classify(store, {**two_people, **sad_voice}, pool="mean").json("answer.json")["people"][0]
     z = np.zeros(7)
     z[HAPPY], z[SAD] = 3.0 * 2 / 2.1, 3.0 * 0.1 / 2.1
     expected = np.exp(z) / np.exp(z).sum()
     np.testing.assert_allclose(list(person["distribution"].values()), expected, atol=1e-5)
+
+
+def test_the_half_with_most_expression_answers_for_a_person(store, artifact, sad_voice):
+    """Happy for a second and a half of four: neutral by the mean, happy by the peaks."""
+    peaks = [HAPPY if 5 <= place < 13 else NEUTRAL for place in range(20)]
+    table = {"frame": np.arange(20), "time_s": 0.2 * np.arange(20), "track": np.zeros(20, int)}
+    table.update({name: np.ones(20) for name in (*MEASURES, "weight")})
+    arrays = {"embeddings": np.zeros((20, 8), np.float32), "logits": logits(*peaks)}
+    inputs = {
+        "faces": artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 20, "faces": 20}),
+        "finetune": artifact("finetune", {"embeddings.safetensors": arrays}, meta={"answers_changed": 0}),
+        **sad_voice,
+    }
+    named = {
+        rule: classify(store, inputs, pool=rule).json("answer.json")["faces"]["predominant"]
+        for rule in ("mean", "peaks")
+    }
+    assert named == {"mean": "neutral", "peaks": "happy"}
+
+
+def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
+    shares = (0.14, 0.01, 0.14, 0.25, 0.16, 0.12, 0.18)
+    done = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares)
+    raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2) / np.sqrt(shares)
+    expected = raised / raised.sum(1, keepdims=True)
+    np.testing.assert_allclose(done.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
+    settings = done.json("answer.json")["settings"]
+    assert (settings["temperature"], settings["prior"], settings["notes"]) == (2.0, "uniform", [])
+    left = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares, prior="training")
+    assert left.json("answer.json")["settings"]["prior"] == "training"
+    raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2)
+    expected = raised / raised.sum(1, keepdims=True)
+    np.testing.assert_allclose(left.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
+
+
+def test_an_older_card_is_said_to_lack_calibration(store, two_people, sad_voice):
+    settings = classify(store, {**two_people, **sad_voice}).json("answer.json")["settings"]
+    assert (settings["temperature"], settings["prior"]) == (1.0, "training")
+    assert ["no temperature" in settings["notes"][0], "no class shares" in settings["notes"][1]] == [True, True]
+
+
+def test_uncertain_answers_are_named_so_and_keep_their_distribution(store, two_people, sad_voice, artifact):
+    """Frames have 0.77 for their peak; the fused answer, 0.7 faces and 0.3 sound, has less."""
+    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
+    plain, strict, strictest = (
+        classify(store, inputs, abstain=threshold).json("answer.json") for threshold in (None, 0.7, 0.99)
+    )
+    assert [plain["faces"]["n_uncertain"], strict["faces"]["n_uncertain"], strictest["faces"]["n_uncertain"]] == [
+        0,
+        0,
+        4,
+    ]
+    assert strict["people"][1]["predominant"] == "neutral"
+    assert strict["fused"]["predominant"] == "uncertain"
+    for one in (strict, strictest):
+        assert one["fused"]["distribution"] == plain["fused"]["distribution"]
+        assert one["fused"]["margin"] == plain["fused"]["margin"]
+    assert strict["faces"]["vote"] == plain["faces"]["vote"]
+    assert strictest["people"][0]["vote"] == {"predominant": "uncertain", "margin": None, "distribution": None}
+    done = report(store, {**inputs, "classify": classify(store, inputs, abstain=0.99)})
+    assert pd.read_csv(done.path / "frames.csv")["expression"].tolist() == ["uncertain"] * 4
+    assert pd.read_csv(done.path / "windows.csv")["expression"].tolist() == ["uncertain", np.nan, "uncertain"]
+    people = pd.read_csv(done.path / "people.csv")
+    assert people[["n_faces", "n_uncertain"]].to_numpy().tolist() == [[3, 3], [1, 1]]
+    assert people["vote"].tolist() == ["uncertain", "uncertain"]
+    assert people["vote_happy"].isna().all()
+    assert json.loads((done.path / "summary.json").read_text())["settings"]["abstain"] == 0.99
+
+
+def test_uncertain_faces_do_not_vote(store, artifact, two_people, sad_voice):
+    values = np.vstack([logits(SAD, SAD, height=1.0), logits(HAPPY, NEUTRAL)])
+    arrays = {"embeddings": np.zeros((4, 8), np.float32), "logits": values}
+    finetune = artifact("finetune", {"embeddings.safetensors": arrays}, Status.PARTIAL)  # another key than two_people's
+    inputs = {**two_people, **sad_voice, "finetune": finetune}
+    first = classify(store, inputs, abstain=0.5).json("answer.json")["people"][0]
+    assert (first["n_faces"], first["n_uncertain"]) == (3, 2)
+    assert (first["vote"]["predominant"], first["vote"]["distribution"]["happy"]) == ("happy", 1.0)
+    assert classify(store, inputs).json("answer.json")["people"][0]["vote"]["predominant"] == "sad"
 
 
 def test_sound_alone(store, artifact, sad_voice):

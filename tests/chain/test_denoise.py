@@ -138,7 +138,7 @@ def test_frames_denoised_by_stage_faces_are_only_compared(faces, ran, monkeypatc
     assert done.meta["scope"] == "frame"
     finetune = ran(image_stage(), {"faces": given, "denoise": done})
     alone = models.image_model("compact", weights_digest("image", "compact"), "cpu")
-    expected = alone(np.stack([crops[0], crops[1] // 2]), flip=True)[1]
+    expected = alone(np.stack([crops[0], crops[1] // 2]), tta="flip")[1]
     np.testing.assert_allclose(finetune.arrays("embeddings.safetensors")["logits"], expected, atol=1e-5)
 
 
@@ -156,7 +156,7 @@ def test_nothing_noisy_gives_the_same_bytes_as_off(faces, ran, save_denoiser):
 def test_changed_answers_are_counted(faces, ran, save_denoiser, monkeypatch):
     """A stand-in for the image model says class 0 for dark crops and class 1 for bright ones."""
 
-    def model(crops, *, flip):
+    def model(crops, *, tta):
         bright = crops.mean(axis=(1, 2, 3)) > 140
         return np.zeros((len(crops), 2), np.float32), np.eye(7, dtype=np.float32)[bright.astype(int)]
 

@@ -18,7 +18,7 @@ def fit(faces_root, tmp_path):
         cli = VidferCLI(
             args=[
                 verb,
-                "--config=configs/finetune.yaml",
+                "--config=configs/finetune_compact.yaml",
                 "--data=configs/data/sample_faces.yaml",
                 f"--data.init_args.root={faces_root}",
                 "--data.init_args.batch_size=16",
@@ -96,7 +96,7 @@ def test_a_seed_is_set_although_none_is_given(fit):
 
 def test_the_later_argument_wins(fit):
     cli, _ = fit("--trainer.fast_dev_run=true", "--model.init_args.lr=0.3", "--model.init_args.lr=0.2")
-    assert cli.model.optimisation["lr"] == 0.2
+    assert cli.model.hparams["lr"] == 0.2
 
 
 def test_any_timm_backbone_takes_a_step(fit):

@@ -17,7 +17,7 @@ def test_splits_are_disjoint_and_batches_whole(faces_root):
 
 
 def test_outside_training_images_are_only_standardised(faces_root):
-    data = Fer2013DataModule(root=str(faces_root), image_size=64, in_chans=3)
+    data = Fer2013DataModule(root=str(faces_root), image_size=64, in_chans=3, statistics="image")
     data.setup("test")
     batch = next(iter(data.test_dataloader()))
     image = data.on_after_batch_transfer(batch, 0)["image"]

@@ -79,6 +79,7 @@ def test_the_summary_holds_what_it_promises(result, clip):
         "sound",
         "fused",
         "people",
+        "settings",
         "provenance",
     }
     assert summary["clip"] == str(clip)
@@ -123,6 +124,29 @@ def test_a_parameter_reruns_its_stage_and_those_after_it(clip, store, result):
     assert set(told.values()) == {"miss"}
 
 
+def test_how_answers_are_made_reruns_the_answers_only(clip, store, result):
+    for options in ({"abstain": 0.9}, {"pool": "mean"}, {"prior": "training"}):
+        told = states(clip, store, **options)
+        assert [name for name, state in told.items() if state == "miss"] == ["classify", "report"]
+
+
+def test_uncertain_answers(clip, store, result, folder, capsys):
+    sure = max(result.summary["fused"]["distribution"].values())
+    threshold = min(0.99, sure + 0.001)
+    out = folder / "uncertain"
+    assert main(["analyze", str(clip), "--store", str(store), "--out", str(out), "--abstain", str(threshold)]) == 0
+    said = capsys.readouterr().out
+    assert "uncertain" in said
+    assert "Uncertain: 1 of 1 clips" in said
+    (row,) = csv.DictReader((out / "summary.csv").open())
+    assert (row["predominant"], float(row["happy"])) == ("uncertain", pytest.approx(sure))
+    again = analyze(clip, store=store, options=ChainOptions(abstain=threshold))
+    assert again.predominant == "uncertain"
+    assert again.margin == result.margin
+    assert again.summary["fused"]["distribution"] == result.summary["fused"]["distribution"]
+    assert again.summary["settings"]["abstain"] == threshold
+
+
 def test_other_weights_rerun_the_image_stage_only(clip, store, result, folder):
     from safetensors.torch import load_file
 
@@ -135,6 +159,28 @@ def test_other_weights_rerun_the_image_stage_only(clip, store, result, folder):
     save_weights(folder / "other.safetensors", state, shipped.card)
     told = states(clip, store, image_model=str(folder / "other.safetensors"))
     assert [name for name, state in told.items() if state == "miss"] == ["finetune", "classify", "report"]
+
+
+def test_weights_of_make_finetune_answer_clips(clip, store, result, folder, faces_root, tmp_path, capsys):
+    from vidfer.cli.lightning import VidferCLI
+
+    VidferCLI(
+        args=[
+            "fit", "--config=configs/finetune.yaml", "--data=configs/data/sample_faces.yaml",
+            f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8", "--data.init_args.image_size=64",
+            "--model.init_args.backbone=test_resnet", "--model.init_args.pretrained=false",
+            "--model.init_args.phases=[[2,0.01],[1,0.001]]", f"--trainer.default_root_dir={tmp_path}",
+            f"--trainer.logger.init_args.save_dir={tmp_path}", "--trainer.logger.init_args.version=one",
+            "--trainer.enable_progress_bar=false",
+        ]
+    )  # fmt: skip
+    weights = str(tmp_path / "finetune" / "one" / "weights.safetensors")
+    command = ["analyze", str(clip), "--store", str(store), "--out", str(tmp_path / "out"), "--weights", weights]
+    assert main([*command, "--image-model", "test_resnet"]) == 0
+    frames = (tmp_path / "out" / "astronaut.mp4" / "frames.csv").read_text().splitlines()
+    assert len(frames) == 1 + result.summary["faces"]["n_faces"]
+    assert main([*command, "--image-model", "inception_resnet_v2"]) == 2
+    assert "holds weights of the network 'test_resnet', not of 'inception_resnet_v2'" in capsys.readouterr().err
 
 
 def test_a_copy_of_the_weights_hits(clip, store, result, folder):

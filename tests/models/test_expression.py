@@ -34,11 +34,26 @@ def test_batches_do_not_matter(image_weights, crops):
     assert [part.shape for part in model(crops[:0])] == [(0, 128), (0, 7)]
 
 
-def test_flipping_averages_both_sides(image_weights):
+def test_flipping_averages_both_sides(image_weights, crops):
     model = ImageModel(image_weights)
     faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
     one, other = model.of_gray(faces)[1], model.of_gray(faces[:, :, ::-1])[1]
-    np.testing.assert_allclose(model.of_gray(faces, flip=True)[1], (one + other) / 2, atol=1e-6)
+    np.testing.assert_allclose(model.of_gray(faces, tta="flip")[1], (one + other) / 2, atol=1e-6)
+    both = (model(crops[:2])[0] + model(crops[:2, :, ::-1])[0]) / 2
+    np.testing.assert_allclose(model(crops[:2], tta="flip")[0], both, atol=1e-5)
+
+
+def test_ten_crops_are_the_corners_and_the_centre_and_their_mirror_images(image_weights):
+    model = ImageModel(image_weights)
+    faces = np.random.default_rng(2).integers(0, 256, (3, 48, 48), np.uint8)
+    parts = [faces[:, :44, :44], faces[:, :44, 4:], faces[:, 4:, :44], faces[:, 4:, 4:], faces[:, 2:46, 2:46]]
+    alone = [model.of_gray(view)[1] for part in parts for view in (part, part[:, :, ::-1])]
+    np.testing.assert_allclose(model.of_gray(faces, tta="ten-crop")[1], np.mean(alone, 0), atol=1e-5)
+
+
+def test_an_unknown_augmentation_is_no_other(image_weights, crops):
+    with pytest.raises(ValueError, match="ten-crop"):
+        ImageModel(image_weights)(crops[:1], tta="ten_crop")
 
 
 def test_colour_networks_at_their_own_size(tmp_path, crops):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vidfer.models.preprocess import Preprocessing, resize, standardise
+from vidfer.models.preprocess import MAX_DEVIATION, Preprocessing, resize, standardise, standardise_face
 
 
 def test_shrinking_equals_opencvs_area():
@@ -35,6 +35,34 @@ def test_standardising_removes_light_and_contrast():
     torch.testing.assert_close(out, standardise(image * 0.6 + 0.3), atol=1e-4, rtol=0)
     np.testing.assert_allclose(out.mean((1, 2, 3)), 0, atol=1e-6)
     np.testing.assert_allclose(out.numpy().std((1, 2, 3)), 1, atol=1e-5)
+
+
+def test_a_face_looks_the_same_before_any_wall():
+    torch.manual_seed(0)
+    dim = 0.4 + 0.1 * torch.rand(1, 1, 48, 48)
+    bright = dim.clone()
+    bright[..., :8, :8] = bright[..., :8, -8:] = 1.0
+    face = (slice(None), slice(None), slice(12, 40), slice(12, 36))
+
+    def moved(way):
+        return (way(bright)[face] - way(dim)[face]).abs().mean().item()
+
+    assert moved(standardise_face) < 0.35
+    assert moved(standardise) > 1.8 * moved(standardise_face)
+    assert standardise_face(bright).max() == MAX_DEVIATION
+
+
+def test_the_faces_statistics_by_hand():
+    image = torch.rand(2, 1, 40, 48, dtype=torch.float64)
+    out = standardise_face(image)
+    y, x = np.mgrid[:40, :48]
+    window = np.exp(-0.5 * (((x + 0.5) / 48 - 0.5) / 0.2) ** 2 - 0.5 * (((y + 0.5) / 40 - 0.56) / 0.24) ** 2)
+    for picture, found in zip(image[:, 0].numpy(), out[:, 0].numpy(), strict=True):
+        mean = np.average(picture, weights=window)
+        std = np.sqrt(np.average((picture - mean) ** 2, weights=window))
+        np.testing.assert_allclose(found, np.clip((picture - mean) / std, -3, 3), atol=1e-5)
+    assert Preprocessing(statistics="face").finish(image).equal(out)
+    assert Preprocessing().finish(image).equal(standardise(image))
 
 
 def test_a_flat_image_becomes_zeros():

@@ -142,6 +142,19 @@ def test_a_teachers_logits_are_followed(fit, faces_root, tmp_path):
         fit(ImageTask(distillation=0.5), steps=1, teacher=str(tmp_path / "part.safetensors"))
 
 
+@pytest.mark.slow
+def test_a_compiled_step_is_the_same_step(fit):
+    torch.manual_seed(0)
+    start = ImageTask("test_resnet", lr=0.01).state_dict()
+    losses = {}
+    for compiled in (False, True):
+        task = ImageTask("test_resnet", lr=0.01, compiled=compiled)
+        task.load_state_dict(start)
+        record, _, _ = fit(task, steps=3)
+        losses[compiled] = record.losses
+    assert losses[True] == pytest.approx(losses[False], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -1,10 +1,11 @@
 """The whole chain of per-clip stages, from one set of options."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from vidfer.chain.audio import AudioStage
-from vidfer.chain.classify import ClassifyStage
+from vidfer.chain.classify import ClassifyStage, Pool, Prior
 from vidfer.chain.denoise import DenoiseStage
 from vidfer.chain.denoising import DenoiseMode, DenoiseScope, Denoising
 from vidfer.chain.faces import FacesStage
@@ -12,8 +13,8 @@ from vidfer.chain.image import ImageStage
 from vidfer.chain.report import ReportStage
 from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
-from vidfer.types import VidferError
-from vidfer.weights.registry import weights_digest
+from vidfer.types import EMOTIONS, VidferError
+from vidfer.weights.registry import find_weights, weights_digest
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class ChainOptions:
         denoise_threshold: Estimated sigma of the noise on the scale 0-255, see `vidfer.media.quality.noise_sigma`.
         image_model: Name of shipped weights or a weights file.
         audio_model: Name of shipped weights or a weights file.
+        prior: `uniform` to move the faces' probabilities from the class shares of the image model's training images half way
+            towards equal ones, `training` to leave them, see `vidfer.answer.change_prior`.
+        pool: `peaks` to answer a person by the half of the face images with most expression, `mean` by all of them, see
+            `vidfer.answer.pool_peaks`.
+        abstain: Probability in (0, 1) below which an answer is `uncertain`; None to name a class always.
         device: `cpu`, `cuda` or `cuda:N`; never changes a key.
         timeout: Seconds to wait for a decoder beyond the playing time, before a clip is given up; never changes a key.
     """
@@ -44,6 +50,9 @@ class ChainOptions:
     denoise_threshold: float = 10.0
     image_model: str = "compact"
     audio_model: str = "is10"
+    prior: Prior = "uniform"
+    pool: Pool = "peaks"
+    abstain: float | None = None
     device: str = "cpu"
     timeout: float = 120.0
 
@@ -53,7 +62,13 @@ class ChainOptions:
         Raises:
             VidferError: A value is out of range.
         """
-        named = (("decoder", Decoder), ("denoise", DenoiseMode), ("denoise_scope", DenoiseScope))
+        named: tuple[tuple[str, Any], ...] = (
+            ("decoder", Decoder),
+            ("denoise", DenoiseMode),
+            ("denoise_scope", DenoiseScope),
+            ("prior", Prior),
+            ("pool", Pool),
+        )
         for name, kind in named:
             if getattr(self, name) not in get_args(kind):
                 raise VidferError(f"{name} '{getattr(self, name)}' is none of {', '.join(get_args(kind))}")
@@ -61,6 +76,8 @@ class ChainOptions:
             raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
         if not 0 < self.denoise_threshold < float("inf"):
             raise VidferError(f"denoise_threshold has to be above 0, not {self.denoise_threshold}")
+        if self.abstain is not None and not 0 < self.abstain < 1:
+            raise VidferError(f"abstain has to be between 0 and 1, both excluded, not {self.abstain}")
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
@@ -93,9 +110,42 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             weights_digest("image", options.image_model), image_model=options.image_model, device=options.device
         ),
         AudioStage(timeout=options.timeout),
-        ClassifyStage(weights_digest("audio", options.audio_model), audio_model=options.audio_model),
+        _classify(options),
         ReportStage(),
     )
+
+
+def _classify(options: ChainOptions) -> ClassifyStage:
+    """Take from the image weights' card what they were calibrated to; older cards lack it."""
+    found = find_weights("image", options.image_model)
+    temperature = _entry(found.card, "calibration", "temperature")
+    if temperature is not None and not (_is_positive(temperature) and 0.01 <= temperature <= 100):
+        raise VidferError(f"the card of {found.path} has {temperature!r} for a temperature: export the weights again")
+    shares = _entry(found.card, "data", "class_shares") if options.prior == "uniform" else None
+    if shares is not None and not (
+        isinstance(shares, list) and len(shares) == len(EMOTIONS) and all(map(_is_positive, shares))
+    ):
+        raise VidferError(
+            f"the card of {found.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
+        )
+    return ClassifyStage(
+        weights_digest("audio", options.audio_model),
+        temperature=None if temperature is None else float(temperature),
+        prior=options.prior,
+        class_shares=None if shares is None else tuple(float(share) for share in shares),
+        pool=options.pool,
+        abstain=None if options.abstain is None else float(options.abstain),
+        audio_model=options.audio_model,
+    )
+
+
+def _entry(card: Mapping[str, Any], part: str, name: str) -> Any:  # noqa: ANN401 - a card is JSON from anywhere
+    entries = card.get(part)
+    return entries.get(name) if isinstance(entries, dict) else None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def _denoising(options: ChainOptions) -> Denoising | None:

@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from vidfer.answer import by_name, fuse, pool, predominant, vote
+from vidfer.answer import (
+    PRIOR_STRENGTH,
+    UNCERTAIN,
+    by_name,
+    change_prior,
+    fuse,
+    pool,
+    pool_peaks,
+    predominant,
+    softmax,
+    vote,
+)
 from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
@@ -19,32 +30,46 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.floating]
 
 Answer = dict[str, Any]
+Prior = Literal["uniform", "training"]
+Pool = Literal["peaks", "mean"]
 
 
 @dataclass(frozen=True)
 class ClassifyStage(Stage):
     """Answer for every person, for the faces, for the sound, and for both together.
 
-    A person's distribution is the mean of the log-probabilities of their faces, weighted by quality; the faces' is the
-    mean of the persons', weighted by their number of faces; the sound's is the mean of the log-probabilities of the
-    windows with sound. `vote` is the paper's: the share of each class over all face images.
+    The probabilities of a face are its logits' softmax at the card's temperature, moved towards equal class shares. A
+    person's distribution is pooled from them over time; the faces' is the mean of the persons', weighted by their number
+    of faces; the sound's is the mean of the log-probabilities of the windows with sound. `vote` is the paper's: the share
+    of each class over the face images that have an answer.
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float32, as far as there are any (rows
-    of silent windows are NaN), and `answer.json` with `faces`, `sound`, `fused` and `people`.
+    of silent windows are NaN), and `answer.json` with `faces`, `sound`, `fused`, `people` and `settings`.
 
     Args:
+        weights: Digest of the sound model's weights, see `weights_digest`.
         face_weight: Trust in the faces where both modalities answer, in (0, 1); the sound gets the rest. The default leans
             on the faces: the shipped sound model has heard fifteen actors only.
-        weights: Digest of the sound model's weights, see `weights_digest`.
+        temperature: What the image model's logits are divided by, above 0; None where its card has none, which is 1.
+        prior: `uniform` to move the faces' probabilities towards equal class shares, `training` to leave them.
+        class_shares: Seven shares, above 0, of the classes in the image model's training images, for `uniform`; None where
+            its card has none, so that nothing is moved.
+        pool: `peaks` for the half of a person's face images with most expression, `mean` for all of them.
+        abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
         audio_model: Where they are found: name of shipped weights, or a weights file.
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
 
     weights: str
     face_weight: float = 0.7
+    temperature: float | None = None
+    prior: Prior = "uniform"
+    class_shares: tuple[float, ...] | None = None
+    pool: Pool = "peaks"
+    abstain: float | None = None
     audio_model: str = neutral("is10")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -59,8 +84,30 @@ class ClassifyStage(Stage):
         if arrays:
             draft.write_arrays("probabilities.safetensors", arrays)
         fused = self._fused(faces, sound)
-        draft.write_json("answer.json", {"faces": faces, "sound": sound, "fused": fused, "people": people})
+        parts = {"faces": faces, "sound": sound, "fused": fused, "people": people}
+        draft.write_json("answer.json", {**parts, "settings": self._settings()})
         return Outcome(inputs["finetune"].status, inputs["finetune"].message)
+
+    @property
+    def _shares(self) -> tuple[float, ...] | None:
+        return self.class_shares if self.prior == "uniform" else None
+
+    def _settings(self) -> dict[str, Any]:
+        """Say by what rules the answers were made, and what the image model's card could not tell."""
+        moved = self._shares is not None
+        notes = []
+        if self.temperature is None:
+            notes.append("the image weights' card has no temperature: 1 is used")
+        if self.prior == "uniform" and not moved:
+            notes.append("the image weights' card has no class shares: the training set's prior is kept")
+        return {
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "prior": "uniform" if moved else "training",
+            "prior_strength": PRIOR_STRENGTH if moved else 0.0,
+            "pool": self.pool,
+            "abstain": self.abstain,
+            "notes": notes,
+        }
 
     def _faces(
         self, faces: Artifact, finetune: Artifact, arrays: "dict[str, Floats]"
@@ -70,6 +117,7 @@ class ClassifyStage(Stage):
             "vote": None,
             "n_frames": faces.meta.get("frames", 0),
             "n_faces": faces.meta.get("faces", 0),
+            "n_uncertain": 0,
             "n_people": 0,
         }
         if not finetune.names("embeddings"):
@@ -77,30 +125,54 @@ class ClassifyStage(Stage):
         import numpy as np
 
         table = read_parquet((faces.path / "faces.parquet").read_bytes())
-        arrays["faces"] = probabilities = _softmax("image", finetune.arrays("embeddings.safetensors")["logits"])
+        arrays["faces"] = probabilities = self._of_faces(finetune.arrays("embeddings.safetensors")["logits"])
         people: list[dict[str, Any]] = []
         mixture = np.zeros(len(EMOTIONS))
         for person in np.unique(table["track"]):
             rows = table["track"] == person
-            pooled = pool(probabilities[rows], table["weight"][rows])
+            weights, times = table["weight"][rows], table["time_s"][rows]
+            peaks = self.pool == "peaks"
+            pooled = pool_peaks(probabilities[rows], weights, times) if peaks else pool(probabilities[rows], weights)
             mixture += pooled * rows.sum() / len(rows)
-            times = table["time_s"][rows]
             people.append(
                 {
                     "person": int(person),
                     "first_s": round(float(times.min()), 6),
                     "last_s": round(float(times.max()), 6),
                     "n_faces": int(rows.sum()),
-                    **_answer(pooled),
-                    "vote": _answer(vote(probabilities[rows])),
+                    **self._votes(probabilities[rows]),
+                    **self._answer(pooled),
                 }
             )
         return {
             **answer,
-            **_answer(mixture),
-            "vote": _answer(vote(probabilities)),
+            **self._answer(mixture),
+            **self._votes(probabilities),
             "n_people": len(people),
         }, people
+
+    def _of_faces(self, logits: "Floats") -> "Floats":
+        import numpy as np
+
+        _require_finite("image", logits)
+        probabilities = softmax(logits, 1.0 if self.temperature is None else self.temperature)
+        if self._shares is not None:
+            probabilities = change_prior(probabilities, self._shares)
+        return np.asarray(probabilities, np.float32)
+
+    def _answer(self, distribution: "Floats") -> Answer:
+        name, margin = predominant(distribution, self.abstain)
+        return {"predominant": name, "margin": round(margin, 6), "distribution": by_name(distribution)}
+
+    def _votes(self, probabilities: "Floats") -> Answer:
+        """Let the face images that have an answer vote; where none has, there is no vote but `UNCERTAIN`."""
+        certain = probabilities.max(1).astype(float) >= (self.abstain or 0.0)  # in double precision, as `predominant`
+        counted: Answer = {**_BLANK, "predominant": UNCERTAIN}
+        if certain.any():
+            shares = vote(probabilities[certain])
+            name, margin = predominant(shares)
+            counted = {"predominant": name, "margin": round(margin, 6), "distribution": by_name(shares)}
+        return {"vote": counted, "n_uncertain": int((~certain).sum())}
 
     def _sound(self, audio: Artifact, arrays: "dict[str, Floats]") -> Answer:
         answer: Answer = {**_nothing(audio), "n_windows": 0, "n_silent": 0}
@@ -117,8 +189,10 @@ class ClassifyStage(Stage):
 
             with one_thread():
                 model = audio_model(self.audio_model, self.weights)
-                probabilities[heard] = _softmax("sound", model(windows["vectors"][heard]))
-            answer.update(_answer(pool(probabilities[heard], np.ones(int(heard.sum())))))
+                logits = model(windows["vectors"][heard])
+            _require_finite("sound", logits)
+            probabilities[heard] = softmax(logits)
+            answer.update(self._answer(pool(probabilities[heard], np.ones(int(heard.sum())))))
         arrays["windows"] = probabilities
         return answer
 
@@ -139,7 +213,7 @@ class ClassifyStage(Stage):
         return {
             "status": Status.OK,
             "message": "",
-            **_answer(fuse(parts, used)),
+            **self._answer(fuse(parts, used)),
             "modalities": list(parts),
             "weights": used,
         }
@@ -152,15 +226,8 @@ def _nothing(artifact: Artifact) -> Answer:
     return {"status": artifact.status, "message": artifact.message, **_BLANK}
 
 
-def _answer(distribution: "Floats") -> Answer:
-    name, margin = predominant(distribution)
-    return {"predominant": name, "margin": round(margin, 6), "distribution": by_name(distribution)}
-
-
-def _softmax(kind: str, logits: "Floats") -> "Floats":
+def _require_finite(kind: str, logits: "Floats") -> None:
     import numpy as np
 
     if not np.isfinite(logits).all():
         raise VidferError(f"the {kind} model answered with numbers that are not finite: its weights cannot be used")
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True), np.float32)

@@ -50,18 +50,19 @@ class ImageStage(Stage):
         from vidfer.chain.models import image_model, one_thread
 
         model = image_model(self.image_model, self.weights, self.device)
+        tta = "flip" if self.flip else "none"
         parts, changed = [], 0
         with one_thread():
             for done, shard in enumerate(shards, start=1):
                 crops = faces.arrays(shard)["crops"]
                 denoised = read_denoised({"denoise": denoise, "faces": faces}, shard)
                 if denoised is None:
-                    parts.append(model(crops, flip=self.flip))
+                    parts.append(model(crops, tta=tta))
                 else:
                     rows, clean = denoised
-                    raw = model(crops[rows], flip=self.flip)[1]
+                    raw = model(crops[rows], tta=tta)[1]
                     crops[rows] = clean
-                    parts.append(model(crops, flip=self.flip))
+                    parts.append(model(crops, tta=tta))
                     changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum())
                 progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from vidfer.answer import predominant
 from vidfer.stage import Outcome, Progress, Stage
 from vidfer.store import Artifact, Draft
 from vidfer.tables import read_parquet, to_csv, to_parquet
@@ -26,7 +27,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -38,17 +39,20 @@ class ReportStage(Stage):
         classify = inputs["classify"]
         names = classify.names("probabilities")
         probabilities = classify.arrays(names[0]) if names else {}
-        frames = _frames(inputs["faces"], inputs["denoise"], probabilities)
+        answer = classify.json("answer.json")
+        abstain = answer["settings"]["abstain"]
+        frames = _frames(inputs["faces"], inputs["denoise"], probabilities, abstain)
         draft.write("frames.parquet", to_parquet(frames))
         draft.write("frames.csv", to_csv(frames))
-        answer = classify.json("answer.json")
         draft.write("people.csv", to_csv(_people(answer["people"])))
-        draft.write("windows.csv", to_csv(_windows(inputs["audio"], probabilities)))
+        draft.write("windows.csv", to_csv(_windows(inputs["audio"], probabilities, abstain)))
         draft.write_json("summary.json", _summary(answer, inputs))
         return Outcome(classify.status, classify.message)
 
 
-def _frames(faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
+def _frames(
+    faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.ndarray]", abstain: float | None
+) -> "dict[str, np.ndarray]":
     import numpy as np
 
     given = probabilities.get("faces", np.zeros((0, len(EMOTIONS)), np.float32))
@@ -58,7 +62,7 @@ def _frames(faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.
         "frame": table.get("frame", np.zeros(0, np.int64)),
         "time_s": table.get("time_s", empty),
         "person": table.get("track", np.zeros(0, np.int64)),
-        "expression": np.array([EMOTIONS[i] for i in given.argmax(1)], dtype=object),
+        "expression": np.array([predominant(row, abstain)[0] for row in given], dtype=object),
         **_by_class(given),
     }
     for name in ("x0", "y0", "x1", "y1", *_MEASURES):
@@ -70,17 +74,17 @@ def _frames(faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.
 
 
 def _people(people: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    plain = ("person", "first_s", "last_s", "n_faces", "predominant", "margin")
+    plain = ("person", "first_s", "last_s", "n_faces", "n_uncertain", "predominant", "margin")
     columns: dict[str, list[Any]] = {name: [person[name] for person in people] for name in plain}
     for name in EMOTIONS:
         columns[name] = [person["distribution"][name] for person in people]
     columns["vote"] = [person["vote"]["predominant"] for person in people]
     for name in EMOTIONS:
-        columns[f"vote_{name}"] = [person["vote"]["distribution"][name] for person in people]
+        columns[f"vote_{name}"] = [(person["vote"]["distribution"] or {}).get(name) for person in people]
     return columns
 
 
-def _windows(audio: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dict[str, Any]":
+def _windows(audio: Artifact, probabilities: "Mapping[str, np.ndarray]", abstain: float | None) -> "dict[str, Any]":
     import numpy as np
 
     given = probabilities.get("windows", np.zeros((0, len(EMOTIONS)), np.float32))
@@ -91,7 +95,7 @@ def _windows(audio: Artifact, probabilities: "Mapping[str, np.ndarray]") -> "dic
         "end_s": times[:, 1],
         "status": ["ok" if is_heard else "silent" for is_heard in heard],
         "expression": [
-            EMOTIONS[row.argmax()] if is_heard else None for row, is_heard in zip(given, heard, strict=True)
+            predominant(row, abstain)[0] if is_heard else None for row, is_heard in zip(given, heard, strict=True)
         ],
         **_by_class(given),
     }
@@ -109,7 +113,7 @@ def _summary(answer: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[
         "predominant": fused["predominant"],
         "margin": fused["margin"],
         "modalities": fused["modalities"],
-        **{name: answer[name] for name in ("faces", "sound", "fused", "people")},
+        **{name: answer[name] for name in ("faces", "sound", "fused", "people", "settings")},
         "denoise": {**inputs["denoise"].meta, **inputs["finetune"].meta} if inputs["denoise"].meta else None,
         "provenance": {
             "vidfer": __version__,

@@ -5,6 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vidfer.answer import UNCERTAIN
+
 
 class ClipProgress:
     """A bar over all clips, and one inside each clip at work.
@@ -71,7 +73,7 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
         table.add_row(
             escape(summary["clip"]),
             status if status == "ok" else f"[yellow]{status}[/yellow]",
-            summary["predominant"] or "-",
+            _predominant(summary["predominant"]),
             "-" if summary["margin"] is None else f"{summary['margin']:.2f}",
             _modality(summary["faces"]),
             _modality(summary["sound"]),
@@ -79,8 +81,9 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
         )
     console = Console()
     console.print(table)
-    if line := _denoised(summaries):
-        console.print(f"[dim]{line}[/dim]")
+    for line in (_uncertain(summaries), _denoised(summaries)):
+        if line:
+            console.print(f"[dim]{line}[/dim]")
 
 
 def _denoised(summaries: list[dict[str, Any]]) -> str:
@@ -92,11 +95,28 @@ def _denoised(summaries: list[dict[str, Any]]) -> str:
     return f"Denoised {denoised} of {faces} faces in {len(done)} of {len(summaries)} clips: {changed} answers changed."
 
 
+def _uncertain(summaries: list[dict[str, Any]]) -> str:
+    """Say how many clips got no class by --abstain, in one line; nothing when all did."""
+    left = [summary for summary in summaries if summary["predominant"] == UNCERTAIN]
+    if not left:
+        return ""
+    threshold = left[0]["settings"]["abstain"]
+    return (
+        f"Uncertain: {len(left)} of {len(summaries)} clips, where no class has a probability of {threshold:g} or more."
+    )
+
+
+def _predominant(name: str | None) -> str:
+    return f"[yellow]{name}[/yellow]" if name == UNCERTAIN else name or "-"
+
+
 def _modality(part: dict[str, Any]) -> str:
+    """Name a modality's class with its probability; in brackets where it is not probable enough to be the answer."""
     if part["predominant"] is None:
         return f"[dim]{part['status']}[/dim]"
-    share = part["distribution"][part["predominant"]]
-    return f"{part['predominant']} {share:.2f}"
+    name = max(part["distribution"], key=part["distribution"].__getitem__)
+    told = f"{name} {part['distribution'][name]:.2f}"
+    return f"[dim]({told})[/dim]" if part["predominant"] == UNCERTAIN else told
 
 
 def _short(name: str, width: int = 32) -> str:

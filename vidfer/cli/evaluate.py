@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli import evaluate_clips, evaluate_denoise
-from vidfer.cli.options import add_store_option, device_name
-from vidfer.types import EMOTIONS, ClipError, VidferError
+from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image
+from vidfer.cli.options import add_store_option
+from vidfer.types import ClipError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.metrics import Scores
@@ -22,13 +22,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     """Describe the verb and the kinds of model."""
     parser = verbs.add_parser("evaluate", help="measure a model where the truth is known")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
-    image = kinds.add_parser("image", help="an image model on faces in DIR/<split>/<class>/*")
-    image.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder in FER2013's layout")
-    image.add_argument("--split", required=True, metavar="NAME", help="folder below DIR, such as public_test")
-    image.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    image.add_argument("--no-flip", action="store_true", help="do not average with the mirrored face, as analyze does")
-    image.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    image.set_defaults(run=_image)
+    evaluate_image.add_kind(kinds)
     audio = kinds.add_parser("audio", help="an audio model on recordings named as in RAVDESS")
     audio.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of recordings")
     audio.add_argument("--actors", type=parse_actors, metavar="A-B,C", help="such as 17-20 (default: all)")
@@ -36,6 +30,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add_store_option(audio)
     audio.set_defaults(run=_audio)
     evaluate_denoise.add_kind(kinds)
+    evaluate_clip.add_kind(kinds)
     evaluate_clips.add_kind(kinds)
 
 
@@ -59,31 +54,6 @@ def parse_actors(text: str) -> frozenset[int]:
             raise argparse.ArgumentTypeError(f"'{text}' is no list of actors such as 2-16,19")
         actors.update(span)
     return frozenset(actors)
-
-
-def evaluate_images(root: Path, split: str, model: str | Path, *, flip: bool = False, device: str = "cpu") -> "Scores":
-    """Score an image model on faces framed as its training images are.
-
-    Args:
-        root: Folder that holds `<split>/<class>/*`.
-        split: Folder to read, untouched but for unreadable files, which are named on the standard error stream.
-        model: Shipped name or weights file.
-        flip: Average with the mirrored face.
-        device: Where to compute.
-
-    Raises:
-        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
-    """
-    from vidfer.datasets.fer2013 import read_images
-    from vidfer.metrics import score
-    from vidfer.models.expression import ImageModel
-
-    classifier = ImageModel(model, device=device)
-    data = read_images(root, split)
-    for line in data.report.lines():
-        print(line, file=sys.stderr)
-    _, logits = classifier.of_gray(data.image, flip=flip)
-    return score(data.target, logits.argmax(1))
 
 
 def evaluate_sound(root: Path, actors: Collection[int] | None, model: str | Path, store: "Store") -> "Scores":
@@ -132,26 +102,13 @@ def evaluate_sound(root: Path, actors: Collection[int] | None, model: str | Path
     return score(np.array(target), np.array(preds))
 
 
-def _image(args: argparse.Namespace) -> int:
-    scores = evaluate_images(args.root, args.split, args.image_model, flip=not args.no_flip, device=args.device)
-    what = f"{args.image_model} on {args.root.name}/{args.split}" + ("" if args.no_flip else ", with mirrored faces")
-    return _print(what, scores)
-
-
 def _audio(args: argparse.Namespace) -> int:
     from vidfer.analysis import default_store
     from vidfer.store import Store
 
     scores = evaluate_sound(args.root, args.actors, args.audio_model, Store(args.store or default_store()))
     who = f"actors {', '.join(map(str, sorted(args.actors)))}" if args.actors else "all actors"
-    return _print(f"{args.audio_model} on {args.root.name}, {who}", scores)
-
-
-def _print(what: str, scores: "Scores") -> int:
-    low, high = scores.accuracy_ci95
-    print(f"{what}: accuracy {scores.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores.n})")
-    print("target \\ answer " + " ".join(f"{name:>8}" for name in EMOTIONS))
-    for name, row in zip(EMOTIONS, scores.confusion, strict=True):
-        print(f"{name:<16}" + " ".join(f"{count:>8}" for count in row))
+    for line in evaluate_image.score_lines(f"{args.audio_model} on {args.root.name}, {who}", scores):
+        print(line)
     print(json.dumps(asdict(scores)))
     return 0

@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.cli.options import add_denoise_options, add_store_option, device_name, find_clips, positive_number
-from vidfer.types import TRANSIENT, ClipError, Status, UsageError, VidferError
+from vidfer.cli.options import (
+    add_denoise_options,
+    add_store_option,
+    device_name,
+    find_clips,
+    positive_number,
+    require_weights,
+)
+from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -249,13 +256,8 @@ _COUNTS = ("faces", "changed", "found_off", "same_off", "found_auto", "same_auto
 
 def _options(args: argparse.Namespace) -> "ChainOptions":
     from vidfer.chain.build import ChainOptions
-    from vidfer.weights.registry import find_weights
 
-    try:
-        for kind in ("image", "denoise"):
-            find_weights(kind, getattr(args, f"{kind}_model"))
-    except VidferError as error:
-        raise UsageError(str(error)) from error
+    require_weights({"image": args.image_model, "denoise": args.denoise_model})
     return ChainOptions(
         fps=args.fps,
         denoise_scope=args.denoise_scope,

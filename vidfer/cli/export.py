@@ -10,10 +10,12 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 
-from vidfer.cli.evaluate import evaluate_images, evaluate_sound
+from vidfer.cli.evaluate import evaluate_sound
+from vidfer.cli.evaluate_image import evaluate_images
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.datamodules.ravdess import RavdessDataModule
+from vidfer.datasets.fer2013_csv import find_csv
 from vidfer.store import Store
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.types import VidferError
@@ -104,12 +106,12 @@ def _measure_denoiser(task: DenoiseTask, data: DenoiseDataModule) -> dict[str, A
 
 
 def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any data module
-    if isinstance(data, Fer2013DataModule) and (data.root / data.test_split).is_dir():
+    if isinstance(data, Fer2013DataModule) and (find_csv(data.root) or (data.root / data.test_split).is_dir()):
         found = {
             f"{data.source}, {data.test_split}{note}": evaluate_images(
-                data.root, data.test_split, path, flip=flip, device=device
+                data.root, data.test_split, path, tta=tta, labels=data.labels, device=device
             )
-            for flip, note in ((False, ""), (True, ", averaged with the mirrored face"))
+            for tta, note in (("none", ""), ("flip", ", averaged with the mirrored face"))
         }
     elif isinstance(data, RavdessDataModule):
         actors = data.actors["test"]

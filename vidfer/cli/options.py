@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,23 @@ Clip = tuple[Path, Path]
 """A clip's file and its place under the output folder."""
 
 
-def add_chain_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides the chain's result, and where it runs."""
+def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STORE, or the user's cache") -> None:
+    """Add what decides the chain's result, and where it runs; `store` says what the store is if not given."""
     sampling = parser.add_mutually_exclusive_group()
     sampling.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
     sampling.add_argument("--every", type=_count, metavar="N", help="look at every N-th frame instead")
     models = parser.add_argument_group("models")
-    models.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
+    models.add_argument(
+        "--image-model",
+        metavar="NAME|FILE",
+        help="weights by name or file (default: compact, as shipped); with --weights, the network that they are to be of",
+    )
+    models.add_argument(
+        "--weights", type=Path, metavar="FILE", help="the image model's weights, such as `make finetune` exports"
+    )
     models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
     add_denoise_options(parser)
+    _add_answer_options(parser)
     machine = parser.add_argument_group("where and how (never changes a result)")
     machine.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
@@ -34,7 +42,7 @@ def add_chain_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds to wait for a stuck decoder (default: 120)",
     )
-    add_store_option(machine)
+    add_store_option(machine, store)
     parser.add_argument(
         "--decoder", choices=("auto", "pyav", "decord"), default="auto", help="which decoder reads the frames"
     )
@@ -71,6 +79,28 @@ def add_denoise_options(parser: argparse.ArgumentParser, *, choose: bool = True)
     )
 
 
+def _add_answer_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("from probabilities to answers")
+    group.add_argument(
+        "--prior",
+        choices=("uniform", "training"),
+        default="uniform",
+        help="classes of a face: uniform moves half way from the training set's shares to equal ones (default)",
+    )
+    group.add_argument(
+        "--pool",
+        choices=("peaks", "mean"),
+        default="peaks",
+        help="a person: by the half of the face images with most expression (default), or by all of them",
+    )
+    group.add_argument(
+        "--abstain",
+        type=_share,
+        metavar="P",
+        help="answer `uncertain` where no class has a probability of P or more (default: off)",
+    )
+
+
 def add_store_option(parser: argparse._ActionsContainer, otherwise: str = "$VIDFER_STORE, or the user's cache") -> None:
     """Add the place of the store, and say what it is if not given."""
     parser.add_argument(
@@ -88,16 +118,12 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
         UsageError: There are no such weights.
     """
     from vidfer.chain.build import ChainOptions
-    from vidfer.weights.registry import find_weights
 
-    wanted = {"image": args.image_model, "audio": args.audio_model, "denoise": args.denoise_model}
+    image_model = _image_model(args.image_model, args.weights)
+    wanted = {"image": image_model, "audio": args.audio_model, "denoise": args.denoise_model}
     if args.denoise == "off":
         del wanted["denoise"]
-    try:
-        for kind, name in wanted.items():
-            find_weights(kind, name)
-    except VidferError as error:
-        raise UsageError(str(error)) from error
+    require_weights(wanted)
     return ChainOptions(
         fps=args.fps,
         every=args.every,
@@ -106,11 +132,45 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
         denoise_scope=args.denoise_scope,
         denoise_model=args.denoise_model,
         denoise_threshold=args.denoise_threshold,
-        image_model=args.image_model,
+        image_model=image_model,
         audio_model=args.audio_model,
+        prior=args.prior,
+        pool=args.pool,
+        abstain=args.abstain,
         device=args.device,
         timeout=args.timeout,
     )
+
+
+def _image_model(name: str | None, file: Path | None) -> str:
+    """Find out which weights --image-model and --weights stand for together."""
+    if file is None:
+        return name or "compact"
+    require_weights({"image": str(file)})
+    from vidfer.weights.registry import find_weights
+
+    arch = find_weights("image", file).card["arch"]
+    if name not in (None, arch):
+        raise UsageError(f"{file} holds weights of the network '{arch}', not of '{name}'")
+    return str(file)
+
+
+def require_weights(wanted: Mapping[str, str]) -> None:
+    """Find out before any work whether weights are there.
+
+    Args:
+        wanted: Names of shipped weights, or weights files, by kind.
+
+    Raises:
+        UsageError: There are no such weights.
+    """
+    from vidfer.weights.registry import find_weights
+
+    try:
+        for kind, name in wanted.items():
+            find_weights(kind, name)
+    except VidferError as error:
+        raise UsageError(str(error)) from error
 
 
 def find_clips(paths: list[Path], leave_out: Sequence[Path] = ()) -> list[Clip]:
@@ -178,6 +238,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
     return int(text)
+
+
+def _share(text: str) -> float:
+    value = positive_number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
+    return value
 
 
 def device_name(text: str) -> str:

@@ -14,7 +14,7 @@ from vidfer.datasets.batches import ImageBatch
 from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.logits import read_logits
-from vidfer.models.preprocess import Preprocessing
+from vidfer.models.preprocess import Preprocessing, Statistics
 from vidfer.types import EMOTIONS
 
 
@@ -41,6 +41,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
         num_workers: Loader processes; 0 is best here, since a batch is one indexing operation.
         mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
         std: Divided by after `mean`.
+        statistics: Where an image's own mean and deviation are taken, see `Preprocessing`.
 
     Attributes:
         source: What the data are, for the card.
@@ -68,6 +69,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
         num_workers: int = 0,
         mean: float | None = None,
         std: float | None = None,
+        statistics: Statistics = "face",
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -77,7 +79,7 @@ class Fer2013DataModule(lightning.LightningDataModule):
             self.source = "FER2013 with FER+ labels"
         self.train_split = train_split
         self.test_split = test_split
-        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std)
+        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std, statistics=statistics)
         self.val_share = val_share
         self.batch_size = batch_size
         self.resolution = sorted(resolution or [])

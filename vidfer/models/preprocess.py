@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +10,17 @@ from torch import Tensor
 MIN_STD = 2.0 / 255
 """Floor of the standard deviation: a flat image becomes zeros instead of amplified noise."""
 
+MAX_DEVIATION = 3.0
+"""Limit of what the face's statistics make of pixels: a white wall behind a dim face would be far beyond any training image."""
+
+Statistics = Literal["image", "face"]
+
 _LUMA = (0.299, 0.587, 0.114)
+_CENTRE = (
+    0.5,
+    0.56,
+)  # x, y of the middle between eyes and mouth in `vidfer.media.align.TEMPLATE`, a little lower for the chin
+_SPREAD = (0.2, 0.24)
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,8 @@ class Preprocessing:
         crop_share: Share of a crop's edge that frames the face as tightly as the training images do.
         mean: Subtracted from pixels in [0, 1]; None to standardise every image by itself.
         std: Divided by after `mean`; None to standardise every image by itself.
+        statistics: Where an image's own mean and deviation are taken: over all of it, or over the face, so that what is behind
+            the head does not matter. Weights from before this choice used `image`.
     """
 
     image_size: int = 48
@@ -30,6 +42,7 @@ class Preprocessing:
     crop_share: float = 0.8
     mean: float | None = None
     std: float | None = None
+    statistics: Statistics = "image"
 
     def __call__(self, gray: Tensor) -> Tensor:
         """Resize, standardise and repeat.
@@ -52,7 +65,8 @@ class Preprocessing:
             The network's input `(B, in_chans, H, W)`.
         """
         mean, std = self.mean, self.std
-        image = standardise(gray) if mean is None or std is None else (gray - mean) / std
+        own = standardise if self.statistics == "image" else standardise_face
+        image = own(gray) if mean is None or std is None else (gray - mean) / std
         return image.expand(-1, self.in_chans, -1, -1)
 
     def gray(self, crops: Tensor) -> Tensor:
@@ -88,6 +102,35 @@ def standardise(image: Tensor) -> Tensor:
     mean = image.mean(dim=(1, 2, 3), keepdim=True)
     std = image.std(dim=(1, 2, 3), keepdim=True, correction=0)
     return (image - mean) / std.clamp_min(MIN_STD)
+
+
+def standardise_face(image: Tensor) -> Tensor:
+    """Give the middle of every image mean 0 and standard deviation 1: like `standardise`, whatever is behind the head.
+
+    Both are weighted by a bell-shaped window over the face, and the result is limited to `MAX_DEVIATION` to either side. A
+    bright wall at a crop's corners would otherwise take most of the deviation, and leave the face pale.
+
+    Args:
+        image: Images framed as the training images are, float in [0, 1], `(B, C, H, W)`.
+
+    Returns:
+        Standardised images `(B, C, H, W)`.
+    """
+    window = _face_window(image.shape[-2], image.shape[-1]).to(image)
+    mean = (image * window).sum(dim=(1, 2, 3), keepdim=True) / image.shape[1]
+    std = ((image - mean).square() * window).sum(dim=(1, 2, 3), keepdim=True).div(image.shape[1]).sqrt()
+    return ((image - mean) / std.clamp_min(MIN_STD)).clamp(-MAX_DEVIATION, MAX_DEVIATION)
+
+
+@lru_cache(maxsize=8)
+def _face_window(height: int, width: int) -> Tensor:
+    x, y = ((torch.arange(size, dtype=torch.float64) + 0.5) / size for size in (width, height))
+    bell = [
+        torch.exp(-0.5 * ((at - middle) / spread) ** 2)
+        for at, middle, spread in zip((x, y), _CENTRE, _SPREAD, strict=True)
+    ]
+    window = bell[1][:, None] * bell[0]
+    return (window / window.sum()).float()
 
 
 def resize(image: Tensor, size: int) -> Tensor:

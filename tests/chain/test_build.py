@@ -1,0 +1,77 @@
+"""What the chain reads from the image weights' card."""
+
+import json
+import shutil
+
+import pytest
+
+from vidfer.chain.build import ChainOptions, build_chain
+from vidfer.types import VidferError
+
+SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
+
+
+@pytest.fixture
+def weights_with(image_weights, tmp_path):
+    """Copy weights with other entries in their card."""
+
+    def make(**entries):
+        path = tmp_path / "other.safetensors"
+        shutil.copy(image_weights, path)
+        card = json.loads(image_weights.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps({**card, **entries}))
+        return str(path)
+
+    return make
+
+
+def classify(weights, **options):
+    chain = build_chain(ChainOptions(image_model=weights, denoise="off", **options))
+    (stage,) = [stage for stage in chain if stage.name == "classify"]
+    return stage
+
+
+def test_calibration_and_class_shares_come_from_the_card(weights_with):
+    weights = weights_with(calibration={"temperature": 1.25, "n": 9}, data={"class_shares": SHARES})
+    stage = classify(weights)
+    assert (stage.temperature, stage.class_shares, stage.pool, stage.abstain) == (1.25, tuple(SHARES), "peaks", None)
+    params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
+    assert params["temperature"] == 1.25
+    assert params["class_shares"] == tuple(SHARES)
+    assert classify(weights, prior="training").class_shares is None
+
+
+def test_an_older_card_has_neither(image_weights):
+    stage = classify(str(image_weights))
+    assert (stage.temperature, stage.class_shares) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"calibration": {"temperature": "hot"}},
+        {"calibration": {"temperature": 0}},
+        {"calibration": {"temperature": float("inf")}},
+        {"calibration": {"temperature": 1e-300}},
+        {"data": {"class_shares": SHARES[:6]}},
+        {"data": {"class_shares": [*SHARES[:6], 0]}},
+        {"data": {"class_shares": [*SHARES[:6], None]}},
+        {"data": {"class_shares": 0.5}},
+    ],
+)
+def test_a_card_with_nonsense_is_refused_by_name(weights_with, entries):
+    with pytest.raises(VidferError, match=r"other\.safetensors"):
+        classify(weights_with(**entries))
+
+
+def test_a_class_that_was_never_seen_does_not_matter_to_the_training_prior(weights_with):
+    stage = classify(weights_with(data={"class_shares": [*SHARES[:6], 0]}), prior="training")
+    assert stage.class_shares is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"prior": "flat"}, {"pool": "max"}, {"abstain": 0}, {"abstain": 1}, {"abstain": float("nan")}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(VidferError, match=next(iter(options))):
+        ChainOptions(**options)

@@ -1,0 +1,251 @@
+"""`vidfer evaluate image`: measure an image model, calibrate it, and see what it bears."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.cli import evaluate_calibration, evaluate_robustness
+from vidfer.cli.image_subject import Subject, find_subject
+from vidfer.cli.options import device_name
+from vidfer.types import EMOTIONS, UsageError, VidferError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vidfer.datasets.fer2013_csv import Labels
+    from vidfer.metrics import Scores
+
+TTA: Final = ("none", "flip", "ten-crop")
+"""The same as in `vidfer.models.expression`, which is too heavy to import here."""
+
+_TRAIN: Final = "train"
+
+_EPILOG = """
+Accuracy is told with and without the images that recur in the training split. ECE: expected calibration error over 15 bins of
+equal width (Guo et al. 2017). --calibrate divides the split by content into two halves of each class, fits the temperature on
+one and measures on the other. --corrupt measures corrupted copies of every image, the same in every run; the noises also with
+the shipped denoiser 'small' before the model.
+"""
+
+
+def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the kind `image` of `vidfer evaluate`."""
+    parser = kinds.add_parser("image", help="an image model on FER2013, or faces in its layout", epilog=_EPILOG)
+    parser.add_argument(
+        "--root", type=Path, required=True, metavar="DIR|CSV", help="folder of <split>/<class>/*, or fer2013.csv"
+    )
+    parser.add_argument("--split", required=True, metavar="NAME", help="such as public_test")
+    parser.add_argument(
+        "--labels", choices=("fer2013", "ferplus"), default="fer2013", help="whose labels (default: fer2013)"
+    )
+    parser.add_argument(
+        "--train-split", metavar="NAME", help="where to look for images that recur (default: train, where there is one)"
+    )
+    parser.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
+    parser.add_argument(
+        "--tta",
+        choices=TTA,
+        default="flip",
+        help="views to average over: with the mirror image, as analyze does (default), none more, or ten crops",
+    )
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="only N images, of every class alike, for a quick look"
+    )
+    parser.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--save-logits", type=Path, metavar="FILE", help="keep the logits, for another model to learn from"
+    )
+    what.add_argument("--calibrate", action="store_true", help="fit a temperature on one half, measure on the other")
+    what.add_argument(
+        "--corrupt",
+        type=parse_corruptions,
+        metavar="NAME,NAME",
+        help="all, or of eyes, mouth, block, low_light, blur, downscale, noise, colour_noise, rotation, jpeg",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and plots of the latter two")
+    parser.add_argument("--write-card", action="store_true", help="with --calibrate: into the card of the weights")
+    parser.set_defaults(run=_run)
+
+
+def parse_corruptions(text: str) -> tuple[str, ...]:
+    """Parse a list of corruptions.
+
+    Args:
+        text: `all`, or names such as `blur,noise`.
+
+    Returns:
+        The names, in their order.
+
+    Raises:
+        argparse.ArgumentTypeError: A name is unknown, or stands there twice.
+    """
+    from vidfer.corruptions import CORRUPTIONS
+
+    names = tuple(CORRUPTIONS) if text == "all" else tuple(text.split(","))
+    for name in names:
+        if name not in CORRUPTIONS:
+            raise argparse.ArgumentTypeError(f"no corruption '{name}': there are all, {', '.join(CORRUPTIONS)}")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"'{text}' names something twice")
+    return names
+
+
+def evaluate_images(
+    root: Path,
+    split: str,
+    model: str | Path,
+    *,
+    tta: str = "none",
+    labels: "Labels" = "fer2013",
+    device: str = "cpu",
+) -> "Scores":
+    """Score an image model on faces framed as its training images are.
+
+    Args:
+        root: Folder that holds `<split>/<class>/*`, or FER2013's CSV file.
+        split: Split to read, untouched but for what cannot be read, which is named on the standard error stream.
+        model: Shipped name or weights file.
+        tta: Views to average over, see `vidfer.models.expression.TTA`.
+        labels: Whose labels, see `vidfer.datasets.fer2013.read_images`.
+        device: Where to compute.
+
+    Raises:
+        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
+    """
+    from vidfer.metrics import score
+
+    subject = find_subject(root, split, model, tta=tta, labels=labels, device=device)
+    return score(subject.data.target, subject.logits().argmax(1))
+
+
+def score_lines(what: str, scores: "Scores") -> list[str]:
+    """Render scores for a terminal: accuracy with its interval, mean recall and F1, and the confusion matrix."""
+    rows = [
+        f"{name:<16}" + " ".join(f"{count:>8}" for count in row)
+        for name, row in zip(EMOTIONS, scores.confusion, strict=True)
+    ]
+    return [_accuracy(what, scores), "target \\ answer " + " ".join(f"{name:>8}" for name in EMOTIONS), *rows]
+
+
+def _accuracy(what: str, scores: "Scores") -> str:
+    low, high = scores.accuracy_ci95
+    return (
+        f"{what}: accuracy {scores.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores.n}), "
+        f"UAR {scores.uar:.3f}, macro F1 {scores.f1_macro:.3f}"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from vidfer.weights.registry import weights_digest
+
+    _require_sense(args)
+    digest = weights_digest("image", args.image_model)
+    subject = find_subject(
+        args.root,
+        args.split,
+        args.image_model,
+        tta=args.tta,
+        labels=args.labels,
+        device=args.device,
+        limit=args.limit,
+    )
+    if args.corrupt:
+        found = evaluate_robustness.measure(subject, args.corrupt, args.out)
+    elif args.calibrate:
+        found = evaluate_calibration.measure(subject, args.out)
+        if args.write_card:
+            evaluate_calibration.write_card(args.image_model, digest, found)
+    else:
+        found = _plain(subject, args)
+    print(json.dumps(found))
+    return 0
+
+
+def _require_sense(args: argparse.Namespace) -> None:
+    if args.write_card and not args.calibrate:
+        raise UsageError("--write-card goes with --calibrate")
+    if args.write_card and args.tta != "flip":
+        raise UsageError("--write-card needs --tta flip: analyze averages with the mirror image")
+    if args.write_card and args.limit:
+        raise UsageError("--write-card needs the whole split: leave --limit out")
+    if args.corrupt and not args.out:
+        raise UsageError("--corrupt needs --out DIR for its table and plot")
+    if args.out and not (args.corrupt or args.calibrate):
+        raise UsageError("--out goes with --calibrate or --corrupt")
+    if (args.corrupt or args.calibrate) and args.split == (args.train_split or _TRAIN):
+        raise UsageError(f"--split {args.split}: a model is not measured on what it was trained on")
+
+
+def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
+    from scipy.special import softmax
+
+    from vidfer.metrics import negative_log_likelihood, reliability, score
+
+    data = subject.data
+    logits = subject.logits()
+    if args.save_logits:
+        from vidfer.datasets.logits import save_logits
+
+        save_logits(args.save_logits, data.digest, logits)
+        print(f"logits of {len(logits)} images kept in {args.save_logits}", file=sys.stderr)
+    scores = score(data.target, logits.argmax(1))
+    if args.split == (args.train_split or _TRAIN):
+        print(f"{subject.title}: {scores.accuracy:.3f} of {scores.n} labels reproduced. Training images: no accuracy")
+        return {"n": scores.n, "training_labels_reproduced": scores.accuracy}
+    temperature = _temperature(subject)
+    measures = {
+        "ece": reliability(softmax(logits / temperature, axis=1), data.target).ece,
+        "nll": negative_log_likelihood(logits / temperature, data.target),
+        "temperature": temperature,
+    }
+    told, rest = _without_recurring(subject, logits, args)
+    for line in score_lines(subject.title, scores):
+        print(line)
+    print("ECE {ece:.4f}, NLL {nll:.4f} nats, at temperature {temperature:.3f}".format(**measures))
+    print(told)
+    return {**asdict(scores), **measures, "tta": subject.tta, **rest}
+
+
+def _temperature(subject: Subject) -> float:
+    """Return the temperature of the card where it was fitted to the same views."""
+    fitted = subject.model.card.get("calibration")
+    if not isinstance(fitted, dict) or fitted.get("tta") != subject.tta:
+        return 1.0
+    temperature = fitted.get("temperature")
+    if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
+        raise VidferError(f"{subject.title}: the card has {temperature!r} for a temperature: calibrate it again")
+    return float(temperature)
+
+
+def _without_recurring(
+    subject: Subject, logits: "npt.NDArray[np.float32]", args: argparse.Namespace
+) -> tuple[str, dict[str, Any]]:
+    """Return a line for people and the entries of the JSON object."""
+    from vidfer.datasets.fer2013 import read_images, recurring
+    from vidfer.metrics import score
+
+    split = args.train_split or _TRAIN
+    try:
+        again = recurring(subject.data, read_images(args.root, split))
+    except VidferError as error:
+        if args.train_split:
+            raise
+        told = f"images that recur in training are not told apart: {error}"
+        return told, {"recurring": None, "without_recurring": None}
+    count = int(again.sum())
+    if again.all():
+        return f"all {count} recur in {split}", {"recurring": count, "without_recurring": None}
+    rest = score(subject.data.target[~again], logits[~again].argmax(1))
+    told = _accuracy(f"without the {count} that recur in {split}", rest)
+    return told, {"recurring": count, "without_recurring": asdict(rest)}
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
+    return int(text)

@@ -1,0 +1,120 @@
+"""An image model and the faces that it is measured on."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidfer.types import UsageError, VidferError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vidfer.datasets.fer2013 import LabelledImages
+    from vidfer.datasets.fer2013_csv import Labels
+    from vidfer.models.expression import ImageModel
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is measured, on which images.
+
+    Args:
+        model: The image model.
+        data: The images.
+        tta: Views to average over, see `vidfer.models.expression.TTA`.
+        title: Model, data and anything special about them, for people.
+        source: The data, for people.
+    """
+
+    model: "ImageModel"
+    data: "LabelledImages"
+    tta: str
+    title: str
+    source: str
+
+    def logits(self, image: "npt.NDArray[np.uint8] | None" = None) -> "npt.NDArray[np.float32]":
+        """Answer for the images, or for others of their size.
+
+        Args:
+            image: uint8 `(N, S, S)`.
+
+        Returns:
+            float32 `(N, 7)`.
+
+        Raises:
+            VidferError: An answer is no finite number.
+        """
+        import numpy as np
+
+        logits = self.model.of_gray(self.data.image if image is None else image, tta=self.tta)[1]
+        if not np.isfinite(logits).all():
+            raise VidferError(f"{self.title}: the model answers numbers that are not finite; train it again")
+        return logits
+
+
+def find_subject(
+    root: Path,
+    split: str,
+    model: str | Path,
+    *,
+    tta: str,
+    labels: "Labels" = "fer2013",
+    device: str = "cpu",
+    limit: int | None = None,
+) -> Subject:
+    """Load an image model and read the images; what cannot be read is named on the standard error stream.
+
+    Args:
+        root: Folder that holds `<split>/<class>/*`, or FER2013's CSV file.
+        split: Split to read.
+        model: Shipped name or weights file.
+        tta: Views to average over, see `vidfer.models.expression.TTA`.
+        labels: Whose labels, see `vidfer.datasets.fer2013.read_images`.
+        device: Where to compute.
+        limit: How many images to keep, of every class alike, chosen by content; None for all.
+
+    Raises:
+        UsageError: torch cannot compute on the device.
+        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
+    """
+    import numpy as np
+    import torch
+
+    from vidfer.calibration import stratified_rank
+    from vidfer.datasets.fer2013 import read_images
+    from vidfer.models.expression import ImageModel
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {device}: torch cannot compute there ({reason}); use --device cpu") from error
+    loaded = ImageModel(model, device=device)
+    data = read_images(root, split, labels=labels)
+    for line in data.report.lines():
+        print(line, file=sys.stderr)
+    source, found = data.report.source, len(data.name)
+    if limit is not None and limit < found:
+        keep = np.zeros(found, bool)
+        keep[np.argsort(stratified_rank(data.target, data.digest), kind="stable")[:limit]] = True
+        data = data.subset(keep, data.report)
+        source += f" ({limit} of its {found} images only: --limit)"
+    return Subject(loaded, data, tta, f"{model} on {source}, --tta {tta}", source)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Make a folder for results.
+
+    Raises:
+        VidferError: It, or something in it, cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except OSError as error:
+        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
