@@ -111,6 +111,19 @@ def test_the_card_gets_what_the_command_tells(evaluate, image_weights, faces_roo
     assert evaluate("--tta", "none")[1]["temperature"] == 1
 
 
+def test_the_card_gets_accuracies_each_in_the_place_of_the_one_before(evaluate, image_weights):
+    digest = weights_digest("image", image_weights)
+    for tta in ("none", "flip", "flip"):
+        found = evaluate("--write-card", "--tta", tta)[1]
+    card = find_weights("image", image_weights).card
+    assert [each["on"].rpartition(", ")[2] for each in card["metrics"]] == [
+        "public_test",
+        "averaged with the mirrored face",
+    ]
+    assert card["metrics"][1]["accuracy"] == found["accuracy"]
+    assert weights_digest("image", image_weights) == digest
+
+
 def test_calibration_is_measured_on_the_half_it_was_not_fitted_on(evaluate, image_weights, faces_root):
     import torch
 
@@ -166,7 +179,7 @@ def test_corruptions_are_tabled_and_drawn(evaluate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--write-card",), "goes with --calibrate"),
+        (("--write-card", "--corrupt", "blur", "--out", "x"), "not trained on"),
         (("--calibrate", "--write-card", "--tta", "none"), "--tta flip"),
         (("--calibrate", "--write-card", "--limit", "5"), "whole split"),
         (("--corrupt", "blur"), "--out DIR"),

@@ -1,7 +1,5 @@
 """`vidfer evaluate image --calibrate`: how sure a model may be, and what to withhold."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -70,31 +68,6 @@ def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
             for each in curve
         ],
     }
-
-
-def write_card(model: str, digest: str, calibration: dict[str, Any]) -> None:
-    """Keep a calibration in the card of the weights it belongs to; their digest, and so every key, stays the same.
-
-    Args:
-        model: Shipped name or weights file.
-        digest: Digest of the weights that were measured, see `weights_digest`.
-        calibration: As `measure` returns it.
-
-    Raises:
-        VidferError: The weights were changed meanwhile, or the card cannot be written.
-    """
-    from vidfer.weights.registry import SHIPPED, find_weights, weights_digest, write_whole
-
-    if weights_digest("image", model) != digest:
-        raise VidferError(f"the image weights {model} were changed while they were measured: run the command again")
-    weights = find_weights("image", model)
-    place = weights.path.with_suffix(".json")
-    try:
-        write_whole(place, (json.dumps({**weights.card, "calibration": calibration}, indent=2) + "\n").encode())
-    except OSError as error:
-        raise VidferError(f"the card {place} cannot be written: {error.strerror}") from error
-    note = ", the card of vidfer's own weights" if model in SHIPPED["image"] else ""
-    print(f"written to {place}{note}", file=sys.stderr)
 
 
 def _write(out: Path, diagrams: "dict[str, Reliability]", curve: "Sequence[Coverage]", title: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.cli import evaluate_calibration, evaluate_robustness
-from vidfer.cli.image_subject import Subject, find_subject
+from vidfer.cli.image_subject import Subject, find_subject, write_card
 from vidfer.cli.options import device_name
 from vidfer.types import EMOTIONS, UsageError, VidferError
 
@@ -23,6 +23,8 @@ TTA: Final = ("none", "flip", "ten-crop")
 """The same as in `vidfer.models.expression`, which is too heavy to import here."""
 
 _TRAIN: Final = "train"
+_MEASURES: Final = ("n", "accuracy", "accuracy_ci95", "uar", "f1_macro", "confusion")
+_NOTES: Final = {"none": "", "flip": ", averaged with the mirrored face", "ten-crop": ", averaged over ten crops"}
 
 _EPILOG = """
 Accuracy is told with and without the images that recur in the training split. ECE: expected calibration error over 15 bins of
@@ -68,7 +70,9 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="all, or of eyes, mouth, block, low_light, blur, downscale, noise, colour_noise, rotation, jpeg",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and plots of the latter two")
-    parser.add_argument("--write-card", action="store_true", help="with --calibrate: into the card of the weights")
+    parser.add_argument(
+        "--write-card", action="store_true", help="keep the accuracy, or with --calibrate that, in the weights' card"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -158,19 +162,22 @@ def _run(args: argparse.Namespace) -> int:
         found = evaluate_robustness.measure(subject, args.corrupt, args.out)
     elif args.calibrate:
         found = evaluate_calibration.measure(subject, args.out)
-        if args.write_card:
-            evaluate_calibration.write_card(args.image_model, digest, found)
     else:
         found = _plain(subject, args)
+    if args.write_card:
+        kept = {"calibration": found} if args.calibrate else {"metrics": [_as_metrics(subject, found)]}
+        write_card(args.image_model, digest, kept)
     print(json.dumps(found))
     return 0
 
 
 def _require_sense(args: argparse.Namespace) -> None:
-    if args.write_card and not args.calibrate:
-        raise UsageError("--write-card goes with --calibrate")
-    if args.write_card and args.tta != "flip":
-        raise UsageError("--write-card needs --tta flip: analyze averages with the mirror image")
+    if args.write_card and (args.corrupt or args.split == (args.train_split or _TRAIN)):
+        raise UsageError(
+            "--write-card keeps a calibration or a measurement on images that the model was not trained on"
+        )
+    if args.write_card and args.calibrate and args.tta != "flip":
+        raise UsageError("--write-card of a calibration needs --tta flip: analyze averages with the mirror image")
     if args.write_card and args.limit:
         raise UsageError("--write-card needs the whole split: leave --limit out")
     if args.corrupt and not args.out:
@@ -209,6 +216,11 @@ def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
     print("ECE {ece:.4f}, NLL {nll:.4f} nats, at temperature {temperature:.3f}".format(**measures))
     print(told)
     return {**asdict(scores), **measures, "tta": subject.tta, **rest}
+
+
+def _as_metrics(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry of a card's `metrics`, named as trainings name theirs."""
+    return {"on": f"{subject.source}{_NOTES[subject.tta]}", **{name: found[name] for name in _MEASURES}}
 
 
 def _temperature(subject: Subject) -> float:

@@ -1,11 +1,12 @@
 """An image model and the faces that it is measured on."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidfer.types import UsageError, VidferError
 
@@ -118,3 +119,32 @@ def writing(folder: Path) -> Iterator[Path]:
         yield folder
     except OSError as error:
         raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
+
+
+def write_card(model: str, digest: str, entries: dict[str, Any]) -> None:
+    """Keep what was measured in the card of the weights it belongs to; their digest, and so every key, stays the same.
+
+    Args:
+        model: Shipped name or weights file.
+        digest: Digest of the weights that were measured, see `weights_digest`.
+        entries: New entries of the card; `metrics` take the place of those on the same data only.
+
+    Raises:
+        VidferError: The weights were changed meanwhile, or the card cannot be written.
+    """
+    from vidfer.weights.registry import SHIPPED, find_weights, weights_digest, write_whole
+
+    if weights_digest("image", model) != digest:
+        raise VidferError(f"the image weights {model} were changed while they were measured: run the command again")
+    weights = find_weights("image", model)
+    place = weights.path.with_suffix(".json")
+    card = {**weights.card, **entries}
+    if "metrics" in entries:
+        measured = {each["on"]: each for each in [*weights.card.get("metrics", []), *entries["metrics"]]}
+        card["metrics"] = list(measured.values())
+    try:
+        write_whole(place, (json.dumps(card, indent=2) + "\n").encode())
+    except OSError as error:
+        raise VidferError(f"the card {place} cannot be written: {error.strerror}") from error
+    note = ", the card of vidfer's own weights" if model in SHIPPED["image"] else ""
+    print(f"written to {place}{note}", file=sys.stderr)

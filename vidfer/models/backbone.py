@@ -8,6 +8,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from vidfer.models.compact import CompactNet
+from vidfer.models.ensemble import Ensemble
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -107,8 +108,13 @@ class TimmBackbone(nn.Module):
 
 
 def build_backbone(
-    name: str, *, num_classes: int = len(EMOTIONS), in_chans: int = 1, pretrained: bool | str = False
-) -> CompactNet | TimmBackbone:
+    name: str,
+    *,
+    num_classes: int = len(EMOTIONS),
+    in_chans: int = 1,
+    pretrained: bool | str = False,
+    members: int | None = None,
+) -> CompactNet | TimmBackbone | Ensemble:
     """Build an image network by name.
 
     Args:
@@ -116,6 +122,7 @@ def build_backbone(
         num_classes: Number of logits.
         in_chans: Channels of the image: 1 for gray, 3 for colour or repeated gray.
         pretrained: See `TimmBackbone`; `compact` has none to start from.
+        members: Number of compact networks that answer together; None for a single one by itself.
 
     Returns:
         A module that maps images `(B, C, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by
@@ -128,7 +135,9 @@ def build_backbone(
         return TimmBackbone(name, num_classes, in_chans, pretrained)
     if pretrained:
         raise VidferError("'compact' has no pretrained weights to start from: set pretrained to false")
-    return CompactNet(num_classes, in_chans)
+    if members is None:
+        return CompactNet(num_classes, in_chans)
+    return Ensemble([CompactNet(num_classes, in_chans) for _ in range(members)])
 
 
 @contextmanager

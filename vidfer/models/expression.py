@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.models.compact import CompactNet
+from vidfer.models.ensemble import Ensemble
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.weights.registry import find_weights
@@ -59,7 +60,7 @@ class ImageModel:
         network = build_backbone(weights.card["arch"], **weights.card["arguments"])
         weights.load_into(network)
         network.eval()
-        if isinstance(network, CompactNet):
+        if isinstance(network, CompactNet | Ensemble):
             fold_batch_norm(network)
         self.network: Any = channels_last(network.to(self.device))
 

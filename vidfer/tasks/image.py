@@ -13,7 +13,6 @@ from vidfer.losses import distillation_loss
 from vidfer.metrics import classification_metrics
 from vidfer.models.auxiliary import AuxiliaryHead
 from vidfer.models.backbone import TimmBackbone, build_backbone
-from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.optimizers import sgd_cosine, sgd_in_phases, sgd_one_cycle
 from vidfer.types import EMOTIONS, VidferError
@@ -82,13 +81,12 @@ class ImageTask(lightning.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         _check(phases, mixup, cutmix, class_weighting, distillation, temperature)
-        network = build_backbone(backbone, in_chans=in_chans, pretrained=pretrained)
-        self.backbone: CompactNet | TimmBackbone = channels_last(network)
+        self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
         self.auxiliary_head: AuxiliaryHead | None = None
         if auxiliary > 0:
-            if isinstance(self.backbone, CompactNet):
+            if not isinstance(self.backbone, TimmBackbone):
                 raise VidferError("'compact' takes no auxiliary head: set auxiliary to 0")
             self.auxiliary_head = channels_last(AuxiliaryHead(self.backbone.middle_channels, len(EMOTIONS)))
         self.auxiliary_weight = auxiliary
@@ -158,7 +156,7 @@ class ImageTask(lightning.LightningModule):
         self._measure(batch, "test")
 
     def _all_logits(self, image: Tensor) -> tuple[Tensor, ...]:
-        if self.auxiliary_head is None or isinstance(self.backbone, CompactNet):
+        if self.auxiliary_head is None or not isinstance(self.backbone, TimmBackbone):
             return (self.backbone(image),)
         logits, middle = self.backbone.logits_and_middle(image)
         return logits, self.auxiliary_head(middle)
