@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidfer import answer
-from vidfer.calibration import fit_temperature
+from vidfer.calibration import fit_temperature, label_smoothing
 from vidfer.datasets.fer2013 import LabelledImages, read_training_images, split_by_hash
 from vidfer.models.expression import ImageModel
 from vidfer.types import EMOTIONS
@@ -54,8 +54,11 @@ def read_held_out(root: Path, model: str) -> Held:
     dice = np.random.default_rng(0)
     copies = np.stack([distort(image, dice) for image in kept.image for _ in range(COPIES)])
     classifier = ImageModel(model)
-    logits = classifier.of_gray(kept.image, tta="flip")[1].astype(np.float64)
-    of_copies = classifier.of_gray(copies, tta="flip")[1].astype(np.float64)
+    smoothing = label_smoothing(classifier.card)
+    logits, of_copies = (
+        answer.unsmooth(classifier.of_gray(faces, tta="flip")[1].astype(np.float64), smoothing)
+        for faces in (kept.image, copies)
+    )
     return Held(kept.target, logits, of_copies.reshape(-1, COPIES, len(EMOTIONS)), shares.tolist())
 
 

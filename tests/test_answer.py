@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax as scipy_softmax
 
-from vidfer.answer import UNCERTAIN, by_name, change_prior, fuse, pool, pool_peaks, predominant, softmax, vote
+from vidfer.answer import UNCERTAIN, by_name, change_prior, fuse, pool, pool_peaks, predominant, softmax, unsmooth, vote
 from vidfer.types import EMOTIONS
 
 
@@ -18,6 +18,15 @@ HAPPY, SURPRISE, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "surprise
 def at_5_fps(p):
     """Pool rows 0.2 s apart, of equal weight."""
     return pool_peaks(p, np.ones(len(p)), 0.2 * np.arange(len(p)))
+
+
+def test_label_smoothing_is_taken_back():
+    p = np.array([[0.9, 0.04, 0.03, 0.01, 0.01, 0.005, 0.005], [0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1]])
+    learnt = 0.9 * p + 0.1 / 7
+    np.testing.assert_allclose(softmax(unsmooth(np.log(learnt), 0.1)), p, atol=1e-6)
+    unsure = np.array([[5.0, 0, 0, 0, 0, 0, -9.0]])  # the last is below what smoothing alone gives
+    assert softmax(unsmooth(unsure, 0.1))[0, 6] == pytest.approx(1e-3, rel=0.1)
+    assert unsmooth(unsure, 0.0) is unsure
 
 
 def test_softmax_divides_by_the_temperature():

@@ -33,6 +33,7 @@ SMOOTHING: Final = 0.3
 """Seconds before and after a face image over which `pool_peaks` averages it: one image on each side at 5 frames a second."""
 
 _FLOOR = 1e-6
+_REMAINS = 1e-3
 
 
 def softmax(logits: "Floats", temperature: float = 1.0) -> "Floats":
@@ -50,6 +51,31 @@ def softmax(logits: "Floats", temperature: float = 1.0) -> "Floats":
     scaled = logits.astype(np.float64) / temperature
     raised = np.exp(scaled - scaled.max(1, keepdims=True))
     return np.asarray(raised / raised.sum(1, keepdims=True))
+
+
+def unsmooth(logits: "Floats", smoothing: float) -> "Floats":
+    """Take back what training with smoothed labels made of logits.
+
+    A network that learnt from (1 - e) y + e / 7 answers (1 - e) p + e / 7, so that even a certain answer stays below 1. This
+    solves for p; where nothing is left of a class, it keeps a thousandth.
+
+    Args:
+        logits: (N, 7), finite.
+        smoothing: e, in [0, 1); 0 changes nothing.
+
+    Returns:
+        (N, 7) logits: for smoothing above 0 the logarithms of probabilities.
+
+    References:
+        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, Rethinking the Inception architecture, CVPR 2016, section 7: the labels.
+    """
+    import numpy as np
+
+    if not smoothing:
+        return logits
+    left = (softmax(logits) - smoothing / len(EMOTIONS)) / (1 - smoothing)
+    kept = np.maximum(left, _REMAINS)
+    return np.asarray(np.log(kept / kept.sum(1, keepdims=True)))
 
 
 def change_prior(probabilities: "Floats", shares: Sequence[float], strength: float = PRIOR_STRENGTH) -> "Floats":

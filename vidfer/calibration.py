@@ -5,7 +5,7 @@ References:
     El-Yaniv, Wiener: On the foundations of noise-free selective classification. JMLR 11, 2010: the risk-coverage curve.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,6 +68,21 @@ def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
         options={"xatol": 1e-7},
     )
     return float(np.exp(found.x))
+
+
+def label_smoothing(card: Mapping[str, Any]) -> float:
+    """Return the share by which the labels were smoothed that weights were trained with, see `vidfer.answer.unsmooth`.
+
+    Args:
+        card: The card of the weights; of several networks together, where all agree.
+
+    Returns:
+        The share; 0 where the card does not say, or members differ.
+    """
+    recipe = card.get("recipe") or {}
+    tasks = [(member or {}).get("task", {}) for member in recipe.get("members", [recipe])]
+    shares = {float(task.get("label_smoothing", 0.0)) for task in tasks}
+    return shares.pop() if len(shares) == 1 else 0.0
 
 
 def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.float64]:

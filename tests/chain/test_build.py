@@ -32,11 +32,11 @@ def classify(weights, **options):
 
 
 def test_calibration_and_class_shares_come_from_the_card(weights_with):
-    weights = weights_with(calibration={"temperature": 1.25, "n": 9}, data={"class_shares": SHARES})
+    weights = weights_with(calibration={"temperature": 1.25, "smoothing": 0.1, "n": 9}, data={"class_shares": SHARES})
     stage = classify(weights)
     assert (stage.temperature, stage.class_shares, stage.pool, stage.abstain) == (1.25, tuple(SHARES), "peaks", None)
     params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
-    assert params["temperature"] == 1.25
+    assert (params["temperature"], params["smoothing"]) == (1.25, 0.1)
     assert params["class_shares"] == tuple(SHARES)
     assert classify(weights, prior="training").class_shares is None
 
@@ -53,6 +53,8 @@ def test_an_older_card_has_neither(image_weights):
         {"calibration": {"temperature": 0}},
         {"calibration": {"temperature": float("inf")}},
         {"calibration": {"temperature": 1e-300}},
+        {"calibration": {"temperature": 1.0, "smoothing": 1.0}},
+        {"calibration": [1.0]},
         {"data": {"class_shares": SHARES[:6]}},
         {"data": {"class_shares": [*SHARES[:6], 0]}},
         {"data": {"class_shares": [*SHARES[:6], None]}},

@@ -1,6 +1,5 @@
 """The whole chain of per-clip stages, from one set of options."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -14,7 +13,7 @@ from vidfer.chain.report import ReportStage
 from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
 from vidfer.types import EMOTIONS, VidferError
-from vidfer.weights.registry import find_weights, weights_digest
+from vidfer.weights.registry import find_weights, read_calibration, weights_digest
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,9 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
 def _classify(options: ChainOptions) -> ClassifyStage:
     """Take from the image weights' card what they were calibrated to; older cards lack it."""
     found = find_weights("image", options.image_model)
-    temperature = _entry(found.card, "calibration", "temperature")
-    if temperature is not None and not (_is_positive(temperature) and 0.01 <= temperature <= 100):
-        raise VidferError(f"the card of {found.path} has {temperature!r} for a temperature: export the weights again")
-    shares = _entry(found.card, "data", "class_shares") if options.prior == "uniform" else None
+    temperature, smoothing = read_calibration(found) or (None, 0.0)
+    data = found.card.get("data")
+    shares = data.get("class_shares") if isinstance(data, dict) and options.prior == "uniform" else None
     if shares is not None and not (
         isinstance(shares, list) and len(shares) == len(EMOTIONS) and all(map(_is_positive, shares))
     ):
@@ -130,18 +128,14 @@ def _classify(options: ChainOptions) -> ClassifyStage:
         )
     return ClassifyStage(
         weights_digest("audio", options.audio_model),
-        temperature=None if temperature is None else float(temperature),
+        temperature=temperature,
+        smoothing=smoothing,
         prior=options.prior,
         class_shares=None if shares is None else tuple(float(share) for share in shares),
         pool=options.pool,
         abstain=None if options.abstain is None else float(options.abstain),
         audio_model=options.audio_model,
     )
-
-
-def _entry(card: Mapping[str, Any], part: str, name: str) -> Any:  # noqa: ANN401 - a card is JSON from anywhere
-    entries = card.get(part)
-    return entries.get(name) if isinstance(entries, dict) else None
 
 
 def _is_positive(value: object) -> bool:

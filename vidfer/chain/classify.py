@@ -15,6 +15,7 @@ from vidfer.answer import (
     pool_peaks,
     predominant,
     softmax,
+    unsmooth,
     vote,
 )
 from vidfer.media.versions import tool_versions
@@ -51,6 +52,7 @@ class ClassifyStage(Stage):
         face_weight: Trust in the faces where both modalities answer, in (0, 1); the sound gets the rest. The default leans
             on the faces: the shipped sound model has heard fifteen actors only.
         temperature: What the image model's logits are divided by, above 0; None where its card has none, which is 1.
+        smoothing: Label smoothing of the image model's training, which is taken back before, in [0, 0.5].
         prior: `uniform` to move the faces' probabilities towards equal class shares, `training` to leave them.
         class_shares: Seven shares, above 0, of the classes in the image model's training images, for `uniform`; None where
             its card has none, so that nothing is moved.
@@ -66,6 +68,7 @@ class ClassifyStage(Stage):
     weights: str
     face_weight: float = 0.7
     temperature: float | None = None
+    smoothing: float = 0.0
     prior: Prior = "uniform"
     class_shares: tuple[float, ...] | None = None
     pool: Pool = "peaks"
@@ -102,6 +105,7 @@ class ClassifyStage(Stage):
             notes.append("the image weights' card has no class shares: the training set's prior is kept")
         return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
+            "smoothing": self.smoothing,
             "prior": "uniform" if moved else "training",
             "prior_strength": PRIOR_STRENGTH if moved else 0.0,
             "pool": self.pool,
@@ -155,7 +159,8 @@ class ClassifyStage(Stage):
         import numpy as np
 
         _require_finite("image", logits)
-        probabilities = softmax(logits, 1.0 if self.temperature is None else self.temperature)
+        plain = unsmooth(logits, self.smoothing)
+        probabilities = softmax(plain, 1.0 if self.temperature is None else self.temperature)
         if self._shares is not None:
             probabilities = change_prior(probabilities, self._shares)
         return np.asarray(probabilities, np.float32)

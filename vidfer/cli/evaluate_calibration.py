@@ -27,34 +27,40 @@ def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
         out: Folder for `reliability.png`, `coverage.csv`, `coverage.png` and the plots as SVG; None for none.
 
     Returns:
-        The entry `calibration` of a card: `temperature`; `tta`; `fitted_on`, `n_fitted`; `measured_on`, `n_measured`;
-        `ece_before`, `ece_after`, `nll_before`, `nll_after` of the half measured; `bins` of the ECE; `coverage`, a list of
-        threshold, share of images whose top probability reaches it, and accuracy among these (None where there are none).
+        The entry `calibration` of a card: `temperature`; `smoothing`, the label smoothing that is taken back before; `tta`;
+        `fitted_on`, `n_fitted`; `measured_on`, `n_measured`; `ece_before`, `ece_after`, `nll_before`, `nll_after` of the half
+        measured; `bins` of the ECE; `coverage`, a list of threshold, share of images whose top probability reaches it, and
+        accuracy among these (None where there are none).
 
     Raises:
         VidferError: There are too few images for two halves, or the folder cannot be written.
     """
     from scipy.special import softmax
 
-    from vidfer.calibration import coverage_curve, fit_temperature, stratified_rank
+    from vidfer.answer import unsmooth
+    from vidfer.calibration import coverage_curve, fit_temperature, label_smoothing, stratified_rank
     from vidfer.metrics import negative_log_likelihood, reliability
 
     target, logits = subject.data.target, subject.logits()
     fitted = stratified_rank(target, subject.data.digest) < 0.5
     if fitted.all() or not fitted.any():
         raise VidferError(f"{subject.source}: {len(target)} images cannot be divided into two halves; more are needed")
-    temperature = round(fit_temperature(logits[fitted], target[fitted]), 6)
-    held, truth = logits[~fitted], target[~fitted]
+    smoothing = label_smoothing(subject.model.card)
+    plain = unsmooth(logits, smoothing)
+    temperature = round(fit_temperature(plain[fitted], target[fitted]), 6)
+    truth = target[~fitted]
     results = {}
-    for when, divided in (("before", held), ("after", held / temperature)):
+    for when, divided in (("before", logits[~fitted]), ("after", plain[~fitted] / temperature)):
         probabilities = softmax(divided.astype(float), axis=1)
         results[when] = (reliability(probabilities, truth, _BINS), negative_log_likelihood(divided, truth))
     curve = coverage_curve(probabilities, truth)
     if out is not None:
         _write(out, {when: found for when, (found, _) in results.items()}, curve, subject.title)
-    _tell(subject.title, temperature, fitted, results, curve)
+    title = f"{subject.title}, label smoothing of {smoothing:g} taken back" if smoothing else subject.title
+    _tell(title, temperature, fitted, results, curve)
     return {
         "temperature": temperature,
+        "smoothing": smoothing,
         "tta": subject.tta,
         "fitted_on": f"{subject.source}, the half of each class with the smaller content digests",
         "n_fitted": int(fitted.sum()),

@@ -191,6 +191,7 @@ def _require_sense(args: argparse.Namespace) -> None:
 def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
     from scipy.special import softmax
 
+    from vidfer.answer import unsmooth
     from vidfer.metrics import negative_log_likelihood, reliability, score
 
     data = subject.data
@@ -204,10 +205,11 @@ def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
     if args.split == (args.train_split or _TRAIN):
         print(f"{subject.title}: {scores.accuracy:.3f} of {scores.n} labels reproduced. Training images: no accuracy")
         return {"n": scores.n, "training_labels_reproduced": scores.accuracy}
-    temperature = _temperature(subject)
+    temperature, smoothing = _calibration(subject)
+    calibrated = unsmooth(logits, smoothing) / temperature
     measures = {
-        "ece": reliability(softmax(logits / temperature, axis=1), data.target).ece,
-        "nll": negative_log_likelihood(logits / temperature, data.target),
+        "ece": reliability(softmax(calibrated, axis=1), data.target).ece,
+        "nll": negative_log_likelihood(calibrated, data.target),
         "temperature": temperature,
     }
     told, rest = _without_recurring(subject, logits, args)
@@ -223,15 +225,14 @@ def _as_metrics(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
     return {"on": f"{subject.source}{_NOTES[subject.tta]}", **{name: found[name] for name in _MEASURES}}
 
 
-def _temperature(subject: Subject) -> float:
-    """Return the temperature of the card where it was fitted to the same views."""
-    fitted = subject.model.card.get("calibration")
-    if not isinstance(fitted, dict) or fitted.get("tta") != subject.tta:
-        return 1.0
-    temperature = fitted.get("temperature")
-    if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
-        raise VidferError(f"{subject.title}: the card has {temperature!r} for a temperature: calibrate it again")
-    return float(temperature)
+def _calibration(subject: Subject) -> tuple[float, float]:
+    """Return temperature and label smoothing of the card where they were fitted to the same views."""
+    from vidfer.weights.registry import read_calibration
+
+    fitted = subject.model.weights.card.get("calibration")
+    if isinstance(fitted, dict) and fitted.get("tta") != subject.tta:
+        return 1.0, 0.0
+    return read_calibration(subject.model.weights) or (1.0, 0.0)
 
 
 def _without_recurring(

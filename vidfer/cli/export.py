@@ -53,6 +53,9 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
     state, card = task.export()
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
     card |= data.card_entries()
+    if weighting := task.hparams.get("class_weighting"):
+        seen = [share ** (1 - weighting) for share in data.class_shares()]
+        card["data"]["class_shares"] = [round(share / sum(seen), 6) for share in seen]  # as the loss weighed them
     card |= {
         "recipe": {
             "task": {"name": type(task).__name__, **_settings(task.hparams)},

@@ -53,7 +53,7 @@ class ImageModel:
     """
 
     def __init__(self, name_or_file: str | Path = "compact", *, device: str = "cpu") -> None:
-        weights = find_weights("image", name_or_file)
+        self.weights = weights = find_weights("image", name_or_file)
         self.card = weights.card
         self.preprocessing = Preprocessing(**weights.card["preprocessing"])
         self.device = torch.device(device)

@@ -133,6 +133,32 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     return _blake3(text.encode())
 
 
+def read_calibration(weights: Weights) -> tuple[float, float] | None:
+    """Read from a card what the model's logits are calibrated by, see `vidfer.answer.unsmooth` and `softmax`.
+
+    Args:
+        weights: Weights of an image model.
+
+    Returns:
+        The temperature, and the label smoothing that is taken back before; None where the card has no calibration.
+
+    Raises:
+        VidferError: The card has nonsense for one of them.
+    """
+    entry = weights.card.get("calibration")
+    if entry is None:
+        return None
+    values = []
+    for name, low, high in (("temperature", 0.01, 100), ("smoothing", 0, 0.5)):
+        value = entry.get(name, 0) if isinstance(entry, dict) else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise VidferError(
+                f"the card of {weights.path} has {value!r} for the {name} of its calibration: calibrate it again"
+            )
+        values.append(float(value))
+    return values[0], values[1]
+
+
 def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     """Write weights and their card, each atomically; the card, which holds the digest, comes last.
 
