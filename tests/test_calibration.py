@@ -64,4 +64,5 @@ def test_the_label_smoothing_of_a_training_is_in_its_card():
     assert label_smoothing({"recipe": one}) == 0.1
     assert label_smoothing({"recipe": {"members": [one, one]}}) == 0.1
     assert label_smoothing({"recipe": {"members": [one, other]}}) == 0
-    assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == 0
+    assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
+    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0

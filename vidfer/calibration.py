@@ -77,11 +77,12 @@ def label_smoothing(card: Mapping[str, Any]) -> float:
         card: The card of the weights; of several networks together, where all agree.
 
     Returns:
-        The share; 0 where the card does not say, or members differ.
+        The share; 0 where the card does not say, members differ, or a teacher's answers were followed as well.
     """
-    recipe = card.get("recipe") or {}
-    tasks = [(member or {}).get("task", {}) for member in recipe.get("members", [recipe])]
-    shares = {float(task.get("label_smoothing", 0.0)) for task in tasks}
+    recipe = card.get("recipe")
+    members = recipe.get("members", [recipe]) if isinstance(recipe, dict) else []
+    tasks = [member.get("task", {}) if isinstance(member, dict) else {} for member in members]
+    shares = {0.0 if task.get("distillation") else float(task.get("label_smoothing", 0.0)) for task in tasks}
     return shares.pop() if len(shares) == 1 else 0.0
 
 

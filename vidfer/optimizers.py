@@ -8,6 +8,8 @@ from typing import Any
 import lightning
 import torch
 
+from vidfer.types import VidferError
+
 
 def sgd_one_cycle(
     module: lightning.LightningModule,
@@ -38,7 +40,7 @@ def sgd_one_cycle(
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=lr,
-        total_steps=int(module.trainer.estimated_stepping_batches),
+        total_steps=_total_steps(module),
         pct_start=warmup_share,
         cycle_momentum=False,
     )
@@ -64,8 +66,7 @@ def sgd_cosine(
         Loshchilov, Hutter: SGDR: stochastic gradient descent with warm restarts. ICLR 2017 (without restarts).
     """
     optimizer = _sgd(module, lr, momentum, nesterov, weight_decay)
-    steps = int(module.trainer.estimated_stepping_batches)
-    return _each_step(optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps))
+    return _each_step(optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _total_steps(module)))
 
 
 def sgd_in_phases(
@@ -96,6 +97,13 @@ def sgd_in_phases(
 
     optimizer = _sgd(module, first, momentum, nesterov, weight_decay)
     return _each_step(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share))
+
+
+def _total_steps(module: lightning.LightningModule) -> int:
+    steps = module.trainer.estimated_stepping_batches
+    if steps == float("inf"):
+        raise VidferError("a schedule that falls to its end needs an end: give --trainer.max_epochs or max_steps")
+    return int(steps)
 
 
 def _sgd(

@@ -54,7 +54,7 @@ def test_every_augmentation_is_the_models_own(evaluate, faces_root, image_weight
     found = evaluate("--tta", tta)[1]
     assert found["accuracy"] == (logits.argmax(1) == data.target).mean()
     assert found["nll"] == pytest.approx(-np.log(softmax(logits, 1)[np.arange(14), data.target]).mean(), rel=1e-5)
-    assert evaluate_images(faces_root, "public_test", image_weights, tta=tta).accuracy == found["accuracy"]
+    assert evaluate_images(faces_root, "public_test", image_weights, tta=tta)["accuracy"] == found["accuracy"]
 
 
 def test_images_that_recur_in_training_are_told_apart(evaluate, faces_root):
@@ -122,6 +122,21 @@ def test_the_card_gets_accuracies_each_in_the_place_of_the_one_before(evaluate, 
     ]
     assert card["metrics"][1]["accuracy"] == found["accuracy"]
     assert weights_digest("image", image_weights) == digest
+
+
+def test_pulled_weights_keep_their_card(evaluate, image_weights, monkeypatch):
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(image_weights.parent))
+    before = image_weights.with_suffix(".json").read_bytes()
+    status, _, _, err = evaluate("--calibrate", "--write-card")
+    assert status == 2
+    assert "copy it and its card" in err
+    assert image_weights.with_suffix(".json").read_bytes() == before
+
+
+def test_a_trainings_card_and_the_command_name_the_data_alike(evaluate, image_weights, faces_root):
+    found = [evaluate_images(faces_root, "public_test", image_weights, tta=tta) for tta in ("none", "flip")]
+    evaluate("--write-card")
+    assert find_weights("image", image_weights).card["metrics"] == [json.loads(json.dumps(found[1]))]
 
 
 def test_calibration_is_measured_on_the_half_it_was_not_fitted_on(evaluate, image_weights, faces_root):
@@ -194,6 +209,7 @@ def test_options_that_make_no_sense_together(evaluate, options, message):
 
 def test_nothing_is_calibrated_on_training_images(evaluate):
     assert evaluate("--calibrate", split="train")[0] == 2
+    assert evaluate("--calibrate", "--train-split", "public_test", split="train")[0] == 2
 
 
 @pytest.mark.parametrize(

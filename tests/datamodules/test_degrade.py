@@ -1,11 +1,13 @@
 import io
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from vidfer.datamodules.degrade import VideoDegradation, compress
+from vidfer.types import VidferError
 
 
 def pictures(count=6, size=48):
@@ -49,6 +51,19 @@ def test_each_fault_meets_its_share_of_the_images():
     assert out.max() <= 1
     untouched = (out == image).flatten(1).all(1).float().mean()
     assert 0.8**3 - 0.08 < untouched < 0.8**3 + 0.08
+
+
+def test_shrinking_takes_detail_away():
+    torch.manual_seed(0)
+    image = torch.rand(8, 1, 48, 48)
+    out = VideoDegradation(1.0, smallest=20, sigma=0, quality=(100, 100))(image)
+    assert (out.std(dim=(1, 2, 3)) < 0.8 * image.std(dim=(1, 2, 3))).all()
+    assert (out.mean(dim=(1, 2, 3)) - image.mean(dim=(1, 2, 3))).abs().max() < 0.01
+
+
+def test_a_share_is_a_probability():
+    with pytest.raises(VidferError, match="degrade"):
+        VideoDegradation(-2)
 
 
 def test_noise_and_shrinking_stay_within_their_limits():

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from vidfer.models.preprocess import MAX_DEVIATION, Preprocessing, resize, standardise, standardise_face
+from vidfer.types import VidferError
 
 
 def test_shrinking_equals_opencvs_area():
@@ -50,6 +51,11 @@ def test_a_face_looks_the_same_before_any_wall():
     assert moved(standardise_face) < 0.35
     assert moved(standardise) > 1.8 * moved(standardise_face)
     assert standardise_face(bright).max() == MAX_DEVIATION
+
+
+def test_unknown_statistics_are_refused():
+    with pytest.raises(VidferError, match="none of image, face"):
+        Preprocessing(statistics="fac")
 
 
 def test_the_faces_statistics_by_hand():

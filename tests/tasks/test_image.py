@@ -1,6 +1,7 @@
 """The image task: what its losses, schedules and options do, on a handful of drawn faces."""
 
 import math
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -57,6 +58,14 @@ def test_phases_hold_their_rates_and_end_the_training(fit):
 def test_the_cosine_by_hand(fit):
     record, _, _ = fit(ImageTask(schedule="cosine", lr=0.2), steps=5)
     assert record.rates == pytest.approx([0.1 * (1 + math.cos(math.pi * step / 5)) for step in range(5)])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_a_schedule_without_an_end_is_refused(schedule):
+    task = ImageTask(schedule=schedule)
+    task.trainer = SimpleNamespace(estimated_stepping_batches=float("inf"))
+    with pytest.raises(VidferError, match="needs an end"):
+        task.configure_optimizers()
 
 
 def test_an_auxiliary_head_reaches_the_early_layers_and_is_not_exported(fit):
@@ -137,6 +146,8 @@ def test_a_teachers_logits_are_followed(fit, faces_root, tmp_path):
     assert record.losses[-1] < 0.6 * record.losses[0]
     with pytest.raises(VidferError, match=r"data\.init_args\.teacher"):
         fit(ImageTask(distillation=0.5), steps=1)
+    with pytest.raises(VidferError, match="set distillation above 0"):
+        fit(ImageTask(), steps=1, teacher=str(tmp_path / "teacher.safetensors"))
     save_logits(tmp_path / "part.safetensors", images.digest[:3], logits[:3])
     with pytest.raises(VidferError, match="lacks the logits"):
         fit(ImageTask(distillation=0.5), steps=1, teacher=str(tmp_path / "part.safetensors"))
@@ -164,6 +175,12 @@ def test_a_compiled_step_is_the_same_step(fit):
         ({"class_weighting": 2}, r"\[0, 1\]"),
         ({"distillation": 0.5, "mixup": 0.2}, "whole images"),
         ({"auxiliary": 0.4}, "compact"),
+        ({"auxiliary": -0.4}, "auxiliary"),
+        ({"label_smoothing": 1.5}, "label_smoothing"),
+        ({"lr": -1.0}, "lr"),
+        ({"warmup_share": 2.0}, "warmup_share"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"momentum": 0.0}, "nesterov"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, said):

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +46,13 @@ def test_what_does_not_belong_together_is_refused(members, tmp_path):
     one, target = members("a"), tmp_path / "out.safetensors"
     with pytest.raises(VidferError, match="differ in preprocessing"):
         join_weights([one, members("bb", crop_share=0.7)], target)
+    other = members("eee")
+    card = json.loads(other.with_suffix(".json").read_text())
+    other.with_suffix(".json").write_text(json.dumps({**card, "data": {"source": "elsewhere"}}))
+    with pytest.raises(VidferError, match=r"differ in data\.source"):
+        join_weights([one, other], target)
+    with pytest.raises(VidferError, match="cannot be written"):
+        join_weights([one, one], Path("/proc/none/x.safetensors"))
     with pytest.raises(VidferError, match="two or more"):
         join_weights([one], target)
     with pytest.raises(VidferError, match="plain 'compact'"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.cli import evaluate_calibration, evaluate_robustness
-from vidfer.cli.image_subject import Subject, find_subject, write_card
+from vidfer.cli.image_subject import Subject, find_subject, require_own_card, write_card
 from vidfer.cli.options import device_name
 from vidfer.types import EMOTIONS, UsageError, VidferError
 
@@ -107,7 +107,7 @@ def evaluate_images(
     tta: str = "none",
     labels: "Labels" = "fer2013",
     device: str = "cpu",
-) -> "Scores":
+) -> dict[str, Any]:
     """Score an image model on faces framed as its training images are.
 
     Args:
@@ -118,13 +118,16 @@ def evaluate_images(
         labels: Whose labels, see `vidfer.datasets.fer2013.read_images`.
         device: Where to compute.
 
+    Returns:
+        An entry of a card's `metrics`: on what, and the scores.
+
     Raises:
         VidferError: There is nothing to read, a class is unknown, or there are no such weights.
     """
     from vidfer.metrics import score
 
     subject = find_subject(root, split, model, tta=tta, labels=labels, device=device)
-    return score(subject.data.target, subject.logits().argmax(1))
+    return _as_metrics(subject, asdict(score(subject.data.target, subject.logits().argmax(1))))
 
 
 def score_lines(what: str, scores: "Scores") -> list[str]:
@@ -148,6 +151,8 @@ def _run(args: argparse.Namespace) -> int:
     from vidfer.weights.registry import weights_digest
 
     _require_sense(args)
+    if args.write_card:
+        require_own_card(args.image_model)
     digest = weights_digest("image", args.image_model)
     subject = find_subject(
         args.root,
@@ -172,7 +177,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _require_sense(args: argparse.Namespace) -> None:
-    if args.write_card and (args.corrupt or args.split == (args.train_split or _TRAIN)):
+    if args.write_card and (args.corrupt or args.split in (args.train_split, _TRAIN)):
         raise UsageError(
             "--write-card keeps a calibration or a measurement on images that the model was not trained on"
         )
@@ -184,7 +189,7 @@ def _require_sense(args: argparse.Namespace) -> None:
         raise UsageError("--corrupt needs --out DIR for its table and plot")
     if args.out and not (args.corrupt or args.calibrate):
         raise UsageError("--out goes with --calibrate or --corrupt")
-    if (args.corrupt or args.calibrate) and args.split == (args.train_split or _TRAIN):
+    if (args.corrupt or args.calibrate) and args.split in (args.train_split, _TRAIN):
         raise UsageError(f"--split {args.split}: a model is not measured on what it was trained on")
 
 
@@ -202,7 +207,7 @@ def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
         save_logits(args.save_logits, data.digest, logits)
         print(f"logits of {len(logits)} images kept in {args.save_logits}", file=sys.stderr)
     scores = score(data.target, logits.argmax(1))
-    if args.split == (args.train_split or _TRAIN):
+    if args.split in (args.train_split, _TRAIN):
         print(f"{subject.title}: {scores.accuracy:.3f} of {scores.n} labels reproduced. Training images: no accuracy")
         return {"n": scores.n, "training_labels_reproduced": scores.accuracy}
     temperature, smoothing = _calibration(subject)
@@ -221,7 +226,7 @@ def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _as_metrics(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of a card's `metrics`, named as trainings name theirs."""
+    """Return the entry of a card's `metrics`."""
     return {"on": f"{subject.source}{_NOTES[subject.tta]}", **{name: found[name] for name in _MEASURES}}
 
 

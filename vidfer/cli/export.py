@@ -110,19 +110,18 @@ def _measure_denoiser(task: DenoiseTask, data: DenoiseDataModule) -> dict[str, A
 
 def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any data module
     if isinstance(data, Fer2013DataModule) and (find_csv(data.root) or (data.root / data.test_split).is_dir()):
-        found = {
-            f"{data.source}, {data.test_split}{note}": evaluate_images(
-                data.root, data.test_split, path, tta=tta, labels=data.labels, device=device
-            )
-            for tta, note in (("none", ""), ("flip", ", averaged with the mirrored face"))
-        }
+        found = [
+            evaluate_images(data.root, data.test_split, path, tta=tta, labels=data.labels, device=device)
+            for tta in ("none", "flip")
+        ]
     elif isinstance(data, RavdessDataModule):
         actors = data.actors["test"]
         who = ", ".join(map(str, sorted(actors)))
-        found = {f"{data.source}, actors {who}": evaluate_sound(data.root, actors, path, Store(data.store))}
+        scores = evaluate_sound(data.root, actors, path, Store(data.store))
+        found = [{"on": f"{data.source}, actors {who}", **asdict(scores)}]
     else:
         return []
-    for on, scores in found.items():
-        low, high = scores.accuracy_ci95
-        rank_zero_info(f"{on}: accuracy {scores.accuracy:.3f} ({low:.3f} to {high:.3f}), n = {scores.n}")
-    return [{"on": on, **asdict(scores)} for on, scores in found.items()]
+    for each in found:
+        low, high = each["accuracy_ci95"]
+        rank_zero_info(f"{each['on']}: accuracy {each['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {each['n']}")
+    return found

@@ -121,6 +121,25 @@ def writing(folder: Path) -> Iterator[Path]:
         raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
 
 
+def require_own_card(model: str) -> None:
+    """Refuse to write into the card of weights that were pulled: it would no longer be what the registry describes.
+
+    Args:
+        model: Name or weights file.
+
+    Raises:
+        UsageError: The weights were pulled.
+        VidferError: There are no such weights.
+    """
+    from vidfer.weights.registry import find_weights, weights_folder
+
+    path = find_weights("image", model).path
+    if path.parent.resolve() == weights_folder().resolve():
+        raise UsageError(
+            f"{path} was pulled and keeps its card: copy it and its card to another folder, and name that file"
+        )
+
+
 def write_card(model: str, digest: str, entries: dict[str, Any]) -> None:
     """Keep what was measured in the card of the weights it belongs to; their digest, and so every key, stays the same.
 
@@ -140,7 +159,9 @@ def write_card(model: str, digest: str, entries: dict[str, Any]) -> None:
     place = weights.path.with_suffix(".json")
     card = {**weights.card, **entries}
     if "metrics" in entries:
-        measured = {each["on"]: each for each in [*weights.card.get("metrics", []), *entries["metrics"]]}
+        before = weights.card.get("metrics")
+        kept = [each for each in before if isinstance(each, dict) and "on" in each] if isinstance(before, list) else []
+        measured = {each["on"]: each for each in [*kept, *entries["metrics"]]}
         card["metrics"] = list(measured.values())
     try:
         write_whole(place, (json.dumps(card, indent=2) + "\n").encode())

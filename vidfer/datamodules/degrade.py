@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vidfer.models.preprocess import resize
+from vidfer.types import VidferError
 
 _BLOCK = 8
 _LUMINANCE = (
@@ -26,6 +27,8 @@ class VideoDegradation(nn.Module):
 
     Each of the three is drawn by itself, so that an image meets one, two or all of them.
 
+    Low resolution brings its blur along; gamma and contrast are `ImageAugmentation`'s.
+
     Args:
         share: Probability of each of the three for an image, in [0, 1]; 0 leaves images as they are.
         smallest: Smallest edge in px that an image is reduced to before it is magnified again.
@@ -37,6 +40,8 @@ class VideoDegradation(nn.Module):
         self, share: float, smallest: int = 18, sigma: float = 12.0, quality: tuple[float, float] = (25.0, 90.0)
     ) -> None:
         super().__init__()
+        if not 0 <= share <= 1:
+            raise VidferError(f"degrade is a probability in [0, 1], not {share}")
         self.share = share
         self.smallest = smallest
         self.sigma = sigma / 255

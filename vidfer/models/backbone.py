@@ -54,7 +54,8 @@ class TimmBackbone(nn.Module):
         with safe_open(file, "pt") as stored:
             names = set(stored.keys())
         last = tuple(f"{name}." for name in _names(self.network.pretrained_cfg["classifier"]))
-        missing = [name for name in self.network.state_dict() if name not in names and not name.startswith(last)]
+        ours = (name for name in self.network.state_dict() if not name.startswith(last))
+        missing = [name for name in ours if name not in names and not name.endswith("num_batches_tracked")]
         if missing:
             raise RuntimeError(f"it lacks {len(missing)} tensors, such as {missing[0]}")
 

@@ -15,6 +15,7 @@ from vidfer.models.compact import CompactNet
 from vidfer.models.ensemble import Ensemble
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
+from vidfer.types import VidferError
 from vidfer.weights.registry import find_weights
 
 Floats = npt.NDArray[np.float32]
@@ -55,9 +56,14 @@ class ImageModel:
     def __init__(self, name_or_file: str | Path = "compact", *, device: str = "cpu") -> None:
         self.weights = weights = find_weights("image", name_or_file)
         self.card = weights.card
-        self.preprocessing = Preprocessing(**weights.card["preprocessing"])
         self.device = torch.device(device)
-        network = build_backbone(weights.card["arch"], **weights.card["arguments"])
+        try:
+            self.preprocessing = Preprocessing(**weights.card["preprocessing"])
+            network = build_backbone(weights.card["arch"], **weights.card["arguments"])
+        except TypeError as error:
+            raise VidferError(
+                f"the card of {weights.path} describes a network that this version cannot build: {error}"
+            ) from error
         weights.load_into(network)
         network.eval()
         if isinstance(network, CompactNet | Ensemble):

@@ -2,10 +2,12 @@
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+
+from vidfer.types import VidferError
 
 MIN_STD = 2.0 / 255
 """Floor of the standard deviation: a flat image becomes zeros instead of amplified noise."""
@@ -43,6 +45,11 @@ class Preprocessing:
     mean: float | None = None
     std: float | None = None
     statistics: Statistics = "image"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown choice, which would count as the other one."""
+        if self.statistics not in get_args(Statistics):
+            raise VidferError(f"statistics '{self.statistics}' is none of {', '.join(get_args(Statistics))}")
 
     def __call__(self, gray: Tensor) -> Tensor:
         """Resize, standardise and repeat.

@@ -80,7 +80,8 @@ class ImageTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        _check(phases, mixup, cutmix, class_weighting, distillation, temperature)
+        _check(phases, lr, warmup_share, momentum, nesterov, weight_decay)
+        _check_losses(label_smoothing, mixup, cutmix, class_weighting, distillation, temperature, auxiliary)
         self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
@@ -165,6 +166,10 @@ class ImageTask(lightning.LightningModule):
         weight = None if self.class_weight is None else self.class_weight.to(logits)
         loss = cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
         if not self.distillation:
+            if "teacher" in batch:
+                raise VidferError(
+                    "a teacher's logits are given (data.init_args.teacher): set distillation above 0, or leave them out"
+                )
             return loss
         if "teacher" not in batch:
             raise VidferError("distillation needs a teacher's logits: give them by data.init_args.teacher")
@@ -195,22 +200,48 @@ class ImageTask(lightning.LightningModule):
 
 def _check(
     phases: list[list[float]] | None,
+    lr: float,
+    warmup_share: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    """Refuse what no optimiser could do.
+
+    Raises:
+        VidferError: A value is out of range.
+    """
+    for phase in phases or []:
+        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
+            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
+    if not lr > 0 or not 0 < warmup_share < 1:
+        raise VidferError(f"lr has to be above 0 and warmup_share between 0 and 1, not {lr} and {warmup_share}")
+    if not 0 <= momentum < 1 or not weight_decay >= 0:
+        raise VidferError(f"momentum lies in [0, 1) and weight_decay from 0 on, not at {momentum} and {weight_decay}")
+    if nesterov and not momentum:
+        raise VidferError("Nesterov's form needs a momentum: set nesterov to false for plain SGD")
+
+
+def _check_losses(
+    label_smoothing: float,
     mixup: float,
     cutmix: float,
     class_weighting: float,
     distillation: float,
     temperature: float,
+    auxiliary: float,
 ) -> None:
-    """Refuse what no training could mean.
+    """Refuse what no loss could mean.
 
     Raises:
         VidferError: A value is out of range, or two options exclude each other.
     """
-    for phase in phases or []:
-        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
-            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
     if mixup < 0 or cutmix < 0:
         raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {mixup} and {cutmix}")
+    if not 0 <= label_smoothing <= 0.5 or not auxiliary >= 0:
+        raise VidferError(
+            f"label_smoothing lies in [0, 0.5] and auxiliary from 0 on, not at {label_smoothing} and {auxiliary}"
+        )
     if not 0 <= class_weighting <= 1 or not 0 <= distillation <= 1 or not temperature > 0:
         raise VidferError("class_weighting and distillation lie in [0, 1], and temperature above 0")
     if distillation and (mixup or cutmix):

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vidfer.types import VidferError
-from vidfer.weights.registry import Card, find_weights, save_weights
+from vidfer.weights.registry import Card, Weights, find_weights, save_weights
 
 _SAME: Final = ("arch", "arguments", "preprocessing", "classes")
+_SAME_DATA: Final = ("source", "class_shares")
 _SHARED: Final = ("kind", "arch", "preprocessing", "data", "licence", "intended_use", "prohibited_use")
 
 
@@ -28,6 +29,7 @@ def join_weights(files: Sequence[str | Path], target: Path) -> None:
     first = members[0].card
     for member in members:
         different = [name for name in _SAME if member.card[name] != first[name]]
+        different += [f"data.{name}" for name in _SAME_DATA if _data(member).get(name) != _data(members[0]).get(name)]
         if different:
             raise VidferError(
                 f"{member.path} and {members[0].path} cannot be joined: they differ in {', '.join(different)}"
@@ -43,3 +45,8 @@ def join_weights(files: Sequence[str | Path], target: Path) -> None:
     card["arguments"] = {**first["arguments"], "members": len(members)}
     card["recipe"] = {"members": [member.card.get("recipe") for member in members]}
     save_weights(target, state, card)
+
+
+def _data(weights: Weights) -> dict[str, Any]:
+    found = weights.card.get("data")
+    return found if isinstance(found, dict) else {}

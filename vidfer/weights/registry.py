@@ -182,9 +182,12 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     missing = [key for key in _REQUIRED if key not in full]
     if missing:
         raise VidferError(f"a card needs {', '.join(missing)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
-    write_whole(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        write_whole(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+    except OSError as error:
+        raise VidferError(f"{path} and its card cannot be written: {error.strerror}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
