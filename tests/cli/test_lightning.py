@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -92,6 +93,14 @@ def test_a_stray_optimizer_is_refused(fit):
 def test_a_seed_is_set_although_none_is_given(fit):
     cli, _ = fit("--trainer.fast_dev_run=true")
     assert cli.config["fit"]["seed_everything"] == 0
+
+
+def test_without_test_images_the_weights_are_exported_unmeasured(fit, faces_root):
+    shutil.rmtree(faces_root / "public_test")
+    _, folder = fit()
+    card = json.loads((folder / "weights.json").read_text())
+    assert card["metrics"] == []
+    assert ImageModel(folder / "weights.safetensors").card == card
 
 
 def test_the_later_argument_wins(fit):
