@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from vidfer.calibration import TEMPERATURES, coverage_curve, fit_temperature, label_smoothing, stratified_rank
+from vidfer.calibration import TEMPERATURES, coverage_curve, fit_temperature, label_smoothing
 from vidfer.metrics import negative_log_likelihood, wilson_interval
 
 
@@ -31,24 +31,6 @@ def test_what_is_always_right_ends_at_the_end_of_the_range():
     assert fit_temperature(np.eye(7), (np.arange(7) + 1) % 7) == pytest.approx(high, rel=0.01)
 
 
-def test_ranks_halve_every_class_whatever_the_order():
-    rng = np.random.default_rng(1)
-    target = np.array([0] * 40 + [1] * 10 + [5] * 4)
-    digest = [f"{number:032x}" for number in rng.permutation(54)]
-    rank = stratified_rank(target, digest)
-    for label, half in ((0, 20), (1, 5), (5, 2)):
-        assert (rank[target == label] < 0.5).sum() == half
-    order = rng.permutation(54)
-    np.testing.assert_array_equal(stratified_rank(target[order], [digest[i] for i in order]), rank[order])
-
-
-def test_images_of_one_digest_are_never_parted():
-    digest = ["a", "b", "b", "c", "b", "d"]
-    rank = stratified_rank(np.array([0, 0, 0, 0, 1, 1]), digest)
-    assert rank[1] == rank[2] == rank[4]
-    assert rank[0] < rank[1] < rank[3]
-
-
 def test_coverage_worked_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.5, 0.5]])
     curve = coverage_curve(probabilities, np.array([0, 1, 1, 1]), (0.0, 0.6, 0.95))
@@ -60,9 +42,6 @@ def test_coverage_worked_by_hand():
 
 
 def test_the_label_smoothing_of_a_training_is_in_its_card():
-    one, other = {"task": {"label_smoothing": 0.1}}, {"task": {"label_smoothing": 0.2}}
-    assert label_smoothing({"recipe": one}) == 0.1
-    assert label_smoothing({"recipe": {"members": [one, one]}}) == 0.1
-    assert label_smoothing({"recipe": {"members": [one, other]}}) == 0
+    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1}}}) == 0.1
     assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
     assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0

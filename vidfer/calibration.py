@@ -74,41 +74,16 @@ def label_smoothing(card: Mapping[str, Any]) -> float:
     """Return the share by which the labels were smoothed that weights were trained with, see `vidfer.answer.unsmooth`.
 
     Args:
-        card: The card of the weights; of several networks together, where all agree.
+        card: The card of the weights.
 
     Returns:
-        The share; 0 where the card does not say, members differ, or a teacher's answers were followed as well.
+        The share; 0 where the card does not say, or a teacher's answers were followed as well.
     """
     recipe = card.get("recipe")
-    members = recipe.get("members", [recipe]) if isinstance(recipe, dict) else []
-    tasks = [member.get("task", {}) if isinstance(member, dict) else {} for member in members]
-    shares = {0.0 if task.get("distillation") else float(task.get("label_smoothing", 0.0)) for task in tasks}
-    return shares.pop() if len(shares) == 1 else 0.0
-
-
-def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Place every image in the order of digests of its class, as a share: what is below q is a share of about q of each class.
-
-    Content alone decides, so that a choice by rank is the same on every machine and whatever the files are called. Images
-    of one digest share a rank, also across classes: a cut never separates them.
-
-    Args:
-        target: Classes `(N,)`.
-        digest: Content digests of the N images.
-
-    Returns:
-        float64 `(N,)` in (0, 1).
-    """
-    names = np.array(digest)
-    rank = np.empty(len(names))
-    for label in np.unique(target):
-        members = np.flatnonzero(target == label)
-        order = members[np.argsort(names[members], kind="stable")]
-        rank[order] = (np.arange(len(order)) + 0.5) / len(order)
-    first = np.ones(len(names))
-    group = np.unique(names, return_inverse=True)[1]
-    np.minimum.at(first, group, rank)
-    return np.asarray(first[group])
+    task = recipe.get("task") if isinstance(recipe, dict) else None
+    if not isinstance(task, dict) or task.get("distillation"):
+        return 0.0
+    return float(task.get("label_smoothing", 0.0))
 
 
 def coverage_curve(

@@ -103,6 +103,26 @@ def test_without_test_images_the_weights_are_exported_unmeasured(fit, faces_root
     assert ImageModel(folder / "weights.safetensors").card == card
 
 
+def test_the_cards_class_shares_are_those_that_the_loss_saw(fit, faces_root):
+    for file in sorted((faces_root / "train" / "happy").iterdir())[2:]:
+        file.unlink()
+    shares = {}
+    for weighting in (0.0, 1.0):
+        _, folder = fit(f"--model.init_args.class_weighting={weighting}", version=f"weighted{weighting:g}")
+        shares[weighting] = json.loads((folder / "weights.json").read_text())["data"]["class_shares"]
+    assert shares[0.0][3] < 0.1
+    assert shares[1.0] == pytest.approx([1 / 7] * 7, abs=1e-5)
+
+
+def test_phases_that_were_cut_off_go_on_at_their_rates(fit):
+    phases = "--model.init_args.phases=[[2,0.01],[2,0.001]]"
+    _, folder = fit(phases, "--trainer.max_epochs=1", version="cut")
+    last = folder / "checkpoints" / "last.ckpt"
+    cli, _ = fit(phases, "--trainer.max_epochs=-1", f"--ckpt_path={last}", version="resumed")
+    assert cli.trainer.global_step == 4
+    assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.001)
+
+
 def test_the_later_argument_wins(fit):
     cli, _ = fit("--trainer.fast_dev_run=true", "--model.init_args.lr=0.3", "--model.init_args.lr=0.2")
     assert cli.model.hparams["lr"] == 0.2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vidfer.datasets.fer2013 import read_images, read_training_images, recurring, split_by_hash
+from vidfer.datasets.fer2013 import read_images, read_training_images, recurring, split_by_hash, stratified_rank
 from vidfer.datasets.sample import write_faces
 from vidfer.types import EMOTIONS, VidferError
 
@@ -108,3 +108,21 @@ def test_the_real_sets_faults_are_found(data_dir):
     assert len(set(data.digest)) == len(data.digest)
     test = read_images(data_dir / "fer2013", "public_test")
     assert recurring(test, read_images(data_dir / "fer2013", "train")).sum() == 280
+
+
+def test_ranks_halve_every_class_whatever_the_order():
+    rng = np.random.default_rng(1)
+    target = np.array([0] * 40 + [1] * 10 + [5] * 4)
+    digest = [f"{number:032x}" for number in rng.permutation(54)]
+    rank = stratified_rank(target, digest)
+    for label, half in ((0, 20), (1, 5), (5, 2)):
+        assert (rank[target == label] < 0.5).sum() == half
+    order = rng.permutation(54)
+    np.testing.assert_array_equal(stratified_rank(target[order], [digest[i] for i in order]), rank[order])
+
+
+def test_images_of_one_digest_are_never_parted():
+    digest = ["a", "b", "b", "c", "b", "d"]
+    rank = stratified_rank(np.array([0, 0, 0, 0, 1, 1]), digest)
+    assert rank[1] == rank[2] == rank[4]
+    assert rank[0] < rank[1] < rank[3]

@@ -35,10 +35,9 @@ def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
     Raises:
         VidferError: There are too few images for two halves, or the folder cannot be written.
     """
-    from scipy.special import softmax
-
-    from vidfer.answer import unsmooth
-    from vidfer.calibration import coverage_curve, fit_temperature, label_smoothing, stratified_rank
+    from vidfer.answer import softmax, unsmooth
+    from vidfer.calibration import coverage_curve, fit_temperature, label_smoothing
+    from vidfer.datasets.fer2013 import stratified_rank
     from vidfer.metrics import negative_log_likelihood, reliability
 
     target, logits = subject.data.target, subject.logits()
@@ -51,7 +50,7 @@ def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
     truth = target[~fitted]
     results = {}
     for when, divided in (("before", logits[~fitted]), ("after", plain[~fitted] / temperature)):
-        probabilities = softmax(divided.astype(float), axis=1)
+        probabilities = softmax(divided)
         results[when] = (reliability(probabilities, truth, _BINS), negative_log_likelihood(divided, truth))
     curve = coverage_curve(probabilities, truth)
     if out is not None:

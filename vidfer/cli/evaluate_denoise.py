@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.cli.options import device_name
-from vidfer.types import UsageError
+from vidfer.cli.options import device_name, require_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,15 +182,9 @@ def _cases(photos: "Photos", sigmas: Sequence[float]) -> Iterator[tuple[str, "Ph
 
 
 def _denoiser(weights: str | Path, device: str) -> Callable[[Any, float], Any]:
-    import torch
-
     from vidfer.models.denoiser import Denoiser
 
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {device}: torch cannot compute there ({reason}); use --device cpu") from error
+    require_device(device)
     denoiser = Denoiser(weights, device=device)
     return lambda noisy, _: denoiser(noisy[None])[0]
 

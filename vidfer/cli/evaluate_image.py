@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.cli import evaluate_calibration, evaluate_robustness
 from vidfer.cli.image_subject import Subject, find_subject, require_own_card, write_card
-from vidfer.cli.options import device_name
+from vidfer.cli.options import count, device_name
 from vidfer.types import EMOTIONS, UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="views to average over: with the mirror image, as analyze does (default), none more, or ten crops",
     )
     parser.add_argument(
-        "--limit", type=_count, metavar="N", help="only N images, of every class alike, for a quick look"
+        "--limit", type=count, metavar="N", help="only N images, of every class alike, for a quick look"
     )
     parser.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     what = parser.add_mutually_exclusive_group()
@@ -194,9 +194,7 @@ def _require_sense(args: argparse.Namespace) -> None:
 
 
 def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
-    from scipy.special import softmax
-
-    from vidfer.answer import unsmooth
+    from vidfer.answer import softmax, unsmooth
     from vidfer.metrics import negative_log_likelihood, reliability, score
 
     data = subject.data
@@ -213,7 +211,7 @@ def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
     temperature, smoothing = _calibration(subject)
     calibrated = unsmooth(logits, smoothing) / temperature
     measures = {
-        "ece": reliability(softmax(calibrated, axis=1), data.target).ece,
+        "ece": reliability(softmax(calibrated), data.target).ece,
         "nll": negative_log_likelihood(calibrated, data.target),
         "temperature": temperature,
     }
@@ -261,9 +259,3 @@ def _without_recurring(
     rest = score(subject.data.target[~again], logits[~again].argmax(1))
     told = _accuracy(f"without the {count} that recur in {split}", rest)
     return told, {"recurring": count, "without_recurring": asdict(rest)}
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
-    return int(text)

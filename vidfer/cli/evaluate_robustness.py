@@ -34,10 +34,13 @@ def measure(subject: Subject, names: Sequence[str], out: Path) -> dict[str, Any]
     """
     from vidfer.plots import draw_robustness
     from vidfer.tables import to_csv
+    from vidfer.weights.registry import write_whole
 
     with writing(out):  # before the long work
-        rows = list(_rows(subject, names))
-        (out / "robustness.csv").write_bytes(to_csv({name: [row[name] for row in rows] for name in _COLUMNS}))
+        rows: list[dict[str, Any]] = []
+        for row in _rows(subject, names):
+            rows.append(row)  # a run that is cut off leaves what it measured
+            write_whole(out / "robustness.csv", to_csv({name: [each[name] for each in rows] for name in _COLUMNS}))
         draw_robustness(rows, out / "robustness", f"{subject.title}, n = {rows[0]['n']}, 95 % intervals")
     print(f"{subject.title}, n = {rows[0]['n']}")
     for row in rows:

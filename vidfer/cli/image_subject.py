@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidfer.cli.options import require_device
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -83,17 +84,11 @@ def find_subject(
         VidferError: There is nothing to read, a class is unknown, or there are no such weights.
     """
     import numpy as np
-    import torch
 
-    from vidfer.calibration import stratified_rank
-    from vidfer.datasets.fer2013 import read_images
+    from vidfer.datasets.fer2013 import read_images, stratified_rank
     from vidfer.models.expression import ImageModel
 
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {device}: torch cannot compute there ({reason}); use --device cpu") from error
+    require_device(device)
     loaded = ImageModel(model, device=device)
     data = read_images(root, split, labels=labels)
     for line in data.report.lines():

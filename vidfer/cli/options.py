@@ -19,7 +19,7 @@ def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STO
     """Add what decides the chain's result, and where it runs; `store` says what the store is if not given."""
     sampling = parser.add_mutually_exclusive_group()
     sampling.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
-    sampling.add_argument("--every", type=_count, metavar="N", help="look at every N-th frame instead")
+    sampling.add_argument("--every", type=count, metavar="N", help="look at every N-th frame instead")
     models = parser.add_argument_group("models")
     models.add_argument(
         "--image-model",
@@ -34,7 +34,7 @@ def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STO
     _add_answer_options(parser)
     machine = parser.add_argument_group("where and how (never changes a result)")
     machine.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    machine.add_argument("--jobs", type=_count, default=1, metavar="N", help="clips at once (default: 1)")
+    machine.add_argument("--jobs", type=count, default=1, metavar="N", help="clips at once (default: 1)")
     machine.add_argument(
         "--timeout",
         type=positive_number,
@@ -234,7 +234,8 @@ def positive_number(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Parse a whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
     return int(text)
@@ -252,3 +253,21 @@ def device_name(text: str) -> str:
     if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not cpu, cuda or cuda:N")
     return text
+
+
+def require_device(name: str) -> None:
+    """Find out before any work whether torch can compute on a device.
+
+    Args:
+        name: As `device_name` parses it.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: torch cannot compute there ({reason}); use --device cpu") from error

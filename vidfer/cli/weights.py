@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.types import UsageError
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb and its actions."""
+    """Describe the verb and its three actions."""
     parser = verbs.add_parser("weights", help="list, pull and verify weights")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what ships with vidfer, what was pulled, what can be")
@@ -28,14 +27,6 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that is here")
     verify.set_defaults(run=_verify)
-    join = actions.add_parser(
-        "join", help="make one file of compact networks, which answers by the mean of their logits"
-    )
-    join.add_argument("files", nargs="+", metavar="NAME|FILE")
-    join.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a .safetensors file; its card goes beside it"
-    )
-    join.set_defaults(run=_join)
     for action in (listing, pull, verify):
         action.add_argument(
             "--registry", metavar="FILE|URL", help="another registry than vidfer's own, such as a lab's"
@@ -87,16 +78,6 @@ def _pull(args: argparse.Namespace) -> int:
     weights = pull(entry, shown, say)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
     print(f"use them by --{entry.kind}-model {entry.name}")
-    return 0
-
-
-def _join(args: argparse.Namespace) -> int:
-    from vidfer.weights.join import join_weights
-
-    join_weights(args.files, args.out)
-    print(
-        f"{len(args.files)} networks in {args.out}; measure them by vidfer evaluate image --image-model {args.out} --write-card"
-    )
     return 0
 
 

@@ -9,7 +9,7 @@ References:
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
@@ -144,13 +144,32 @@ def split_by_hash(data: LabelledImages, share: float) -> npt.NDArray[np.bool_]:
     Returns:
         bool `(N,)`, true for the validation images: those with the smallest digests of each class.
     """
-    chosen = np.zeros(len(data.name), dtype=bool)
-    digests = np.array(data.digest)
-    for label in np.unique(data.target):
-        members = np.flatnonzero(data.target == label)
-        order = members[np.argsort(digests[members])]
-        chosen[order[: round(share * len(members))]] = True
-    return chosen
+    return stratified_rank(data.target, data.digest) < share
+
+
+def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Place every image in the order of digests of its class, as a share: what is below q is a share of about q of each class.
+
+    Content alone decides, so that a choice by rank is the same on every machine and whatever the files are called. Images
+    of one digest share a rank, also across classes: a cut never separates them.
+
+    Args:
+        target: Classes `(N,)`.
+        digest: Content digests of the N images.
+
+    Returns:
+        float64 `(N,)` in (0, 1).
+    """
+    names = np.array(digest)
+    rank = np.empty(len(names))
+    for label in np.unique(target):
+        members = np.flatnonzero(target == label)
+        order = members[np.argsort(names[members], kind="stable")]
+        rank[order] = (np.arange(len(order)) + 0.5) / len(order)
+    first = np.ones(len(names))
+    group = np.unique(names, return_inverse=True)[1]
+    np.minimum.at(first, group, rank)
+    return np.asarray(first[group])
 
 
 def recurring(data: LabelledImages, other: LabelledImages) -> npt.NDArray[np.bool_]:

@@ -8,7 +8,6 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from vidfer.models.compact import CompactNet
-from vidfer.models.ensemble import Ensemble
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -114,8 +113,7 @@ def build_backbone(
     num_classes: int = len(EMOTIONS),
     in_chans: int = 1,
     pretrained: bool | str = False,
-    members: int | None = None,
-) -> CompactNet | TimmBackbone | Ensemble:
+) -> CompactNet | TimmBackbone:
     """Build an image network by name.
 
     Args:
@@ -123,7 +121,6 @@ def build_backbone(
         num_classes: Number of logits.
         in_chans: Channels of the image: 1 for gray, 3 for colour or repeated gray.
         pretrained: See `TimmBackbone`; `compact` has none to start from.
-        members: Number of compact networks that answer together; None for a single one by itself.
 
     Returns:
         A module that maps images `(B, C, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by
@@ -136,9 +133,7 @@ def build_backbone(
         return TimmBackbone(name, num_classes, in_chans, pretrained)
     if pretrained:
         raise VidferError("'compact' has no pretrained weights to start from: set pretrained to false")
-    if members is None:
-        return CompactNet(num_classes, in_chans)
-    return Ensemble([CompactNet(num_classes, in_chans) for _ in range(members)])
+    return CompactNet(num_classes, in_chans)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.models.compact import CompactNet
-from vidfer.models.ensemble import Ensemble
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import VidferError
@@ -66,7 +65,7 @@ class ImageModel:
             ) from error
         weights.load_into(network)
         network.eval()
-        if isinstance(network, CompactNet | Ensemble):
+        if isinstance(network, CompactNet):
             fold_batch_norm(network)
         self.network: Any = channels_last(network.to(self.device))
 
