@@ -17,16 +17,24 @@ class ImageBatch(TypedDict):
     teacher: NotRequired[Tensor]
 
 
-class SoundBatch(TypedDict):
-    """Recordings as the vectors of their windows.
+class ClipBatch(TypedDict):
+    """Clips as padded sequences; entries that were not asked for are absent.
 
-    `vector` is float32 `(W, F)`, the windows of all recordings of the batch one after the other; `recording` is int64
-    `(W,)` and says which of the batch's recordings a window belongs to, ascending; `target` is int64 `(B,)`.
+    A clip without faces, or without sound, has a mask of nothing but False there.
+
+    `frames` is float32 `(B, T, D)`, embeddings of face images in the order of time, and `frame_mask` bool `(B, T)` says which
+    are there; `image` is float32 `(B, T, 1, 48, 48)`, the same faces standardised, and `landmarks` float32 `(B, T, 5, 2)`, x
+    and y of eyes, nose and mouth corners in them as shares of the edge; `sound` is float32 `(B, W, F)`, openSMILE's vectors of
+    windows, and `sound_mask` bool `(B, W)`; `target` is int64 `(B,)`, indices into `EMOTIONS`, or -1 for a clip without label.
     """
 
-    vector: Tensor
-    recording: Tensor
     target: Tensor
+    frames: NotRequired[Tensor]
+    frame_mask: NotRequired[Tensor]
+    image: NotRequired[Tensor]
+    landmarks: NotRequired[Tensor]
+    sound: NotRequired[Tensor]
+    sound_mask: NotRequired[Tensor]
 
 
 class CropBatch(TypedDict):

@@ -1,30 +1,65 @@
 """Classifiers by name."""
 
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from vidfer.models.classifiers.linear import LinearClassifier
-from vidfer.models.classifiers.mlp import MLPClassifier
+from vidfer.models.classifiers.base import Classifier
 from vidfer.types import VidferError
 
-CLASSIFIERS: dict[str, type[LinearClassifier | MLPClassifier]] = {"linear": LinearClassifier, "mlp": MLPClassifier}
+_SUPPORT = ("__init__", "base", "build", "sequence", "standardise")
 
 
-def build_classifier(name: str, **arguments: Any) -> LinearClassifier | MLPClassifier:  # noqa: ANN401 - from a card
-    """Build a classifier of feature vectors by name.
+def classifier_names() -> list[str]:
+    """List the names of the classifiers in this folder."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _SUPPORT)
+
+
+def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> Classifier:
+    """Build a classifier of clips by name.
 
     Args:
-        name: `linear` or `mlp`.
+        name: The name of a module in this folder, such as `mlp`; or the dotted path of a class anywhere, such as
+            `my_package.my_module.MyClassifier`.
         arguments: Its constructor's arguments, as a card holds them.
 
     Returns:
-        A module that maps vectors `(N, F)` to logits `(N, 7)`, with a `standardise` module to be fitted before training.
+        The network, untrained.
 
     Raises:
-        VidferError: The name or an argument is unknown.
+        VidferError: The name or an argument is unknown, or names something else than a `Classifier`.
     """
-    if name not in CLASSIFIERS:
-        raise VidferError(f"unknown classifier '{name}': use one of {', '.join(CLASSIFIERS)}")
+    kind = _find(name)
+    given = dict(arguments or {})
+    unknown = sorted(set(given) - set(inspect.signature(kind).parameters))
+    if unknown:
+        known = ", ".join(inspect.signature(kind).parameters)
+        raise VidferError(f"the classifier '{name}' does not take {', '.join(unknown)}: its arguments are {known}")
     try:
-        return CLASSIFIERS[name](**arguments)
-    except TypeError as error:
+        return kind(**given)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise VidferError(f"the classifier '{name}' does not take these arguments: {error}") from error
+
+
+def _find(name: str) -> type[Classifier]:
+    if name in classifier_names():
+        module = import_module(f"vidfer.models.classifiers.{name}")
+        found = [value for value in vars(module).values() if _is_own(value, module.__name__)]
+        return found[0]
+    place, _, attribute = name.rpartition(".")
+    if not place:
+        names = ", ".join(classifier_names())
+        raise VidferError(f"unknown classifier '{name}': use one of {names}, or a class as package.module.Class")
+    try:
+        kind = getattr(import_module(place), attribute, None)
+    except ImportError as error:
+        raise VidferError(f"no classifier '{name}': {error}") from error
+    if not (inspect.isclass(kind) and issubclass(kind, Classifier)):
+        raise VidferError(f"'{name}' is no subclass of vidfer.models.classifiers.base.Classifier")
+    return kind
+
+
+def _is_own(value: object, module: str) -> bool:
+    return inspect.isclass(value) and issubclass(value, Classifier) and value.__module__ == module

@@ -1,32 +1,32 @@
-"""A linear classifier of feature vectors."""
+"""A linear classifier of vectors."""
 
 from torch import Tensor, nn
 
-from vidfer.models.classifiers.standardise import Standardise
-from vidfer.types import EMOTIONS
+from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, VectorClassifier
 
 
-class LinearClassifier(nn.Module):
+class LinearClassifier(VectorClassifier):
     """Multinomial logistic regression on standardised vectors.
 
     Args:
-        num_features: Length of a vector: 1582 for the IS10 set.
-        num_classes: Number of logits.
+        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
+        num_frame_features: Length of a face's embedding.
+        num_sound_features: Length of a window's vector.
         dropout: Share of the features dropped in training, in [0, 1).
     """
 
-    def __init__(self, num_features: int, num_classes: int = len(EMOTIONS), dropout: float = 0.0) -> None:
-        super().__init__()
-        self.standardise = Standardise(num_features)
+    def __init__(
+        self,
+        modality: str = "sound",
+        num_frame_features: int = FRAME_FEATURES,
+        num_sound_features: int = SOUND_FEATURES,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(modality, num_frame_features, num_sound_features)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(num_features, num_classes)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Map vectors `(N, num_features)` to logits `(N, num_classes)`."""
-        logits: Tensor = self.head(self.dropout(self.standardise(vectors)))
-        return logits
+        self.head = nn.Linear(self.num_features, NUM_CLASSES)
 
     def member_log_probs(self, vectors: Tensor) -> Tensor:
-        """Map vectors `(N, num_features)` to log-probabilities `(1, N, num_classes)`: a committee of one."""
-        log_probs: Tensor = self(vectors).log_softmax(dim=1)[None]
-        return log_probs
+        """Map vectors `(N, F)` to log-probabilities `(1, N, 7)`."""
+        logits: Tensor = self.head(self.dropout(self.standardise(vectors)))
+        return logits.log_softmax(dim=1)[None]

@@ -1,0 +1,128 @@
+"""GAN-SGDMA: a classifier that also learns to tell real vectors from generated ones (P11, P17).
+
+References:
+    Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
+    stochastic gradient descent momentum (the name; it gives no architecture, so this one is our reading).
+    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved techniques for training GANs. NIPS 2016, sections 3.1 and 5.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vidfer.datasets.batches import ClipBatch
+from vidfer.models.classifiers.base import (
+    FRAME_FEATURES,
+    NUM_CLASSES,
+    SOUND_FEATURES,
+    Criterion,
+    VectorClassifier,
+    pool_vectors,
+)
+
+
+class GANClassifier(VectorClassifier):
+    """A discriminator of seven classes and "generated", against a class-conditional generator of vectors.
+
+    The discriminator's seven logits l also say whether a vector is real: D(x) = Z / (Z + 1) with Z = sum exp(l), which is
+    the (K + 1)-class form with the last logit fixed at 0. Vectors of clips without label (target -1) are real, too, and so teach
+    it what voices are like. The generator follows the mean of the discriminator's features over the real vectors of the
+    batch (feature matching), and its class is to be recognised.
+
+    Both players learn from one loss and one optimiser: the discriminator sees generated vectors as constants, and the
+    generator the discriminator as one.
+
+    Args:
+        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
+        num_frame_features: Length of a face's embedding.
+        num_sound_features: Length of a window's vector.
+        hidden: Units of the discriminator's hidden layer, whose activations are the features.
+        noise: Length of the generator's noise.
+        input_dropout: Share of the discriminator's inputs dropped in training, in [0, 1).
+        dropout: Share of its hidden units dropped in training, in [0, 1).
+        adversarial: Weight of the real-or-generated part of the discriminator's loss.
+    """
+
+    def __init__(
+        self,
+        modality: str = "sound",
+        num_frame_features: int = FRAME_FEATURES,
+        num_sound_features: int = SOUND_FEATURES,
+        hidden: int = 256,
+        noise: int = 64,
+        input_dropout: float = 0.5,
+        dropout: float = 0.5,
+        adversarial: float = 0.3,
+    ) -> None:
+        super().__init__(modality, num_frame_features, num_sound_features)
+        self.noise, self.adversarial = noise, adversarial
+        self.body = nn.Sequential(nn.Dropout(input_dropout), nn.Linear(self.num_features, hidden), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, NUM_CLASSES))
+        self.generator = nn.Sequential(
+            nn.Linear(noise + NUM_CLASSES, hidden), nn.ReLU(), nn.Linear(hidden, self.num_features)
+        )
+
+    def member_log_probs(self, vectors: Tensor) -> Tensor:
+        """Map vectors `(N, F)` to log-probabilities `(1, N, 7)`, given that they are real."""
+        logits: Tensor = self.head(self.body(self.standardise(vectors)))
+        return logits.log_softmax(1)[None]
+
+    def generate(self, target: Tensor) -> Tensor:
+        """Generate standardised vectors `(N, F)` of classes `(N,)`."""
+        noise = torch.randn(len(target), self.noise, device=target.device)
+        vectors: Tensor = self.generator(torch.cat([noise, functional.one_hot(target, NUM_CLASSES).float()], dim=1))
+        return vectors
+
+    def loss(self, batch: ClipBatch, criterion: Criterion) -> Tensor:
+        """Add the discriminator's loss and the generator's."""
+        vectors, clip = self.vectors(batch)
+        real = self.standardise(vectors)
+        labelled = batch["target"] >= 0
+        features = self.body(real)
+        logits = self.head(features)
+        kept = labelled[clip]
+        pooled = pool_vectors(logits[kept].log_softmax(1)[None], clip[kept], len(labelled))[0]
+        supervised = criterion(pooled[labelled], batch["target"][labelled])
+        wanted = torch.randint(NUM_CLASSES, (len(real),), device=real.device)
+        generated = self.generate(wanted)
+        adversarial = real_or_generated_loss(logits, self.head(self.body(generated.detach())))
+        return supervised + self.adversarial * adversarial + self._generator_loss(features, generated, wanted)
+
+    def _generator_loss(self, features: Tensor, generated: Tensor, wanted: Tensor) -> Tensor:
+        players = [*self.body.parameters(), *self.head.parameters()]
+        for weight in players:
+            weight.requires_grad_(False)
+        matched = self.body(generated)
+        loss = feature_matching_loss(features.detach(), matched) + functional.cross_entropy(self.head(matched), wanted)
+        for weight in players:
+            weight.requires_grad_(True)
+        return loss
+
+
+def real_or_generated_loss(real: Tensor, generated: Tensor) -> Tensor:
+    """Compute the unsupervised loss of a (K + 1)-class discriminator: -E[log D(x)] - E[log(1 - D(G(z)))].
+
+    Args:
+        real: K logits of real vectors, `(N, K)`; D(x) = Z / (Z + 1), Z = sum exp(logits).
+        generated: K logits of generated vectors, `(M, K)`.
+
+    Returns:
+        A scalar, at least 0.
+
+    References:
+        Salimans et al. 2016, section 5.
+    """
+    return functional.softplus(-real.logsumexp(1)).mean() + functional.softplus(generated.logsumexp(1)).mean()
+
+
+def feature_matching_loss(real: Tensor, generated: Tensor) -> Tensor:
+    """Compute the distance of mean features: ||E f(x) - E f(G(z))||^2, divided by the number of features.
+
+    Args:
+        real: Features of real vectors, `(N, H)`.
+        generated: Features of generated vectors, `(M, H)`.
+
+    References:
+        Salimans et al. 2016, section 3.1.
+    """
+    return (real.mean(0) - generated.mean(0)).square().mean()

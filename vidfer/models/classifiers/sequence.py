@@ -1,0 +1,75 @@
+"""What the recurrent classifiers share: they read a clip's vectors in the order of time."""
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+
+from vidfer.datasets.batches import ClipBatch
+from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier
+from vidfer.models.classifiers.standardise import Standardise
+from vidfer.types import VidferError
+
+
+class SequenceClassifier(Classifier):
+    """A recurrent network over face embeddings, or windows of sound; its last state answers.
+
+    Args:
+        modality: `frames` or `sound`.
+        num_frame_features: Length of a face's embedding.
+        num_sound_features: Length of a window's vector.
+        hidden: Units of the recurrent layer.
+        dropout: Share of the inputs and of the last state dropped in training, in [0, 1).
+
+    Raises:
+        VidferError: The modality is unknown.
+    """
+
+    def __init__(
+        self,
+        modality: str = "frames",
+        num_frame_features: int = FRAME_FEATURES,
+        num_sound_features: int = SOUND_FEATURES,
+        hidden: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if modality not in ("frames", "sound"):
+            raise VidferError(f"modality '{modality}' is none of frames, sound")
+        self.modality = modality
+        self.reads = (modality,)
+        num_features = num_frame_features if modality == "frames" else num_sound_features
+        self.standardise = Standardise(num_features)
+        self.dropout = nn.Dropout(dropout)
+        self.recurrent = self.build(num_features, hidden)
+        self.head = nn.Linear(hidden, NUM_CLASSES)
+
+    @abstractmethod
+    def build(self, num_features: int, hidden: int) -> nn.Module:
+        """Build the recurrent layer, from (B, T, num_features) to states (B, T, hidden)."""
+
+    @abstractmethod
+    def last(self, packed: PackedSequence) -> Tensor:
+        """Run the layer over packed sequences and return each one's last state `(N, hidden)`."""
+
+    def prepare(self, train: ClipBatch) -> None:
+        """Take the statistics of the training vectors."""
+        values, mask = self._values(train)
+        self.standardise.fit(values[mask])
+
+    def forward(self, batch: ClipBatch) -> Tensor:
+        """Map a batch to log-probabilities `(B, 7)`."""
+        values, mask = self._values(batch)
+        lengths = mask.sum(1)
+        there = lengths > 0
+        logits = values.new_zeros(len(values), NUM_CLASSES)
+        if there.any():
+            inputs = self.dropout(self.standardise(values[there]))
+            packed = pack_padded_sequence(inputs, lengths[there].cpu(), batch_first=True, enforce_sorted=False)
+            logits = logits.index_put((there,), self.head(self.dropout(self.last(packed))))
+        return logits.log_softmax(1)
+
+    def _values(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        if self.modality == "frames":
+            return batch["frames"], batch["frame_mask"]
+        return batch["sound"], batch["sound_mask"]
