@@ -4,7 +4,7 @@ import lightning
 import pytest
 import torch
 
-from vidfer.optimizers import sgd_one_cycle
+from vidfer.optimizers import one_cycle
 
 
 class Module(lightning.LightningModule):
@@ -18,7 +18,7 @@ class Module(lightning.LightningModule):
 @pytest.fixture
 def made():
     module = Module()
-    return module, sgd_one_cycle(module, lr=0.5, momentum=0.9, nesterov=False, weight_decay=0.0, warmup_share=0.3)
+    return module, one_cycle(module, lr=0.5, momentum=0.9, nesterov=False, weight_decay=0.0, warmup_share=0.3)
 
 
 def test_equation_7_by_hand(made):

@@ -14,7 +14,7 @@ from vidfer.metrics import classification_metrics
 from vidfer.models.auxiliary import AuxiliaryHead
 from vidfer.models.backbone import TimmBackbone, build_backbone
 from vidfer.models.layout import channels_last
-from vidfer.optimizers import sgd_cosine, sgd_in_phases, sgd_one_cycle
+from vidfer.optimizers import check_optimizer, cosine, in_phases, one_cycle
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.registry import find_weights
 
@@ -22,7 +22,7 @@ _LARGE = 160  # px from which an epoch on a processor takes hours
 
 
 class ImageTask(lightning.LightningModule):
-    """Fine-tune all layers of a backbone on faces by SGD with momentum.
+    """Fine-tune all layers of a backbone on faces, by SGD with momentum unless told otherwise.
 
     Args:
         backbone: `compact`, or a model name of timm.
@@ -37,8 +37,9 @@ class ImageTask(lightning.LightningModule):
         schedule: `one-cycle` up to `lr` and down to nothing, or `cosine` from `lr` down to nothing.
         lr: Peak learning rate; `phases` bring their own.
         warmup_share: Share of a one-cycle training in which the learning rate rises.
-        momentum: Momentum of SGD (equation 7).
-        nesterov: Use Nesterov's form of momentum.
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`; `lr` is meant for `sgdma`.
+        momentum: Momentum of `sgdma` (equation 7).
+        nesterov: Use Nesterov's form of that momentum.
         weight_decay: L2 penalty.
         label_smoothing: Share of the target spread over all classes.
         mixup: Alpha of mixup (Zhang et al. 2018), 0 for none.
@@ -67,6 +68,7 @@ class ImageTask(lightning.LightningModule):
         schedule: Literal["one-cycle", "cosine"] = "one-cycle",
         lr: float = 0.1,
         warmup_share: float = 0.2,
+        optimizer: str = "sgdma",
         momentum: float = 0.9,
         nesterov: bool = True,
         weight_decay: float = 5e-4,
@@ -80,7 +82,8 @@ class ImageTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        _check(phases, lr, warmup_share, momentum, nesterov, weight_decay)
+        check_optimizer(optimizer, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        _check_schedule(phases, warmup_share)
         _check_losses(label_smoothing, mixup, cutmix, class_weighting, distillation, temperature, auxiliary)
         self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
         if weights is not None:
@@ -98,7 +101,12 @@ class ImageTask(lightning.LightningModule):
         self.class_weight: Tensor | None = None
         self.mixing = _mixing(mixup, cutmix)
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
-        self.sgd: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        self.optimisation: dict[str, Any] = {
+            "name": optimizer,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "weight_decay": weight_decay,
+        }
         self.compute: Any = self._all_logits
 
     def forward(self, image: Tensor) -> Tensor:
@@ -190,23 +198,16 @@ class ImageTask(lightning.LightningModule):
         return self.backbone.state_dict(), {"kind": "image", "arch": self.hparams["backbone"], "arguments": arguments}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return SGD with momentum and the schedule that was chosen."""
+        """Return the optimiser and the schedule that were chosen."""
         if self.phases:
-            return sgd_in_phases(self, phases=self.phases, **self.sgd)
+            return in_phases(self, phases=self.phases, **self.optimisation)
         if self.hparams["schedule"] == "cosine":
-            return sgd_cosine(self, lr=self.hparams["lr"], **self.sgd)
-        return sgd_one_cycle(self, lr=self.hparams["lr"], warmup_share=self.hparams["warmup_share"], **self.sgd)
+            return cosine(self, lr=self.hparams["lr"], **self.optimisation)
+        return one_cycle(self, lr=self.hparams["lr"], warmup_share=self.hparams["warmup_share"], **self.optimisation)
 
 
-def _check(
-    phases: list[list[float]] | None,
-    lr: float,
-    warmup_share: float,
-    momentum: float,
-    nesterov: bool,
-    weight_decay: float,
-) -> None:
-    """Refuse what no optimiser could do.
+def _check_schedule(phases: list[list[float]] | None, warmup_share: float) -> None:
+    """Refuse what no schedule could do.
 
     Raises:
         VidferError: A value is out of range.
@@ -214,12 +215,8 @@ def _check(
     for phase in phases or []:
         if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
             raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
-    if not lr > 0 or not 0 < warmup_share < 1:
-        raise VidferError(f"lr has to be above 0 and warmup_share between 0 and 1, not {lr} and {warmup_share}")
-    if not 0 <= momentum < 1 or not weight_decay >= 0:
-        raise VidferError(f"momentum lies in [0, 1) and weight_decay from 0 on, not at {momentum} and {weight_decay}")
-    if nesterov and not momentum:
-        raise VidferError("Nesterov's form needs a momentum: set nesterov to false for plain SGD")
+    if not 0 < warmup_share < 1:
+        raise VidferError(f"warmup_share lies between 0 and 1, not at {warmup_share}")
 
 
 def _check_losses(
