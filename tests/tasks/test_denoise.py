@@ -9,6 +9,7 @@ from torch import nn
 
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.models.generator import Generator
+from vidfer.optimizers import OPTIMIZERS
 from vidfer.tasks.checkpoints import IntervalCheckpoint
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.tasks.ema import WarmEMA
@@ -71,6 +72,17 @@ def test_every_objective_moves_both_networks(tmp_path, objective):
         assert max(each.weight.abs().max() for each in clipped) <= 0.01
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_generator_learns_by_any_optimiser_and_the_critic_by_adam(tmp_path, optimizer):
+    task = fit(tmp_path, optimizer=optimizer, momentum=0.8, lr=1e-3, warmup_share=0.4, n_critic=2)
+    assert changed(DenoiseTask(**SMALL).generator.state_dict(), task.generator.state_dict())
+    generator, critic = task.trainer.optimizers
+    assert isinstance(critic, torch.optim.Adam)
+    assert critic.param_groups[0]["betas"] == (0.0, 0.9)
+    if optimizer == "sgdma":
+        assert generator.param_groups[0]["momentum"] == 0.8  # the rate cycles, rho does not
+
+
 def test_mse_has_no_critic_and_steps_on_every_batch(tmp_path):
     task = fit(tmp_path, objective="mse")
     assert task.critic is None
@@ -125,6 +137,8 @@ def test_weights_to_start_from(tmp_path):
         ({"adversarial_weight": -1.0}, "at least 0"),
         ({"adversarial_weight": float("nan")}, "at least 0"),
         ({"lr": 0.0}, "above 0"),
+        ({"optimizer": "lion"}, "sgd, sgdma, adagrad, rmsprop, adam"),
+        ({"momentum": 1.0}, "momentum"),
     ],
 )
 def test_options_out_of_range(options, message):

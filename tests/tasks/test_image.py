@@ -15,6 +15,7 @@ from vidfer.datasets.fer2013 import read_training_images
 from vidfer.datasets.logits import save_logits
 from vidfer.losses import distillation_loss
 from vidfer.models.backbone import build_backbone
+from vidfer.optimizers import OPTIMIZERS
 from vidfer.tasks.image import ImageTask
 from vidfer.types import VidferError
 
@@ -58,6 +59,21 @@ def test_phases_hold_their_rates_and_end_the_training(fit):
 def test_the_cosine_by_hand(fit):
     record, _, _ = fit(ImageTask(schedule="cosine", lr=0.2), steps=5)
     assert record.rates == pytest.approx([0.1 * (1 + math.cos(math.pi * step / 5)) for step in range(5)])
+
+
+@pytest.mark.parametrize("schedule", [{"schedule": "cosine"}, {"schedule": "one-cycle"}, {"phases": [[3, 0.01]]}])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_any_optimiser_under_any_schedule(schedule, optimizer):
+    task = ImageTask(optimizer=optimizer, lr=0.01, **schedule)
+    task.trainer = SimpleNamespace(estimated_stepping_batches=3)
+    before = [each.detach().clone() for each in task.backbone.parameters()]
+    made = task.configure_optimizers()
+    for _ in range(2):
+        made["optimizer"].zero_grad()
+        task.backbone(torch.randn(2, 1, 48, 48)).square().sum().backward()
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert all(not torch.equal(old, new) for old, new in zip(before, task.backbone.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
@@ -181,6 +197,7 @@ def test_a_compiled_step_is_the_same_step(fit):
         ({"warmup_share": 2.0}, "warmup_share"),
         ({"momentum": 1.0}, "momentum"),
         ({"momentum": 0.0}, "nesterov"),
+        ({"optimizer": "lion"}, "sgd, sgdma, adagrad, rmsprop, adam"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, said):

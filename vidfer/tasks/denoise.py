@@ -22,10 +22,14 @@ from vidfer.losses import (
 from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
 from vidfer.models.layout import channels_last
+from vidfer.optimizers import build_optimizer, check_optimizer
 from vidfer.types import VidferError
 from vidfer.weights.registry import find_weights
 
 OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
+_EPS: Final = (
+    1e-8  # not the paper's root of 1e-5: the content loss's gradients lie far below that, and would count for nothing
+)
 
 
 class DenoiseTask(lightning.LightningModule):
@@ -53,8 +57,11 @@ class DenoiseTask(lightning.LightningModule):
         warmup_share: Share of the batches without the critic, in [0, 1].
         crop: Edge of the training crops in px, which the critic has to know.
         critic_width: Feature maps of the critic's first convolution.
-        lr: Peak learning rate of the generator's Adam, under a one-cycle schedule over its steps.
-        critic_lr: Learning rate of the critic's Adam with betas (0, 0.9).
+        optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`.
+        momentum: Momentum of `sgdma` (equation 7).
+        lr: Peak learning rate of the generator, under a one-cycle schedule over its steps.
+        critic_lr: Learning rate of the critic, whose optimiser stays Adam with betas (0, 0.9): the one that the gradient
+            penalty was published with (Gulrajani et al. 2017), since momentum makes a critic's training unstable.
         weights: Weights to start from: a name or a file; their network has to be the one described here.
 
     Raises:
@@ -75,6 +82,8 @@ class DenoiseTask(lightning.LightningModule):
         warmup_share: float = 0.9,
         crop: int = 64,
         critic_width: int = 64,
+        optimizer: str = "adam",
+        momentum: float = 0.9,
         lr: float = 2e-3,
         critic_lr: float = 1e-4,
         weights: str | None = None,
@@ -86,6 +95,7 @@ class DenoiseTask(lightning.LightningModule):
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
         if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, lr, critic_lr) > 0):
             raise VidferError("adversarial_weight and penalty have to be at least 0, clip, lr and critic_lr above 0")
+        check_optimizer(optimizer, momentum=momentum)
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale}
@@ -103,6 +113,7 @@ class DenoiseTask(lightning.LightningModule):
         self.objective, self.adversarial_weight = objective, adversarial_weight
         self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
         self.lr, self.critic_lr = lr, critic_lr
+        self.optimisation: dict[str, Any] = {"name": optimizer, "momentum": momentum, "lr": lr, "eps": _EPS}
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
 
@@ -234,13 +245,18 @@ class DenoiseTask(lightning.LightningModule):
             del self._random_state
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return the generator's Adam with its one-cycle schedule, and the critic's Adam.
+        """Return the generator's optimiser with its one-cycle schedule, and the critic's Adam.
 
         Raises:
             VidferError: The training is not budgeted by epochs.
         """
-        generator = torch.optim.Adam(self.generator.parameters(), lr=self.lr)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(generator, max_lr=self.lr, total_steps=self.planned_steps())
+        generator = build_optimizer(params=self.generator.parameters(), **self.optimisation)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            generator,
+            max_lr=self.lr,
+            total_steps=self.planned_steps(),
+            cycle_momentum=isinstance(generator, torch.optim.Adam),  # its first beta; the paper's rho stays as it is
+        )
         if self.critic is None:
             return [generator], [scheduler]
         return [generator, torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, betas=(0.0, 0.9))], [scheduler]
