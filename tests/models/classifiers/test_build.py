@@ -1,21 +1,34 @@
 import pytest
-import torch
 
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers.build import build_classifier, classifier_names
+from vidfer.models.classifiers.linear import LinearClassifier
 from vidfer.types import VidferError
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("linear", {}), ("mlp", {"hidden": 16, "members": 3})])
-def test_members_average_to_the_answer(name, arguments):
-    network = build_classifier(name, num_features=20, **arguments).eval()
-    vectors = torch.randn(5, 20)
-    probabilities = network.member_log_probs(vectors).exp().mean(0)
-    torch.testing.assert_close(network(vectors).softmax(1), probabilities)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(5))
+def test_every_classifier_of_the_paper_has_a_file():
+    assert {"linear", "mlp", "gan", "cnn", "rcnn", "lstm", "rnn", "dbn", "fusion"} <= set(classifier_names())
 
 
-def test_unknown_names_and_arguments():
-    with pytest.raises(VidferError, match="linear, mlp"):
-        build_classifier("forest", num_features=3)
-    with pytest.raises(VidferError, match="does not take"):
-        build_classifier("linear", num_features=3, depth=2)
+def test_a_dotted_path_names_a_class_anywhere():
+    network = build_classifier("vidfer.models.classifiers.linear.LinearClassifier", {"num_sound_features": 3})
+    assert isinstance(network, LinearClassifier)
+    assert network.num_features == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("forest", "unknown classifier 'forest': use one of .*linear.* or a class as package"),
+        ("no_such_package.Forest", "no classifier 'no_such_package.Forest'"),
+        ("subprocess.Popen", "is no subclass"),
+        ("vidfer.models.compact.CompactNet", "is no subclass"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(name, told):
+    with pytest.raises(VidferError, match=told):
+        build_classifier(name)
+
+
+def test_unknown_arguments_are_named_with_those_there_are():
+    with pytest.raises(VidferError, match="does not take depth: its arguments are modality"):
+        build_classifier("linear", {"depth": 2})
