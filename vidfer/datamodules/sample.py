@@ -1,7 +1,9 @@
 """Generated data in place of FER2013 and RAVDESS."""
 
+from pathlib import Path
+
+from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.datamodules.ravdess import RavdessDataModule
 from vidfer.datasets.sample import write_faces, write_sounds
 
 
@@ -16,12 +18,16 @@ class SampleFacesDataModule(Fer2013DataModule):
         write_faces(self.root)
 
 
-class SampleSoundsDataModule(RavdessDataModule):
+class SampleSoundsDataModule(ClipDataModule):
     """Synthesised voices of six speakers, made on first use in `root`; everything else as for RAVDESS."""
 
-    source = "sample (synthesised voices: no people)"
     licence = "Apache-2.0"
+
+    @property
+    def source(self) -> str:
+        """What the data are, for the card."""
+        return "sample (synthesised voices: no people)"
 
     def prepare_data(self) -> None:
         """Synthesise the voices unless they are there."""
-        write_sounds(self.root)
+        write_sounds(Path(self.hparams["root"]))

@@ -1,4 +1,4 @@
-"""Training a classifier of recordings on the feature vectors of their windows."""
+"""Training a classifier of clips on their faces, their sound, or both."""
 
 from typing import Any
 
@@ -6,61 +6,65 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from vidfer.datasets.batches import SoundBatch
+from vidfer.datasets.batches import ClipBatch
 from vidfer.metrics import classification_metrics
 from vidfer.models.classifiers.build import build_classifier
-from vidfer.optimizers import sgd_one_cycle
-from vidfer.types import EMOTIONS
+from vidfer.optimizers import check_optimizer, one_cycle
+from vidfer.types import EMOTIONS, VidferError
 
 
-class VectorTask(lightning.LightningModule):
-    """Train a classifier by SGD with momentum, answering for whole recordings as the chain does.
+class ClipTask(lightning.LightningModule):
+    """Train any classifier of clips, by SGD with momentum unless told otherwise.
 
-    A recording's answer is the normalised mean of its windows' log-probabilities, in training as in use: a silent or
-    neutral moment may then stay undecided, and the loss does not force a class on every window.
+    Before the first step the classifier may look at all training clips (`Classifier.prepare`): their statistics, or
+    pre-training without labels. What it reads, the data module loads.
 
     Args:
-        classifier: `linear` or `mlp`.
-        num_features: Length of a vector.
-        hidden: Units of an MLP's hidden layer.
-        members: Perceptrons in the committee; each is trained on its own.
-        input_dropout: Share of the features dropped.
-        dropout: Share of the hidden units dropped.
-        lr: Peak learning rate.
-        momentum: Momentum of SGD.
+        classifier: Name of a module in `vidfer.models.classifiers`, or the dotted path of a class.
+        arguments: Its constructor's arguments.
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`.
+        lr: Peak learning rate, under a one-cycle schedule.
+        momentum: Momentum of `sgdma` (equation 7).
         nesterov: Use Nesterov's form of momentum.
         weight_decay: L2 penalty.
         label_smoothing: Share of the target spread over all classes.
+        class_weighting: Exponent in [0, 1]: a class weighs its share of the labelled training clips to the power of minus this,
+            so 0 weighs all clips the same, and 1 all classes.
         warmup_share: Share of the training in which the learning rate rises.
+
+    Raises:
+        VidferError: The classifier or an argument is unknown, or a value is out of range.
     """
+
+    class_weight: Tensor
 
     def __init__(
         self,
         classifier: str = "mlp",
-        num_features: int = 1582,
-        hidden: int = 256,
-        members: int = 1,
-        input_dropout: float = 0.5,
-        dropout: float = 0.5,
+        arguments: dict[str, bool | int | float | str] | None = None,
+        optimizer: str = "sgdma",
         lr: float = 0.02,
         momentum: float = 0.9,
-        nesterov: bool = True,
+        nesterov: bool = False,
         weight_decay: float = 1e-3,
         label_smoothing: float = 0.1,
+        class_weighting: float = 1.0,
         warmup_share: float = 0.1,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.arguments: dict[str, Any] = {"num_features": num_features}
-        if classifier == "mlp":
-            self.arguments |= {
-                "hidden": hidden, "members": members, "input_dropout": input_dropout, "dropout": dropout,
-            }  # fmt: skip
-        self.classifier: Any = build_classifier(classifier, **self.arguments)
+        if not 0 <= label_smoothing <= 0.5 or not 0 <= class_weighting <= 1:
+            raise VidferError(
+                f"label_smoothing lies in [0, 0.5] and class_weighting in [0, 1], not at {label_smoothing} and "
+                f"{class_weighting}"
+            )
+        check_optimizer(optimizer, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        self.classifier = build_classifier(classifier, arguments)
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
         self.register_buffer("class_weight", torch.ones(len(EMOTIONS)))
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.class_weighting = label_smoothing, class_weighting
         self.optimisation: dict[str, Any] = {
+            "name": optimizer,
             "lr": lr,
             "momentum": momentum,
             "nesterov": nesterov,
@@ -68,72 +72,67 @@ class VectorTask(lightning.LightningModule):
             "warmup_share": warmup_share,
         }
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The entries of a `ClipBatch` that the classifier needs."""
+        return self.classifier.reads
+
     def setup(self, stage: str) -> None:
-        """Take the statistics of the training data before the first step.
+        """Let the classifier look at the training clips before the first step; a run that goes on has done so.
 
         Args:
             stage: `fit`, `validate`, `test` or `predict`.
         """
-        if stage == "fit":
-            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-            self.classifier.standardise.fit(data.training_vectors())
-            counts = torch.bincount(data.training_targets(), minlength=len(EMOTIONS)).clamp_min(1)
-            self.class_weight = counts.float().mean() / counts
+        if stage != "fit" or self.trainer.ckpt_path is not None:
+            return
+        train: ClipBatch = self.trainer.datamodule.training_clips()  # type: ignore[attr-defined]
+        with torch.random.fork_rng(devices=[]):
+            self.classifier.prepare(train)
+        target = train["target"][train["target"] >= 0]
+        shares = torch.bincount(target, minlength=len(EMOTIONS)).clamp_min(1) / len(target)
+        weight = shares**-self.class_weighting
+        self.class_weight = weight / (weight * shares).sum()
 
-    def forward(self, vector: Tensor) -> Tensor:
-        """Compute logits `(W, 7)` of windows `(W, F)`."""
-        logits: Tensor = self.classifier(vector)
-        return logits
+    def forward(self, batch: ClipBatch) -> Tensor:
+        """Compute log-probabilities `(B, 7)`."""
+        log_probs: Tensor = self.classifier(batch)
+        return log_probs
 
-    def training_step(self, batch: SoundBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        pooled = pool_windows(self.classifier.member_log_probs(batch["vector"]), batch["recording"])
-        loss = torch.stack([self._loss(member, batch["target"]) for member in pooled]).sum()
-        self.log("train_loss", loss / len(pooled), on_step=False, on_epoch=True, batch_size=len(batch["target"]))
+        loss = self.classifier.loss(batch, self._criterion)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["target"]))
         return loss
 
-    def validation_step(self, batch: SoundBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Log loss and metrics of one batch."""
-        self._evaluate(batch, "val")
+        self._measure(batch, "val")
 
-    def test_step(self, batch: SoundBatch, batch_idx: int) -> None:
+    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
         """Log loss and metrics of one batch."""
-        self._evaluate(batch, "test")
+        self._measure(batch, "test")
 
-    def _evaluate(self, batch: SoundBatch, split: str) -> None:
-        log_probs = self(batch["vector"]).log_softmax(dim=1)
-        pooled = pool_windows(log_probs[None], batch["recording"])[0]
-        count = len(batch["target"])
-        self.log(f"{split}_loss", self._loss(pooled, batch["target"]), batch_size=count)
-        self.metrics[split].update(pooled, batch["target"])
-        self.log_dict(self.metrics[split], on_step=False, on_epoch=True, batch_size=count, prog_bar=True)
+    def _measure(self, batch: ClipBatch, split: str) -> None:
+        log_probs, target = self(batch), batch["target"]
+        self.log(f"{split}_loss", self._criterion(log_probs, target), batch_size=len(target))
+        self.metrics[split].update(log_probs, target)
+        self.log_dict(self.metrics[split], on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
 
-    def _loss(self, log_probs: Tensor, target: Tensor) -> Tensor:
+    def _criterion(self, log_probs: Tensor, target: Tensor) -> Tensor:
         return nn.functional.cross_entropy(
             log_probs, target, weight=self.class_weight, label_smoothing=self.label_smoothing
         )
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
-        card = {"kind": "audio", "arch": self.hparams["classifier"], "arguments": self.arguments}
+        kinds = {("sound",): "audio", ("frames", "sound"): "fusion"}
+        card = {
+            "kind": kinds.get(self.reads, "faces"),
+            "arch": self.hparams["classifier"],
+            "arguments": dict(self.hparams["arguments"] or {}),
+        }
         return self.classifier.state_dict(), card
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return SGD with momentum and its one-cycle schedule."""
-        return sgd_one_cycle(self, **self.optimisation)
-
-
-def pool_windows(log_probs: Tensor, recording: Tensor) -> Tensor:
-    """Average windows' log-probabilities over each recording and normalise.
-
-    Args:
-        log_probs: `(M, W, K)`.
-        recording: The recording of each window, ascending from 0, `(W,)`.
-
-    Returns:
-        Log-probabilities `(M, B, K)`.
-    """
-    counts = torch.bincount(recording)
-    total = log_probs.new_zeros(log_probs.shape[0], len(counts), log_probs.shape[2])
-    total = total.index_add(1, recording, log_probs)
-    return (total / counts[:, None]).log_softmax(dim=2)
+        """Return the optimiser and its one-cycle schedule."""
+        return one_cycle(self, **self.optimisation)

@@ -1,0 +1,188 @@
+"""Voices of RAVDESS with faces of FER2013 that show the same class: paired (semi-synthetic) clips."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.features import Sample
+from vidfer.datasets.clips import LabelledClip, find_clips
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.datasets.paired import NAME, Pairing, pair_faces
+from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.sample import write_faces, write_sounds
+from vidfer.media.align import TEMPLATE
+from vidfer.store import Artifact, Store, recipe_key
+
+STAGE = "paired"
+
+
+class PairedDataModule(ClipDataModule):
+    """Paired clips: speakers are disjoint between splits, and so are face images.
+
+    The faces of training clips come from FER2013's training images, those of validation clips from a share of them that is
+    held out by content, and those of test clips from the test split; images that recur in a test split are left out of the
+    others. The shipped image network was trained on the first of these, and on none of the others.
+
+    Args:
+        root: Folder of RAVDESS speech; `data/ravdess_speech` if not given.
+        faces_root: FER2013, as folders or as CSV.
+        train_people: Speakers that are trained on.
+        val_people: Speakers that are validated on.
+        test_people: Speakers that are tested on.
+        frames: Face images of a clip, see `Pairing`.
+        neutral_share: Largest share of neutral face images in a training clip, see `Pairing`.
+        pairings: How many faces each training recording is paired with; others get one.
+        val_share: Share of the training images held out for validation clips.
+        test_split: FER2013's split for the test clips' faces.
+        speeds: Playing speeds of the training recordings.
+        image_model: Whose embeddings of faces are read.
+        win_dur: Length of a window of sound in seconds.
+        hop_dur: Distance between windows in seconds.
+        size: Number of labelled training clips; None for all.
+        unlabelled: Whether the other training clips are given without their labels.
+        batch_size: Labelled clips a step.
+        seed: Which clips `size` draws.
+        pairing_seed: Which face goes with which voice.
+        store: Folder in which artifacts are kept.
+    """
+
+    licence = "Weights: for research, as RAVDESS (CC BY-NC-SA 4.0), FER2013 and openSMILE are."
+
+    def __init__(
+        self,
+        root: str | None = None,
+        faces_root: str = "data/fer2013",
+        train_people: str = "2-16",
+        val_people: str = "",
+        test_people: str = "17-20",
+        frames: int = 4,
+        neutral_share: float = 0.0,
+        pairings: int = 1,
+        val_share: float = 0.05,
+        test_split: str = "public_test",
+        speeds: list[float] | None = None,
+        image_model: str = "compact",
+        win_dur: float = 2.0,
+        hop_dur: float = 1.0,
+        size: int | None = None,
+        unlabelled: bool = False,
+        batch_size: int = 32,
+        seed: int = 0,
+        pairing_seed: int = 0,
+        store: str = "runs/store",
+    ) -> None:
+        super().__init__(
+            data="ravdess", root=root, train_people=train_people, val_people=val_people, test_people=test_people,
+            speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur, max_frames=frames, size=size,
+            unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store,
+        )  # fmt: skip
+        self.save_hyperparameters(logger=False)
+        Pairing(frames, neutral_share)
+
+    @property
+    def source(self) -> str:
+        """What the data are, for the card and for whatever is printed."""
+        return f"{NAME}: RAVDESS speech x FER2013"
+
+    def find(self) -> tuple[list[LabelledClip], PreparationReport]:
+        """Find the recordings of voices."""
+        return find_clips("ravdess", Path(self.hparams["root"] or "data/ravdess_speech"))
+
+    def read(self, split: str, clips: Sequence[LabelledClip]) -> tuple[list[Sample], dict[str, list[str]]]:
+        """Read the voices, and give each its face."""
+        voices, dropped = super().read(split, clips)
+        chosen, train = self.hparams, split == "train"
+        share = chosen["neutral_share"] if train else 0.0
+        samples: list[Sample] = []
+        if not {"frames", "image"} & set(self.reads) or not voices:
+            return voices, dropped
+        pool = self._pool(split)
+        named = {voice.name: voice.target for voice in voices}
+        for number in range(chosen["pairings"] if train else 1):
+            pairing = Pairing(chosen["frames"], share, 1000 * chosen["pairing_seed"] + number)
+            faces = dict(zip(named, self._faces(named, pool, pairing), strict=True))
+            samples += [
+                Sample(voice.name, voice.person, voice.target, voice.features | faces[voice.name]) for voice in voices
+            ]
+        return samples, dropped
+
+    def _pool(self, split: str) -> LabelledImages:
+        root, test_split = Path(self.hparams["faces_root"]), self.hparams["test_split"]
+        if split == "test":
+            return read_images(root, test_split)
+        images = read_training_images(root, test_splits=tuple(dict.fromkeys((*TEST_SPLITS, test_split))))
+        held_out = split_by_hash(images, self.hparams["val_share"])
+        return images.subset(held_out if split == "val" else ~held_out, images.report)
+
+    def _faces(self, named: dict[str, int], pool: LabelledImages, pairing: Pairing) -> list[dict[str, torch.Tensor]]:
+        """Make the clips' frames with their embeddings, or find them in the store."""
+        from vidfer.chain.models import one_thread
+        from vidfer.models.expression import ImageModel
+        from vidfer.weights.registry import weights_digest
+
+        weights = self.hparams["image_model"]
+        recipe = {
+            "stage": STAGE,
+            "version": 1,
+            "recordings": sorted(named.items()),
+            "images": pool.digest,
+            "pairing": [pairing.frames, pairing.neutral_share, pairing.seed],
+            "weights": weights_digest("image", weights),
+        }
+        store = Store(self.hparams["store"])
+        artifact = store.find(STAGE, recipe_key(recipe))
+        if artifact is None:
+            names = sorted(named)
+            image = pair_faces(names, [named[name] for name in names], pool, pairing)
+            with one_thread():
+                embeddings, _ = ImageModel(weights).of_gray(image.reshape(-1, *image.shape[2:]), tta="flip")
+            artifact = _publish(store, recipe, image, embeddings)
+        arrays = artifact.arrays("faces.safetensors")
+        places = {name: at for at, name in enumerate(sorted(named))}
+        landmarks = torch.tensor(TEMPLATE).expand(pairing.frames, 5, 2)
+        return [
+            {
+                "frames": torch.from_numpy(arrays["frames"][places[name]]),
+                "image": torch.from_numpy(arrays["image"][places[name]]),
+                "landmarks": landmarks,
+            }
+            for name in named
+        ]
+
+
+class SamplePairedDataModule(PairedDataModule):
+    """Synthesised voices with drawn faces, made on first use below `root`; everything else as for the real ones.
+
+    Args:
+        root: Folder to make them in.
+        options: As for `PairedDataModule`.
+    """
+
+    licence = "Apache-2.0"
+
+    def __init__(self, root: str = "runs/sample", **options: Any) -> None:  # noqa: ANN401 - the parent's own
+        given = {"train_people": "1-4", "test_people": "5-6"} | options
+        super().__init__(root=str(Path(root) / "sounds"), faces_root=str(Path(root) / "faces"), **given)
+
+    @property
+    def source(self) -> str:
+        """What the data are, for the card and for whatever is printed."""
+        return f"sample (synthesised voices, drawn faces: no people), {NAME}"
+
+    def prepare_data(self) -> None:
+        """Make the sounds and faces unless they are there."""
+        write_sounds(Path(self.hparams["root"]))
+        write_faces(Path(self.hparams["faces_root"]))
+
+
+def _publish(
+    store: Store, recipe: dict[str, Any], image: npt.NDArray[np.uint8], embeddings: npt.NDArray[np.float32]
+) -> Artifact:
+    with store.draft(STAGE, recipe_key(recipe)) as draft:
+        draft.write_arrays("faces.safetensors", {"image": image, "frames": embeddings.reshape(*image.shape[:2], -1)})
+        return store.publish(draft.seal(recipe))
