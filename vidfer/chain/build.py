@@ -1,7 +1,7 @@
 """The whole chain of per-clip stages, from one set of options."""
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from vidfer.chain.audio import AudioStage
 from vidfer.chain.classify import ClassifyStage, Pool, Prior
@@ -14,6 +14,9 @@ from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.registry import find_weights, read_calibration, weights_digest
+
+
+VoiceMode = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class ChainOptions:
         denoise_threshold: Estimated sigma of the noise on the scale 0-255, see `vidfer.media.quality.noise_sigma`.
         image_model: Name of shipped weights or a weights file.
         audio_model: Name of shipped weights or a weights file.
+        fusion_model: `auto` for the shipped fusion model where it fits the other models, and late fusion elsewhere; `late` for
+            late fusion; or the name or file of a fusion model, which has to fit.
+        voice: `auto` to use windows of sound in which someone speaks, `off` to use all that are not silent.
         prior: `uniform` to move the faces' probabilities from the class shares of the image model's training images half way
             towards equal ones, `training` to leave them, see `vidfer.answer.change_prior`.
         pool: `peaks` to answer a person by the half of the face images with most expression, `mean` by all of them, see
@@ -49,6 +55,8 @@ class ChainOptions:
     denoise_threshold: float = 10.0
     image_model: str = "compact"
     audio_model: str = "is10"
+    fusion_model: str = "auto"
+    voice: VoiceMode = "auto"
     prior: Prior = "uniform"
     pool: Pool = "peaks"
     abstain: float | None = None
@@ -65,6 +73,7 @@ class ChainOptions:
             ("decoder", Decoder),
             ("denoise", DenoiseMode),
             ("denoise_scope", DenoiseScope),
+            ("voice", VoiceMode),
             ("prior", Prior),
             ("pool", Pool),
         )
@@ -126,6 +135,7 @@ def _classify(options: ChainOptions) -> ClassifyStage:
         raise VidferError(
             f"the card of {found.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
         )
+    fusion, note = _fusion(options)
     return ClassifyStage(
         weights_digest("audio", options.audio_model),
         temperature=temperature,
@@ -134,8 +144,42 @@ def _classify(options: ChainOptions) -> ClassifyStage:
         class_shares=None if shares is None else tuple(float(share) for share in shares),
         pool=options.pool,
         abstain=None if options.abstain is None else float(options.abstain),
+        voice=options.voice == "auto",
+        sound_calibration=read_calibration(find_weights("audio", options.audio_model)),
+        fusion=weights_digest("fusion", fusion) if fusion else None,
+        fusion_calibration=read_calibration(find_weights("fusion", fusion)) if fusion else None,
+        fusion_note=note,
         audio_model=options.audio_model,
+        fusion_model=fusion or "",
     )
+
+
+def _fusion(options: ChainOptions) -> tuple[str | None, str]:
+    """Choose the fusion model, or say why there is none.
+
+    Raises:
+        VidferError: The one that was named does not fit.
+    """
+    if options.fusion_model == "late":
+        return None, ""
+    name = "fusion" if options.fusion_model == "auto" else options.fusion_model
+    misfit = _misfit(options, name)
+    if not misfit:
+        return name, ""
+    if options.fusion_model == "auto":
+        return None, f"late fusion: {misfit}"
+    raise VidferError(f"the fusion model {name} does not fit: {misfit}")
+
+
+def _misfit(options: ChainOptions, name: str) -> str:
+    """Say what a fusion model was trained on and does not get here."""
+    learnt = find_weights("fusion", name).card["preprocessing"]
+    audio = AudioStage()
+    if learnt.get("image_weights") != weights_digest("image", options.image_model):
+        return f"it was trained on the embeddings of other image weights than {options.image_model}"
+    if (learnt.get("win_dur"), learnt.get("hop_dur")) != (audio.win_dur, audio.hop_dur):
+        return f"it was trained on other windows of sound than {audio.win_dur:g} s every {audio.hop_dur:g} s"
+    return ""
 
 
 def _is_positive(value: object) -> bool:

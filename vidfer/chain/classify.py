@@ -18,6 +18,7 @@ from vidfer.answer import (
     unsmooth,
     vote,
 )
+from vidfer.chain.sound import Calibration, calibrated, heard, require_finite, window_probabilities
 from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
@@ -39,18 +40,22 @@ Pool = Literal["peaks", "mean"]
 class ClassifyStage(Stage):
     """Answer for every person, for the faces, for the sound, and for both together.
 
+    Where both have an answer, the trained fusion model gives the joint one if its weights fit the inputs; else it is the
+    weighted sum of the two. With several people it answers for each of them with the sound, since nobody knows who speaks, and
+    these answers are averaged by their number of faces.
+
     The probabilities of a face are its logits' softmax at the card's temperature, moved towards equal class shares. A
     person's distribution is pooled from them over time; the faces' is the mean of the persons', weighted by their number
-    of faces; the sound's is the mean of the log-probabilities of the windows with sound. `vote` is the paper's: the share
+    of faces; the sound's is the mean of the log-probabilities of the windows in which someone speaks. `vote` is the paper's: the share
     of each class over the face images that have an answer.
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float32, as far as there are any (rows
-    of silent windows are NaN), and `answer.json` with `faces`, `sound`, `fused`, `people` and `settings`.
+    of windows that are not used are NaN), and `answer.json` with `faces`, `sound`, `fused`, `people` and `settings`.
 
     Args:
         weights: Digest of the sound model's weights, see `weights_digest`.
-        face_weight: Trust in the faces where both modalities answer, in (0, 1); the sound gets the rest. The default leans
-            on the faces: the shipped sound model has heard fifteen actors only.
+        face_weight: Trust in the faces in late fusion, in (0, 1); the sound gets the rest. The default leans on the faces:
+            the shipped sound model has heard fifteen actors only.
         temperature: What the image model's logits are divided by, above 0; None where its card has none, which is 1.
         smoothing: Label smoothing of the image model's training, which is taken back before, in [0, 0.5].
         prior: `uniform` to move the faces' probabilities towards equal class shares, `training` to leave them.
@@ -58,11 +63,17 @@ class ClassifyStage(Stage):
             its card has none, so that nothing is moved.
         pool: `peaks` for the half of a person's face images with most expression, `mean` for all of them.
         abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
-        audio_model: Where they are found: name of shipped weights, or a weights file.
+        voice: Whether windows of sound count only where someone speaks.
+        sound_calibration: Temperature and label smoothing of the sound model's card; None where it has none.
+        fusion: Digest of the fusion model's weights; None for late fusion.
+        fusion_calibration: As `sound_calibration`, of the fusion model's card.
+        fusion_note: Why there is no trained fusion although it was looked for, or nothing.
+        audio_model: Where the sound model's weights are found: a name, or a weights file.
+        fusion_model: Where the fusion model's are.
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
 
     weights: str
@@ -73,7 +84,13 @@ class ClassifyStage(Stage):
     class_shares: tuple[float, ...] | None = None
     pool: Pool = "peaks"
     abstain: float | None = None
+    voice: bool = True
+    sound_calibration: Calibration | None = None
+    fusion: str | None = None
+    fusion_calibration: Calibration | None = None
+    fusion_note: str = ""
     audio_model: str = neutral("is10")
+    fusion_model: str = neutral("")
 
     def tools(self) -> Mapping[str, str | None]:
         """Name torch with its version."""
@@ -86,7 +103,7 @@ class ClassifyStage(Stage):
         sound = self._sound(inputs["audio"], arrays)
         if arrays:
             draft.write_arrays("probabilities.safetensors", arrays)
-        fused = self._fused(faces, sound)
+        fused = self._fused(faces, sound, inputs)
         parts = {"faces": faces, "sound": sound, "fused": fused, "people": people}
         draft.write_json("answer.json", {**parts, "settings": self._settings()})
         return Outcome(inputs["finetune"].status, inputs["finetune"].message)
@@ -103,6 +120,8 @@ class ClassifyStage(Stage):
             notes.append("the image weights' card has no temperature: 1 is used")
         if self.prior == "uniform" and not moved:
             notes.append("the image weights' card has no class shares: the training set's prior is kept")
+        if self.fusion_note:
+            notes.append(self.fusion_note)
         return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "smoothing": self.smoothing,
@@ -110,6 +129,8 @@ class ClassifyStage(Stage):
             "prior_strength": PRIOR_STRENGTH if moved else 0.0,
             "pool": self.pool,
             "abstain": self.abstain,
+            "voice": self.voice,
+            "fusion": "trained" if self.fusion else "late",
             "notes": notes,
         }
 
@@ -158,7 +179,7 @@ class ClassifyStage(Stage):
     def _of_faces(self, logits: "Floats") -> "Floats":
         import numpy as np
 
-        _require_finite("image", logits)
+        require_finite("image", logits)
         plain = unsmooth(logits, self.smoothing)
         probabilities = softmax(plain, 1.0 if self.temperature is None else self.temperature)
         if self._shares is not None:
@@ -180,28 +201,24 @@ class ClassifyStage(Stage):
         return {"vote": counted, "n_uncertain": int((~certain).sum())}
 
     def _sound(self, audio: Artifact, arrays: "dict[str, Floats]") -> Answer:
-        answer: Answer = {**_nothing(audio), "n_windows": 0, "n_silent": 0}
+        answer: Answer = {**_nothing(audio), "n_windows": 0, "n_silent": 0, "n_no_voice": 0}
         if not audio.names("windows"):
             return answer
         import numpy as np
 
         windows = audio.arrays("windows.safetensors")
-        heard = windows["silent"] == 0
-        answer.update(n_windows=len(heard), n_silent=int((~heard).sum()))
-        probabilities = np.full((len(heard), len(EMOTIONS)), np.nan, np.float32)
-        if heard.any():
-            from vidfer.chain.models import audio_model, one_thread
-
-            with one_thread():
-                model = audio_model(self.audio_model, self.weights)
-                logits = model(windows["vectors"][heard])
-            _require_finite("sound", logits)
-            probabilities[heard] = softmax(logits)
-            answer.update(self._answer(pool(probabilities[heard], np.ones(int(heard.sum())))))
-        arrays["windows"] = probabilities
+        silent, kept = windows["silent"] == 1, heard(windows, voice=self.voice)
+        answer.update(n_windows=len(kept), n_silent=int(silent.sum()), n_no_voice=int((~silent & ~kept).sum()))
+        arrays["windows"] = probabilities = window_probabilities(
+            windows, kept, self.audio_model, self.weights, self.sound_calibration
+        )
+        if kept.any():
+            answer.update(self._answer(pool(probabilities[kept], np.ones(int(kept.sum())))))
+        elif not silent.all():
+            answer.update(status=Status.NO_VOICE, message="nobody speaks: --voice off answers for any sound")
         return answer
 
-    def _fused(self, faces: Answer, sound: Answer) -> Answer:
+    def _fused(self, faces: Answer, sound: Answer, inputs: Mapping[str, Artifact]) -> Answer:
         import numpy as np
 
         trust = {"faces": self.face_weight, "sound": 1.0 - self.face_weight}
@@ -213,15 +230,44 @@ class ClassifyStage(Stage):
         if not parts:
             message = f"neither faces ({faces['status']}) nor sound ({sound['status']}) could be answered"
             status = faces["status"] if faces["status"] != Status.OK else sound["status"]
-            return {"status": status, "message": message, **_BLANK, "modalities": [], "weights": {}}
-        used = {name: trust[name] for name in parts} if len(parts) > 1 else dict.fromkeys(parts, 1.0)
+            return {"status": status, "message": message, **_BLANK, "modalities": [], "method": None, "weights": {}}
+        if len(parts) > 1 and self.fusion:
+            method = "trained"
+            distribution, used = self._by_model(inputs)
+        else:
+            method = "late" if len(parts) > 1 else "alone"
+            used = {name: trust[name] for name in parts} if len(parts) > 1 else dict.fromkeys(parts, 1.0)
+            distribution = fuse(parts, used)
         return {
             "status": Status.OK,
             "message": "",
-            **self._answer(fuse(parts, used)),
+            **self._answer(distribution),
             "modalities": list(parts),
+            "method": method,
             "weights": used,
         }
+
+    def _by_model(self, inputs: Mapping[str, Artifact]) -> "tuple[Floats, dict[str, float]]":
+        """Answer by the fusion model for each person with the sound, and average by their number of faces."""
+        import numpy as np
+
+        from vidfer.chain.models import fusion_model, one_thread
+
+        embeddings = inputs["finetune"].arrays("embeddings.safetensors")["embeddings"]
+        track = read_parquet((inputs["faces"].path / "faces.parquet").read_bytes())["track"]
+        windows = inputs["audio"].arrays("windows.safetensors")
+        vectors = windows["vectors"][heard(windows, voice=self.voice)]
+        mixture, gates = np.zeros(len(EMOTIONS)), np.zeros(2)
+        with one_thread():
+            model = fusion_model(self.fusion_model, str(self.fusion))
+            for person in np.unique(track):
+                rows = track == person
+                logits, weights = model(embeddings[rows], vectors)
+                require_finite("fusion", logits)
+                share = rows.sum() / len(rows)
+                mixture += share * calibrated(logits[None], self.fusion_calibration)[0]
+                gates += share * weights
+        return mixture, {"faces": round(float(gates[0]), 6), "sound": round(float(gates[1]), 6)}
 
 
 _BLANK: dict[str, None] = {"predominant": None, "margin": None, "distribution": None}
@@ -229,10 +275,3 @@ _BLANK: dict[str, None] = {"predominant": None, "margin": None, "distribution": 
 
 def _nothing(artifact: Artifact) -> Answer:
     return {"status": artifact.status, "message": artifact.message, **_BLANK}
-
-
-def _require_finite(kind: str, logits: "Floats") -> None:
-    import numpy as np
-
-    if not np.isfinite(logits).all():
-        raise VidferError(f"the {kind} model answered with numbers that are not finite: its weights cannot be used")

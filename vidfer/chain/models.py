@@ -11,7 +11,7 @@ from vidfer.weights.registry import weights_digest
 if TYPE_CHECKING:
     from vidfer.media.faces import MtcnnDetector
     from vidfer.models.denoiser import Denoiser
-    from vidfer.models.expression import AudioModel, ImageModel
+    from vidfer.models.expression import AudioModel, FusionModel, ImageModel
 
 
 @lru_cache(maxsize=2)
@@ -52,6 +52,16 @@ def audio_model(name: str, digest: str) -> "AudioModel":
 
     model = AudioModel(name)
     _require_unchanged("audio", name, digest)
+    return model
+
+
+@lru_cache(maxsize=2)
+def fusion_model(name: str, digest: str) -> "FusionModel":
+    """Load a fusion model once for each content of its file; `digest` is what the stage's key was made from."""
+    from vidfer.models.expression import FusionModel
+
+    model = FusionModel(name)
+    _require_unchanged("fusion", name, digest)
     return model
 
 

@@ -27,7 +27,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -89,11 +89,15 @@ def _windows(audio: Artifact, probabilities: "Mapping[str, np.ndarray]", abstain
 
     given = probabilities.get("windows", np.zeros((0, len(EMOTIONS)), np.float32))
     times = audio.arrays("windows.safetensors")["times"] if len(given) else np.zeros((0, 2))
+    silent = audio.arrays("windows.safetensors")["silent"] if len(given) else np.zeros(0)
     heard = ~np.isnan(given).any(1)
     return {
         "start_s": times[:, 0],
         "end_s": times[:, 1],
-        "status": ["ok" if is_heard else "silent" for is_heard in heard],
+        "status": [
+            "ok" if is_heard else "silent" if is_silent else "no_voice"
+            for is_heard, is_silent in zip(heard, silent, strict=True)
+        ],
         "expression": [
             predominant(row, abstain)[0] if is_heard else None for row, is_heard in zip(given, heard, strict=True)
         ],

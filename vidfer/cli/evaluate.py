@@ -2,18 +2,19 @@
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image
-from vidfer.cli.options import add_store_option
-from vidfer.types import ClipError, VidferError
+from vidfer.cli.evaluate_folds import add_fold_options, run_audio_folds
+from vidfer.cli.options import add_store_option, require_weights
+from vidfer.types import ClipError, Status, VidferError
 
 if TYPE_CHECKING:
+    from vidfer.datasets.clips import LabelledClip
     from vidfer.metrics import Scores
     from vidfer.store import Store
 
@@ -23,10 +24,15 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser("evaluate", help="measure a model where the truth is known")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     evaluate_image.add_kind(kinds)
-    audio = kinds.add_parser("audio", help="an audio model on recordings named as in RAVDESS")
-    audio.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of recordings")
-    audio.add_argument("--actors", type=parse_actors, metavar="A-B,C", help="such as 17-20 (default: all)")
+    audio = kinds.add_parser("audio", help="an audio model on recordings whose expression is known")
+    audio.add_argument("--data", default="ravdess", metavar="NAME|DIR", help="which set (default: ravdess)")
+    audio.add_argument("--root", type=Path, metavar="DIR", help="where it lies (default: data/NAME)")
+    audio.add_argument("--actors", "--people", metavar="A-B,C", help="such as 17-20 (default: all)")
     audio.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
+    audio.add_argument(
+        "--voice", choices=("auto", "off"), default="auto", help="whether windows count only where someone speaks"
+    )
+    add_fold_options(audio)
     add_store_option(audio)
     audio.set_defaults(run=_audio)
     evaluate_denoise.add_kind(kinds)
@@ -34,81 +40,67 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     evaluate_clips.add_kind(kinds)
 
 
-def parse_actors(text: str) -> frozenset[int]:
-    """Parse a list of actors.
-
-    Args:
-        text: Numbers and ranges, such as `2-16,19`.
-
-    Returns:
-        The numbers.
-
-    Raises:
-        argparse.ArgumentTypeError: The text is no such list.
-    """
-    actors: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        span = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
-        if not span:
-            raise argparse.ArgumentTypeError(f"'{text}' is no list of actors such as 2-16,19")
-        actors.update(span)
-    return frozenset(actors)
-
-
-def evaluate_sound(root: Path, actors: Collection[int] | None, model: str | Path, store: "Store") -> "Scores":
+def evaluate_sound(
+    clips: "Sequence[LabelledClip]", model: str | Path, store: "Store", *, voice: bool = True
+) -> "Scores":
     """Score an audio model on recordings, by the windows and the pooling that `vidfer analyze` uses.
 
     Args:
-        root: Folder of recordings named as in RAVDESS.
-        actors: Actors wanted; None for all.
+        clips: Recordings with their labels.
         model: Shipped name or weights file.
         store: Where vectors are kept.
+        voice: Whether windows count only where someone speaks.
 
     Raises:
-        VidferError: There is nothing to read or answer, or there are no such weights.
+        VidferError: There is nothing to answer, or there are no such weights.
     """
     import numpy as np
 
     from vidfer.answer import pool
     from vidfer.chain.audio import AudioStage
-    from vidfer.datasets.ravdess import find_recordings
+    from vidfer.chain.sound import heard, window_probabilities
     from vidfer.metrics import score
-    from vidfer.models.expression import AudioModel
     from vidfer.runner import finished
+    from vidfer.weights.registry import find_weights, read_calibration, weights_digest
 
-    classifier = AudioModel(model)
-    recordings, report = find_recordings(root, actors, drop_copies=False)
-    for line in report.lines():
-        print(line, file=sys.stderr)
+    digest, calibration = weights_digest("audio", model), read_calibration(find_weights("audio", model))
     target, preds = [], []
-    for recording in recordings:
+    for clip in clips:
         try:
-            with finished((AudioStage(),), "audio", recording.path, store) as artifact:
-                arrays = artifact.arrays("windows.safetensors") if artifact.names("windows") else {}
+            with finished((AudioStage(),), "audio", clip.path, store) as artifact:
+                windows = artifact.arrays("windows.safetensors") if artifact.names("windows") else None
                 status, message = artifact.status, artifact.message
         except ClipError as error:
-            arrays, status, message = {}, error.status, error.message
-        heard = arrays["silent"] == 0 if arrays else np.zeros(0, bool)
-        if not heard.any():
-            print(f"  left out: {recording.path.name}: {status}: {message}", file=sys.stderr)
+            windows, status, message = None, error.status, error.message
+        kept = np.zeros(0, bool) if windows is None else heard(windows, voice=voice)
+        if windows is None or not kept.any():
+            status = Status.NO_VOICE if windows is not None and status is Status.OK else status
+            print(f"  left out: {clip.name}: {status}{message and ': '}{message}", file=sys.stderr)
             continue
-        logits = classifier(arrays["vectors"][heard]).astype(np.float64)
-        raised = np.exp(logits - logits.max(1, keepdims=True))
-        target.append(recording.target)
-        preds.append(int(pool(raised / raised.sum(1, keepdims=True), np.ones(len(raised))).argmax()))
+        probabilities = window_probabilities(windows, kept, str(model), digest, calibration)
+        target.append(clip.target)
+        preds.append(int(pool(probabilities[kept], np.ones(int(kept.sum()))).argmax()))
     if not target:
-        raise VidferError(f"no recording in {root} could be answered")
+        raise VidferError("no recording there could be answered")
     return score(np.array(target), np.array(preds))
 
 
 def _audio(args: argparse.Namespace) -> int:
     from vidfer.analysis import default_store
+    from vidfer.datasets.clips import find_clips
+    from vidfer.datasets.splits import take_people
     from vidfer.store import Store
 
-    scores = evaluate_sound(args.root, args.actors, args.audio_model, Store(args.store or default_store()))
-    who = f"actors {', '.join(map(str, sorted(args.actors)))}" if args.actors else "all actors"
-    for line in evaluate_image.score_lines(f"{args.audio_model} on {args.root.name}, {who}", scores):
+    require_weights({"audio": args.audio_model})
+    if args.folds:
+        return run_audio_folds(args)
+    clips, report = find_clips(args.data, args.root)
+    for line in report.lines():
+        print(line, file=sys.stderr)
+    chosen = take_people(clips, args.actors) if args.actors else clips
+    scores = evaluate_sound(chosen, args.audio_model, Store(args.store or default_store()), voice=args.voice == "auto")
+    who = f"people {args.actors}" if args.actors else "all people"
+    for line in evaluate_image.score_lines(f"{args.audio_model} on {args.root or args.data}, {who}", scores):
         print(line)
     print(json.dumps(asdict(scores)))
     return 0

@@ -10,13 +10,14 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_info
 
-from vidfer.cli.evaluate import evaluate_sound
 from vidfer.cli.evaluate_image import evaluate_images
+from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.datamodules.ravdess import RavdessDataModule
-from vidfer.store import Store
+from vidfer.metrics import score
+from vidfer.tasks.clip import ClipTask
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
+from vidfer.tasks.fitting import answer_all
 from vidfer.types import VidferError
 from vidfer.weights.registry import find_weights, save_weights
 
@@ -73,7 +74,9 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
         card["metrics"] = [_measure_denoiser(task, data)]
     else:
         save_weights(path, state, card)
-        card["metrics"] = _measure(data, path, str(trainer.strategy.root_device))
+        device = str(trainer.strategy.root_device)
+        clips = isinstance(task, ClipTask) and isinstance(data, ClipDataModule)
+        card["metrics"] = _measure_clips(task, data) if clips else _measure(data, path, device)
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
 
@@ -117,13 +120,23 @@ def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noq
         except VidferError as error:  # the weights are there: no test images is no reason to lose them
             rank_zero_info(f"not measured on test images: {error}")
             return []
-    elif isinstance(data, RavdessDataModule):
-        actors = data.actors["test"]
-        who = ", ".join(map(str, sorted(actors)))
-        scores = evaluate_sound(data.root, actors, path, Store(data.store))
-        found = [{"on": f"{data.source}, actors {who}", **asdict(scores)}]
     else:
         return []
+    return _told(found)
+
+
+def _measure_clips(task: ClipTask, data: ClipDataModule) -> list[dict[str, Any]]:
+    """Measure a classifier of clips on its test split, if there is one."""
+    data.setup("test")
+    if "test" not in data.samples:
+        rank_zero_info("not measured: nobody is held out to test on")
+        return []
+    probabilities, target = answer_all(task.classifier.cpu().eval(), data.test_dataloader())
+    people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
+    return _told([{"on": f"{data.source}, {', '.join(people)}", **asdict(score(target, probabilities.argmax(1)))}])
+
+
+def _told(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for each in found:
         low, high = each["accuracy_ci95"]
         rank_zero_info(f"{each['on']}: accuracy {each['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {each['n']}")

@@ -30,6 +30,12 @@ def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STO
         "--weights", type=Path, metavar="FILE", help="the image model's weights, such as `make finetune` exports"
     )
     models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
+    models.add_argument(
+        "--fusion-model",
+        default="auto",
+        metavar="auto|late|NAME|FILE",
+        help="auto: the trained one where it fits the others, else late fusion (default); late: the weighted sum",
+    )
     add_denoise_options(parser)
     _add_answer_options(parser)
     machine = parser.add_argument_group("where and how (never changes a result)")
@@ -94,6 +100,12 @@ def _add_answer_options(parser: argparse.ArgumentParser) -> None:
         help="a person: by the half of the face images with most expression (default), or by all of them",
     )
     group.add_argument(
+        "--voice",
+        choices=("auto", "off"),
+        default="auto",
+        help="sound counts where someone speaks (auto, default), or wherever it is not silent (off)",
+    )
+    group.add_argument(
         "--abstain",
         type=_share,
         metavar="P",
@@ -123,6 +135,8 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
     wanted = {"image": image_model, "audio": args.audio_model, "denoise": args.denoise_model}
     if args.denoise == "off":
         del wanted["denoise"]
+    if args.fusion_model not in ("auto", "late"):
+        wanted["fusion"] = args.fusion_model
     require_weights(wanted)
     return ChainOptions(
         fps=args.fps,
@@ -134,6 +148,8 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
         denoise_threshold=args.denoise_threshold,
         image_model=image_model,
         audio_model=args.audio_model,
+        fusion_model=args.fusion_model,
+        voice=args.voice,
         prior=args.prior,
         pool=args.pool,
         abstain=args.abstain,

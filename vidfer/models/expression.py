@@ -9,8 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vidfer.datasets.batches import ClipBatch
 from vidfer.models.backbone import build_backbone
+from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
@@ -122,11 +125,7 @@ class AudioModel:
     """
 
     def __init__(self, name_or_file: str | Path = "is10") -> None:
-        weights = find_weights("audio", name_or_file)
-        self.card = weights.card
-        self.network = build_classifier(weights.card["arch"], **weights.card["arguments"])
-        weights.load_into(self.network)
-        self.network.eval()
+        self.card, self.network = _classifier("audio", name_or_file)
 
     @torch.inference_mode()
     def __call__(self, vectors: Floats) -> Floats:
@@ -136,10 +135,69 @@ class AudioModel:
             vectors: float32 `(W, 1582)`.
 
         Returns:
-            Logits float32 `(W, 7)`.
+            Logits float32 `(W, 7)`: log-probabilities of each window by itself.
         """
-        logits: Tensor = self.network(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)))
-        return logits.numpy()
+        log_probs: Tensor = self.network(_one_each(vectors))
+        return log_probs.numpy()
+
+
+class FusionModel:
+    """Answers for faces and sound together.
+
+    Args:
+        name_or_file: `fusion`, or a `.safetensors` file with its card beside it.
+
+    Raises:
+        VidferError: There are no such weights, or they do not fit their card, or are of a network that has no gates.
+    """
+
+    def __init__(self, name_or_file: str | Path = "fusion") -> None:
+        self.card, network = _classifier("fusion", name_or_file)
+        if not isinstance(network, FusionClassifier):
+            raise VidferError(f"{name_or_file} holds the network '{self.card['arch']}', which weighs no modalities")
+        self.network = network
+
+    @torch.inference_mode()
+    def __call__(self, embeddings: Floats, vectors: Floats) -> "tuple[Floats, Floats]":
+        """Answer for one person and the sound.
+
+        Args:
+            embeddings: The person's faces in the order of time, float32 `(T, D)`, T >= 1.
+            vectors: The windows with a voice, float32 `(W, 1582)`, W >= 1.
+
+        Returns:
+            Logits float32 `(7,)`, and how much the logits of faces and sound count, `(2,)` in (0, 2).
+        """
+        batch = ClipBatch(
+            target=torch.full((1,), -1),
+            frames=_tensor(embeddings)[None],
+            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool),
+            sound=_tensor(vectors)[None],
+            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool),
+        )
+        parts = self.network.parts(batch)
+        return parts["fused"][0].numpy(), parts["gates"][0].numpy()
+
+
+def _classifier(kind: str, name_or_file: str | Path) -> "tuple[dict[str, Any], Classifier]":
+    weights = find_weights(kind, name_or_file)
+    network = build_classifier(weights.card["arch"], weights.card["arguments"])
+    weights.load_into(network)
+    return weights.card, network.eval()
+
+
+def _one_each(vectors: Floats) -> ClipBatch:
+    """Make a clip of every window."""
+    count = len(vectors)
+    return ClipBatch(
+        target=torch.full((count,), -1),
+        sound=_tensor(vectors)[:, None],
+        sound_mask=torch.ones(count, 1, dtype=torch.bool),
+    )
+
+
+def _tensor(values: Floats) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def fold_batch_norm(network: nn.Module) -> None:

@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 
 Card = dict[str, Any]
 
-SHIPPED: Final[dict[str, tuple[str, ...]]] = {"image": ("compact",), "audio": ("is10",), "denoise": ("small",)}
-"""Names of the weights in this folder, by kind."""
+SHIPPED: Final[dict[str, tuple[str, ...]]] = {
+    "image": ("compact",),
+    "audio": ("is10",),
+    "denoise": ("small",),
+    "fusion": (),
+    "faces": (),
+}
+"""Names of the weights in this folder, by kind: networks of faces, of windows of sound, of noise, of faces and sound together,
+and of the faces of a whole clip."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """What a name of weights is: it has no dot and no slash, so that it is never mistaken for a file."""
 
-_CLASSIFIERS: Final = ("image", "audio")
+_CLASSIFIERS: Final = ("image", "audio", "fusion", "faces")
 
 _REQUIRED = ("kind", "arch", "arguments", "classes", "preprocessing", "blake3")
 _DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
@@ -90,7 +97,7 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     """Find weights by name or file and check their card.
 
     Args:
-        kind: `image`, `audio` or `denoise`.
+        kind: One of `SHIPPED`.
         name_or_file: A name in `SHIPPED`, a name of weights pulled into `weights_folder()`, or the path of a `.safetensors`
             file with its card beside it.
 
@@ -118,7 +125,7 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     """Digest what decides a model's output: the file's bytes and the decisive entries of its card.
 
     Args:
-        kind: `image`, `audio` or `denoise`.
+        kind: One of `SHIPPED`.
         name_or_file: A name or a file, see `find_weights`.
 
     Returns:
@@ -213,7 +220,7 @@ def read_card(path: Path, kind: str) -> Card:
 
     Args:
         path: The `.safetensors` file beside which the card lies.
-        kind: `image`, `audio` or `denoise`.
+        kind: One of `SHIPPED`.
 
     Returns:
         The card.
@@ -239,10 +246,10 @@ def read_card(path: Path, kind: str) -> Card:
 
 
 def _unknown(kind: str, name: str) -> str:
-    stage = {"image": "finetune", "audio": "classify", "denoise": "denoise"}[kind]
+    stage = {"image": "finetune", "denoise": "denoise"}.get(kind, "classify")
     option = " --model.init_args.backbone=NAME" if kind == "image" else ""
     return (
-        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind])}, and `vidfer weights list` shows what else is here "
+        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind]) or 'none'}, and `vidfer weights list` shows what else is here "
         "or can be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
         f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
         "and give the exported .safetensors file"

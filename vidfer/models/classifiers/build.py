@@ -46,7 +46,7 @@ def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> C
 def _find(name: str) -> type[Classifier]:
     if name in classifier_names():
         module = import_module(f"vidfer.models.classifiers.{name}")
-        found = [value for value in vars(module).values() if _is_own(value, module.__name__)]
+        found: list[type[Classifier]] = [each for each in vars(module).values() if _is_own(each, module.__name__)]
         return found[0]
     place, _, attribute = name.rpartition(".")
     if not place:
