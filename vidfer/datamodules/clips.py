@@ -50,6 +50,7 @@ class ClipDataModule(lightning.LightningDataModule):
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws, and which people are in which fold.
         store: Folder in which artifacts are kept.
+        reads: What is read of the clips; None for what the classifier that is trained reads.
 
     Attributes:
         source: What the data are, for the card.
@@ -82,6 +83,7 @@ class ClipDataModule(lightning.LightningDataModule):
         batch_size: int = 32,
         seed: int = 0,
         store: str = "runs/store",
+        reads: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -188,7 +190,9 @@ class ClipDataModule(lightning.LightningDataModule):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """What the classifier that is trained reads."""
+        """What is read of the clips."""
+        if self.hparams["reads"] is not None:
+            return tuple(self.hparams["reads"])
         if self.trainer is None:
             raise VidferError("a data module of clips reads what its classifier reads: use it with a trainer")
         task: Any = self.trainer.lightning_module
@@ -203,9 +207,11 @@ class ClipDataModule(lightning.LightningDataModule):
         samples, size = self.samples["train"], self.hparams["size"]
         if size is None:
             return samples, []
-        chosen = set(draw_evenly([sample.target for sample in samples], size, self.hparams["seed"]))
-        labelled = [sample for at, sample in enumerate(samples) if at in chosen]
-        rest = [sample for at, sample in enumerate(samples) if at not in chosen] if self.hparams["unlabelled"] else []
+        names = list(dict.fromkeys(sample.name for sample in samples))  # a clip may stand there at several speeds
+        target = {sample.name: sample.target for sample in samples}
+        chosen = {names[at] for at in draw_evenly([target[name] for name in names], size, self.hparams["seed"])}
+        labelled = [sample for sample in samples if sample.name in chosen]
+        rest = [sample for sample in samples if sample.name not in chosen] if self.hparams["unlabelled"] else []
         return labelled, [Sample(each.name, each.person, -1, each.features) for each in rest]
 
     def card_entries(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class FeatureReader:
         return {"sound": torch.from_numpy(self.sound(path))}
 
     def _faces(self, path: Path) -> Features:
-        chain = build_chain(ChainOptions(image_model=self.image_model))
+        chain = build_chain(ChainOptions(image_model=self.image_model, fusion_model="late"))
         store = Store(self.store)
         with finished(chain, "finetune", path, store) as finetune, finished(chain, "faces", path, store) as faces:
             if not finetune.names("embeddings"):

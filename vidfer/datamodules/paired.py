@@ -1,6 +1,7 @@
 """Voices of RAVDESS with faces of FER2013 that show the same class: paired (semi-synthetic) clips."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from vidfer.datamodules.clips import ClipDataModule
-from vidfer.datamodules.features import Sample
+from vidfer.datamodules.features import FeatureReader, Sample
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
@@ -49,6 +50,7 @@ class PairedDataModule(ClipDataModule):
         seed: Which clips `size` draws.
         pairing_seed: Which face goes with which voice.
         store: Folder in which artifacts are kept.
+        reads: What is read of the clips; None for what the classifier that is trained reads.
     """
 
     licence = "Weights: for research, as RAVDESS (CC BY-NC-SA 4.0), FER2013 and openSMILE are."
@@ -75,11 +77,12 @@ class PairedDataModule(ClipDataModule):
         seed: int = 0,
         pairing_seed: int = 0,
         store: str = "runs/store",
+        reads: list[str] | None = None,
     ) -> None:
         super().__init__(
             data="ravdess", root=root, train_people=train_people, val_people=val_people, test_people=test_people,
             speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur, max_frames=frames, size=size,
-            unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store,
+            unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads,
         )  # fmt: skip
         self.save_hyperparameters(logger=False)
         Pairing(frames, neutral_share)
@@ -92,6 +95,10 @@ class PairedDataModule(ClipDataModule):
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:
         """Find the recordings of voices."""
         return find_clips("ravdess", Path(self.hparams["root"] or "data/ravdess_speech"))
+
+    def reader(self, speed: float = 1.0) -> FeatureReader:
+        """Build the reader of the voices: faces come from elsewhere."""
+        return replace(super().reader(speed), reads=("sound",))
 
     def read(self, split: str, clips: Sequence[LabelledClip]) -> tuple[list[Sample], dict[str, list[str]]]:
         """Read the voices, and give each its face."""

@@ -1,0 +1,31 @@
+"""Data modules of clips by a data set's name."""
+
+from typing import Any, Final
+
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.paired import PairedDataModule, SamplePairedDataModule
+
+PEOPLE: Final = {
+    "ravdess": {"train_people": "2-16", "test_people": "17-20"},  # actor 1 is kept for tests of video
+    "crema_d": {"train_people": "1001-1072", "test_people": "1073-1091"},
+}
+"""Who is trained on and tested on where a data set publishes no split."""
+
+
+def build_clip_data(data: str, root: str | None = None, **options: Any) -> ClipDataModule:  # noqa: ANN401 - a module's own
+    """Build the data module of a data set.
+
+    Args:
+        data: `paired` for voices of RAVDESS with faces of FER2013; `sample` for synthesised voices with drawn faces; or what
+            `ClipDataModule` takes.
+        root: Where it lies; of `paired`, where RAVDESS speech lies.
+        options: Further arguments of the data module.
+
+    Returns:
+        The module, with the people of `PEOPLE`, or by the split that the data set publishes.
+    """
+    if data == "paired":
+        return PairedDataModule(root=root, **options)
+    if data == "sample":
+        return SamplePairedDataModule(root=root or "runs/sample", **options)
+    return ClipDataModule(data=data, root=root, **{**PEOPLE.get(data, {}), **options})
