@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,13 +53,20 @@ RECIPES = {
 """A recipe for each classifier, chosen on people that are tested on nowhere."""
 
 
-def fit(recipe: Recipe, data: lightning.LightningDataModule, *, seed: int = 0) -> ClipTask:
+def fit(
+    recipe: Recipe,
+    data: lightning.LightningDataModule,
+    *,
+    seed: int = 0,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> ClipTask:
     """Train a classifier in this process, on the processor, leaving no files.
 
     Args:
         recipe: What to train, and how.
         data: The clips.
         seed: Seed of the weights and of everything else that chance decides.
+        callbacks: Who looks on.
 
     Returns:
         The task, in evaluation mode.
@@ -70,6 +77,7 @@ def fit(recipe: Recipe, data: lightning.LightningDataModule, *, seed: int = 0) -
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+            callbacks=list(callbacks),
         )  # fmt: skip
         trainer.fit(task, datamodule=data)
     return task.eval()
