@@ -21,6 +21,7 @@ class Status(StrEnum):
     NO_FACE = "no_face"
     NO_AUDIO = "no_audio"
     SILENT = "silent"
+    NO_VOICE = "no_voice"  # there is sound, but nobody speaks
     TOO_SHORT = "too_short"
     INVALID_AUDIO = "invalid_audio"  # samples that are not finite numbers
     TOO_LARGE = "too_large"

