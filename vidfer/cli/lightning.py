@@ -12,11 +12,13 @@ from uuid import uuid4
 import lightning
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
+from vidfer.cli.loggers import arrange_loggers, require_client, send_settings, start_wandb
 from vidfer.tasks.curves import CurveLogger
 from vidfer.tasks.folder import run_folder
 from vidfer.types import UsageError, VidferError
@@ -26,6 +28,8 @@ SHARED = ("image_size", "in_chans", "crop")
 
 RUN_CONFIG = "config.yaml"
 """Name of the file with all that was chosen for a run, in the run's folder."""
+
+_NO_SETTINGS = ("ckpt_path", "config", "wandb")  # where a run goes on from or is shown is none of its settings
 
 
 def main() -> None:
@@ -69,13 +73,19 @@ class VidferCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what data and model must agree on.
+        """Link what data and model must agree on, and let Weights & Biases stand beside whatever else logs a run.
 
         Args:
             parser: The parser of one subcommand.
         """
+        parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
+
+    def before_instantiate_classes(self) -> None:
+        """Look for what an optional logger needs, before any work is done."""
+        chosen = self.config.get(self.config.get("subcommand") or "", self.config)
+        require_client([chosen.get("wandb"), chosen.trainer.logger])
 
     def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
         """Train; a run with a name of its own (`version`) that was cut off goes on, and a finished one is left alone.
@@ -104,6 +114,7 @@ class VidferCLI(LightningCLI):
                 rank_zero_info(f"going on from {last}")
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
+        start_wandb(trainer)
         trainer.fit(ckpt_path=ckpt_path, **arguments)
         if trainer.is_global_zero and not trainer.interrupted:
             from vidfer.cli.export import export_weights
@@ -114,6 +125,8 @@ class VidferCLI(LightningCLI):
         for logger in self.trainer.loggers:
             if isinstance(logger, CurveLogger):
                 logger.closed = subcommand != "fit"
+        if subcommand != "fit":
+            start_wandb(self.trainer)
         super()._run_subcommand(subcommand)
 
     def _parse_ckpt_path(self) -> None:
@@ -132,6 +145,7 @@ class VidferCLI(LightningCLI):
             )
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[lightning.Callback]) -> lightning.Trainer:
+        config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super()._instantiate_trainer(config, callbacks)
@@ -224,7 +238,7 @@ class RunConfig(SaveConfigCallback):
                     logger.drop_from(done)
 
     def save_config(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Write `config.yaml` into the run's folder.
+        """Write `config.yaml` into the run's folder, and send the settings where the run is shown.
 
         Args:
             trainer: The trainer about to start.
@@ -236,10 +250,11 @@ class RunConfig(SaveConfigCallback):
         self.parser.save(
             self.config, folder / self.config_filename, skip_none=False, overwrite=True, multifile=self.multifile
         )
+        send_settings(trainer, self.config.as_dict())
 
 
 def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML
     if not isinstance(config, DictConfig):
         return {(name, repr(config))}
-    inner = {str(key): value for key, value in config.items() if key not in ("ckpt_path", "config")}
+    inner = {str(key): value for key, value in config.items() if key not in _NO_SETTINGS}
     return set().union(*(_leaves(value, f"{name}.{key}".lstrip(".")) for key, value in inner.items()))

@@ -18,14 +18,14 @@ from vidfer.tasks.folder import run_folder
 class SampleImages(lightning.Callback):
     """After every validation, the first crops as `samples/<step>.png`: noisy above, denoised in the middle, clean below.
 
-    A logger that takes images (W&B) gets them, too.
-
     Args:
         count: Crops to show.
+        send: Whether a logger that takes images (Weights & Biases) gets them, too; what the photographs show leaves this
+            machine then.
     """
 
-    def __init__(self, count: int = 6) -> None:
-        self.count = count
+    def __init__(self, count: int = 6, send: bool = False) -> None:
+        self.count, self.send = count, send
 
     @rank_zero_only
     def on_validation_batch_end(
@@ -47,7 +47,7 @@ class SampleImages(lightning.Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(grid, str(path))
         for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
+            if self.send and hasattr(logger, "log_image"):
                 logger.log_image("samples", [str(path)])
 
 

@@ -1,0 +1,54 @@
+"""Reads what the client of Weights & Biases would send: the files of a run that stayed on this machine."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BLOCK = 32768
+LAST = (1, 4)  # kinds of a chunk that ends a record: a whole one, or the last of several
+
+
+def records(run: Path) -> Iterator[Any]:
+    """Read the records of one offline run: LevelDB's log format after a header of seven bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = run.glob("run-*.wandb")
+    data, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        left = BLOCK - at % BLOCK
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        if left < 7 or not kind:
+            at += left
+            continue
+        whole += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in LAST:
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            whole = b""
+            yield record
+
+
+def _values(items: Any) -> dict[str, Any]:
+    return {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+
+
+def history(run: Path) -> dict[str, Any]:
+    """The last value of everything that was logged."""
+    return {name: value for each in records(run) for name, value in _values(each.history.item).items()}
+
+
+def config(run: Path) -> dict[str, Any]:
+    """The run's settings."""
+    found: dict[str, Any] = {}
+    for each in records(run):
+        found |= _values(each.run.config.update) | _values(each.config.update)
+    return found
+
+
+def files(run: Path) -> set[str]:
+    """Names of the files that go along."""
+    there = {path.relative_to(run / "files").as_posix() for path in (run / "files").rglob("*") if path.is_file()}
+    return there | {file.path for each in records(run) for file in each.files.files}
