@@ -1,9 +1,10 @@
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from vidfer.datasets.ravdess import find_recordings, parse_name
+from vidfer.datasets.ravdess import find_ravdess, parse_name
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -45,29 +46,81 @@ def test_faults_are_listed(sounds_root, tmp_path):
     shutil.copy(one, root / "Actor_02/talk.wav")
     (root / "Actor_01/03-01-04-01-01-01-01.wav").write_bytes(b"")
     (root / "Actor_03/03-01-05-01-01-01-03.wav").unlink()
-    kept, report = find_recordings(root)
-    assert report.dropped == {
-        "name is none of RAVDESS": ["talk.wav"],
-        "empty file": ["03-01-04-01-01-01-01.wav"],
-        "copy of another recording": ["03-01-03-01-01-02-02.wav"],
+    clips, report = find_ravdess(root)
+    assert report.dropped == {"name is none of RAVDESS": ["talk.wav"], "empty file": ["03-01-04-01-01-01-01.wav"]}
+    assert report.noted == {
+        "missing": ["03-01-05-01-01-01-03"],
+        "copy of another clip": ["03-01-03-01-01-02-02.wav of 03-01-03-01-01-01-02.wav"],
     }
-    assert report.noted == {"missing": ["03-01-05-01-01-01-03"]}
-    assert len(kept) == report.kept == 3 * 16 - 3
-    untouched, noted = find_recordings(root, {2}, drop_copies=False)
-    assert len(untouched) == 16
-    assert noted.noted["copy of another recording"] == ["03-01-03-01-01-02-02.wav"]
+    assert (report.found, report.kept, len(clips)) == (3 * 16, 3 * 16 - 2, 3 * 16 - 2)
+    assert {clip.person for clip in clips} == {"ravdess-1", "ravdess-2", "ravdess-3"}
 
 
-def test_actors_are_filtered_and_missing_ones_named(sounds_root, tmp_path):
-    kept, _ = find_recordings(sounds_root, {1, 3})
-    assert {r.actor for r in kept} == {1, 3}
-    with pytest.raises(VidferError, match="of actors 17"):
-        find_recordings(sounds_root, {17})
+def write(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_channels_and_modalities_are_chosen_and_a_take_counts_once(tmp_path):
+    write(
+        tmp_path,
+        "Video_Speech_Actor_01/01-01-05-01-01-01-01.mp4",
+        "Video_Speech_Actor_01/02-01-05-01-01-01-01.mp4",
+        "Audio_Speech/Actor_01/03-01-05-01-01-01-01.wav",
+        "Audio_Speech/Actor_02/03-01-08-01-01-01-02.wav",
+        "Video_Song_Actor_01/01-02-03-01-01-01-01.mp4",
+        "Video_Song_Actor_01/02-02-04-01-01-01-01.mp4",
+    )
+
+    def names(**choices):
+        return {clip.name for clip in find_ravdess(tmp_path, **choices)[0]}
+
+    speech, song = "01-01-05-01-01-01-01.mp4", "01-02-03-01-01-01-01.mp4"
+    assert names() == {speech, song, "03-01-08-01-01-01-02.wav"}
+    assert names(channel="song") == {song}
+    assert names(channel="speech", modality="faces") == {speech}
+    assert names(modality="faces") == {speech, song, "02-02-04-01-01-01-01.mp4"}
+    assert names(modality="audio-only", channel="speech") == {"03-01-05-01-01-01-01.wav", "03-01-08-01-01-01-02.wav"}
+    _, report = find_ravdess(tmp_path)
+    assert report.dropped == {"another file of the same take": ["Actor_01/03-01-05-01-01-01-01.wav"]}
+    with pytest.raises(VidferError, match="modality 'sounds' of RAVDESS is none of sound, faces"):
+        find_ravdess(tmp_path, modality="sounds")
+
+
+def test_unknown_codes_are_errors_and_impossible_songs_are_dropped(tmp_path):
+    songs = [f"03-02-0{emotion}-01-01-01-{actor:02d}.wav" for emotion in (3, 4) for actor in (16, 17)]
+    write(tmp_path, *songs, "03-02-08-01-01-01-01.wav", "03-01-03-01-01-01-18.wav")
+    clips, report = find_ravdess(tmp_path)
+    assert len(clips) == 5
+    assert list(report.dropped) == ["a song, and the set has none with this expression"]
+    assert report.noted == {}  # actor 18 never sang, so its songs are not missed
+    write(tmp_path, "03-01-09-01-01-01-01.wav")
+    with pytest.raises(
+        VidferError, match=r"03-01-09-01-01-01-01.wav: emotion 09 is none of RAVDESS .*correct the name"
+    ):
+        find_ravdess(tmp_path)
+
+
+def test_a_missing_folder_and_one_without_recordings_are_errors(tmp_path):
     with pytest.raises(VidferError, match="no folder"):
-        find_recordings(tmp_path / "none")
+        find_ravdess(tmp_path / "none")
+    with pytest.raises(VidferError, match=r"no recording .*expected names like"):
+        find_ravdess(tmp_path)
 
 
-def test_the_real_sets_copy_is_reported(data_dir):
-    kept, report = find_recordings(data_dir / "ravdess_speech", {7})
-    assert report.dropped == {"copy of another recording": ["03-01-03-01-02-02-07.flac"]}
-    assert len(kept) == 59
+def test_the_real_speech(data_dir):
+    clips, report = find_ravdess(data_dir / "ravdess_speech")
+    assert len(clips) == report.found == 1200
+    assert report.dropped == {}
+    assert report.noted == {"copy of another clip": ["03-01-03-01-02-02-07.flac of 03-01-03-01-02-01-07.flac"]}
+    assert set(Counter(clip.person for clip in clips).values()) == {60}
+    assert Counter(clip.label for clip in clips)["neutral"] == 240
+
+
+def test_the_real_video(data_dir):
+    clips, report = find_ravdess(data_dir / "ravdess_av", modality="faces")
+    assert report.found == 18 + 52 + 2
+    assert len({clip.path.stem[3:] for clip in clips}) == len(clips) == 53
+    assert list(report.dropped) == ["another file of the same take"]

@@ -1,7 +1,7 @@
 import numpy as np
 
 from vidfer.datasets.fer2013 import read_training_images
-from vidfer.datasets.ravdess import find_recordings
+from vidfer.datasets.ravdess import find_ravdess
 from vidfer.datasets.sample import draw_face, write_faces, write_sounds
 from vidfer.types import EMOTIONS
 
@@ -27,7 +27,7 @@ def test_faces_are_written_once_and_without_faults(tmp_path):
 
 
 def test_sounds_follow_ravdess(tmp_path):
-    recordings, report = find_recordings(write_sounds(tmp_path, actors=(3, 4), seconds=0.2))
+    recordings, report = find_ravdess(write_sounds(tmp_path, actors=(3, 4), seconds=0.2))
     assert len(recordings) == 2 * 8 * 2
     assert not report.dropped
     assert not report.noted

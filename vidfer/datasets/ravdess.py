@@ -1,16 +1,16 @@
-"""RAVDESS by its file names: `MM-VC-EE-II-SS-RR-AA`, sound alone or with video, in any folders.
+"""RAVDESS by its file names: `MM-VC-EE-II-SS-RR-AA`, speech and song, sound or video or both, in any folders.
 
 References:
     Livingstone, Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). PLoS ONE 2018.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Collection
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vidfer.datasets.preparation import LabelledClip, media_files, missing_takes, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import EMOTIONS, VidferError
 
@@ -26,9 +26,22 @@ EMOTION_CODES: Final = {
 }
 """RAVDESS emotion codes and the class that each counts as."""
 
-SUFFIXES: Final = (".flac", ".wav", ".mp4", ".mkv", ".mov", ".avi", ".m4a", ".ogg", ".mp3")
+MODALITIES: Final = {
+    "sound": (1, 3),
+    "faces": (1, 2),
+    "audio-visual": (1,),
+    "video-only": (2,),
+    "audio-only": (3,),
+}
+"""What may be asked for, and the modality codes that have it, the preferred one first."""
 
+CHANNELS: Final = {"speech": (1,), "song": (2,), "both": (1, 2)}
+"""What may be asked for, and the codes of its vocal channels."""
+
+_LIKE = re.compile(r"\d\d-\d\d-(\d\d)-\d\d-\d\d-\d\d-\d\d")
 _NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
+_SPEECH_ONLY: Final = (7, 8)
+_NEVER_SANG: Final = 18
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,11 @@ class Recording:
         """The class as an index into `EMOTIONS`."""
         return EMOTIONS.index(EMOTION_CODES[self.emotion])
 
+    @property
+    def take(self) -> str:
+        """What was recorded, in whatever modality."""
+        return self.path.stem[3:]
+
 
 def parse_name(path: Path) -> Recording | None:
     """Read a recording's facts from its name.
@@ -83,75 +101,87 @@ def parse_name(path: Path) -> Recording | None:
     return recording if 1 <= recording.actor <= 24 and not impossible else None
 
 
-def find_recordings(
-    root: Path, actors: Collection[int] | None = None, *, drop_copies: bool = True
-) -> tuple[list[Recording], PreparationReport]:
-    """Find the recordings with sound below a folder.
+def is_ravdess(root: Path) -> bool:
+    """Tell whether most clips below a folder are named as in RAVDESS."""
+    named = [_LIKE.fullmatch(path.stem) is not None for path in media_files(root)]
+    return 2 * sum(named) > len(named)
+
+
+def find_ravdess(
+    root: Path, channel: str = "both", modality: str = "sound"
+) -> tuple[list[LabelledClip], PreparationReport]:
+    """Find recordings below a folder, one file of each take.
 
     Args:
         root: Folder, searched with all its subfolders.
-        actors: Actors wanted; None for all.
-        drop_copies: Drop all but the first of byte-identical files, as training should; a test keeps them.
+        channel: `speech`, `song` or `both`.
+        modality: `sound` for takes with sound, `faces` for takes with video, in both cases the audio-visual file where there
+            is one; or exactly `audio-visual`, `video-only` or `audio-only`.
 
     Returns:
-        The recordings sorted by actor and name, and a report: names that are none of RAVDESS, empty files, copies, and
-        recordings that actors lack although others have them.
+        The recordings sorted by actor and name, persons named `ravdess-<actor>`, and a report; see `prepare`. Dropped beside:
+        names that are none of RAVDESS, songs with an expression that the set only has in speech, other files of a take.
+        Recordings that actors lack although most have them are noted as missing.
 
     Raises:
-        VidferError: The folder is missing, or holds no recording of these actors.
+        VidferError: The folder is missing, holds no such recording, a choice is unknown, or an emotion code is.
     """
-    if not root.is_dir():
-        raise VidferError(f"no folder {root}")
+    wanted, channels = _choice("modality", modality, MODALITIES), _choice("channel", channel, CHANNELS)
     dropped: dict[str, list[str]] = defaultdict(list)
-    found: list[Recording] = []
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES):
+    found = []
+    for path in media_files(root):
         recording = parse_name(path)
         if recording is None:
+            _require_known_label(path)
             dropped["name is none of RAVDESS"].append(path.name)
-        elif recording.modality != 2 and (actors is None or recording.actor in actors):
+        elif recording.modality in wanted and recording.channel in channels:
             found.append(recording)
-    count = len(found)
     if not found:
-        wanted = "" if actors is None else f" of actors {', '.join(map(str, sorted(actors)))}"
-        raise VidferError(f"no recording{wanted} in {root}: expected names like 03-01-05-01-02-01-12.flac")
-    found = sorted(found, key=lambda r: (r.actor, r.path.name))
-    noted = {"missing": missing} if (missing := _missing(found)) else {}
-    kept, copies = _separate_copies(found, dropped)
-    if copies and drop_copies:
-        dropped["copy of another recording"].extend(copies)
-    elif copies:
-        noted["copy of another recording"] = copies
-        kept = [r for r in found if r.path.name not in dropped["empty file"]]
-    dropped = {reason: names for reason, names in dropped.items() if names}
-    return kept, PreparationReport(root.name, count, len(kept), dropped, noted)
+        raise VidferError(
+            f"no recording ({channel}, {modality}) in {root}: expected names like 03-01-05-01-02-01-12.wav"
+        )
+    takes = _one_of_each_take(found, wanted, dropped)
+    noted = {"missing": missing} if (missing := _missing(takes)) else {}
+    clips = [LabelledClip(r.path, EMOTION_CODES[r.emotion], f"ravdess-{r.actor}") for r in takes]
+    return prepare(f"RAVDESS in {root.name}", root, clips, dict(dropped), noted)
 
 
-def _separate_copies(found: list[Recording], dropped: dict[str, list[str]]) -> tuple[list[Recording], list[str]]:
-    from blake3 import blake3
-
-    kept, copies = [], []
-    seen: set[bytes] = set()
-    for recording in found:
-        data = recording.path.read_bytes()
-        digest = blake3(data).digest()
-        if not data:
-            dropped["empty file"].append(recording.path.name)
-        elif digest in seen:
-            copies.append(recording.path.name)
+def _one_of_each_take(
+    found: list[Recording], wanted: tuple[int, ...], dropped: dict[str, list[str]]
+) -> list[Recording]:
+    takes: dict[str, Recording] = {}
+    for recording in sorted(found, key=lambda r: wanted.index(r.modality)):
+        shown = f"{recording.path.parent.name}/{recording.path.name}"
+        if recording.channel == 2 and recording.emotion in _SPEECH_ONLY:
+            dropped["a song, and the set has none with this expression"].append(shown)
+        elif recording.take in takes:
+            dropped["another file of the same take"].append(shown)
         else:
-            seen.add(digest)
-            kept.append(recording)
-    return kept, copies
+            takes[recording.take] = recording
+    return sorted(takes.values(), key=lambda r: (r.actor, r.path.name))
 
 
-def _missing(found: list[Recording]) -> list[str]:
-    actors = {recording.actor for recording in found}
-    have: dict[str, set[int]] = defaultdict(set)
-    for recording in found:
-        have[recording.path.stem[:-3]].add(recording.actor)
-    return [
-        f"{script}-{actor:02d}"
-        for script, present in sorted(have.items())
-        if 2 * len(present) > len(actors)
-        for actor in sorted(actors - present)
-    ]
+def _missing(takes: list[Recording]) -> list[str]:
+    form = Counter(r.modality for r in takes).most_common(1)[0][0]  # of takes that are not there, the form is a guess
+    missing = missing_takes((r.take[:-3], f"{r.actor:02d}") for r in takes)
+    pairs = [line.split() for line in missing]
+    return [f"{form:02d}-{script}-{actor}" for script, actor in pairs if not _never_sung(script, int(actor))]
+
+
+def _never_sung(script: str, actor: int) -> bool:
+    return actor == _NEVER_SANG and script.startswith("02")
+
+
+def _choice(what: str, given: str, known: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    if given not in known:
+        raise VidferError(f"{what} '{given}' of RAVDESS is none of {', '.join(known)}")
+    return known[given]
+
+
+def _require_known_label(path: Path) -> None:
+    match = _LIKE.fullmatch(path.stem)
+    if match and int(match[1]) not in EMOTION_CODES:
+        codes = ", ".join(f"{code:02d} {name}" for code, name in EMOTION_CODES.items())
+        raise VidferError(
+            f"{path}: emotion {match[1]} is none of RAVDESS ({codes}): correct the name or remove the file"
+        )

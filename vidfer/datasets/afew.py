@@ -1,0 +1,69 @@
+"""AFEW by its folders: `Train_AFEW/Angry/*.avi` and `Val_AFEW/...`, with the split that is published. Persons are not known.
+
+References:
+    Dhall, Goecke, Lucey, Gedeon: Collecting large, richly annotated facial-expression databases from movies. IEEE MultiMedia
+    2012.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from vidfer.datasets.preparation import VIDEO_SUFFIXES, LabelledClip, media_files, prepare
+from vidfer.datasets.report import PreparationReport
+from vidfer.types import VidferError
+
+LABELS: Final = {
+    "Angry": "angry",
+    "Disgust": "disgust",
+    "Fear": "fear",
+    "Happy": "happy",
+    "Neutral": "neutral",
+    "Sad": "sad",
+    "Surprise": "surprise",
+}
+"""AFEW's folders and the class that each counts as."""
+
+_SPLIT = re.compile(r"(train|val)(_afew)?", re.IGNORECASE)
+
+
+def is_afew(root: Path) -> bool:
+    """Tell whether `Train_AFEW` or `Val_AFEW` lies in a folder."""
+    return any(path.is_dir() and path.name.lower() in ("train_afew", "val_afew") for path in root.iterdir())
+
+
+def find_afew(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
+    """Find the clips of the training and the validation set; the test set has no labels.
+
+    Args:
+        root: Folder that holds `Train_AFEW` and `Val_AFEW`, or `Train` and `Val`.
+
+    Returns:
+        The clips by split, class and name, and a report, see `prepare`; a split that is not there is noted.
+
+    Raises:
+        VidferError: The folder or both splits are missing, a folder with clips is named as no class, or nothing is usable.
+    """
+    if not root.is_dir():
+        raise VidferError(f"no folder {root}: name the folder that holds Train_AFEW and Val_AFEW")
+    splits = {path: match[1].lower() for path in sorted(root.iterdir()) if (match := _SPLIT.fullmatch(path.name))}
+    if not splits:
+        raise VidferError(f"neither Train_AFEW nor Val_AFEW is in {root}")
+    clips = [
+        LabelledClip(path, _label(path, folder), None, split)
+        for folder, split in splits.items()
+        for path in media_files(folder)
+        if path.suffix.lower() in VIDEO_SUFFIXES
+    ]
+    absent = sorted({"train", "val"} - set(splits.values()))
+    return prepare("AFEW", root, clips, noted={"split is not there": absent} if absent else None)
+
+
+def _label(path: Path, folder: Path) -> str:
+    named = {name.lower(): label for name, label in LABELS.items()}
+    own = path.relative_to(folder).parts[0]
+    if own.lower() not in named:
+        raise VidferError(
+            f"{path}: '{own}' is no class of AFEW ({', '.join(LABELS)}): rename the folder or move it away"
+        )
+    return named[own.lower()]

@@ -1,0 +1,88 @@
+"""Labelled clips of any data set, by its name or by the layout of a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from vidfer.datasets.afew import find_afew, is_afew
+from vidfer.datasets.crema_d import find_crema_d, is_crema_d
+from vidfer.datasets.folders import find_folders, is_folders
+from vidfer.datasets.manifest import find_manifest
+from vidfer.datasets.preparation import LabelledClip
+from vidfer.datasets.ravdess import find_ravdess, is_ravdess
+from vidfer.datasets.report import PreparationReport
+from vidfer.types import VidferError
+
+__all__ = ["DATASETS", "LabelledClip", "find_clips"]
+
+_FINDERS: Final[dict[str, Callable[..., tuple[list[LabelledClip], PreparationReport]]]] = {
+    "ravdess": find_ravdess,
+    "crema_d": find_crema_d,
+    "afew": find_afew,
+    "folders": find_folders,
+    "manifest": find_manifest,
+}
+
+DATASETS: Final = tuple(_FINDERS)
+"""The data sets of clips, by the names that `--data` takes."""
+
+_CHOICES: Final = {"ravdess": ("channel", "modality"), "crema_d": ("modality",)}
+
+_RECOGNISED: Final = {"afew": is_afew, "ravdess": is_ravdess, "crema_d": is_crema_d, "folders": is_folders}
+
+_ROOTS: Final = {"ravdess": ("data/ravdess", "data/ravdess_speech"), "manifest": ("data/manifest.csv", "data/manifest")}
+
+_LAYOUTS: Final = (
+    "RAVDESS (03-01-05-01-02-01-12.wav), CREMA-D (1001_DFA_ANG_XX.wav), AFEW (Train_AFEW/Angry/*.avi, Val_AFEW), "
+    "a folder per class (happy/*.mp4, or train/happy/*.mp4), or a CSV file with the columns path and label"
+)
+
+
+def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[list[LabelledClip], PreparationReport]:
+    """Find the labelled clips of a data set.
+
+    A folder is recognised in this order: a `.csv` file, or a folder with `manifest.csv`, is a manifest; a folder with
+    `Train_AFEW` or `Val_AFEW` is AFEW; a folder whose clips are mostly named as in RAVDESS or CREMA-D is that; a folder whose
+    subfolders are named as classes is one of classes.
+
+    Args:
+        data: One of `DATASETS`, or a folder or CSV file.
+        root: Where it lies; `data/<name>` if not given, of `ravdess` also `data/ravdess_speech`, of `manifest`
+            `data/manifest.csv`. Not with a folder in `data`.
+        choices: Of `ravdess`: `channel` (speech, song, both) and `modality` (sound, faces, audio-visual, video-only,
+            audio-only); of `crema_d`: `modality` (any, sound, video).
+
+    Returns:
+        The clips in the data set's order, and what was found, dropped and noted.
+
+    Raises:
+        VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing is usable.
+    """
+    name, where = (data, root or _default_root(data)) if data in _FINDERS else _recognise(data, root)
+    known = _CHOICES.get(name, ())
+    if wrong := sorted(set(choices) - set(known)):
+        raise VidferError(f"of {name} there is no choice of {', '.join(wrong)}, but of {', '.join(known) or 'nothing'}")
+    return _FINDERS[name](where, **choices)
+
+
+def _default_root(name: str) -> Path:
+    candidates = [Path(each) for each in _ROOTS.get(name, (f"data/{name}",))]
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def _recognise(data: str, root: Path | None) -> tuple[str, Path]:
+    where = Path(data)
+    if not where.exists():
+        raise VidferError(f"'{data}' is neither a data set ({', '.join(DATASETS)}) nor a folder or CSV file")
+    if root is not None:
+        raise VidferError(
+            f"'{data}' says where the data lie, and so does root {root}: name the data set, or leave root out"
+        )
+    if where.is_file() and where.suffix.lower() == ".csv":
+        return "manifest", where
+    if (where / "manifest.csv").is_file():
+        return "manifest", where / "manifest.csv"
+    for name, recognised in _RECOGNISED.items():
+        if where.is_dir() and recognised(where):
+            return name, where
+    raise VidferError(f"the layout of {where} is not known: expected {_LAYOUTS}")

@@ -1,0 +1,96 @@
+"""CREMA-D by its file names: `1001_DFA_ANG_XX.wav` in `AudioWAV`, `.flv` in `VideoFlash`, or in any other folders.
+
+References:
+    Cao, Cooper, Keutmann, Gur, Nenkova, Verma: CREMA-D: crowd-sourced emotional multimodal actors dataset. IEEE transactions
+    on affective computing 2014.
+"""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+from vidfer.datasets.preparation import (
+    SOUND_SUFFIXES,
+    VIDEO_SUFFIXES,
+    LabelledClip,
+    media_files,
+    missing_takes,
+    prepare,
+)
+from vidfer.datasets.report import PreparationReport
+from vidfer.types import VidferError
+
+LABELS: Final = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+"""CREMA-D's codes and the class that each counts as; there is no surprise."""
+
+SENTENCES: Final = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
+"""Codes of the twelve sentences."""
+
+MODALITIES: Final = {
+    "any": VIDEO_SUFFIXES + SOUND_SUFFIXES,
+    "sound": (".wav", *(suffix for suffix in SOUND_SUFFIXES if suffix != ".wav"), *VIDEO_SUFFIXES),
+    "video": VIDEO_SUFFIXES,
+}
+"""What may be asked for, and the suffixes that have it, the preferred ones first."""
+
+_NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX?)")  # 1040_ITH_SAD_X is published so
+_SILENT: Final = "1076_MTI_SAD_XX"
+
+
+def is_crema_d(root: Path) -> bool:
+    """Tell whether most clips below a folder are named as in CREMA-D."""
+    named = [_NAME.fullmatch(path.stem) is not None for path in media_files(root)]
+    return 2 * sum(named) > len(named)
+
+
+def find_crema_d(root: Path, modality: str = "any") -> tuple[list[LabelledClip], PreparationReport]:
+    """Find recordings below a folder, one file of each take.
+
+    Args:
+        root: Folder, searched with all its subfolders.
+        modality: `any` for all takes, the video where there is one; `sound` for all takes, the WAV file where there is one;
+            `video` for takes with video.
+
+    Returns:
+        The recordings sorted by name, persons named `crema-d-<actor>`, and a report; see `prepare`. Dropped beside: names that
+        are none of CREMA-D, other files of a take. What actors lack although most have it is noted as missing, and the take
+        that is published without sound as such.
+
+    Raises:
+        VidferError: The folder is missing, holds no such recording, the modality is unknown, or an emotion code is.
+    """
+    if modality not in MODALITIES:
+        raise VidferError(f"modality '{modality}' of CREMA-D is none of {', '.join(MODALITIES)}")
+    wanted = MODALITIES[modality]
+    dropped: dict[str, list[str]] = defaultdict(list)
+    takes: dict[str, LabelledClip] = {}
+    present = []
+    files = [path for path in media_files(root) if path.suffix.lower() in wanted]
+    for path in sorted(files, key=lambda path: wanted.index(path.suffix.lower())):
+        match = _NAME.fullmatch(path.stem)
+        if match is None or not 1001 <= int(match[1]) <= 1091 or match[2] not in SENTENCES:
+            dropped["name is none of CREMA-D"].append(path.name)
+        elif path.stem in takes:
+            dropped["another file of the same take"].append(f"{path.parent.name}/{path.name}")
+        else:
+            takes[path.stem] = LabelledClip(path, _label(path, match[3]), f"crema-d-{match[1]}")
+            present.append((f"{match[2]}_{match[3]}_{match[4].replace('X', '')}", match[1]))
+    if not takes:
+        raise VidferError(f"no recording ({modality}) in {root}: expected names like 1001_DFA_ANG_XX.wav")
+    noted = {"missing": _named(missing)} if (missing := missing_takes(present)) else {}
+    if _SILENT in takes:
+        noted["published without sound"] = [takes[_SILENT].name]
+    clips = sorted(takes.values(), key=lambda clip: clip.path.name)
+    return prepare(f"CREMA-D in {root.name}", root, clips, dict(dropped), noted)
+
+
+def _named(missing: list[str]) -> list[str]:
+    return [f"{actor}_{script}{'XX' if script.endswith('_') else ''}" for script, actor in map(str.split, missing)]
+
+
+def _label(path: Path, code: str) -> str:
+    if code not in LABELS:
+        codes = ", ".join(f"{code} {name}" for code, name in LABELS.items())
+        raise VidferError(f"{path}: emotion {code} is none of CREMA-D ({codes}): correct the name or remove the file")
+    return LABELS[code]

@@ -1,0 +1,181 @@
+"""What every reader of clips shares: the clip with its label, and the search for damaged, doubled and inconsistent entries."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from vidfer.datasets.report import PreparationReport
+from vidfer.store import file_digest
+from vidfer.types import EMOTIONS, VidferError
+
+SOUND_SUFFIXES: Final = (".flac", ".wav", ".m4a", ".ogg", ".mp3")
+"""Files that hold sound alone."""
+
+VIDEO_SUFFIXES: Final = (".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+"""Files that may hold both."""
+
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True)
+class LabelledClip:
+    """A clip whose displayed expression is known.
+
+    Args:
+        path: The file.
+        label: Its class, one of `EMOTIONS`.
+        person: Who is in it, unique across data sets, such as `ravdess-17`; None where that is not known.
+        split: `train`, `val` or `test`, where the data set publishes one.
+        shown: Its name where that of the file alone would not tell it from others of the data set.
+    """
+
+    path: Path
+    label: str
+    person: str | None = None
+    split: str | None = None
+    shown: str = ""
+
+    @property
+    def target(self) -> int:
+        """The class as an index into `EMOTIONS`."""
+        return EMOTIONS.index(self.label)
+
+    @property
+    def name(self) -> str:
+        """The file's name, or its path below the data set where two files have the same name."""
+        return self.shown or self.path.name
+
+
+def media_files(root: Path) -> list[Path]:
+    """List the files below a folder that may be clips, by their suffix.
+
+    Raises:
+        VidferError: There is no such folder.
+    """
+    if not root.is_dir():
+        raise VidferError(f"no folder {root}: name the folder that holds the data set")
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
+
+
+def prepare(
+    source: str,
+    root: Path,
+    clips: Sequence[LabelledClip],
+    dropped: dict[str, list[str]] | None = None,
+    noted: dict[str, list[str]] | None = None,
+) -> tuple[list[LabelledClip], PreparationReport]:
+    """Leave out what cannot be read or contradicts itself, note what is doubled, and name every clip uniquely.
+
+    A file is read as a whole only where another one has as many bytes.
+
+    Args:
+        source: The data set, for people.
+        root: Its folder.
+        clips: What the reader found, in its order.
+        dropped: What the reader left out already, by reason.
+        noted: What it found odd, by reason.
+
+    Returns:
+        The clips kept, and the report: empty and unreadable files and one content under two labels are dropped; copies
+        under one label, and names that occur twice, are kept and noted.
+
+    Raises:
+        VidferError: Nothing is left.
+    """
+    lost, odd = defaultdict(list, dropped or {}), defaultdict(list, noted or {})
+    found = len(clips) + sum(map(len, lost.values()))
+    twice = {name for name, count in Counter(clip.path.name for clip in clips).items() if count > 1}
+    named = [replace(clip, shown=_below(clip.path, root)) if clip.path.name in twice else clip for clip in clips]
+    if twice:
+        odd["file name occurs twice"] += [clip.name for clip in named if clip.path.name in twice]
+    readable = []
+    for clip in named:
+        if fault := _fault(clip.path):
+            lost[fault].append(clip.name)
+        else:
+            readable.append(clip)
+    kept = _consistent(readable, lost, odd)
+    if not kept:
+        why = "".join(f"; {len(names)} left out: {reason} ({names[0]})" for reason, names in lost.items())
+        raise VidferError(f"{source}: no usable clip in {root}{why}")
+    return kept, PreparationReport(source, found, len(kept), dict(lost), dict(odd))
+
+
+def content_keys(paths: Iterable[Path]) -> list[str]:
+    """Return a key for each file, such that two are equal where the contents are, byte by byte.
+
+    Only files of a size that occurs twice are hashed (blake3). Keys are comparable within one call, not between calls.
+
+    Raises:
+        VidferError: A file cannot be read.
+    """
+    listed = list(paths)
+    try:
+        identity = [(stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in (path.stat() for path in listed)]
+        sizes = Counter(size for size, _, _ in identity)
+        return [
+            _remembered_digest(path, *facts) if sizes[facts[0]] > 1 else f"the only one of {facts[0]} bytes"
+            for path, facts in zip(listed, identity, strict=True)
+        ]
+    except OSError as error:
+        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=100_000)
+def _remembered_digest(path: Path, size: int, changed: int, inode: int) -> str:
+    return file_digest(path)
+
+
+def _consistent(clips: list[LabelledClip], lost: dict[str, list[str]], odd: dict[str, list[str]]) -> list[LabelledClip]:
+    groups: dict[str, list[LabelledClip]] = defaultdict(list)
+    for key, clip in zip(content_keys(clip.path for clip in clips), clips, strict=True):
+        groups[key].append(clip)
+    contradictory: set[Path] = set()
+    for group in groups.values():
+        if len({clip.label for clip in group}) > 1:
+            lost["one content under two labels"] += [clip.name for clip in group]
+            contradictory |= {clip.path for clip in group}
+        elif len(group) > 1:
+            odd["copy of another clip"] += [f"{clip.name} of {group[0].name}" for clip in group[1:]]
+    return [clip for clip in clips if clip.path not in contradictory]
+
+
+def _fault(path: Path) -> str:
+    try:
+        if not path.is_file():
+            return "missing" if not path.exists() else "no regular file"
+        with path.open("rb") as file:
+            head = file.read(len(_POINTER))
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not head:
+        return "empty file"
+    return "git-lfs pointer in place of the recording: run `git lfs pull`" if head == _POINTER else ""
+
+
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def missing_takes(present: Iterable[tuple[str, str]]) -> list[str]:
+    """Find what some persons lack although most have it.
+
+    Args:
+        present: Script and person of each recording.
+
+    Returns:
+        Script and person, `<script> <person>`, for scripts that more than half of the persons have.
+    """
+    have: dict[str, set[str]] = defaultdict(set)
+    for script, person in present:
+        have[script].add(person)
+    people = set().union(*have.values())
+    return [
+        f"{script} {person}"
+        for script, those in sorted(have.items())
+        if 2 * len(those) > len(people)
+        for person in sorted(people - those)
+    ]

@@ -1,0 +1,140 @@
+"""Splits of labelled clips in which no person is in two parts."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from vidfer.datasets.preparation import LabelledClip
+from vidfer.types import EMOTIONS, VidferError
+
+SPLITS: Final = ("train", "val", "test")
+
+_REMEDY: Final = "give a manifest with a person column"
+
+
+def published_splits(clips: Sequence[LabelledClip]) -> dict[str, list[LabelledClip]]:
+    """Divide clips as their data set does.
+
+    Args:
+        clips: Clips with a split each.
+
+    Returns:
+        Those of `train`, `val` and `test`; a split that is not published is empty.
+
+    Raises:
+        VidferError: A clip has no split.
+    """
+    unknown = [clip for clip in clips if clip.split is None]
+    if unknown:
+        raise VidferError(
+            f"{len(unknown)} of {len(clips)} clips are in no published split (such as {unknown[0].name}): "
+            "choose people or folds, or give a manifest with a split column"
+        )
+    return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
+
+
+def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip]:
+    """Take the clips of some people.
+
+    Args:
+        clips: Clips to choose from. Those of unknown persons are never taken.
+        people: Names such as `ravdess-17`, and numbers or ranges such as `2-16,19`, divided by commas. Numbers are looked for at
+            the end of the names: `2-16` takes `ravdess-2` to `ravdess-16`. `ravdess-2-16` takes them of RAVDESS alone.
+
+    Returns:
+        Their clips, in order.
+
+    Raises:
+        VidferError: Nobody is known, a part is no such thing, or nobody there is meant by a part.
+
+    Example:
+        >>> from pathlib import Path
+        >>> clips = [LabelledClip(Path(f"{n}.wav"), "sad", f"ravdess-{n}") for n in range(1, 25)]
+        >>> len(take_people(clips, "2-16,19"))
+        16
+    """
+    known = {clip.person for clip in clips if clip.person is not None}
+    if not known:
+        raise VidferError(f"nobody is known by name in these {len(clips)} clips, so people cannot be chosen: {_REMEDY}")
+    chosen: set[str] = set()
+    for part in filter(None, (part.strip() for part in people.split(","))):
+        meant = _meant(part, known)
+        if not meant:
+            shown = ", ".join(sorted(known, key=_natural)[:6]) + (", ..." if len(known) > 6 else "")
+            raise VidferError(f"no clip is of '{part}': there are {shown}; name people as 2-16,19 or by their names")
+        chosen |= meant
+    if not chosen:
+        raise VidferError(f"'{people}' names nobody: name people as 2-16,19 or by their names")
+    return [clip for clip in clips if clip.person in chosen]
+
+
+def leave_persons_out(clips: Sequence[LabelledClip], folds: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:
+    """Divide clips into folds of whole persons, so that each person is tested on once.
+
+    Persons in a random order, those with the most clips first, each go to the fold whose classes they crowd least; so folds
+    come out about even in size and classes.
+
+    Args:
+        clips: Clips of known persons.
+        folds: Number of folds, from 2 to the number of persons, when each is left out alone.
+        seed: Seed of the order.
+
+    Returns:
+        For each fold the indices of the clips to train on, and of those to test on, ascending.
+
+    Raises:
+        VidferError: A person is unknown, or there are too few persons or folds.
+    """
+    unknown = [clip.name for clip in clips if clip.person is None]
+    if unknown:
+        raise VidferError(f"leaving persons out needs to know who is in each clip, not so for {unknown[0]}: {_REMEDY}")
+    counts: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = defaultdict(lambda: np.zeros(len(EMOTIONS)))
+    for clip in clips:
+        counts[str(clip.person)][clip.target] += 1
+    if not 2 <= folds <= len(counts):
+        raise VidferError(f"{folds} folds of {len(counts)} people: choose from 2 to as many as there are people")
+    people = sorted(counts)
+    order = np.random.default_rng(seed).permutation(len(people))
+    per_class = np.maximum(sum(counts.values(), np.zeros(len(EMOTIONS))), 1)
+    held = np.zeros((folds, len(EMOTIONS)))
+    fold_of: dict[str, int] = {}
+    for person in sorted((people[at] for at in order), key=lambda person: -counts[person].sum()):
+        crowded = (held * counts[person] / per_class).sum(1)
+        fold = int(np.lexsort((held.sum(1), crowded))[0])
+        held[fold] += counts[person]
+        fold_of[person] = fold
+    own = np.array([fold_of[str(clip.person)] for clip in clips])
+    return [(np.flatnonzero(own != fold).tolist(), np.flatnonzero(own == fold).tolist()) for fold in range(folds)]
+
+
+def require_disjoint(splits: Mapping[str, Sequence[LabelledClip]]) -> None:
+    """Refuse splits that share a person. Persons that nobody knows cannot be compared.
+
+    Raises:
+        VidferError: A person is in two splits.
+    """
+    people = {split: {clip.person for clip in clips} - {None} for split, clips in splits.items()}
+    for one, other in combinations(people, 2):
+        if shared := sorted((str(person) for person in people[one] & people[other]), key=_natural):
+            raise VidferError(f"{', '.join(shared)} in {one} and {other}: no person may be in two splits")
+
+
+def _meant(part: str, known: set[str]) -> set[str]:
+    if part in known:
+        return {part}
+    match = re.fullmatch(r"(?:(.*[^\d-])-)?(\d+)(?:-(\d+))?", part)
+    if match is None:
+        return set()
+    prefix, first, last = match[1], int(match[2]), int(match[3] or match[2])
+    if last < first:
+        raise VidferError(f"people '{part}': the range runs backwards")
+    numbered = [(person, re.fullmatch(r"(.*?)-?(\d+)", person)) for person in known]
+    return {person for person, own in numbered if own and first <= int(own[2]) <= last and prefix in (None, own[1])}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part or 0), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
