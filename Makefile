@@ -1,11 +1,13 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types lock denoise finetune classify clean
+.PHONY: help setup demo test test-slow lint types lock denoise finetune classify sweep clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 CONFIG ?= finetune
+PROJECT ?= $(or $(WANDB_PROJECT),vidfer)
+DATA ?= $(if $(wildcard data/ravdess_speech),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),paired,ravdess),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),sample_paired,sample_sounds))
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +46,16 @@ denoise: $(READY)  ## Train the denoiser's generator
 finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn samples)
 	@$(BIN)/python -m stages.finetune fit --config configs/$(CONFIG).yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
 
-classify: $(READY)  ## Train the sound classifier (on data/ravdess_speech, or on synthesised samples)
-	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml --data configs/data/$(if $(wildcard data/ravdess_speech),ravdess,sample_sounds).yaml $(ARGS)
+classify: $(READY)  ## Train a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... (or synthesised samples)
+	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(if $(CLASSIFIER),--model configs/classifiers/$(CLASSIFIER).yaml) --data configs/data/$(DATA).yaml $(ARGS)
+
+sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=classify|denoise|finetune [COUNT=trials], see docs/sweeps.md
+	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, or finetune); SWEEP=entity/project/id helps with one that is there"; exit 2; }
+	@mkdir -p runs; sweep="$(SWEEP)"; \
+	test -n "$$sweep" || sweep=$$(WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb sweep --project "$(PROJECT)" configs/sweeps/$(STAGE).yaml 2>&1 \
+		| tee -a /dev/stderr | tr -d '\033' | sed -n 's/\[[0-9;]*m//g; s/.*wandb agent //p'); \
+	test -n "$$sweep" || { echo "no sweep was made: log in with '$(BIN)/wandb login'; another server than wandb.ai is named by WANDB_BASE_URL" >&2; exit 1; }; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb agent $(if $(COUNT),--count $(COUNT)) "$$sweep"
 
 lock: $(READY)  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock

@@ -39,6 +39,7 @@ class ClipDataModule(lightning.LightningDataModule):
         fold: Number of the fold that is tested on, from 0.
         win_dur: Length of a window of sound in seconds.
         hop_dur: Distance between windows in seconds.
+        voice: Whether windows of sound count only where someone speaks.
         speeds: Playing speeds of the sound of the training clips; 1.0 is as recorded.
         image_model: Whose embeddings of faces are read: a name or a weights file.
         max_frames: Face images of a clip at the most.
@@ -74,6 +75,7 @@ class ClipDataModule(lightning.LightningDataModule):
         fold: int = 0,
         win_dur: float = 2.0,
         hop_dur: float = 1.0,
+        voice: bool = True,
         speeds: list[float] | None = None,
         image_model: str = "compact",
         max_frames: int = 16,
@@ -185,7 +187,7 @@ class ClipDataModule(lightning.LightningDataModule):
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of features at a playing speed."""
         chosen = self.hparams
-        sound = VectorReader(chosen["store"], chosen["win_dur"], chosen["hop_dur"], speed)
+        sound = VectorReader(chosen["store"], chosen["win_dur"], chosen["hop_dur"], speed, chosen["voice"])
         return FeatureReader(self.reads, sound, chosen["store"], chosen["image_model"], chosen["max_frames"])
 
     @property
@@ -214,13 +216,19 @@ class ClipDataModule(lightning.LightningDataModule):
         rest = [sample for sample in samples if sample.name not in chosen] if self.hparams["unlabelled"] else []
         return labelled, [Sample(each.name, each.person, -1, each.features) for each in rest]
 
+    def class_shares(self) -> list[float]:
+        """Return the share of each class in the labelled training clips, in the order of `EMOTIONS`."""
+        target = torch.tensor([sample.target for sample in self._training()[0]])
+        shares: list[float] = (torch.bincount(target, minlength=len(EMOTIONS)) / len(target)).tolist()
+        return shares
+
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
         chosen = self.hparams
         preprocessing: dict[str, Any] = {}
         if "sound" in self.reads:
             preprocessing |= {"features": "openSMILE IS10 functionals", "sampling_rate": 16000}
-            preprocessing |= {name: chosen[name] for name in ("win_dur", "hop_dur", "standardise")}
+            preprocessing |= {name: chosen[name] for name in ("win_dur", "hop_dur", "voice", "standardise")}
         if {"frames", "image"} & set(self.reads):
             preprocessing |= {"max_frames": chosen["max_frames"]}
         if "frames" in self.reads:

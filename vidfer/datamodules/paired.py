@@ -40,6 +40,7 @@ class PairedDataModule(ClipDataModule):
         pairings: How many faces each training recording is paired with; others get one.
         val_share: Share of the training images held out for validation clips.
         test_split: FER2013's split for the test clips' faces.
+        voice: Whether windows of sound count only where someone speaks.
         speeds: Playing speeds of the training recordings.
         image_model: Whose embeddings of faces are read.
         win_dur: Length of a window of sound in seconds.
@@ -67,6 +68,7 @@ class PairedDataModule(ClipDataModule):
         pairings: int = 1,
         val_share: float = 0.05,
         test_split: str = "public_test",
+        voice: bool = True,
         speeds: list[float] | None = None,
         image_model: str = "compact",
         win_dur: float = 2.0,
@@ -81,7 +83,7 @@ class PairedDataModule(ClipDataModule):
     ) -> None:
         super().__init__(
             data="ravdess", root=root, train_people=train_people, val_people=val_people, test_people=test_people,
-            speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur, max_frames=frames, size=size,
+            voice=voice, speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur, max_frames=frames, size=size,
             unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads,
         )  # fmt: skip
         self.save_hyperparameters(logger=False)
@@ -173,7 +175,7 @@ class SamplePairedDataModule(PairedDataModule):
     licence = "Apache-2.0"
 
     def __init__(self, root: str = "runs/sample", **options: Any) -> None:  # noqa: ANN401 - the parent's own
-        given = {"train_people": "1-4", "test_people": "5-6"} | options
+        given = {"train_people": "1-4", "test_people": "5-6", "voice": False} | options
         super().__init__(root=str(Path(root) / "sounds"), faces_root=str(Path(root) / "faces"), **given)
 
     @property
