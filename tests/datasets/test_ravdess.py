@@ -47,7 +47,10 @@ def test_faults_are_listed(sounds_root, tmp_path):
     (root / "Actor_01/03-01-04-01-01-01-01.wav").write_bytes(b"")
     (root / "Actor_03/03-01-05-01-01-01-03.wav").unlink()
     clips, report = find_ravdess(root)
-    assert report.dropped == {"name is none of RAVDESS": ["talk.wav"], "empty file": ["03-01-04-01-01-01-01.wav"]}
+    assert report.dropped == {
+        "name is none of RAVDESS": ["talk.wav"],
+        "empty file": ["Actor_01/03-01-04-01-01-01-01.wav"],
+    }
     assert report.noted == {
         "missing": ["03-01-05-01-01-01-03"],
         "copy of another clip": ["03-01-03-01-01-02-02.wav of 03-01-03-01-01-01-02.wav"],
@@ -56,16 +59,8 @@ def test_faults_are_listed(sounds_root, tmp_path):
     assert {clip.person for clip in clips} == {"ravdess-1", "ravdess-2", "ravdess-3"}
 
 
-def write(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
-
-
-def test_channels_and_modalities_are_chosen_and_a_take_counts_once(tmp_path):
-    write(
-        tmp_path,
+def test_channels_and_modalities_are_chosen_and_a_take_counts_once(tree):
+    root = tree(
         "Video_Speech_Actor_01/01-01-05-01-01-01-01.mp4",
         "Video_Speech_Actor_01/02-01-05-01-01-01-01.mp4",
         "Audio_Speech/Actor_01/03-01-05-01-01-01-01.wav",
@@ -75,7 +70,7 @@ def test_channels_and_modalities_are_chosen_and_a_take_counts_once(tmp_path):
     )
 
     def names(**choices):
-        return {clip.name for clip in find_ravdess(tmp_path, **choices)[0]}
+        return {clip.name for clip in find_ravdess(root, **choices)[0]}
 
     speech, song = "01-01-05-01-01-01-01.mp4", "01-02-03-01-01-01-01.mp4"
     assert names() == {speech, song, "03-01-08-01-01-01-02.wav"}
@@ -83,24 +78,26 @@ def test_channels_and_modalities_are_chosen_and_a_take_counts_once(tmp_path):
     assert names(channel="speech", modality="faces") == {speech}
     assert names(modality="faces") == {speech, song, "02-02-04-01-01-01-01.mp4"}
     assert names(modality="audio-only", channel="speech") == {"03-01-05-01-01-01-01.wav", "03-01-08-01-01-01-02.wav"}
-    _, report = find_ravdess(tmp_path)
+    _, report = find_ravdess(root)
     assert report.dropped == {"another file of the same take": ["Actor_01/03-01-05-01-01-01-01.wav"]}
+    (root / "Video_Speech_Actor_01/01-01-05-01-01-01-01.mp4").write_bytes(b"")
+    assert "03-01-05-01-01-01-01.wav" in names()  # a broken video does not hide the sound
     with pytest.raises(VidferError, match="modality 'sounds' of RAVDESS is none of sound, faces"):
-        find_ravdess(tmp_path, modality="sounds")
+        find_ravdess(root, modality="sounds")
 
 
-def test_unknown_codes_are_errors_and_impossible_songs_are_dropped(tmp_path):
+def test_unknown_codes_are_errors_and_impossible_songs_are_dropped(tree):
     songs = [f"03-02-0{emotion}-01-01-01-{actor:02d}.wav" for emotion in (3, 4) for actor in (16, 17)]
-    write(tmp_path, *songs, "03-02-08-01-01-01-01.wav", "03-01-03-01-01-01-18.wav")
-    clips, report = find_ravdess(tmp_path)
+    root = tree(*songs, "03-02-08-01-01-01-01.wav", "03-01-03-01-01-01-18.wav")
+    clips, report = find_ravdess(root)
     assert len(clips) == 5
     assert list(report.dropped) == ["a song, and the set has none with this expression"]
     assert report.noted == {}  # actor 18 never sang, so its songs are not missed
-    write(tmp_path, "03-01-09-01-01-01-01.wav")
+    tree("03-01-09-01-01-01-01.wav")
     with pytest.raises(
         VidferError, match=r"03-01-09-01-01-01-01.wav: emotion 09 is none of RAVDESS .*correct the name"
     ):
-        find_ravdess(tmp_path)
+        find_ravdess(root)
 
 
 def test_a_missing_folder_and_one_without_recordings_are_errors(tmp_path):

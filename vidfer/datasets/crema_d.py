@@ -16,6 +16,7 @@ from vidfer.datasets.preparation import (
     LabelledClip,
     media_files,
     missing_takes,
+    one_file_of_each,
     prepare,
 )
 from vidfer.datasets.report import PreparationReport
@@ -64,29 +65,25 @@ def find_crema_d(root: Path, modality: str = "any") -> tuple[list[LabelledClip],
         raise VidferError(f"modality '{modality}' of CREMA-D is none of {', '.join(MODALITIES)}")
     wanted = MODALITIES[modality]
     dropped: dict[str, list[str]] = defaultdict(list)
-    takes: dict[str, LabelledClip] = {}
-    present = []
+    found, present = [], []
     files = [path for path in media_files(root) if path.suffix.lower() in wanted]
     for path in sorted(files, key=lambda path: wanted.index(path.suffix.lower())):
         match = _NAME.fullmatch(path.stem)
         if match is None or not 1001 <= int(match[1]) <= 1091 or match[2] not in SENTENCES:
             dropped["name is none of CREMA-D"].append(path.name)
-        elif path.stem in takes:
-            dropped["another file of the same take"].append(f"{path.parent.name}/{path.name}")
-        else:
-            takes[path.stem] = LabelledClip(path, _label(path, match[3]), f"crema-d-{match[1]}")
-            present.append((f"{match[2]}_{match[3]}_{match[4].replace('X', '')}", match[1]))
-    if not takes:
+            continue
+        script = f"{match[2]}_{match[3]}_{match[4] if match[4] != 'X' else 'XX'}"
+        found.append((f"{match[1]}_{script}", LabelledClip(path, _label(path, match[3]), f"crema-d-{match[1]}")))
+        present.append((script, match[1]))
+    if not found:
         raise VidferError(f"no recording ({modality}) in {root}: expected names like 1001_DFA_ANG_XX.wav")
-    noted = {"missing": _named(missing)} if (missing := missing_takes(present)) else {}
+    takes = one_file_of_each(found, dropped)
+    missing = [f"{actor}_{script}" for script, actor in map(str.split, missing_takes(present))]
+    noted = {"missing": missing} if missing else {}
     if _SILENT in takes:
         noted["published without sound"] = [takes[_SILENT].name]
     clips = sorted(takes.values(), key=lambda clip: clip.path.name)
-    return prepare(f"CREMA-D in {root.name}", root, clips, dict(dropped), noted)
-
-
-def _named(missing: list[str]) -> list[str]:
-    return [f"{actor}_{script}{'XX' if script.endswith('_') else ''}" for script, actor in map(str.split, missing)]
+    return prepare(f"CREMA-D in {root.name}", root, clips, dropped, noted)
 
 
 def _label(path: Path, code: str) -> str:

@@ -104,6 +104,25 @@ def prepare(
     return kept, PreparationReport(source, found, len(kept), dict(lost), dict(odd))
 
 
+def one_file_of_each(
+    takes: Iterable[tuple[str, LabelledClip]], dropped: dict[str, list[str]]
+) -> dict[str, LabelledClip]:
+    """Keep the first file of each take that can be read.
+
+    Args:
+        takes: What was recorded, and a file of it, the preferred files first.
+        dropped: Gets the names of the others, by reason.
+    """
+    kept: dict[str, LabelledClip] = {}
+    for take, clip in takes:
+        fault = _fault(clip.path) or ("another file of the same take" if take in kept else "")
+        if fault:
+            dropped.setdefault(fault, []).append(f"{clip.path.parent.name}/{clip.path.name}")
+        else:
+            kept[take] = clip
+    return kept
+
+
 def content_keys(paths: Iterable[Path]) -> list[str]:
     """Return a key for each file, such that two are equal where the contents are, byte by byte.
 

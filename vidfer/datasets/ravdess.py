@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.preparation import LabelledClip, media_files, missing_takes, prepare
+from vidfer.datasets.preparation import LabelledClip, media_files, missing_takes, one_file_of_each, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import EMOTIONS, VidferError
 
@@ -78,6 +78,10 @@ class Recording:
         """What was recorded, in whatever modality."""
         return self.path.stem[3:]
 
+    def as_clip(self) -> LabelledClip:
+        """Return the file with its class and its actor, `ravdess-<actor>`."""
+        return LabelledClip(self.path, EMOTION_CODES[self.emotion], f"ravdess-{self.actor}")
+
 
 def parse_name(path: Path) -> Recording | None:
     """Read a recording's facts from its name.
@@ -134,36 +138,26 @@ def find_ravdess(
         if recording is None:
             _require_known_label(path)
             dropped["name is none of RAVDESS"].append(path.name)
-        elif recording.modality in wanted and recording.channel in channels:
+        elif recording.modality not in wanted or recording.channel not in channels:
+            continue
+        elif recording.channel == 2 and recording.emotion in _SPEECH_ONLY:
+            dropped["a song, and the set has none with this expression"].append(path.name)
+        else:
             found.append(recording)
     if not found:
         raise VidferError(
             f"no recording ({channel}, {modality}) in {root}: expected names like 03-01-05-01-02-01-12.wav"
         )
-    takes = _one_of_each_take(found, wanted, dropped)
-    noted = {"missing": missing} if (missing := _missing(takes)) else {}
-    clips = [LabelledClip(r.path, EMOTION_CODES[r.emotion], f"ravdess-{r.actor}") for r in takes]
-    return prepare(f"RAVDESS in {root.name}", root, clips, dict(dropped), noted)
+    noted = {"missing": missing} if (missing := _missing(found)) else {}
+    found.sort(key=lambda r: wanted.index(r.modality))
+    takes = one_file_of_each(((r.take, r.as_clip()) for r in found), dropped)
+    clips = sorted(takes.values(), key=lambda clip: (clip.path.stem[-2:], clip.path.name))
+    return prepare(f"RAVDESS in {root.name}", root, clips, dropped, noted)
 
 
-def _one_of_each_take(
-    found: list[Recording], wanted: tuple[int, ...], dropped: dict[str, list[str]]
-) -> list[Recording]:
-    takes: dict[str, Recording] = {}
-    for recording in sorted(found, key=lambda r: wanted.index(r.modality)):
-        shown = f"{recording.path.parent.name}/{recording.path.name}"
-        if recording.channel == 2 and recording.emotion in _SPEECH_ONLY:
-            dropped["a song, and the set has none with this expression"].append(shown)
-        elif recording.take in takes:
-            dropped["another file of the same take"].append(shown)
-        else:
-            takes[recording.take] = recording
-    return sorted(takes.values(), key=lambda r: (r.actor, r.path.name))
-
-
-def _missing(takes: list[Recording]) -> list[str]:
-    form = Counter(r.modality for r in takes).most_common(1)[0][0]  # of takes that are not there, the form is a guess
-    missing = missing_takes((r.take[:-3], f"{r.actor:02d}") for r in takes)
+def _missing(found: list[Recording]) -> list[str]:
+    form = Counter(r.modality for r in found).most_common(1)[0][0]  # of takes that are not there, the form is a guess
+    missing = missing_takes((r.take[:-3], f"{r.actor:02d}") for r in found)
     pairs = [line.split() for line in missing]
     return [f"{form:02d}-{script}-{actor}" for script, actor in pairs if not _never_sung(script, int(actor))]
 
