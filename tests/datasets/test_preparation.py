@@ -1,8 +1,6 @@
-import os
-
 import pytest
 
-from vidfer.datasets.preparation import LabelledClip, content_keys, missing_takes, prepare
+from vidfer.datasets.preparation import LabelledClip, missing_takes, prepare
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -41,21 +39,6 @@ def test_nothing_usable_is_an_error_that_says_why(tree):
     root = tree("1.mp4", content=b"")
     with pytest.raises(VidferError, match=r"mine: no usable clip in .*; 1 left out: empty file \(1\.mp4\)"):
         prepare("mine", root, [LabelledClip(root / "1.mp4", "sad")])
-
-
-def test_contents_are_equal_where_bytes_are(tree):
-    root = tree("1", "3", content=b"one")
-    tree("2", content=b"two")
-    tree("4", content=b"four")
-    one, two, three, four = content_keys(root / name for name in "1234")
-    assert one == three
-    assert len({one, two, four}) == 3
-    (root / "3").write_bytes(b"two")
-    os.utime(root / "3", ns=(1, 1))
-    keys = content_keys(root / name for name in "123")
-    assert keys[1] == keys[2] != keys[0]  # a file that was changed is read anew
-    with pytest.raises(VidferError, match="none cannot be read: No such file"):
-        content_keys([root / "none"])
 
 
 def test_a_take_is_missing_where_most_have_it():

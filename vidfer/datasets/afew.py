@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.preparation import VIDEO_SUFFIXES, LabelledClip, media_files, prepare
+from vidfer.datasets.files import VIDEO_SUFFIXES, media_files
+from vidfer.datasets.preparation import LabelledClip, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import VidferError
 

@@ -10,15 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.preparation import (
-    SOUND_SUFFIXES,
-    VIDEO_SUFFIXES,
-    LabelledClip,
-    media_files,
-    missing_takes,
-    one_file_of_each,
-    prepare,
-)
+from vidfer.datasets.files import SOUND_SUFFIXES, VIDEO_SUFFIXES, media_files
+from vidfer.datasets.preparation import LabelledClip, missing_takes, one_file_of_each, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import VidferError
 

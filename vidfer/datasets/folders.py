@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from vidfer.datasets.files import media_files
 from vidfer.datasets.labelled_clips import CLASS_NAMES
-from vidfer.datasets.preparation import LabelledClip, media_files, prepare
+from vidfer.datasets.preparation import LabelledClip, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import VidferError
 

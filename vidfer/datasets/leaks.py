@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vidfer.datasets.preparation import LabelledClip, content_keys
+from vidfer.datasets.files import content_keys
+from vidfer.datasets.preparation import LabelledClip
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.splits import SPLITS
 

@@ -3,21 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
+from vidfer.datasets.files import content_keys, file_fault
 from vidfer.datasets.report import PreparationReport
-from vidfer.store import file_digest
 from vidfer.types import EMOTIONS, VidferError
-
-SOUND_SUFFIXES: Final = (".flac", ".wav", ".m4a", ".ogg", ".mp3")
-"""Files that hold sound alone."""
-
-VIDEO_SUFFIXES: Final = (".mp4", ".mkv", ".mov", ".avi", ".flv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-"""Files that may hold both."""
-
-_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -47,17 +37,6 @@ class LabelledClip:
     def name(self) -> str:
         """The file's name, or its path below the data set where two files have the same name."""
         return self.shown or self.path.name
-
-
-def media_files(root: Path) -> list[Path]:
-    """List the files below a folder that may be clips, by their suffix.
-
-    Raises:
-        VidferError: There is no such folder.
-    """
-    if not root.is_dir():
-        raise VidferError(f"no folder {root}: name the folder that holds the data set")
-    return sorted(path for path in root.rglob("*") if path.suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 
 
 def prepare(
@@ -93,7 +72,7 @@ def prepare(
         odd["file name occurs twice"] += [clip.name for clip in named if clip.path.name in twice]
     readable = []
     for clip in named:
-        if fault := _fault(clip.path):
+        if fault := file_fault(clip.path):
             lost[fault].append(clip.name)
         else:
             readable.append(clip)
@@ -115,37 +94,12 @@ def one_file_of_each(
     """
     kept: dict[str, LabelledClip] = {}
     for take, clip in takes:
-        fault = _fault(clip.path) or ("another file of the same take" if take in kept else "")
+        fault = file_fault(clip.path) or ("another file of the same take" if take in kept else "")
         if fault:
             dropped.setdefault(fault, []).append(f"{clip.path.parent.name}/{clip.path.name}")
         else:
             kept[take] = clip
     return kept
-
-
-def content_keys(paths: Iterable[Path]) -> list[str]:
-    """Return a key for each file, such that two are equal where the contents are, byte by byte.
-
-    Only files of a size that occurs twice are hashed (blake3). Keys are comparable within one call, not between calls.
-
-    Raises:
-        VidferError: A file cannot be read.
-    """
-    listed = list(paths)
-    try:
-        identity = [(stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in (path.stat() for path in listed)]
-        sizes = Counter(size for size, _, _ in identity)
-        return [
-            _remembered_digest(path, *facts) if sizes[facts[0]] > 1 else f"the only one of {facts[0]} bytes"
-            for path, facts in zip(listed, identity, strict=True)
-        ]
-    except OSError as error:
-        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-@lru_cache(maxsize=100_000)
-def _remembered_digest(path: Path, size: int, changed: int, inode: int) -> str:
-    return file_digest(path)
 
 
 def _consistent(clips: list[LabelledClip], lost: dict[str, list[str]], odd: dict[str, list[str]]) -> list[LabelledClip]:
@@ -160,19 +114,6 @@ def _consistent(clips: list[LabelledClip], lost: dict[str, list[str]], odd: dict
         elif len(group) > 1:
             odd["copy of another clip"] += [f"{clip.name} of {group[0].name}" for clip in group[1:]]
     return [clip for clip in clips if clip.path not in contradictory]
-
-
-def _fault(path: Path) -> str:
-    try:
-        if not path.is_file():
-            return "missing" if not path.exists() else "no regular file"
-        with path.open("rb") as file:
-            head = file.read(len(_POINTER))
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    if not head:
-        return "empty file"
-    return "git-lfs pointer in place of the recording: run `git lfs pull`" if head == _POINTER else ""
 
 
 def _below(path: Path, root: Path) -> str:

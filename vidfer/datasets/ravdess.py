@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.preparation import LabelledClip, media_files, missing_takes, one_file_of_each, prepare
+from vidfer.datasets.files import media_files
+from vidfer.datasets.preparation import LabelledClip, missing_takes, one_file_of_each, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import EMOTIONS, VidferError
 
