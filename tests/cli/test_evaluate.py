@@ -1,11 +1,11 @@
-import argparse
 import json
 
 import pytest
 import torch
 
-from vidfer.cli.evaluate import evaluate_sound, parse_actors
+from vidfer.cli.evaluate import evaluate_sound
 from vidfer.cli.main import main
+from vidfer.datasets.clips import find_clips
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.store import Store
 from vidfer.weights.registry import save_weights
@@ -27,25 +27,56 @@ def test_sound_is_pooled_over_windows_and_silence_is_left_out(sounds_root, tmp_p
         file.setframerate(16000)
         file.writeframes(bytes(16000))
     torch.manual_seed(0)
-    network = build_classifier("linear", num_features=1582)
+    network = build_classifier("linear")
     path = tmp_path / "s.safetensors"
-    card = {"kind": "audio", "arch": "linear", "arguments": {"num_features": 1582}, "preprocessing": {}}
+    card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
     save_weights(path, network.state_dict(), card)
-    command = ["evaluate", "audio", "--root", str(root), "--actors", "2", "--audio-model", str(path)]
+    command = ["evaluate", "audio", "--root", str(root), "--actors", "2", "--audio-model", str(path), "--voice", "off"]
     assert main([*command, "--store", str(tmp_path / "store")]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out.strip().splitlines()[-1])
     assert found["n"] == 15
     assert "03-01-08-01-01-01-02.wav: silent" in err
-    again = evaluate_sound(root, {2}, path, Store(tmp_path / "store"))
+    clips, _ = find_clips("ravdess", root)
+    again = evaluate_sound(clips, path, Store(tmp_path / "store"), voice=False)
     assert again.confusion == found["confusion"]
 
 
-def test_actors():
-    assert parse_actors("2-4,7") == {2, 3, 4, 7}
-    for wrong in ("", "a", "3-", "5-2"):
-        with pytest.raises(argparse.ArgumentTypeError):
-            parse_actors(wrong)
+FOLDS = ["evaluate", "audio", "--folds", "3", "--classifier", "linear", "--voice", "off"]
+
+
+def test_everyone_is_asked_about_once_without_having_been_learnt_from(sounds_root, vectors_store, capsys):
+    command = [*FOLDS, "--root", str(sounds_root), "--store", vectors_store, "--against", "svm"]
+    assert main(command) == 0
+    found = last_line(capsys)
+    assert found["scores"]["n"] == sum(fold["n"] for fold in found["folds"]) == 48
+    assert sorted(person for fold in found["folds"] for person in fold["people"]) == [
+        "ravdess-1",
+        "ravdess-2",
+        "ravdess-3",
+    ]
+    assert len(found["svm"]) == 10
+    assert all(machine["n"] == 48 for machine in found["svm"].values())
+
+
+def test_some_people_only(sounds_root, vectors_store, capsys):
+    command = [*FOLDS[:3], "2", *FOLDS[4:], "--root", str(sounds_root), "--store", vectors_store, "--actors", "1-2"]
+    assert main(command) == 0
+    assert last_line(capsys)["scores"]["n"] == 32
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["--folds", "9"], "9 folds of 3 people"),
+        (["--actors", "7"], "no clip is of '7'"),
+        (["--classifier", "forest"], "unknown classifier 'forest'"),
+        (["--classifier", "fusion"], "faces"),
+    ],
+)
+def test_what_cannot_be_folded_is_said_in_a_sentence(sounds_root, vectors_store, capsys, extra, told):
+    assert main([*FOLDS, "--root", str(sounds_root), "--store", vectors_store, *extra]) in (1, 2)
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image
+from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image, evaluate_paired
 from vidfer.cli.evaluate_folds import add_fold_options, run_audio_folds
 from vidfer.cli.options import add_store_option, require_weights
 from vidfer.types import ClipError, Status, VidferError
@@ -38,6 +38,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     evaluate_denoise.add_kind(kinds)
     evaluate_clip.add_kind(kinds)
     evaluate_clips.add_kind(kinds)
+    evaluate_paired.add_kind(kinds)
 
 
 def evaluate_sound(

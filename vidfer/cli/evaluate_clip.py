@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.answer import UNCERTAIN
+from vidfer.cli.evaluate_folds import add_fold_options, run_clip_folds
 from vidfer.cli.options import Clip, add_chain_options, chain_options, find_clips
-from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, VidferError
+from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.chain.build import ChainOptions
@@ -26,6 +27,9 @@ _EPILOG = """
 class, or a common form of its name (sadness, surprised, ...), among the words of the file's and its folder's names. Clips without
 a label are named and left out. A clip without a face is a wrong answer of the faces, and so is `uncertain`; sound is counted
 where there is some. Clips of one person are no independent samples: the interval is too narrow for people at large.
+
+With --folds PATH is a data set: a folder or CSV file in one of the layouts of docs/data.md, or `paired`; by default the
+classifier `fusion` is trained.
 """
 
 
@@ -33,9 +37,11 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Describe the kind `clip` of `vidfer evaluate`."""
     parser = kinds.add_parser("clip", help="answers for clips whose expression is known", epilog=_EPILOG)
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files, or folders of them")
+    parser.add_argument("--labels", choices=("ravdess", "name"), help="where the truth stands: see below")
     parser.add_argument(
-        "--labels", choices=("ravdess", "name"), required=True, help="where the truth stands: see below"
+        "--people", metavar="A-B,C", help="with --folds: whose clips of the data set PATH are taken (default: all)"
     )
+    add_fold_options(parser)
     add_chain_options(parser, store="a temporary one, for this run only")
     parser.set_defaults(run=_run)
 
@@ -89,6 +95,10 @@ def tally(told: Sequence[dict[str, Any]], part: str) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.folds:
+        return run_clip_folds(args)
+    if args.labels is None:
+        raise UsageError("say where the truth stands: --labels ravdess|name")
     from contextlib import ExitStack
     from tempfile import TemporaryDirectory
 

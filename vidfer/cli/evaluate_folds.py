@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import count
@@ -57,7 +58,9 @@ def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
     task = dict(recipe["task"]) if isinstance(recipe, dict) and isinstance(recipe.get("task"), dict) else {}
     if task.pop("name", None) != "ClipTask":
         raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
-    data = {name: recipe["data"][name] for name in ("win_dur", "hop_dur", "speeds", "batch_size")}  # type: ignore[index]
+    data = {
+        name: recipe["data"][name] for name in ("win_dur", "hop_dur", "speeds", "batch_size") if name in recipe["data"]
+    }  # type: ignore[index]
     arguments = task.pop("arguments") or {}
     return Recipe(task.pop("classifier"), arguments, int(recipe["epochs"]), task), data  # type: ignore[index]
 
@@ -73,7 +76,8 @@ def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: 
         against: `svm` for the reference, or None.
 
     Returns:
-        `scores` of the out-of-fold answers as a whole, `people` and `accuracy` of each fold, and `svm`: the scores of each machine.
+        `scores` of the out-of-fold answers as a whole, `people` and `accuracy` of each fold, and `svm`: the scores of each
+        machine.
     """
     import numpy as np
 
@@ -141,25 +145,47 @@ def print_folds(title: str, found: Mapping[str, Any]) -> None:
 
 def run_audio_folds(args: argparse.Namespace) -> int:
     """Run `vidfer evaluate audio --folds`."""
+    from vidfer.tasks.fitting import RECIPES, Recipe
     from vidfer.weights.registry import find_weights
 
-    return _run(args, find_weights("audio", args.audio_model).card, args.data, args.root, args.actors)
+    settings: dict[str, Any] = {"voice": args.voice == "auto"}
+    if args.classifier:
+        recipe = RECIPES.get(args.classifier, Recipe(args.classifier))
+    else:
+        recipe, learnt = recipe_of(find_weights("audio", args.audio_model).card)
+        settings = learnt | settings
+    return _run(args, recipe, args.data, args.root, args.actors, settings)
 
 
-def _run(args: argparse.Namespace, card: Mapping[str, Any], data: str, root: Any, people: str | None) -> int:  # noqa: ANN401
-    from vidfer.analysis import default_store
-    from vidfer.datamodules.clips import ClipDataModule
+def run_clip_folds(args: argparse.Namespace) -> int:
+    """Run `vidfer evaluate clip --folds`."""
     from vidfer.tasks.fitting import RECIPES, Recipe
 
-    if args.classifier:
-        recipe, settings = RECIPES.get(args.classifier, Recipe(args.classifier)), {}
-    else:
-        recipe, settings = recipe_of(card)
+    if len(args.paths) > 1:
+        raise UsageError("--folds takes one data set")
+    name = args.classifier or "fusion"
+    settings = {"voice": args.voice == "auto", "image_model": args.image_model or "compact"}
+    return _run(args, RECIPES.get(name, Recipe(name)), str(args.paths[0]), None, args.people, settings)
 
-    def make_data(fold: int) -> ClipDataModule:
-        return ClipDataModule(
-            data=data, root=None if root is None else str(root), train_people=people or "", folds=args.folds, fold=fold,
-            standardise=args.standardise, seed=args.seed, store=str(args.store or default_store()), **settings,
+
+def _run(
+    args: argparse.Namespace,
+    recipe: "Recipe",
+    data: str,
+    root: Path | None,
+    people: str | None,
+    settings: dict[str, Any],
+) -> int:
+    from vidfer.analysis import default_store
+    from vidfer.datamodules.named import build_clip_data
+
+    if args.standardise == "speaker":
+        settings = settings | {"standardise": "speaker"}
+
+    def make_data(fold: int) -> "ClipDataModule":
+        return build_clip_data(
+            data, None if root is None else str(root), train_people=people or "", val_people="", test_people="",
+            folds=args.folds, fold=fold, seed=args.seed, store=str(args.store or default_store()), **settings,
         )  # fmt: skip
 
     found = run_folds(recipe, make_data, args.folds, args.seed, args.against)

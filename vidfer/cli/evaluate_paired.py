@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.floating[Any]]
 
 _EPILOG = """
-Paired clips are semi-synthetic: whoever speaks is not who is seen. Speakers and face images of the test are in no training. faces and
-sound are the answers of the image model and of the sound model by themselves; late is their weighted sum; trained is the fusion model
-with both inputs, and then with either of them dropped.
+Paired clips are semi-synthetic: whoever speaks is not who is seen. Speakers and face images of the test are in no training.
+faces and sound are the answers of the image model and of the sound model by themselves; late is their weighted sum; trained is
+the fusion model with both inputs, and then with either of them dropped.
 """
 
 

@@ -346,7 +346,8 @@ def _completed(samples: list[Sample], reads: tuple[str, ...]) -> list[Sample]:
     for name in names:
         like = next((sample.features[name] for sample in samples if name in sample.features), None)
         if like is None:
-            raise VidferError(f"no clip there has {name} to read")
+            what = "sound" if name == "sound" else "faces"
+            raise VidferError(f"no clip there has {what} to read, and the classifier reads {', '.join(reads)}")
         empty[name] = like[:0]
     return [Sample(each.name, each.person, each.target, empty | each.features) for each in samples]
 

@@ -35,6 +35,8 @@ class PairedDataModule(ClipDataModule):
         train_people: Speakers that are trained on.
         val_people: Speakers that are validated on.
         test_people: Speakers that are tested on.
+        folds: As for `ClipDataModule`, over the speakers; face images are divided by FER2013's splits all the same.
+        fold: Number of the fold that is tested on, from 0.
         frames: Face images of a clip, see `Pairing`.
         neutral_share: Largest share of neutral face images in a training clip, see `Pairing`.
         pairings: How many faces each training recording is paired with; others get one.
@@ -63,6 +65,8 @@ class PairedDataModule(ClipDataModule):
         train_people: str = "2-16",
         val_people: str = "",
         test_people: str = "17-20",
+        folds: int = 0,
+        fold: int = 0,
         frames: int = 4,
         neutral_share: float = 0.0,
         pairings: int = 1,
@@ -83,8 +87,8 @@ class PairedDataModule(ClipDataModule):
     ) -> None:
         super().__init__(
             data="ravdess", root=root, train_people=train_people, val_people=val_people, test_people=test_people,
-            voice=voice, speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur, max_frames=frames, size=size,
-            unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads,
+            folds=folds, fold=fold, voice=voice, speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur,
+            max_frames=frames, size=size, unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads,
         )  # fmt: skip
         self.save_hyperparameters(logger=False)
         Pairing(frames, neutral_share)
