@@ -4,9 +4,12 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from vidfer.chain.build import ChainOptions, build_chain
+from vidfer.models.classifiers.build import build_classifier
 from vidfer.types import VidferError
+from vidfer.weights.registry import save_weights, weights_digest
 
 SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
 
@@ -77,3 +80,41 @@ def test_a_class_that_was_never_seen_does_not_matter_to_the_training_prior(weigh
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(VidferError, match=next(iter(options))):
         ChainOptions(**options)
+
+
+@pytest.fixture
+def fusion_weights(tmp_path):
+    """Save an untrained fusion model that fits the shipped models, but for what is told."""
+
+    def make(**preprocessing):
+        torch.manual_seed(0)
+        path = tmp_path / "mine.safetensors"
+        learnt = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0} | preprocessing
+        card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": learnt}
+        save_weights(path, build_classifier("fusion").state_dict(), card)
+        return str(path)
+
+    return make
+
+
+def test_a_fusion_model_that_fits_is_used(fusion_weights):
+    assert classify("compact", fusion_model=fusion_weights()).fusion is not None
+    assert classify("compact", fusion_model="late").fusion is None
+
+
+def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image_weights):
+    stage = classify(str(image_weights))
+    assert stage.fusion is None
+    assert "other image weights" in stage.fusion_note
+
+
+@pytest.mark.parametrize(
+    ("learnt", "told"),
+    [
+        ({"image_weights": "others"}, "other image weights"),
+        ({"hop_dur": 0.5}, "other windows of sound than 2 s every 1 s"),
+    ],
+)
+def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, learnt, told):
+    with pytest.raises(VidferError, match=told):
+        classify("compact", fusion_model=fusion_weights(**learnt))

@@ -13,6 +13,7 @@ from tests.chain.conftest import MEASURES
 from vidfer.chain import models
 from vidfer.chain.classify import ClassifyStage
 from vidfer.chain.report import ReportStage
+from vidfer.media.audio import VOICE_SHARE
 from vidfer.store import recipe_key
 from vidfer.tables import to_parquet
 from vidfer.types import EMOTIONS, Status
@@ -53,6 +54,7 @@ def sad_voice(artifact, monkeypatch):
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
         "vectors": np.zeros((3, 1582), np.float32),
         "silent": np.array([0, 1, 0], np.uint8),
+        "voice": np.array([1.0, 0.0, 0.5], np.float32),
     }
     return {"audio": artifact("audio", {"windows.safetensors": arrays})}
 
@@ -83,6 +85,73 @@ def test_faces_people_sound_and_both(store, two_people, sad_voice):
     for name in EMOTIONS:
         by_hand = 0.7 * faces["distribution"][name] + 0.3 * answer["sound"]["distribution"][name]
         assert fused["distribution"][name] == pytest.approx(by_hand, abs=1e-5)
+
+
+@pytest.fixture
+def some_voice(artifact, monkeypatch):
+    """Four windows: a voice that is sad, music, silence, and hardly a voice."""
+    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
+    arrays = {
+        "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
+        "vectors": np.arange(4 * 1582, dtype=np.float32).reshape(4, 1582),
+        "silent": np.array([0, 0, 1, 0], np.uint8),
+        "voice": np.array([0.9, 0.0, 0.0, VOICE_SHARE - 0.01], np.float32),
+    }
+    return {"audio": artifact("audio", {"windows.safetensors": arrays})}
+
+
+def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifact):
+    inputs = {**two_people, **some_voice, "denoise": artifact("denoise", meta=DENOISE)}
+    done = classify(store, inputs)
+    sound = done.json("answer.json")["sound"]
+    assert [sound[name] for name in ("n_windows", "n_silent", "n_no_voice")] == [4, 1, 2]
+    windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
+    assert windows["status"].tolist() == ["ok", "no_voice", "silent", "no_voice"]
+    assert windows["sad"].isna().tolist() == [False, True, True, True]
+    off = classify(store, inputs, voice=False).json("answer.json")
+    assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
+
+
+def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
+    monkeypatch.setattr("vidfer.chain.sound.VOICE_SHARE", 0.95)
+    answer = classify(store, {**two_people, **some_voice}).json("answer.json")
+    assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
+    assert "--voice off" in answer["sound"]["message"]
+    assert (answer["fused"]["method"], answer["fused"]["modalities"]) == ("alone", ["faces"])
+
+
+def test_sound_is_calibrated_by_its_card(store, two_people, sad_voice):
+    done = classify(store, {**two_people, **sad_voice}, sound_calibration=(2.0, 0.0))
+    raised = np.exp(logits(SAD) / 2)[0]
+    np.testing.assert_allclose(done.arrays("probabilities.safetensors")["windows"][0], raised / raised.sum(), rtol=1e-5)
+
+
+def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_people, some_voice, monkeypatch):
+    """Person 0 has three of the four faces: three quarters of the answer."""
+    asked = []
+
+    def model(embeddings, vectors):
+        asked.append((len(embeddings), vectors[:, 0].tolist()))
+        return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
+
+    monkeypatch.setattr(models, "fusion_model", lambda *_: model)
+    answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("answer.json")
+    fused = answer["fused"]
+    assert asked == [(3, [0.0]), (1, [0.0])]  # only the window with a voice
+    assert (fused["method"], fused["weights"]) == ("trained", {"faces": 1.5, "sound": 0.5})
+    p = np.exp(3) / (np.exp(3) + 6)
+    assert fused["distribution"]["happy"] == pytest.approx(0.75 * p + 0.25 * (1 - p) / 6, abs=1e-5)
+    late = classify(store, {**two_people, **some_voice}).json("answer.json")
+    assert (late["fused"]["method"], late["settings"]["fusion"]) == ("late", "late")
+    assert [late[part]["distribution"] for part in ("faces", "sound")] == [
+        answer[part]["distribution"] for part in ("faces", "sound")
+    ]
+
+
+def test_the_trained_fusion_is_not_asked_where_one_modality_is_missing(store, artifact, two_people):
+    inputs = {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    fused = classify(store, inputs, fusion="digest").json("answer.json")["fused"]
+    assert (fused["method"], fused["weights"]) == ("alone", {"faces": 1.0})
 
 
 def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
