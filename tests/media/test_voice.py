@@ -68,3 +68,8 @@ def test_a_share_counts_whole_chunks_only():
     assert meter.share(CHUNK, 3 * CHUNK) == 1.0
     assert meter.share(CHUNK + 1, 4 * CHUNK + 5) == 0.5
     assert meter.share(5, CHUNK) == 0.0
+
+
+def test_shouting_is_heard_at_a_softer_level(data_dir):
+    shout = next((data_dir / "ravdess_speech").rglob("03-01-05-02-01-02-06.flac"))
+    assert read_windows(shout).voice.max() > VOICE_SHARE

