@@ -43,7 +43,7 @@ def samples(faces_root, sounds_root, vectors_store, tmp_path):
     people = ["--data.init_args.train_people=1", "--data.init_args.val_people=2", "--data.init_args.test_people=3"]
     data = {
         "classify": [f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}",
-                     "--data.init_args.speeds=[1.0]", *people],
+                     "--data.init_args.speeds=[1.0]", "--data.init_args.voice=false", *people],
         "finetune": [f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8",
                      "--data.init_args.val_share=0.25", "--model.init_args.weights=null"],
         "denoise": ["--data.init_args.crop=16", "--data.init_args.batch_size=2", "--data.init_args.crops_per_epoch=2",

@@ -97,11 +97,10 @@ def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any]) -> None
     """
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            sent = {
-                **{name: config.get(name) for name in _SENT},
-                "trainer": {"max_epochs": config["trainer"]["max_epochs"]},
-            }
-            logger.experiment.config.update(dict(_flat(sent)), allow_val_change=True)
+            epochs = {"max_epochs": config["trainer"]["max_epochs"]}
+            sent = {**{name: config.get(name) for name in _SENT}, "trainer": epochs}
+            there = logger.experiment.config.keys()  # a sweep's own
+            logger.experiment.config.update({name: value for name, value in _flat(sent) if name not in there})
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
