@@ -14,6 +14,12 @@ def test_folders_tell_split_and_class(tree):
     assert (report.found, report.kept, report.dropped, report.noted) == (8, 8, {}, {})
 
 
+def test_sound_beside_its_video_is_no_clip_of_its_own(tree):
+    clips, report = find_afew(tree("Train_AFEW/Angry/1.avi", "Train_AFEW/Angry/1.wav", "Val_AFEW/Sad/2.wav"))
+    assert [clip.name for clip in clips] == ["1.avi", "2.wav"]
+    assert report.dropped == {"another file of the same take": ["Angry/1.wav"]}
+
+
 def test_short_names_of_splits_and_a_lacking_one(tree):
     clips, report = find_afew(tree("Train/happy/1.avi"))
     assert [(clip.split, clip.label) for clip in clips] == [("train", "happy")]

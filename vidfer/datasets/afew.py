@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vidfer.datasets.files import VIDEO_SUFFIXES, media_files
-from vidfer.datasets.preparation import LabelledClip, prepare
+from vidfer.datasets.preparation import LabelledClip, one_file_of_each, prepare
 from vidfer.datasets.report import PreparationReport
 from vidfer.types import VidferError
 
@@ -40,24 +40,29 @@ def find_afew(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
         root: Folder that holds `Train_AFEW` and `Val_AFEW`, or `Train` and `Val`.
 
     Returns:
-        The clips by split, class and name, and a report, see `prepare`; a split that is not there is noted.
+        The clips by split, class and name, and a report, see `prepare`: sound beside the video that it is from is dropped, a
+        split that is not there is noted.
 
     Raises:
         VidferError: The folder or both splits are missing, a folder with clips is named as no class, or nothing is usable.
     """
     if not root.is_dir():
         raise VidferError(f"no folder {root}: name the folder that holds Train_AFEW and Val_AFEW")
-    splits = {path: match[1].lower() for path in sorted(root.iterdir()) if (match := _SPLIT.fullmatch(path.name))}
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    splits = {path: match[1].lower() for path in folders if (match := _SPLIT.fullmatch(path.name))}
     if not splits:
         raise VidferError(f"neither Train_AFEW nor Val_AFEW is in {root}")
-    clips = [
-        LabelledClip(path, _label(path, folder), None, split)
-        for folder, split in splits.items()
-        for path in media_files(folder)
-        if path.suffix.lower() in VIDEO_SUFFIXES
+    files = [(path, folder, split) for folder, split in splits.items() for path in media_files(folder)]
+    files.sort(key=lambda file: file[0].suffix.lower() not in VIDEO_SUFFIXES)
+    dropped: dict[str, list[str]] = {}
+    named = [
+        (str(path.with_suffix("")), LabelledClip(path, _label(path, folder), None, split))
+        for path, folder, split in files
     ]
+    takes = one_file_of_each(named, dropped)
+    clips = sorted(takes.values(), key=lambda clip: clip.path)
     absent = sorted({"train", "val"} - set(splits.values()))
-    return prepare("AFEW", root, clips, noted={"split is not there": absent} if absent else None)
+    return prepare("AFEW", root, clips, dropped, {"split is not there": absent} if absent else None)
 
 
 def _label(path: Path, folder: Path) -> str:
