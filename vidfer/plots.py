@@ -28,7 +28,7 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
         diagrams: Reliability by title.
         place: Path without suffix; `.png` and `.svg` are written.
     """
-    figure = _figure(4.2 * len(diagrams), 5.0)
+    figure = new_figure(4.2 * len(diagrams), 5.0)
     grid = figure.subplots(2, len(diagrams), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1))
     for (title, each), (upper, lower) in zip(diagrams.items(), grid.T, strict=True):
         filled = each.count > 0
@@ -47,7 +47,7 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
     grid[0, 0].set_ylabel("accuracy (share)")
     grid[0, 0].legend(loc="upper left", frameon=False, fontsize="small")
     grid[1, 0].set_ylabel("answers")
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
@@ -58,7 +58,7 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
         place: Path without suffix; `.png` and `.svg` are written.
         title: The figure's.
     """
-    figure = _figure(5.6, 4.0)
+    figure = new_figure(5.6, 4.0)
     axes = figure.subplots()
     met = [each for each in curve if each.interval is not None]
     share = [each.coverage for each in met]
@@ -83,7 +83,7 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
     note = "numbers: smallest top probability answered"
     axes.legend(loc="lower left", frameon=False, fontsize="small", title=note, title_fontsize="small")
     axes.grid(alpha=0.3)
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) -> None:
@@ -97,7 +97,7 @@ def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) 
     names = list(dict.fromkeys(row["corruption"] for row in rows[1:]))
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    figure = _figure(max(4.4, 3.0 * columns), 2.6 * lines + 0.9)
+    figure = new_figure(max(4.4, 3.0 * columns), 2.6 * lines + 0.9)
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
     for spare in panels.flat[len(names) :]:
         spare.set_axis_off()
@@ -113,7 +113,7 @@ def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) 
         handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize="small"
     )
     figure.suptitle(title, fontsize="medium")
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def _panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> None:
@@ -151,15 +151,27 @@ def _points(
     axes.errorbar(x, shares, spread, fmt=mark, color=color, markersize=4, linewidth=1, capsize=2, label=label)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Begin a figure.
+
+    Args:
+        width: In inches.
+        height: In inches.
+    """
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: "Figure", place: Path) -> None:
+def save_figure(figure: "Figure", place: Path) -> None:
+    """Write a figure as PNG and as SVG, the same bytes in every run.
+
+    Args:
+        figure: The figure.
+        place: Path without suffix.
+    """
     from matplotlib import rc_context
 
     figure.savefig(place.with_name(f"{place.name}.png"), dpi=150)
-    with rc_context({"svg.hashsalt": "vidfer"}):  # the same bytes in every run
+    with rc_context({"svg.hashsalt": "vidfer"}):
         figure.savefig(place.with_name(f"{place.name}.svg"), metadata={"Date": None})

@@ -1,4 +1,4 @@
-"""Work on many clips at once, so that a clip that kills its worker costs only itself."""
+"""Work on many clips, or other items, at once, so that one that kills its worker costs only itself."""
 
 import multiprocessing
 import signal
@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vidfer.types import ClipError, Status, VidferError
 
-Work = Callable[[Path, Callable[[str, float], None]], dict[str, Any]]
-"""From a clip and a progress callback (stage, share) to the clip's summary."""
+Item = TypeVar("Item")
+"""What is worked on: a clip's path, or anything else that can be pickled and whose text names it."""
+
+Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
+"""From an item and a progress callback (stage, share) to the item's summary."""
 
 OnProgress = Callable[[int, str, float], None]
 """Called with a clip's position in the list, the stage at work, and the share it has done."""
 
 
 def run_all(
-    work: Work, clips: Sequence[Path], jobs: int, on_progress: OnProgress
+    work: Work[Item], clips: Sequence[Item], jobs: int, on_progress: OnProgress
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
     """Do the work for every clip and yield (position, result) as they finish.
 
@@ -53,7 +55,7 @@ class _Worker:
     position: int = -1
 
     @classmethod
-    def start(cls, work: Work) -> "_Worker":
+    def start(cls, work: Work[Any]) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(work, theirs), daemon=False)
@@ -61,7 +63,7 @@ class _Worker:
         theirs.close()
         return cls(process, ours)
 
-    def give(self, position: int, clip: Path) -> None:
+    def give(self, position: int, clip: object) -> None:
         self.position = position
         with suppress(OSError):  # a worker that has died meanwhile is noticed when it is listened to
             self.pipe.send(clip)
@@ -74,7 +76,7 @@ class _Worker:
             self.process.join()
 
 
-def _serve(work: Work, pipe: "Connection[Any, Any]") -> None:
+def _serve(work: Work[Any], pipe: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
     with suppress(EOFError, OSError):  # the parent has gone
@@ -90,7 +92,7 @@ def _serve(work: Work, pipe: "Connection[Any, Any]") -> None:
 
 
 def _run_in_processes(
-    work: Work, clips: Sequence[Path], jobs: int, on_progress: OnProgress
+    work: Work[Item], clips: Sequence[Item], jobs: int, on_progress: OnProgress
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
     waiting = list(enumerate(clips))[::-1]
     busy: list[_Worker] = []
@@ -116,7 +118,9 @@ def _run_in_processes(
             worker.stop()
 
 
-def _go_on(worker: _Worker, busy: list[_Worker], waiting: list[tuple[int, Path]], work: Work, *, dead: bool) -> None:
+def _go_on(
+    worker: _Worker, busy: list[_Worker], waiting: list[tuple[int, Item]], work: Work[Item], *, dead: bool
+) -> None:
     """Give a worker the next clip; replace it if it has died, let it go if nothing is left."""
     if dead or not waiting:
         worker.stop()
@@ -128,7 +132,7 @@ def _go_on(worker: _Worker, busy: list[_Worker], waiting: list[tuple[int, Path]]
         worker.give(*waiting.pop())
 
 
-def _receive(worker: _Worker, clips: Sequence[Path]) -> tuple[str, Any]:
+def _receive(worker: _Worker, clips: Sequence[object]) -> tuple[str, Any]:
     try:
         kind, value = worker.pipe.recv()
     except (EOFError, OSError):

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vidfer.cli import analyze, cache, demo, doctor, download, evaluate, run, weights
+from vidfer.cli import analyze, cache, demo, doctor, download, evaluate, optimizers, run, tables, weights
 from vidfer.types import UsageError, VidferError
 from vidfer.version import __version__
 
-_VERBS = (analyze, run, cache, evaluate, download, weights, doctor, demo)
+_VERBS = (analyze, run, cache, evaluate, optimizers, tables, download, weights, doctor, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,114 @@
+"""How cells come about: the work, and all that its figures depend on."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from vidfer.content import content_digest
+from vidfer.report.cells import Maker
+from vidfer.report.spec import MODELS
+from vidfer.store import Store, dump_json, file_digest
+
+SAMPLE = "sample"
+_IMAGES = ("frames", "image")
+
+
+def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
+    """Prepare the cells of classifiers: make what is generated, find the clips, and know all contents.
+
+    Args:
+        data: See `vidfer.datamodules.named.build_clip_data`.
+        root: Where the data lie; None for the usual place.
+        store: Folder of artifacts.
+
+    Raises:
+        VidferError: There are no such data, or a person is in two splits.
+    """
+    from vidfer.datamodules.named import build_clip_data
+    from vidfer.report.classifier_cell import INPUTS, VERSION, cell_recipe
+    from vidfer.weights.registry import weights_digest
+
+    module = build_clip_data(data, root, store=str(store), seed=0)
+    module.prepare_data()
+    splits = module.splits()
+    known = Store(store)
+    contents = [
+        [split, clip.name, clip.person, clip.target, content_digest(clip.path, known)]
+        for split in ("train", "test")
+        for clip in sorted(splits[split], key=lambda each: each.name)
+    ]
+    faces = module.hparams.get("faces_root")
+    images = sorted(_files(Path(faces))) if faces is not None else []
+    weights = weights_digest("image", module.hparams["image_model"])
+    return Maker(
+        compute=partial(classify, data=data, root=root, store=str(store)),
+        version=VERSION,
+        data=_digest([module.source, contents, [[name, file_digest(path)] for name, path in images]]),
+        settings={model: {**asdict(cell_recipe(model)), "image_weights": weights} for model in MODELS},
+        limit=len(splits["train"]),
+        source=module.source,
+        about=INPUTS,
+    )
+
+
+def make_denoisers(root: str, steps: int, store: Path) -> Maker:
+    """Prepare the cells of denoisers.
+
+    Args:
+        root: Folder of photographs to train on, with the folders to test on beside it; or `sample`.
+        steps: Training steps of every denoiser.
+        store: Folder of artifacts.
+
+    Raises:
+        VidferError: There are no such photographs, or one to test on is trained on as well.
+    """
+    from vidfer.media.versions import tool_versions
+    from vidfer.report.denoiser_cell import VERSION
+    from vidfer.report.denoiser_photos import TEST_FOLDERS, load_material
+
+    material = load_material(root)
+    folders = [] if root == SAMPLE else [Path(root), *(Path(root).parent / name for name in TEST_FOLDERS)]
+    known = Store(store)
+    contents = [[name, content_digest(path, known)] for folder in folders for name, path in sorted(_files(folder))]
+    return Maker(
+        compute=partial(denoise, root=root, steps=steps),
+        version=VERSION,
+        data=_digest([contents, tool_versions("scikit-image") if root == SAMPLE else {}]),
+        settings={model: {"steps": steps} for model in MODELS},
+        limit=len(material.train),
+        source=material.text,
+    )
+
+
+def classify(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
+    """Compute a cell of classifiers by one thread; see `vidfer.report.classifier_cell`."""
+    from vidfer.chain.models import one_thread
+    from vidfer.report.classifier_cell import run_classifier_cell
+
+    with one_thread():
+        return run_classifier_cell(model, size, seed, data=data, root=root, store=store)
+
+
+def denoise(model: str, size: int, seed: int, *, root: str, steps: int) -> dict[str, Any]:
+    """Compute a cell of denoisers by one thread; see `vidfer.report.denoiser_cell`."""
+    from vidfer.chain.models import one_thread
+    from vidfer.report.denoiser_cell import run_denoiser_cell
+
+    with one_thread():
+        return run_denoiser_cell(model, size, seed, root=root, steps=steps)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a folder and its subfolders, each with its place; hidden ones hold copies of our own."""
+    for path in folder.rglob("*"):
+        place = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in place.parts):
+            yield str(place), path
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    from blake3 import blake3
+
+    return blake3(dump_json(list(parts))).hexdigest()
