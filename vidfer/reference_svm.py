@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidfer.datasets.batches import ClipBatch
+from vidfer.batches import ClipBatch
 from vidfer.models.classifiers.base import VectorClassifier
 from vidfer.types import EMOTIONS
 

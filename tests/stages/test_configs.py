@@ -1,5 +1,6 @@
 """Every configuration once through the real command line, on generated data."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from vidfer.cli.lightning import VidferCLI
+from vidfer.models.classifiers.build import classifier_names
 from vidfer.weights.registry import find_weights
 
 CONFIGS = Path("configs")
@@ -55,12 +57,64 @@ def test_a_second_cycle_starts_from_the_firsts_weights(run, faces_root, image_we
     torch.testing.assert_close(cli.model.backbone.stem[0].weight.detach(), start)
 
 
+VOICES = ("--data.init_args.train_people=1", "--data.init_args.val_people=2", "--data.init_args.test_people=3")
+SEEN = ("cnn", "rcnn", "lstm", "rnn", "fusion")
+
+
 @pytest.mark.parametrize("data", ["ravdess", "sample_sounds"])
 def test_classify(run, sounds_root, vectors_store, data):
     cli = run(
         "--config=configs/classify.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={sounds_root}",
-        f"--data.init_args.store={vectors_store}", "--data.init_args.train_actors=[1]",
-        "--data.init_args.val_actors=[2]", "--data.init_args.test_actors=[3]", "--data.init_args.speeds=[1.0]",
+        f"--data.init_args.store={vectors_store}", *VOICES, "--data.init_args.speeds=[1.0]", "--data.init_args.voice=false",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+@pytest.mark.parametrize("classifier", [path.stem for path in sorted(CONFIGS.glob("classifiers/*.yaml"))])
+def test_every_classifier(run, sounds_root, faces_root, vectors_store, classifier):
+    data = "paired" if classifier in SEEN else "sample_sounds"
+    extra = [f"--data.init_args.faces_root={faces_root}", "--data.init_args.val_people="] if classifier in SEEN else []
+    cli = run(
+        "--config=configs/classify.yaml", f"--model=configs/classifiers/{classifier}.yaml", f"--data=configs/data/{data}.yaml",
+        f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}", *VOICES,
+        "--data.init_args.voice=false", *extra,
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.model.hparams["classifier"] == classifier
+
+
+def test_classify_on_sample_pairs(run, sounds_root, faces_root, vectors_store, tmp_path):
+    for name, root in (("sounds", sounds_root), ("faces", faces_root)):
+        shutil.copytree(root, tmp_path / "sample" / name)
+    cli = run(
+        "--config=configs/classify.yaml", "--model=configs/classifiers/fusion.yaml", "--data=configs/data/sample_paired.yaml",
+        f"--data.init_args.root={tmp_path / 'sample'}", f"--data.init_args.store={vectors_store}",
+        "--data.init_args.train_people=1", "--data.init_args.test_people=2",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "places"),
+    [
+        ("crema_d", ["AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1002_DFA_SAD_XX.wav"]),
+        ("afew", ["Train_AFEW/Angry/1.wav", "Val_AFEW/Sad/2.wav"]),
+        ("folders", ["train/angry/1.wav", "test/sad/2.wav"]),
+        ("manifest", ["1.wav", "2.wav"]),
+    ],
+)
+def test_classify_on_other_layouts(run, sounds_root, tmp_path, vectors_store, data, places):
+    sounds = sorted(sounds_root.rglob("*.wav"))
+    for sound, place in zip((sounds[0], sounds[-1]), places, strict=True):
+        (tmp_path / data / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sound, tmp_path / data / place)
+    (tmp_path / data / "list.csv").write_text("path,label,split\n1.wav,angry,train\n2.wav,sad,test\n")
+    root = tmp_path / data / "list.csv" if data == "manifest" else tmp_path / data
+    people = ["--data.init_args.train_people=1001", "--data.init_args.val_people=", "--data.init_args.test_people=1002"]
+    cli = run(
+        "--config=configs/classify.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={root}",
+        f"--data.init_args.store={vectors_store}", "--data.init_args.voice=false", "--data.init_args.speeds=[1.0]",
+        *(people if data == "crema_d" else []),
     )  # fmt: skip
     assert cli.trainer.global_step == 1
 
@@ -109,5 +163,12 @@ def test_every_file_is_met_above():
         "denoise_bsds_gan.yaml",
     }
     met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
+    met |= {f"data/{name}.yaml" for name in ("crema_d", "afew", "folders", "manifest", "paired", "sample_paired")}
+    met |= {f"classifiers/{name}.yaml" for name in classifier_names()}
+    met |= {
+        "wandb.yaml",
+        "trial.yaml",
+        *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify")),
+    }  # tests/*/test_wandb, test_sweeps
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
     assert {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")} == met

@@ -15,7 +15,6 @@ from vidfer.stage import Stage
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.registry import find_weights, read_calibration, weights_digest
 
-
 VoiceMode = Literal["auto", "off"]
 
 

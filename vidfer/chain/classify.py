@@ -23,7 +23,7 @@ from vidfer.media.versions import tool_versions
 from vidfer.stage import Outcome, Progress, Stage, neutral
 from vidfer.store import Artifact, Draft
 from vidfer.tables import read_parquet
-from vidfer.types import EMOTIONS, Status, VidferError
+from vidfer.types import EMOTIONS, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +46,8 @@ class ClassifyStage(Stage):
 
     The probabilities of a face are its logits' softmax at the card's temperature, moved towards equal class shares. A
     person's distribution is pooled from them over time; the faces' is the mean of the persons', weighted by their number
-    of faces; the sound's is the mean of the log-probabilities of the windows in which someone speaks. `vote` is the paper's: the share
-    of each class over the face images that have an answer.
+    of faces; the sound's is the mean of the log-probabilities of the windows in which someone speaks. `vote` is the paper's:
+    the share of each class over the face images that have an answer.
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float32, as far as there are any (rows
     of windows that are not used are NaN), and `answer.json` with `faces`, `sound`, `fused`, `people` and `settings`.

@@ -55,14 +55,13 @@ def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
     from vidfer.tasks.fitting import Recipe
 
     recipe = card.get("recipe")
-    task = dict(recipe["task"]) if isinstance(recipe, dict) and isinstance(recipe.get("task"), dict) else {}
-    if task.pop("name", None) != "ClipTask":
+    if not isinstance(recipe, dict) or recipe.get("task", {}).get("name") != "ClipTask":
         raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
-    data = {
-        name: recipe["data"][name] for name in ("win_dur", "hop_dur", "speeds", "batch_size") if name in recipe["data"]
-    }  # type: ignore[index]
-    arguments = task.pop("arguments") or {}
-    return Recipe(task.pop("classifier"), arguments, int(recipe["epochs"]), task), data  # type: ignore[index]
+    task = {name: value for name, value in recipe["task"].items() if name not in ("name", "classifier", "arguments")}
+    names = [name for name in ("win_dur", "hop_dur", "speeds", "batch_size") if name in recipe["data"]]
+    learnt = recipe["task"]
+    found = Recipe(learnt["classifier"], learnt["arguments"] or {}, int(recipe["epochs"]), task)
+    return found, {name: recipe["data"][name] for name in names}
 
 
 def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: str | None) -> dict[str, Any]:  # noqa: ANN401

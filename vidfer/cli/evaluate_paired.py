@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from vidfer.datasets.batches import ClipBatch
+    from vidfer.batches import ClipBatch
 
     Floats = npt.NDArray[np.floating[Any]]
 
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     answers = _answers(batch, args.image_model, args.audio_model, args.fusion_model)
     target = batch["target"].numpy()
     found = {name: asdict(score(target, probabilities.argmax(1))) for name, probabilities in answers.items()}
-    title = f"{data.source}, speakers {args.people}, faces of {data.hparams['test_split']}"
+    title = f"{data.source}, speakers {args.people}, faces of {data.options['test_split']}"
     print(title)
     for name, scores in found.items():
         low, high = scores["accuracy_ci95"]

@@ -10,8 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Dataset
 
+from vidfer.batches import ClipBatch
 from vidfer.datamodules.features import FeatureReader, Sample, collate_clips
-from vidfer.datasets.batches import ClipBatch
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.leaks import remove_leaks
 from vidfer.datasets.report import PreparationReport
@@ -93,6 +93,11 @@ class ClipDataModule(lightning.LightningDataModule):
             raise VidferError(f"standardise '{standardise}' is none of global, speaker")
         if folds and not 0 <= fold < folds:
             raise VidferError(f"there are folds 0 to {folds - 1}, not {fold}")
+        self.options: dict[str, Any] = {
+            "data": data, "root": root, "folds": folds, "fold": fold, "win_dur": win_dur, "hop_dur": hop_dur, "voice": voice,
+            "speeds": speeds or [1.0], "image_model": image_model, "max_frames": max_frames, "standardise": standardise,
+            "size": size, "unlabelled": unlabelled, "seed": seed, "store": store, "reads": reads,
+        }  # fmt: skip
         self.people = {"train": train_people, "val": val_people, "test": test_people}
         self.batch_size = batch_size
         self.samples: dict[str, list[Sample]] = {}
@@ -101,7 +106,7 @@ class ClipDataModule(lightning.LightningDataModule):
     @property
     def source(self) -> str:
         """What the data are, for the card."""
-        return str(self.hparams["data"])
+        return str(self.options["data"])
 
     def setup(self, stage: str) -> None:
         """Read the splits that a stage needs, computing the features that are not on disk yet.
@@ -133,14 +138,14 @@ class ClipDataModule(lightning.LightningDataModule):
 
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:
         """Find the labelled clips."""
-        root = self.hparams["root"]
-        return find_clips(self.hparams["data"], None if root is None else Path(root))
+        root = self.options["root"]
+        return find_clips(self.options["data"], None if root is None else Path(root))
 
     def _divide(self, found: list[LabelledClip]) -> Splits:
-        people, folds = self.people, self.hparams["folds"]
+        people, folds = self.people, self.options["folds"]
         if folds:
             chosen = take_people(found, people["train"]) if people["train"] else found
-            train, test = leave_persons_out(chosen, folds, self.hparams["seed"])[self.hparams["fold"]]
+            train, test = leave_persons_out(chosen, folds, self.options["seed"])[self.options["fold"]]
             return {"train": [chosen[i] for i in train], "val": [], "test": [chosen[i] for i in test]}
         if not any(people.values()):
             return published_splits(found)
@@ -163,7 +168,7 @@ class ClipDataModule(lightning.LightningDataModule):
         _announce(PreparationReport(f"{self.source}, {split}", len(clips), len(clips) - _count(dropped), dropped))
         if not samples:
             raise VidferError(f"no clip of {self.source} has what is to be read of it ({', '.join(self.reads)})")
-        if self.hparams["standardise"] == "speaker":
+        if self.options["standardise"] == "speaker":
             samples = standardise_speakers(samples)
         return _completed(samples, self.reads)
 
@@ -175,7 +180,7 @@ class ClipDataModule(lightning.LightningDataModule):
         """
         dropped: dict[str, list[str]] = {}
         samples = []
-        for speed in (self.hparams["speeds"] or [1.0]) if split == "train" else [1.0]:
+        for speed in (self.options["speeds"]) if split == "train" else [1.0]:
             reader = self.reader(speed)
             for clip in clips:
                 try:
@@ -186,19 +191,27 @@ class ClipDataModule(lightning.LightningDataModule):
 
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of features at a playing speed."""
-        chosen = self.hparams
+        chosen = self.options
         sound = VectorReader(chosen["store"], chosen["win_dur"], chosen["hop_dur"], speed, chosen["voice"])
         return FeatureReader(self.reads, sound, chosen["store"], chosen["image_model"], chosen["max_frames"])
 
     @property
     def reads(self) -> tuple[str, ...]:
         """What is read of the clips."""
-        if self.hparams["reads"] is not None:
-            return tuple(self.hparams["reads"])
+        if self.options["reads"] is not None:
+            return tuple(self.options["reads"])
         if self.trainer is None:
             raise VidferError("a data module of clips reads what its classifier reads: use it with a trainer")
         task: Any = self.trainer.lightning_module
         return tuple(task.reads)
+
+    def share(self, other: "ClipDataModule") -> None:
+        """Take the clips that another module of the same data has read, instead of reading them again.
+
+        Args:
+            other: Of the same data, people and features; it may differ in `size`, `seed` and `unlabelled`.
+        """
+        self.samples, self._splits = dict(other.samples), other.splits()
 
     def training_clips(self) -> ClipBatch:
         """Return all training clips in one batch, those without label among them."""
@@ -206,14 +219,14 @@ class ClipDataModule(lightning.LightningDataModule):
         return collate_clips([*labelled, *unlabelled])
 
     def _training(self) -> tuple[list[Sample], list[Sample]]:
-        samples, size = self.samples["train"], self.hparams["size"]
+        samples, size = self.samples["train"], self.options["size"]
         if size is None:
             return samples, []
         names = list(dict.fromkeys(sample.name for sample in samples))  # a clip may stand there at several speeds
         target = {sample.name: sample.target for sample in samples}
-        chosen = {names[at] for at in draw_evenly([target[name] for name in names], size, self.hparams["seed"])}
+        chosen = {names[at] for at in draw_evenly([target[name] for name in names], size, self.options["seed"])}
         labelled = [sample for sample in samples if sample.name in chosen]
-        rest = [sample for sample in samples if sample.name not in chosen] if self.hparams["unlabelled"] else []
+        rest = [sample for sample in samples if sample.name not in chosen] if self.options["unlabelled"] else []
         return labelled, [Sample(each.name, each.person, -1, each.features) for each in rest]
 
     def class_shares(self) -> list[float]:
@@ -224,7 +237,7 @@ class ClipDataModule(lightning.LightningDataModule):
 
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
-        chosen = self.hparams
+        chosen = self.options
         preprocessing: dict[str, Any] = {}
         if "sound" in self.reads:
             preprocessing |= {"features": "openSMILE IS10 functionals", "sampling_rate": 16000}
@@ -237,7 +250,7 @@ class ClipDataModule(lightning.LightningDataModule):
             preprocessing |= {"image_weights": weights_digest("image", chosen["image_model"])}
         labelled, unlabelled = self._training()
         people = {split: sorted({clip.person or "unknown" for clip in clips}) for split, clips in self.splits().items()}
-        data = {"source": self.source, "people": people, "trained_on": len(labelled) // len(chosen["speeds"] or [1.0])}
+        data = {"source": self.source, "people": people, "trained_on": len(labelled) // len(chosen["speeds"])}
         return {
             "preprocessing": preprocessing,
             "data": data | ({"unlabelled": len(unlabelled)} if unlabelled else {}),

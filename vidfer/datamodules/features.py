@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidfer.batches import ClipBatch
 from vidfer.chain.build import ChainOptions, build_chain
 from vidfer.chain.faces import LANDMARKS
-from vidfer.datasets.batches import ClipBatch
 from vidfer.datasets.vectors import VectorReader
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.models.preprocess import Preprocessing, resize, standardise_face
@@ -169,7 +169,8 @@ def _spread(track: "np.ndarray[Any, Any]", most: int) -> "np.ndarray[Any, np.dty
     """Choose rows of the person who is seen most, evenly spread over time."""
     people, counts = np.unique(track, return_counts=True)
     rows = np.flatnonzero(track == people[counts.argmax()])
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+    return np.asarray(rows[places])
 
 
 def _landmarks(table: "dict[str, np.ndarray[Any, Any]]", rows: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

@@ -90,8 +90,11 @@ class PairedDataModule(ClipDataModule):
             folds=folds, fold=fold, voice=voice, speeds=speeds, image_model=image_model, win_dur=win_dur, hop_dur=hop_dur,
             max_frames=frames, size=size, unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads,
         )  # fmt: skip
-        self.save_hyperparameters(logger=False)
         Pairing(frames, neutral_share)
+        self.options |= {
+            "faces_root": faces_root, "frames": frames, "neutral_share": neutral_share, "pairings": pairings,
+            "val_share": val_share, "test_split": test_split, "pairing_seed": pairing_seed,
+        }  # fmt: skip
 
     @property
     def source(self) -> str:
@@ -100,7 +103,7 @@ class PairedDataModule(ClipDataModule):
 
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:
         """Find the recordings of voices."""
-        return find_clips("ravdess", Path(self.hparams["root"] or "data/ravdess_speech"))
+        return find_clips("ravdess", Path(self.options["root"] or "data/ravdess_speech"))
 
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of the voices: faces come from elsewhere."""
@@ -109,7 +112,7 @@ class PairedDataModule(ClipDataModule):
     def read(self, split: str, clips: Sequence[LabelledClip]) -> tuple[list[Sample], dict[str, list[str]]]:
         """Read the voices, and give each its face."""
         voices, dropped = super().read(split, clips)
-        chosen, train = self.hparams, split == "train"
+        chosen, train = self.options, split == "train"
         share = chosen["neutral_share"] if train else 0.0
         samples: list[Sample] = []
         if not {"frames", "image"} & set(self.reads) or not voices:
@@ -125,11 +128,11 @@ class PairedDataModule(ClipDataModule):
         return samples, dropped
 
     def _pool(self, split: str) -> LabelledImages:
-        root, test_split = Path(self.hparams["faces_root"]), self.hparams["test_split"]
+        root, test_split = Path(self.options["faces_root"]), self.options["test_split"]
         if split == "test":
             return read_images(root, test_split)
         images = read_training_images(root, test_splits=tuple(dict.fromkeys((*TEST_SPLITS, test_split))))
-        held_out = split_by_hash(images, self.hparams["val_share"])
+        held_out = split_by_hash(images, self.options["val_share"])
         return images.subset(held_out if split == "val" else ~held_out, images.report)
 
     def _faces(self, named: dict[str, int], pool: LabelledImages, pairing: Pairing) -> list[dict[str, torch.Tensor]]:
@@ -138,7 +141,7 @@ class PairedDataModule(ClipDataModule):
         from vidfer.models.expression import ImageModel
         from vidfer.weights.registry import weights_digest
 
-        weights = self.hparams["image_model"]
+        weights = self.options["image_model"]
         recipe = {
             "stage": STAGE,
             "version": 1,
@@ -147,7 +150,7 @@ class PairedDataModule(ClipDataModule):
             "pairing": [pairing.frames, pairing.neutral_share, pairing.seed],
             "weights": weights_digest("image", weights),
         }
-        store = Store(self.hparams["store"])
+        store = Store(self.options["store"])
         artifact = store.find(STAGE, recipe_key(recipe))
         if artifact is None:
             names = sorted(named)
@@ -173,14 +176,43 @@ class SamplePairedDataModule(PairedDataModule):
 
     Args:
         root: Folder to make them in.
-        options: As for `PairedDataModule`.
+        train_people: Speakers that are trained on.
+        val_people: Speakers that are validated on.
+        test_people: Speakers that are tested on.
+        folds: As for `ClipDataModule`.
+        fold: Number of the fold that is tested on.
+        pairings: How many faces each training recording is paired with.
+        size: Number of labelled training clips; None for all.
+        unlabelled: Whether the other training clips are given without their labels.
+        batch_size: Labelled clips a step.
+        seed: Which clips `size` draws.
+        store: Folder in which artifacts are kept.
+        reads: What is read of the clips; None for what the classifier that is trained reads.
     """
 
     licence = "Apache-2.0"
 
-    def __init__(self, root: str = "runs/sample", **options: Any) -> None:  # noqa: ANN401 - the parent's own
-        given = {"train_people": "1-4", "test_people": "5-6", "voice": False} | options
-        super().__init__(root=str(Path(root) / "sounds"), faces_root=str(Path(root) / "faces"), **given)
+    def __init__(
+        self,
+        root: str = "runs/sample",
+        train_people: str = "1-4",
+        val_people: str = "",
+        test_people: str = "5-6",
+        folds: int = 0,
+        fold: int = 0,
+        pairings: int = 1,
+        size: int | None = None,
+        unlabelled: bool = False,
+        batch_size: int = 32,
+        seed: int = 0,
+        store: str = "runs/store",
+        reads: list[str] | None = None,
+    ) -> None:
+        super().__init__(
+            root=str(Path(root) / "sounds"), faces_root=str(Path(root) / "faces"), train_people=train_people,
+            val_people=val_people, test_people=test_people, folds=folds, fold=fold, pairings=pairings, size=size,
+            unlabelled=unlabelled, batch_size=batch_size, seed=seed, store=store, reads=reads, voice=False,
+        )  # fmt: skip
 
     @property
     def source(self) -> str:
@@ -189,8 +221,8 @@ class SamplePairedDataModule(PairedDataModule):
 
     def prepare_data(self) -> None:
         """Make the sounds and faces unless they are there."""
-        write_sounds(Path(self.hparams["root"]))
-        write_faces(Path(self.hparams["faces_root"]))
+        write_sounds(Path(self.options["root"]))
+        write_faces(Path(self.options["faces_root"]))
 
 
 def _publish(

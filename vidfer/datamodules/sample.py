@@ -30,4 +30,4 @@ class SampleSoundsDataModule(ClipDataModule):
 
     def prepare_data(self) -> None:
         """Synthesise the voices unless they are there."""
-        write_sounds(Path(self.hparams["root"]))
+        write_sounds(Path(self.options["root"]))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vidfer.datasets.batches import ClipBatch
+from vidfer.batches import ClipBatch
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.build import build_classifier

@@ -1,16 +1,19 @@
 """One cell of the paper's tables of classifiers: a model, a number of training clips, a seed."""
 
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import Sample, collate_clips
 from vidfer.datamodules.named import build_clip_data
 from vidfer.metrics import score
 from vidfer.models.classifiers.base import Classifier
+from vidfer.tasks.clip import ClipTask
 from vidfer.tasks.fitting import RECIPES, Recipe, answer_all, fit
 from vidfer.types import EMOTIONS
 
@@ -40,9 +43,7 @@ def cell_recipe(model: str) -> Recipe:
     return Recipe(model, known.arguments | _ARGUMENTS.get(model, {}), known.epochs, known.settings)
 
 
-def run_classifier_cell(
-    model: str, size: int, seed: int, *, data: str, root: str | None, store: str, **options: Any
-) -> dict[str, Any]:
+def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
     """Train a model on so many clips and test it on people that none of them shows.
 
     Args:
@@ -52,7 +53,6 @@ def run_classifier_cell(
         data: See `build_clip_data`.
         root: Where the data lie; None for the usual place.
         store: Folder of artifacts.
-        options: Further arguments of the data module.
 
     Returns:
         `precision` and `recall`, means over the classes, `accuracy`, and `rmse` of the class probabilities, as shares; `seconds`
@@ -61,10 +61,10 @@ def run_classifier_cell(
     Raises:
         VidferError: There are fewer clips, or they lack what the model reads.
     """
-    module = build_clip_data(data, root, size=size, seed=seed, store=store, **options)
-    module.prepare_data()
+    module = build_clip_data(data, root, size=size, seed=seed, store=store)
+    whole = _read(data, root, store, ClipTask(model, cell_recipe(model).arguments).reads)
+    module.share(whole)
     task = fit(cell_recipe(model), module, seed=seed)
-    module.setup("test")
     probabilities, target = answer_all(task.classifier, module.test_dataloader())
     precision, recall = macro_precision_recall(score(target, probabilities.argmax(1)).confusion)
     people = sorted({clip.person or "unknown" for clip in module.splits()["test"]})
@@ -78,6 +78,16 @@ def run_classifier_cell(
         "params": sum(weight.numel() for weight in task.classifier.parameters()),
         "data": f"{module.source}, tested on {', '.join(people)}",
     }
+
+
+@lru_cache(maxsize=4)
+def _read(data: str, root: str | None, store: str, reads: tuple[str, ...]) -> ClipDataModule:
+    """Read a data set's clips once in a process, whatever the cells draw from them."""
+    module = build_clip_data(data, root, store=store, reads=list(reads))
+    module.prepare_data()
+    for stage in ("fit", "test"):
+        module.setup(stage)
+    return module
 
 
 def macro_precision_recall(confusion: list[list[int]]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from vidfer.datasets.batches import ClipBatch
+from vidfer.batches import ClipBatch
 from vidfer.metrics import classification_metrics
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.optimizers import check_optimizer, one_cycle

@@ -8,7 +8,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from vidfer.datasets.batches import CropBatch, NamedImage
+from vidfer.batches import CropBatch, NamedImage
 from vidfer.losses import (
     adversarial_loss,
     clip_weights,

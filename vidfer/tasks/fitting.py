@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
 
-from vidfer.datasets.batches import ClipBatch
+from vidfer.batches import ClipBatch
 from vidfer.models.classifiers.base import Classifier
 from vidfer.tasks.clip import ClipTask
 

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vidfer.datasets.batches import ImageBatch
+from vidfer.batches import ImageBatch
 from vidfer.losses import distillation_loss
 from vidfer.metrics import classification_metrics
 from vidfer.models.auxiliary import AuxiliaryHead
