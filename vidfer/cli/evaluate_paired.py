@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
 
     require_weights({"image": args.image_model, "audio": args.audio_model, "fusion": args.fusion_model})
     data = PairedDataModule(
-        root=args.root, faces_root=args.faces_root, test_people=args.people, pairing_seed=args.pairing_seed,
+        root=args.root, faces_root=args.faces_root, train_people="", test_people=args.people, pairing_seed=args.pairing_seed,
         image_model=args.image_model, store=str(args.store or default_store()), reads=["frames", "sound"],
     )  # fmt: skip
     data.setup("test")

@@ -114,6 +114,8 @@ class ClipDataModule(lightning.LightningDataModule):
         Args:
             stage: `fit`, `validate`, `test` or `predict`.
         """
+        if stage == "fit" and not self.splits()["train"]:
+            raise VidferError(f"no clip of {self.source} is left to train on")
         needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
         for split in needed:
             if split not in self.samples and (clips := self.splits()[split]):
@@ -132,8 +134,6 @@ class ClipDataModule(lightning.LightningDataModule):
             require_disjoint(divided)
             self._splits, leaks = remove_leaks(divided)
             _announce(leaks)
-            if not self._splits["train"]:
-                raise VidferError(f"no clip of {self.source} is left to train on")
         return self._splits
 
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:

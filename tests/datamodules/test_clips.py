@@ -1,0 +1,135 @@
+import shutil
+
+import pytest
+import torch
+
+from vidfer.datamodules.clips import ClipDataModule, draw_evenly, standardise_speakers
+from vidfer.datamodules.features import Sample
+from vidfer.tasks.fitting import Recipe, answer_all, fit
+from vidfer.types import VidferError
+
+PEOPLE = {"train_people": "1", "val_people": "2", "test_people": "3"}
+
+
+@pytest.fixture
+def module(sounds_root, vectors_store):
+    def make(**options):
+        chosen = {
+            "root": str(sounds_root),
+            "voice": False,
+            "store": vectors_store,
+            "reads": ["sound"],
+            **PEOPLE,
+            **options,
+        }
+        return ClipDataModule(**chosen)
+
+    return make
+
+
+def test_splits_follow_the_people(module):
+    data = module(batch_size=5)
+    data.setup("fit")
+    data.setup("test")
+    assert {split: len(samples) for split, samples in data.samples.items()} == {"train": 16, "val": 16, "test": 16}
+    assert {sample.person for sample in data.samples["val"]} == {"ravdess-2"}
+    clips = data.training_clips()
+    assert clips["target"].bincount(minlength=7).tolist() == [2, 2, 2, 2, 2, 2, 4]  # calm counts as neutral
+    assert clips["sound"].shape == (16, 1, 1582)
+    assert len(list(data.train_dataloader())) == 3  # full batches only
+
+
+def test_nobody_is_in_two_splits(module):
+    with pytest.raises(VidferError, match="ravdess-2 in train and test"):
+        module(train_people="1-2", val_people="", test_people="2-3").splits()
+
+
+def test_what_recurs_is_dropped_from_training_by_content(module, sounds_root, tmp_path):
+    root = tmp_path / "r"
+    shutil.copytree(sounds_root, root)
+    shutil.copy(root / "Actor_03" / "03-01-05-01-01-01-03.wav", root / "Actor_01" / "03-01-05-01-01-01-01.wav")
+    splits = module(root=str(root)).splits()
+    assert len(splits["train"]) == 15
+    assert len(splits["test"]) == 16
+
+
+def test_every_person_is_tested_on_in_one_fold(module):
+    tested = []
+    for fold in range(3):
+        splits = module(train_people="", val_people="", test_people="", folds=3, fold=fold).splits()
+        people = {split: {clip.person for clip in clips} for split, clips in splits.items()}
+        assert not people["train"] & people["test"]
+        tested += sorted(people["test"])
+    assert sorted(tested) == ["ravdess-1", "ravdess-2", "ravdess-3"]
+
+
+def test_playing_speeds_are_for_training_alone(module):
+    data = module(speeds=[1.0, 1.1])
+    data.setup("fit")
+    assert (len(data.samples["train"]), len(data.samples["val"])) == (32, 16)
+
+
+def test_a_number_of_labelled_clips_and_the_others_without_label(module):
+    data = module(size=7, unlabelled=True, speeds=[1.0, 1.1], batch_size=4)
+    data.setup("fit")
+    target = data.training_clips()["target"]
+    assert target[target >= 0].bincount(minlength=7).tolist() == [2] * 7  # one clip of each class, at two speeds
+    assert (target == -1).sum() == 18
+    batch = next(iter(data.train_dataloader()))
+    assert ((batch["target"] >= 0).sum(), (batch["target"] == -1).sum()) == (4, 4)
+    few = module(size=7)
+    few.setup("fit")
+    assert len(few.training_clips()["target"]) == 7
+
+
+def test_a_larger_draw_holds_the_smaller_one():
+    target = [i % 7 if i < 60 else 3 for i in range(100)]
+    small, large = (set(draw_evenly(target, size, seed=4)) for size in (14, 30))
+    assert small < large
+    assert sorted(target[i] for i in small) == sorted(list(range(7)) * 2)
+    assert draw_evenly(target, 14, seed=5) != draw_evenly(target, 14, seed=4)
+    with pytest.raises(VidferError, match="101 training clips are asked for, and there are 100"):
+        draw_evenly(target, 101, seed=0)
+
+
+def test_speakers_are_standardised_by_themselves_and_labels_do_not_matter():
+    dice = torch.Generator().manual_seed(0)
+    samples = [
+        Sample(f"{person}{take}", person, take % 7, {"sound": torch.randn(2, 4, generator=dice) * size + size})
+        for person, size in (("a", 1.0), ("b", 50.0))
+        for take in range(30)
+    ]
+    done = standardise_speakers(samples)
+    for person in "ab":
+        windows = torch.cat([sample.features["sound"] for sample in done if sample.person == person])
+        torch.testing.assert_close(windows.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+        torch.testing.assert_close(windows.std(0, correction=0), torch.ones(4), atol=1e-5, rtol=0)
+    relabelled = standardise_speakers([Sample(s.name, s.person, 0, s.features) for s in samples])
+    assert all(torch.equal(a.features["sound"], b.features["sound"]) for a, b in zip(done, relabelled, strict=True))
+    with pytest.raises(VidferError, match="needs to know who speaks"):
+        standardise_speakers([Sample("x", None, 0, samples[0].features)])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"standardise": "none"}, "is none of global, speaker"),
+        ({"folds": 3, "fold": 3}, "there are folds 0 to 2, not 3"),
+    ],
+)
+def test_senseless_choices_are_refused(module, options, told):
+    with pytest.raises(VidferError, match=told):
+        module(**options)
+
+
+def test_a_fit_repeats_itself_and_is_tested_on_others(module):
+    recipe = Recipe("linear", epochs=3)
+    answers = []
+    for seed in (0, 0, 1):
+        data = module(val_people="")
+        task = fit(recipe, data, seed=seed)
+        data.setup("test")
+        answers.append(answer_all(task.classifier, data.test_dataloader())[0])
+    assert (answers[0] == answers[1]).all()
+    assert (answers[0] != answers[2]).any()
+    assert answers[0].sum(1) == pytest.approx(1)
