@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from vidfer import answer
 from vidfer.calibration import fit_temperature, label_smoothing
 from vidfer.datasets.fer2013 import LabelledImages, read_training_images, split_by_hash
+from vidfer.datasets.paired import distort
 from vidfer.models.expression import ImageModel
 from vidfer.types import EMOTIONS
 
@@ -60,15 +60,6 @@ def read_held_out(root: Path, model: str) -> Held:
         for faces in (kept.image, copies)
     )
     return Held(kept.target, logits, of_copies.reshape(-1, COPIES, len(EMOTIONS)), shares.tolist())
-
-
-def distort(image: NDArray[np.uint8], dice: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn by up to 10 degrees, zoom by up to 10 %, shift by up to 2.5 px, mirror every other time."""
-    size = image.shape[0]
-    turn, zoom, shift = dice.uniform(-10, 10), np.exp(dice.uniform(-0.1, 0.1)), dice.uniform(-2.5, 2.5, (2, 1))
-    change = cv2.getRotationMatrix2D((size / 2 - 0.5,) * 2, turn, zoom) + np.hstack([np.zeros((2, 2)), shift])
-    moved = cv2.warpAffine(image, change, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved[:, ::-1] if dice.random() < 0.5 else moved, np.uint8)
 
 
 def simulate(held: Held, *, same: bool) -> list[tuple[int, Floats]]:
