@@ -1,0 +1,1 @@
+"""A denoiser of each family that the paper compares."""
