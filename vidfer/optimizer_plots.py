@@ -86,8 +86,8 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[st
         surfaces: The surfaces by name.
         place: Path without suffix; `.png` and `.svg` are written.
     """
-    figure = _figure(13.5, 7.0)
-    panels = figure.subplots(-(-len(outcomes) // _COLUMNS), _COLUMNS, squeeze=False, sharex=True)
+    figure = _figure(13.5, 8.2)
+    panels = figure.subplots(-(-len(outcomes) // _COLUMNS), _COLUMNS, squeeze=False)
     for spare in panels.flat[len(outcomes) :]:
         spare.set_axis_off()
     for (name, found), axes in zip(outcomes.items(), panels.flat, strict=False):
@@ -96,19 +96,20 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[st
             label, color, line = STYLES[outcome.optimizer]
             height = outcome.gaps.numpy()
             height = np.where(height <= 1e3 * top, np.maximum(height, _FLOOR), np.nan)
-            arrived = f"{label}, rate {outcome.lr:g}: {outcome.reached} of {outcome.starts}"
+            arrived = f"{label} {outcome.lr:g}: {outcome.reached}/{outcome.starts}"
             axes.plot(np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=arrived)
         axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top))
         axes.set_title(surfaces[name].title, fontsize="small")
-        axes.legend(fontsize=7, framealpha=0.8, loc="lower left", title="arrived", title_fontsize=7)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=7, frameon=False)
         axes.axhline(TOLERANCE, color="#666666", linewidth=0.8, linestyle=":")
         axes.grid(alpha=0.3)
-    for axes in panels[-1]:
         axes.set_xlabel("steps")
     for axes in panels[:, 0]:
         axes.set_ylabel("height above the least value")
     figure.suptitle(
-        "Median over the starts, each optimiser at the rate tuned for it on other starts", fontsize="medium"
+        "Median over the starts; beside each optimiser the rate tuned for it on other starts, and how many starts arrived "
+        "(below the dotted line)",
+        fontsize="medium",
     )
     _save(figure, place)
 
