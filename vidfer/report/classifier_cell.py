@@ -13,12 +13,17 @@ from vidfer.datamodules.features import Sample, collate_clips
 from vidfer.datamodules.named import build_clip_data
 from vidfer.metrics import score
 from vidfer.models.classifiers.base import Classifier
-from vidfer.tasks.clip import ClipTask
 from vidfer.tasks.fitting import RECIPES, Recipe, answer_all, fit
 from vidfer.types import EMOTIONS
 
 VERSION: Final = 1
 """Bumped by hand when the same cell would give other figures."""
+
+STEPS: Final = 300
+"""Steps of every training, whatever the model and the number of clips."""
+
+BATCH: Final = 16
+"""Clips a step."""
 
 INPUTS: Final = {
     "cnn": "face images",
@@ -33,14 +38,16 @@ INPUTS: Final = {
 _ARGUMENTS: Final[dict[str, dict[str, Any]]] = {"dbn": {"modality": "both"}, "gan": {"modality": "both"}}
 
 
-def cell_recipe(model: str) -> Recipe:
-    """Return how a model of the tables is trained, whatever the number of clips.
+def cell_recipe(model: str, size: int = BATCH) -> Recipe:
+    """Return how a model of the tables is trained: by its recipe, in `STEPS` steps of `BATCH` clips.
 
     Args:
         model: One of `INPUTS`.
+        size: Number of training clips.
     """
     known = RECIPES[model]
-    return Recipe(model, known.arguments | _ARGUMENTS.get(model, {}), known.epochs, known.settings)
+    epochs = -(-STEPS // max(size // BATCH, 1))
+    return Recipe(model, known.arguments | _ARGUMENTS.get(model, {}), epochs, known.settings)
 
 
 def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
@@ -61,10 +68,10 @@ def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: st
     Raises:
         VidferError: There are fewer clips, or they lack what the model reads.
     """
-    module = build_clip_data(data, root, size=size, seed=seed, store=store)
-    whole = _read(data, root, store, ClipTask(model, cell_recipe(model).arguments).reads)
-    module.share(whole)
-    task = fit(cell_recipe(model), module, seed=seed)
+    recipe = cell_recipe(model, size)
+    module = build_clip_data(data, root, size=size, seed=seed, store=store, batch_size=BATCH)
+    module.share(_read(data, root, store, recipe.task().reads))
+    task = fit(recipe, module, seed=seed)
     probabilities, target = answer_all(task.classifier, module.test_dataloader())
     precision, recall = macro_precision_recall(score(target, probabilities.argmax(1)).confusion)
     people = sorted({clip.person or "unknown" for clip in module.splits()["test"]})
