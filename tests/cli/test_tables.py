@@ -10,7 +10,7 @@ import pytest
 
 from tests.report import fake
 from vidfer.cli import tables
-from vidfer.cli.main import main
+from vidfer.cli.main import build_parser, main
 from vidfer.report import write
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +145,13 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     assert process.returncode == 130
     assert "run the same command again" in err
     assert len(list((tmp_path / "store").glob("cells/*/*/manifest.json"))) >= 2
+
+
+def test_steps_are_those_of_the_cells_unless_given():
+    from vidfer.report.denoiser_cell import STEPS
+
+    command = ["tables", "--data", "paired", "--out", "x"]
+    assert build_parser().parse_args(command).steps == STEPS
 
 
 @pytest.mark.slow

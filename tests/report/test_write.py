@@ -92,7 +92,7 @@ def test_every_cell_is_in_cells_csv(out, rerun):
     assert LABEL not in found[0]
     assert {row["status"] for row in found} == {"ok", "crashed", "unavailable"}
     one = next(row for row in found if (row["task"], row["model"], row["size"]) == ("denoise", "cnn", "100"))
-    assert (one["psnr_by_sigma 15.0"], one["rmse"], one["accuracy"]) == ("30", "11.45", "")
+    assert (one["psnr_by_sigma 15"], one["rmse"], one["accuracy"]) == ("30", "11.45", "")
 
 
 def test_the_papers_figures_stand_in_the_papers_columns_only(out):
@@ -163,6 +163,7 @@ def test_figures_keep_the_paper_apart(out):
     svg = (out / "figure8_accuracy.svg").read_text()
     for text in (LABEL, "measured here: mean and 95 % interval over seeds", "accuracy (%)", "number of training clips"):
         assert f"<!-- {text} -->" in svg
+    assert "<!-- before denoising: 20.12 dB -->" in (out / "figure7_psnr.svg").read_text()
     assert LABEL not in (out / "figure7b_pixel_rmse.svg").read_text()
 
 

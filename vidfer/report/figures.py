@@ -31,7 +31,7 @@ _LOG_RATIO: Final = 20
 """Values further apart than this are drawn on a logarithmic axis."""
 
 
-def draw_table(entries: Sequence[Entry], place: Path, title: str) -> None:
+def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tuple[float, str] | None = None) -> None:
     """Draw a table over the number of samples, with the intervals; the paper's figures in a panel of their own.
 
     The panels share an axis only where both are shares: elsewhere the paper's values lie far from what can be measured.
@@ -40,6 +40,7 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str) -> None:
         entries: Of the table, row by row.
         place: Path without suffix; `.png` and `.svg` are written.
         title: The figure's.
+        reference: A value to compare with, in the table's unit, and what it is.
     """
     table = entries[0].table
     beside = any(entry.paper for entry in entries)
@@ -47,6 +48,8 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str) -> None:
     ratios = (3, 2) if beside else (1,)
     panels = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
     _draw_ours(panels[0], entries)
+    if reference:
+        panels[0].axhline(reference[0], linestyle=":", color=_GRAY, linewidth=1.2, label=reference[1])
     if beside:
         _draw_paper(panels[1], entries)
     for axes in panels:
@@ -70,7 +73,7 @@ def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
     table = entries[0].table
     models = list(dict.fromkeys(entry.model for entry in entries))
     sizes = sorted({entry.size for entry in entries})
-    step = min((b - a for a, b in pairwise(sizes)), default=50)
+    step = min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or 50
     for at, model in enumerate(models):
         color, mark = _STYLES[model]
         row = [entry for entry in entries if entry.model == model and entry.mean is not None]
@@ -85,14 +88,14 @@ def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
         axes.errorbar(
             x, means, spread, fmt=mark, color=color, markersize=5, linewidth=1.2, capsize=2, label=MODELS[model]
         )
-    if table.chance is not None:
-        axes.axhline(table.chance, linestyle=":", color=_GRAY, linewidth=1.2, label="equal shares for every class")
     means = [entry.mean for entry in entries if entry.mean]
     if table.digits is None and means and max(means) > _LOG_RATIO * min(means):
         axes.set_yscale("log")
     if not means:
         axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=_GRAY)
-    axes.set_title("measured here: mean and 95 % interval over seeds", fontsize="small")
+    several = any(entry.shown for entry in entries)
+    said = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
+    axes.set_title(f"measured here: {said}", fontsize="small")
 
 
 def _draw_paper(axes: "Axes", entries: Sequence[Entry]) -> None:

@@ -4,15 +4,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vidfer.content import content_digest
 from vidfer.report.cells import Maker
 from vidfer.report.spec import MODELS
 from vidfer.store import Store, dump_json, file_digest
 
-SAMPLE = "sample"
-_IMAGES = ("frames", "image")
+SAMPLE: Final = "sample"
+"""The name of generated clips, and of the photographs that ship with scikit-image."""
+
+TESTED: Final = ("set5", "set14")
+"""The folders of photographs that denoisers are tested on, beside the one that they are trained on; as in the paper."""
 
 
 def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
@@ -27,7 +30,7 @@ def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
         VidferError: There are no such data, or a person is in two splits.
     """
     from vidfer.datamodules.named import build_clip_data
-    from vidfer.report.classifier_cell import INPUTS, VERSION, cell_recipe
+    from vidfer.report.classifier_cell import BATCH, INPUTS, STEPS, VERSION, cell_recipe
     from vidfer.weights.registry import weights_digest
 
     module = build_clip_data(data, root, store=str(store), seed=0)
@@ -42,11 +45,12 @@ def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
     faces = module.hparams.get("faces_root")
     images = sorted(_files(Path(faces))) if faces is not None else []
     weights = weights_digest("image", module.hparams["image_model"])
+    shared = {"steps": STEPS, "batch": BATCH, "image_weights": weights}
     return Maker(
         compute=partial(classify, data=data, root=root, store=str(store)),
         version=VERSION,
         data=_digest([module.source, contents, [[name, file_digest(path)] for name, path in images]]),
-        settings={model: {**asdict(cell_recipe(model)), "image_weights": weights} for model in MODELS},
+        settings={model: asdict(cell_recipe(model)) | shared for model in MODELS},
         limit=len(splits["train"]),
         source=module.source,
         about=INPUTS,
@@ -65,20 +69,22 @@ def make_denoisers(root: str, steps: int, store: Path) -> Maker:
         VidferError: There are no such photographs, or one to test on is trained on as well.
     """
     from vidfer.media.versions import tool_versions
-    from vidfer.report.denoiser_cell import VERSION
-    from vidfer.report.denoiser_photos import TEST_FOLDERS, load_material
+    from vidfer.report.denoiser_cell import ABOUT, VERSION
+    from vidfer.report.denoiser_photos import load_material
 
-    material = load_material(root)
-    folders = [] if root == SAMPLE else [Path(root), *(Path(root).parent / name for name in TEST_FOLDERS)]
+    tested = None if root == SAMPLE else tuple(str(Path(root).parent / name) for name in TESTED)
+    material = load_material(root, tested)
+    folders = [] if root == SAMPLE else [Path(root), *map(Path, tested or ())]
     known = Store(store)
     contents = [[name, content_digest(path, known)] for folder in folders for name, path in sorted(_files(folder))]
     return Maker(
-        compute=partial(denoise, root=root, steps=steps),
+        compute=partial(denoise, root=root, tested=tested, steps=steps),
         version=VERSION,
         data=_digest([contents, tool_versions("scikit-image") if root == SAMPLE else {}]),
         settings={model: {"steps": steps} for model in MODELS},
         limit=len(material.train),
         source=material.text,
+        about=ABOUT,
     )
 
 
@@ -91,13 +97,15 @@ def classify(model: str, size: int, seed: int, *, data: str, root: str | None, s
         return run_classifier_cell(model, size, seed, data=data, root=root, store=store)
 
 
-def denoise(model: str, size: int, seed: int, *, root: str, steps: int) -> dict[str, Any]:
+def denoise(
+    model: str, size: int, seed: int, *, root: str, tested: tuple[str, ...] | None, steps: int
+) -> dict[str, Any]:
     """Compute a cell of denoisers by one thread; see `vidfer.report.denoiser_cell`."""
     from vidfer.chain.models import one_thread
     from vidfer.report.denoiser_cell import run_denoiser_cell
 
     with one_thread():
-        return run_denoiser_cell(model, size, seed, root=root, steps=steps)
+        return run_denoiser_cell(model, size, seed, root=root, test_roots=tested, steps=steps)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -30,6 +30,7 @@ class Table:
         high: Largest value that can be.
         digits: Decimals that are printed; None for three significant digits.
         chance: What equal shares for every class, or guessing, would reach, in the unit; None where that means nothing.
+        before: Name of the same figure of what a denoiser is given; empty where there is none.
     """
 
     number: str
@@ -44,6 +45,7 @@ class Table:
     high: float | None = None
     digits: int | None = 1
     chance: float | None = None
+    before: str = ""
 
     @property
     def samples(self) -> str:
@@ -58,7 +60,17 @@ def _share(number: str, figure: str, name: str, title: str, key: str, chance: fl
 TABLES: Final = (
     _share("1", "5", "precision", "Precision, mean over the classes", "precision"),
     _share("2", "6", "recall", "Recall, mean over the classes", "recall", 100 / 7),
-    Table("3", "7", "psnr", "Peak signal-to-noise ratio of denoisers", DENOISE, "psnr", "dB", digits=2),
+    Table(
+        "3",
+        "7",
+        "psnr",
+        "Peak signal-to-noise ratio of denoisers",
+        DENOISE,
+        "psnr",
+        "dB",
+        digits=2,
+        before="psnr_noisy",
+    ),
     _share("4", "8", "accuracy", "Accuracy", "accuracy", 100 / 7),
     Table("5", "9", "time", "Execution time", CLASSIFY, "seconds", "s", low=0.0, digits=None),
     _share("6", "10", "rmse", "RMSE of the class probabilities", "rmse", 100 * (6 / 49) ** 0.5),

@@ -93,10 +93,13 @@ def cells_csv(results: Sequence[Result]) -> bytes:
 
 
 def _flat(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Give each entry of a nested figure a name of its own, such as `psnr_by_sigma 15.0`."""
+    """Give each entry of a nested figure a name of its own, such as `psnr_by_sigma 15`; lists stay in the store."""
     flat: dict[str, Any] = {}
     for name, value in figures.items():
-        flat |= {f"{name} {key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+        if isinstance(value, dict):
+            flat |= {f"{name} {key}": each for key, each in value.items()}
+        elif not isinstance(value, list):
+            flat[name] = value
     return flat
 
 

@@ -49,6 +49,14 @@ class Rerun:
         number = f"; n = {' or '.join(tested)}" if tested else ""
         return f"{table.title} ({table.unit}): {self.sources[table.task]}{number}; seeds: {self.seeds}"
 
+    def reference(self, table: Table) -> tuple[float, str] | None:
+        """Return a value to compare with, and what it is: of guessing, or of what the denoisers were given."""
+        if table.chance is not None:
+            return table.chance, "equal shares for every class"
+        done = [each.figures for each in self.results if each.cell.task == table.task and each.figures]
+        before = [float(figures[table.before]) for figures in done if table.before in figures]
+        return (sum(before) / len(before), f"before denoising: {before[0]:.2f} {table.unit}") if before else None
+
 
 def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
     """Write all files into a folder; the same cells give the same bytes.
@@ -70,7 +78,8 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
         files[f"{stem}.md"] = _lines([*_heading(table, title, 1), *table_markdown(entries, rerun.seeds)])
         files[f"{stem}.tex"] = table_latex(entries, rerun.seeds, f"{title}. {_interval_note(rerun.seeds)}").encode()
         figures.append(figure_stem(table))
-        draw_table(entries, out / figures[-1], f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}")
+        heading = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
+        draw_table(entries, out / figures[-1], heading, rerun.reference(table))
     files["tables.tex"] = _document(rerun.tables).encode()
     files["tables.md"] = _lines(_page(rerun))
     for name, data in files.items():
@@ -124,7 +133,10 @@ def _what(rerun: Rerun) -> Iterator[str]:
         tested = (
             f", n = {' or '.join(map(str, counts))} test {'clips' if task == CLASSIFY else 'images'}" if counts else ""
         )
-        yield f"- {kind}: {data or source}{tested}."
+        before = [
+            each for table in rerun.tables if table.task == task and table.before and (each := rerun.reference(table))
+        ]
+        yield f"- {kind}: {data or source}{tested}{''.join(f'; {said}' for _, said in before)}."
     yield f"- {_interval_note(rerun.seeds)}"
     if any(table.name == "time" for table in rerun.tables):
         yield (
