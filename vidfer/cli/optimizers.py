@@ -180,7 +180,7 @@ def _clips(data: str, store: str) -> "tuple[ClipDataModule, ClipDataModule, str]
     kind = SampleSoundsDataModule if sample else ClipDataModule
     root = str(Path(store).parent / "sample" / "sounds") if sample else data
     tuning, reported = (
-        kind(data="ravdess", root=root, train_people=train, val_people=people, store=store)
+        kind(data="ravdess", root=root, train_people=train, val_people=people, store=store, voice=not sample)
         for people in (tuned_on, held_out)
     )
     return tuning, reported, "sample (synthesised voices: no people)" if sample else Path(data).name
