@@ -48,9 +48,9 @@ class DBNClassifier(VectorClassifier):
         hidden: int = 256,
         layers: int = 2,
         pretrain_epochs: int = 20,
-        pretrain_lr: float = 1e-3,
-        input_dropout: float = 0.5,
-        dropout: float = 0.5,
+        pretrain_lr: float = 3e-3,
+        input_dropout: float = 0.2,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__(modality, num_frame_features, num_sound_features)
         if layers < 1:
