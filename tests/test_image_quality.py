@@ -48,3 +48,7 @@ def test_shapes_must_be_equal(pair):
     for measure in (psnr, ssim, rmse):
         with pytest.raises(ValueError, match=r"shape|dimensions"):
             measure(pair[0][:, :30], pair[1])
+
+
+def test_pixels_that_are_no_numbers_have_no_quality():
+    assert np.isnan(psnr(np.full((8, 8, 3), np.nan), np.zeros((8, 8, 3))))

@@ -34,7 +34,7 @@ def psnr(image: Pixels, clean: Pixels) -> float:
         28.13
     """
     error = rmse(image, clean)
-    return min(100.0, 20 * math.log10(PEAK / error)) if error > 0 else 100.0
+    return 100.0 if error == 0 else min(100.0, 20 * math.log10(PEAK / error))  # NaN stays NaN
 
 
 def ssim(image: Pixels, clean: Pixels) -> float:
