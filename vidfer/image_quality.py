@@ -34,7 +34,7 @@ def psnr(image: Pixels, clean: Pixels) -> float:
         28.13
     """
     error = rmse(image, clean)
-    return 100.0 if error == 0 else min(100.0, 20 * math.log10(PEAK / error))  # NaN stays NaN
+    return 100.0 if error == 0 else min(20 * math.log10(PEAK / error), 100.0)  # in this order NaN stays NaN
 
 
 def ssim(image: Pixels, clean: Pixels) -> float:
