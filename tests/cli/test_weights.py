@@ -35,6 +35,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
         ["compact", "image", "shipped"],
         ["is10", "audio", "shipped"],
         ["small", "denoise", "shipped"],
+        ["fusion", "fusion", "shipped"],
     ]
     assert "nothing to pull in this registry" in said.err
     _, said = weights("list", "--registry", lab.registry)
@@ -42,7 +43,13 @@ def test_the_list_tells_where_weights_are(lab, weights):
     assert "nothing to pull" not in said.err
     assert weights("pull", "net", "--registry", lab.registry)[0] == 0
     _, said = weights("list")
-    assert [line.split()[4] for line in said.out.splitlines()[1:]] == ["shipped", "shipped", "shipped", "here"]
+    assert [line.split()[4] for line in said.out.splitlines()[1:]] == [
+        "shipped",
+        "shipped",
+        "shipped",
+        "shipped",
+        "here",
+    ]
 
 
 def test_what_is_pulled_works_by_name(lab, weights, faces_root, image_weights):
@@ -78,7 +85,7 @@ def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
     assert f"{path} has the sha256" in told
     record = tmp_path / "pulled/net.pulled.json"
     assert told.endswith(f"delete {path} and fetch them again: vidfer weights pull net --registry {record}")
-    assert said.err.endswith("4 verified, 1 wrong\n")
+    assert said.err.endswith("5 verified, 1 wrong\n")
     path.unlink()
     assert weights("pull", "net", "--registry", str(record))[0] == 0
     assert path.read_bytes() == whole
@@ -104,7 +111,7 @@ def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):
     assert (status, said.out) == (0, "compact: ships with vidfer, nothing to pull\n")
     status, said = weights("pull", "nix")
     assert status == 2
-    assert "no weights 'nix' in vidfer's registry: it has compact, is10, small; others: --registry" in said.err
+    assert "no weights 'nix' in vidfer's registry: it has compact, is10, small, fusion; others: --registry" in said.err
     assert weights("pull", "../net", "--registry", lab.registry)[0] == 2
     status, said = weights("verify", "net", "--registry", lab.registry)
     assert (status, said.out) == (

@@ -59,7 +59,7 @@ def test_refreshing_mends_figures_and_keeps_what_people_wrote(tmp_path, entry):
     assert entries["compact"].files == shipped()["compact"].files
     assert entries["compact"].about == "as written"
     assert entries["small"].files == shipped()["small"].files
-    assert set(entries) == {"compact", "is10", "small", "large"}
+    assert set(entries) == {"compact", "is10", "small", "fusion", "large"}
     assert entries["large"] == parse(entry, "large")["large"]
 
 
