@@ -52,7 +52,7 @@ class GANClassifier(VectorClassifier):
         noise: int = 64,
         input_dropout: float = 0.5,
         dropout: float = 0.5,
-        adversarial: float = 0.3,
+        adversarial: float = 0.1,
     ) -> None:
         super().__init__(modality, num_frame_features, num_sound_features)
         self.noise, self.adversarial = noise, adversarial
