@@ -13,7 +13,7 @@ from tests.chain.conftest import MEASURES
 from vidfer.chain import models
 from vidfer.chain.classify import ClassifyStage
 from vidfer.chain.report import ReportStage
-from vidfer.media.audio import VOICE_SHARE
+from vidfer.media.voice import VOICE_SHARE
 from vidfer.store import recipe_key
 from vidfer.tables import to_parquet
 from vidfer.types import EMOTIONS, Status

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from vidfer.media.audio import VOICE_SHARE, read_windows
+from vidfer.media.audio import read_windows
 from vidfer.media.audio_child import RATE, Listener
 from vidfer.media.container import open_media
-from vidfer.media.voice import CHUNK, VoiceMeter
+from vidfer.media.voice import CHUNK, VOICE_SHARE, VoiceMeter
 from vidfer.types import Status
 
 

@@ -25,7 +25,7 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads_clip: ClassVar[bool] = True
 
     win_dur: float = 2.0

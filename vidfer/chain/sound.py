@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vidfer.answer import softmax, unsmooth
-from vidfer.media.audio import VOICE_SHARE
+from vidfer.media.voice import VOICE_SHARE
 from vidfer.types import EMOTIONS, VidferError
 
 if TYPE_CHECKING:

