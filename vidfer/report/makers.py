@@ -1,7 +1,6 @@
 """How cells come about: the work, and all that its figures depend on."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,9 @@ SAMPLE: Final = "sample"
 TESTED: Final = ("set5", "set14")
 """The folders of photographs that denoisers are tested on, beside the one that they are trained on; as in the paper."""
 
+_PLACES: Final = ("root", "faces_root", "store", "image_model", "size", "seed")
+"""Options of a data module that say where something is, or that each cell says by itself."""
+
 
 def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
     """Prepare the cells of classifiers: make what is generated, find the clips, and know all contents.
@@ -30,7 +32,7 @@ def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
         VidferError: There are no such data, or a person is in two splits.
     """
     from vidfer.datamodules.named import build_clip_data
-    from vidfer.report.classifier_cell import BATCH, INPUTS, STEPS, VERSION, cell_recipe
+    from vidfer.report.classifier_cell import BATCH, INPUTS, STEPS, VERSION
     from vidfer.weights.registry import weights_digest
 
     module = build_clip_data(data, root, store=str(store), seed=0)
@@ -45,12 +47,13 @@ def make_classifiers(data: str, root: str | None, store: Path) -> Maker:
     faces = module.hparams.get("faces_root")
     images = sorted(_files(Path(faces))) if faces is not None else []
     weights = weights_digest("image", module.hparams["image_model"])
-    shared = {"steps": STEPS, "batch": BATCH, "image_weights": weights}
+    reading = {name: value for name, value in module.hparams.items() if name not in _PLACES}
+    shared = {"steps": STEPS, "batch": BATCH, "image_weights": weights, "reading": reading}
     return Maker(
         compute=partial(classify, data=data, root=root, store=str(store)),
         version=VERSION,
         data=_digest([module.source, contents, [[name, file_digest(path)] for name, path in images]]),
-        settings={model: asdict(cell_recipe(model)) | shared for model in MODELS},
+        settings={model: _training(model) | shared for model in MODELS},
         limit=len(splits["train"]),
         source=module.source,
         about=INPUTS,
@@ -86,6 +89,18 @@ def make_denoisers(root: str, steps: int, store: Path) -> Maker:
         source=material.text,
         about=ABOUT,
     )
+
+
+def _training(model: str) -> dict[str, Any]:
+    """Return all that a training is told, defaults of the network and of the task included: they may be changed, too."""
+    from inspect import signature
+
+    from vidfer.report.classifier_cell import cell_recipe
+
+    task = cell_recipe(model).task()
+    accepted = signature(type(task.classifier)).parameters.values()
+    defaults = {each.name: each.default for each in accepted if each.default is not each.empty}
+    return {**task.hparams, "arguments": {**defaults, **(task.hparams["arguments"] or {})}}
 
 
 def classify(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:

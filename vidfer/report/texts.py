@@ -148,7 +148,7 @@ def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> str:
     grays = rf"*{{{width}}}{{>{{\color{{gray}}}}c}}" if beside else ""
     lines = [
         r"\begin{table}[htbp]",
-        rf"\centering\scriptsize\setlength{{\tabcolsep}}{{3pt}}\caption{{{escape_latex(caption)}}}",
+        rf"\centering\scriptsize\setlength{{\tabcolsep}}{{3pt}}\caption{{{escape_latex(caption)}}}\par\smallskip",
         rf"\label{{tab:vidfer-{table.name.replace('_', '-')}}}",
         rf"\begin{{tabular}}{{r*{{{width}}}{{c}}{grays}}}",
         r"\toprule",

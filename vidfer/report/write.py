@@ -76,7 +76,8 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
         stem = table_stem(table)
         files[f"{stem}.csv"] = table_csv(entries)
         files[f"{stem}.md"] = _lines([*_heading(table, title, 1), *table_markdown(entries, rerun.seeds)])
-        files[f"{stem}.tex"] = table_latex(entries, rerun.seeds, f"{title}. {_interval_note(rerun.seeds)}").encode()
+        caption = f"{_origin(table)}. {title}. {_interval_note(rerun.seeds)}"
+        files[f"{stem}.tex"] = table_latex(entries, rerun.seeds, caption).encode()
         figures.append(figure_stem(table))
         heading = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
         draw_table(entries, out / figures[-1], heading, rerun.reference(table))
@@ -105,6 +106,13 @@ def figure_stem(table: Table) -> str:
 def _heading(table: Table, title: str, level: int) -> list[str]:
     companion = "" if table.number.isdigit() else " (a companion that the paper lacks)"
     return [f"{'#' * level} Table {table.number}{companion}. {table.title}, {table.unit}", "", f"{title}.", ""]
+
+
+def _origin(table: Table) -> str:
+    """Say which of the paper's tables a table reruns: LaTeX numbers captions by itself."""
+    if table.number.isdigit():
+        return f"The paper's table {table.number}, rerun"
+    return f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
 
 
 def _page(rerun: Rerun) -> Iterator[str]:
