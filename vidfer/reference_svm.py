@@ -55,7 +55,8 @@ def answer_by_svm(train: ClipBatch, test: ClipBatch, modality: str = "sound") ->
         for name, options in MACHINES.items():
             machine = SVC(class_weight="balanced", decision_function_shape="ovr", **options).fit(learnt, target)
             scores = np.full((len(asked), len(EMOTIONS)), -np.inf)
-            scores[:, machine.classes_] = machine.decision_function(asked)
+            decided = machine.decision_function(asked)  # of two classes one number: how far it is the second
+            scores[:, machine.classes_] = np.stack([-decided, decided], 1) if decided.ndim == 1 else decided
             total = np.zeros((len(test["target"]), len(EMOTIONS)))
             np.add.at(total, place, scores)
             answers[f"{name}, {pool}"] = total.argmax(1)

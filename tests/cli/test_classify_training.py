@@ -56,7 +56,8 @@ def fit(sounds_root, vectors_store, tmp_path):
     return run
 
 
-def test_a_classifier_takes_one_file_and_one_configuration(fit, tmp_path):
+def test_a_classifier_takes_one_file_and_one_configuration(fit, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDFER_CLASSIFIERS", "tests")
     (tmp_path / "median.yaml").write_text(CONFIG)
     _, folder = fit(f"--model={tmp_path / 'median.yaml'}")
     card = json.loads((folder / "weights.json").read_text())

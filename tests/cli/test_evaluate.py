@@ -71,11 +71,53 @@ def test_some_people_only(sounds_root, vectors_store, capsys):
         (["--folds", "9"], "9 folds of 3 people"),
         (["--actors", "7"], "no clip is of '7'"),
         (["--classifier", "forest"], "unknown classifier 'forest'"),
-        (["--classifier", "fusion"], "faces"),
+        (["--classifier", "fusion"], "nothing to learn from"),
+        (["--seed", "3", "--folds", "9"], "9 folds"),
     ],
 )
 def test_what_cannot_be_folded_is_said_in_a_sentence(sounds_root, vectors_store, capsys, extra, told):
     assert main([*FOLDS, "--root", str(sounds_root), "--store", vectors_store, *extra]) in (1, 2)
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--classifier=mlp", "--against=svm", "--standardise=speaker", "--seed=1"])
+def test_what_only_folds_understand_is_refused_without_them(sounds_root, capsys, option):
+    assert main(["evaluate", "audio", "--root", str(sounds_root), option]) == 2
+    assert "goes with --folds" in capsys.readouterr().err
+
+
+def test_people_that_a_model_was_trained_on_are_left_out_or_refused(sounds_root, vectors_store, tmp_path, capsys):
+    path = tmp_path / "s.safetensors"
+    card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
+    learnt = {"data": {"people": {"train": ["ravdess-1"], "val": ["ravdess-2"], "test": ["ravdess-3"]}}}
+    save_weights(path, build_classifier("linear").state_dict(), {**card, **learnt})
+    command = ["evaluate", "audio", "--root", str(sounds_root), "--audio-model", str(path), "--voice", "off"]
+    assert main([*command, "--store", vectors_store]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[-1])["n"] == 16
+    assert "was trained on ravdess-1, ravdess-2" in err
+    assert main([*command, "--store", vectors_store, "--actors", "1,3"]) == 2
+    assert "was trained on ravdess-1: what it answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"preprocessing": {"standardise": "speaker"}}, "standardised by each speaker's other recordings"),
+        ({"preprocessing": {"win_dur": 0.5}}, "other windows of sound"),
+        ({"preprocessing": []}, "for preprocessing: export the weights again"),
+        ({"arguments": "abc"}, "for arguments: export the weights again"),
+        ({"arguments": {"num_sound_features": 5}}, "other vectors of sound"),
+        ({"arch": "fusion"}, "a network that reads frames, sound: no audio model"),
+        ({"arch": "this.Zen"}, "if you trust its package, say so by VIDFER_CLASSIFIERS=this"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_told_in_a_sentence(sounds_root, vectors_store, tmp_path, capsys, entry, told):
+    path = tmp_path / "s.safetensors"
+    card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
+    save_weights(path, build_classifier("linear").state_dict(), {**card, **entry})
+    command = ["evaluate", "audio", "--root", str(sounds_root), "--audio-model", str(path), "--voice", "off"]
+    assert main([*command, "--store", vectors_store]) in (1, 2)
     assert told in capsys.readouterr().err
 
 

@@ -133,3 +133,18 @@ def test_a_fit_repeats_itself_and_is_tested_on_others(module):
     assert (answers[0] == answers[1]).all()
     assert (answers[0] != answers[2]).any()
     assert answers[0].sum(1) == pytest.approx(1)
+
+
+def test_what_lacks_one_modality_is_listed(module, capsys):
+    data = module(reads=["frames", "sound"], train_people="1", val_people="", test_people="")
+    data.setup("fit")
+    assert "noted 16: no_video" in capsys.readouterr().err
+    assert data.training_clips()["frames"].shape == (16, 1, 128)
+    assert not data.training_clips()["frame_mask"].any()
+
+
+def test_without_a_test_split_nothing_is_tested(module):
+    data = module(test_people="")
+    data.setup("test")
+    with pytest.raises(VidferError, match="is held out to test on"):
+        data.test_dataloader()

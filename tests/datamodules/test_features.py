@@ -60,7 +60,8 @@ def test_landmarks_of_a_face_of_any_size_and_place_fall_on_the_template():
 def test_a_real_clip_gives_all_that_is_asked_for(data_dir, tmp_path):
     clip = data_dir / "ravdess_av" / "clips_from_frames" / "01-01-03-01-01-01-01.mp4"
     reader = FeatureReader(("frames", "image", "sound"), VectorReader(str(tmp_path)), str(tmp_path), max_frames=5)
-    found = reader(clip)
+    found, faults = reader(clip)
+    assert faults == []
     assert found["frames"].shape == (5, 128)
     assert found["image"].shape == (5, 48, 48)
     assert found["sound"].shape[1] == 1582
@@ -70,7 +71,8 @@ def test_a_real_clip_gives_all_that_is_asked_for(data_dir, tmp_path):
 def test_a_sound_file_has_sound_and_no_faces(sounds_root, vectors_store):
     path = next(iter(sorted(sounds_root.rglob("*.wav"))))
     sound = VectorReader(vectors_store, gate=False)
-    assert set(FeatureReader(("frames", "sound"), sound, vectors_store)(path)) == {"sound"}
+    found, faults = FeatureReader(("frames", "sound"), sound, vectors_store)(path)
+    assert (set(found), [fault.status for fault in faults]) == ({"sound"}, ["no_video"])
     with pytest.raises(ClipError) as told:
         FeatureReader(("frames",), sound, vectors_store)(path)
     assert told.value.status == "no_video"

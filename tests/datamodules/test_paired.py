@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from vidfer.datamodules.named import build_clip_data
 from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.fer2013 import read_images
 from vidfer.models.expression import ImageModel
+from vidfer.types import UsageError
 
 
 @pytest.fixture
@@ -71,3 +74,19 @@ def test_figures_name_what_they_were_measured_on(module, tmp_path):
     sample = build_clip_data("sample", str(tmp_path), store=str(tmp_path / "store"))
     assert sample.source.startswith("sample (synthesised voices, drawn faces")
     assert "paired (semi-synthetic)" in sample.source
+
+
+def test_other_labels_of_the_same_images_make_other_pairs(module, monkeypatch):
+    plain = module()
+    plain.setup("test")
+    rotated = module()
+    pool = rotated._pool("test")
+    monkeypatch.setattr(rotated, "_pool", lambda _split: replace(pool, target=(pool.target + 3) % 7))
+    rotated.setup("test")
+    one, other = (data.samples["test"][0].features["image"] for data in (plain, rotated))
+    assert not torch.equal(one, other)
+
+
+def test_options_that_a_data_set_does_not_have():
+    with pytest.raises(UsageError, match="paired clips take no standardise"):
+        build_clip_data("paired", standardise="speaker")

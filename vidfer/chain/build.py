@@ -9,6 +9,7 @@ from vidfer.chain.denoise import DenoiseStage
 from vidfer.chain.denoising import DenoiseMode, DenoiseScope, Denoising
 from vidfer.chain.faces import FacesStage
 from vidfer.chain.image import ImageStage
+from vidfer.chain.misfit import misfit
 from vidfer.chain.report import ReportStage
 from vidfer.media.decode import Decoder
 from vidfer.stage import Stage
@@ -134,6 +135,8 @@ def _classify(options: ChainOptions) -> ClassifyStage:
         raise VidferError(
             f"the card of {found.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
         )
+    if fault := misfit("audio", options.audio_model):
+        raise VidferError(f"the audio model {options.audio_model} does not fit: {fault}")
     fusion, note = _fusion(options)
     return ClassifyStage(
         weights_digest("audio", options.audio_model),
@@ -162,23 +165,12 @@ def _fusion(options: ChainOptions) -> tuple[str | None, str]:
     if options.fusion_model == "late":
         return None, ""
     name = "fusion" if options.fusion_model == "auto" else options.fusion_model
-    misfit = _misfit(options, name)
-    if not misfit:
+    fault = misfit("fusion", name, options.image_model)
+    if not fault:
         return name, ""
     if options.fusion_model == "auto":
-        return None, f"late fusion: {misfit}"
-    raise VidferError(f"the fusion model {name} does not fit: {misfit}")
-
-
-def _misfit(options: ChainOptions, name: str) -> str:
-    """Say what a fusion model was trained on and does not get here."""
-    learnt = find_weights("fusion", name).card["preprocessing"]
-    audio = AudioStage()
-    if learnt.get("image_weights") != weights_digest("image", options.image_model):
-        return f"it was trained on the embeddings of other image weights than {options.image_model}"
-    if (learnt.get("win_dur"), learnt.get("hop_dur")) != (audio.win_dur, audio.hop_dur):
-        return f"it was trained on other windows of sound than {audio.win_dur:g} s every {audio.hop_dur:g} s"
-    return ""
+        return None, f"late fusion: the fusion model does not fit, since {fault}"
+    raise VidferError(f"the fusion model {name} does not fit: {fault}")
 
 
 def _is_positive(value: object) -> bool:

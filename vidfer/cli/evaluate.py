@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image, evaluate_paired
-from vidfer.cli.evaluate_folds import add_fold_options, run_audio_folds
+from vidfer.cli.evaluate_folds import add_fold_options, require_folds, run_audio_folds
 from vidfer.cli.options import add_store_option, require_weights
-from vidfer.types import ClipError, Status, VidferError
+from vidfer.cli.unseen import leave_out_trained
+from vidfer.types import ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.datasets.clips import LabelledClip
@@ -88,20 +89,27 @@ def evaluate_sound(
 
 def _audio(args: argparse.Namespace) -> int:
     from vidfer.analysis import default_store
+    from vidfer.chain.misfit import misfit
     from vidfer.datasets.clips import find_clips
     from vidfer.datasets.splits import take_people
     from vidfer.store import Store
+    from vidfer.weights.registry import find_weights
 
     require_weights({"audio": args.audio_model})
     if args.folds:
         return run_audio_folds(args)
+    require_folds(args)
+    if fault := misfit("audio", args.audio_model):
+        raise UsageError(f"the audio model {args.audio_model} does not fit: {fault}")
     clips, report = find_clips(args.data, args.root)
     for line in report.lines():
         print(line, file=sys.stderr)
     chosen = take_people(clips, args.actors) if args.actors else clips
+    card = find_weights("audio", args.audio_model).card
+    chosen = leave_out_trained(chosen, {args.audio_model: card}, named=bool(args.actors))
     scores = evaluate_sound(chosen, args.audio_model, Store(args.store or default_store()), voice=args.voice == "auto")
-    who = f"people {args.actors}" if args.actors else "all people"
+    who = f"people {args.actors}" if args.actors else "all people it was not trained on"
     for line in evaluate_image.score_lines(f"{args.audio_model} on {args.root or args.data}, {who}", scores):
         print(line)
-    print(json.dumps(asdict(scores)))
+    print(json.dumps({**asdict(scores), "left_out": len(chosen) - scores.n}))
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.answer import UNCERTAIN
-from vidfer.cli.evaluate_folds import add_fold_options, run_clip_folds
+from vidfer.cli.evaluate_folds import add_fold_options, require_folds, run_clip_folds
 from vidfer.cli.options import Clip, add_chain_options, chain_options, find_clips
 from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, UsageError, VidferError
 
@@ -97,6 +97,9 @@ def tally(told: Sequence[dict[str, Any]], part: str) -> dict[str, Any]:
 def _run(args: argparse.Namespace) -> int:
     if args.folds:
         return run_clip_folds(args)
+    require_folds(args)
+    if args.people is not None:
+        raise UsageError("--people goes with --folds: name the clips instead")
     if args.labels is None:
         raise UsageError("say where the truth stands: --labels ravdess|name")
     from contextlib import ExitStack

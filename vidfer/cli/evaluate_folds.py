@@ -4,8 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import count
@@ -37,10 +39,28 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--standardise",
         choices=("global", "speaker"),
-        default="global",
         help="speaker: sound by the statistics of all recordings of the person who is tested, so no single unknown clip",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the folds and the training (default: 0)")
+    group.add_argument("--seed", type=_seed, metavar="N", help="of the folds and the training (default: 0)")
+
+
+def require_folds(args: argparse.Namespace) -> None:
+    """Refuse options that only mean something with --folds.
+
+    Raises:
+        UsageError: There is one.
+    """
+    for name in ("classifier", "against", "standardise", "seed"):
+        if getattr(args, name) is not None:
+            raise UsageError(
+                f"--{name} goes with --folds, which trains anew; without it, weights are measured as they are"
+            )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+    return int(text)
 
 
 def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
@@ -55,13 +75,17 @@ def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
     from vidfer.tasks.fitting import Recipe
 
     recipe = card.get("recipe")
-    if not isinstance(recipe, dict) or recipe.get("task", {}).get("name") != "ClipTask":
+    parts = recipe if isinstance(recipe, dict) else {}
+    if (
+        not all(isinstance(parts.get(name), dict) for name in ("task", "data"))
+        or parts["task"].get("name") != "ClipTask"
+    ):
         raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
-    task = {name: value for name, value in recipe["task"].items() if name not in ("name", "classifier", "arguments")}
-    names = [name for name in ("win_dur", "hop_dur", "speeds", "batch_size") if name in recipe["data"]]
-    learnt = recipe["task"]
-    found = Recipe(learnt["classifier"], learnt["arguments"] or {}, int(recipe["epochs"]), task)
-    return found, {name: recipe["data"][name] for name in names}
+    task, data = parts["task"], parts["data"]
+    settings = {name: value for name, value in task.items() if name not in ("name", "classifier", "arguments")}
+    found = Recipe(task["classifier"], task["arguments"] or {}, int(parts["epochs"]), settings)
+    kept = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
+    return found, {name: data[name] for name in kept if name in data}
 
 
 def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: str | None) -> dict[str, Any]:  # noqa: ANN401
@@ -92,7 +116,9 @@ def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: 
         for name, answers in others.items():
             machines.setdefault(name, []).append(answers)
         people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
-        told.append({"people": people, "n": len(right), "accuracy": float((right == ours).mean())})
+        left_out = sum(map(len, data.left_out["test"].values()))
+        accuracy = float((right == ours).mean())
+        told.append({"people": people, "n": len(right), "left_out": left_out, "accuracy": accuracy})
         print(
             f"fold {fold + 1} of {folds}: {told[-1]['accuracy']:.3f}, n = {len(right)}: {', '.join(people)}",
             file=sys.stderr,
@@ -144,6 +170,7 @@ def print_folds(title: str, found: Mapping[str, Any]) -> None:
 
 def run_audio_folds(args: argparse.Namespace) -> int:
     """Run `vidfer evaluate audio --folds`."""
+    from vidfer.analysis import default_store
     from vidfer.tasks.fitting import RECIPES, Recipe
     from vidfer.weights.registry import find_weights
 
@@ -153,7 +180,8 @@ def run_audio_folds(args: argparse.Namespace) -> int:
     else:
         recipe, learnt = recipe_of(find_weights("audio", args.audio_model).card)
         settings = learnt | settings
-    return _run(args, recipe, args.data, args.root, args.actors, settings)
+    store = args.store or default_store()
+    return _run(args, recipe, (args.data, args.root), args.actors, settings, store)
 
 
 def run_clip_folds(args: argparse.Namespace) -> int:
@@ -162,35 +190,46 @@ def run_clip_folds(args: argparse.Namespace) -> int:
 
     if len(args.paths) > 1:
         raise UsageError("--folds takes one data set")
+    for option, wrong in (("--labels", args.labels), ("--weights", args.weights)):
+        if wrong is not None:
+            raise UsageError(f"{option} says nothing with --folds, which trains on the data set's own labels")
     name = args.classifier or "fusion"
     settings = {"voice": args.voice == "auto", "image_model": args.image_model or "compact"}
-    return _run(args, RECIPES.get(name, Recipe(name)), str(args.paths[0]), None, args.people, settings)
+    with ExitStack() as stack:
+        store = args.store or Path(stack.enter_context(TemporaryDirectory(prefix="vidfer-store-")))
+        return _run(args, RECIPES.get(name, Recipe(name)), (str(args.paths[0]), None), args.people, settings, store)
 
 
 def _run(
     args: argparse.Namespace,
     recipe: "Recipe",
-    data: str,
-    root: Path | None,
+    data: tuple[str, Path | None],
     people: str | None,
     settings: dict[str, Any],
+    store: Path,
 ) -> int:
-    from vidfer.analysis import default_store
     from vidfer.datamodules.named import build_clip_data
 
-    if args.standardise == "speaker":
-        settings = settings | {"standardise": "speaker"}
+    name, root = data
+    seed = args.seed or 0
+    if name == "sample":
+        settings = {}
+    if args.standardise is not None:
+        settings = settings | {"standardise": args.standardise}
 
     def make_data(fold: int) -> "ClipDataModule":
-        return build_clip_data(
-            data, None if root is None else str(root), train_people=people or "", val_people="", test_people="",
-            folds=args.folds, fold=fold, seed=args.seed, store=str(args.store or default_store()), **settings,
+        module = build_clip_data(
+            name, None if root is None else str(root), train_people=people or "", val_people="", test_people="",
+            folds=args.folds, fold=fold, seed=seed, store=str(store), **settings,
         )  # fmt: skip
+        module.prepare_data()
+        return module
 
-    found = run_folds(recipe, make_data, args.folds, args.seed, args.against)
+    found = run_folds(recipe, make_data, args.folds, seed, args.against)
     who = f"people {people}" if people else "all people"
     how = ", sound by each speaker's statistics" if args.standardise == "speaker" else ""
-    print_folds(
-        f"{recipe.classifier} on {root or data}, {who}, {args.folds} folds without the people asked about{how}", found
+    title = (
+        f"{recipe.classifier} on {make_data(0).source}, {who}, {args.folds} folds without the people asked about{how}"
     )
+    print_folds(title, {"recipe": asdict(recipe), "data": settings, "seed": seed, **found})
     return 0

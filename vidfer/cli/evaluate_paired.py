@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import add_store_option, require_weights
+from vidfer.cli.unseen import leave_out_trained
+from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,16 +40,25 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def _run(args: argparse.Namespace) -> int:
     from vidfer.analysis import default_store
+    from vidfer.chain.misfit import misfit
     from vidfer.datamodules.features import collate_clips
     from vidfer.datamodules.paired import PairedDataModule
     from vidfer.metrics import score
+    from vidfer.weights.registry import find_weights
 
-    require_weights({"image": args.image_model, "audio": args.audio_model, "fusion": args.fusion_model})
+    wanted = {"image": args.image_model, "audio": args.audio_model, "fusion": args.fusion_model}
+    require_weights(wanted)
+    for kind in ("audio", "fusion"):
+        if fault := misfit(kind, wanted[kind], args.image_model):
+            raise UsageError(f"the {kind} model {wanted[kind]} does not fit: {fault}")
     data = PairedDataModule(
         root=args.root, faces_root=args.faces_root, train_people="", test_people=args.people, pairing_seed=args.pairing_seed,
         image_model=args.image_model, store=str(args.store or default_store()), reads=["frames", "sound"],
     )  # fmt: skip
+    cards = {wanted[kind]: find_weights(kind, wanted[kind]).card for kind in ("audio", "fusion")}
+    leave_out_trained(data.splits()["test"], cards, named=True)
     data.setup("test")
+    left_out = sum(map(len, data.left_out["test"].values()))
     batch = collate_clips(data.samples["test"])
     answers = _answers(batch, args.image_model, args.audio_model, args.fusion_model)
     target = batch["target"].numpy()
@@ -57,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     for name, scores in found.items():
         low, high = scores["accuracy_ci95"]
         print(f"{name:<24} accuracy {scores['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {scores['n']}")
-    print(json.dumps({"on": title, **found}, ensure_ascii=False))
+    print(json.dumps({"on": title, "left_out": left_out, **found}, ensure_ascii=False))
     return 0
 
 

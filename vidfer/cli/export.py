@@ -34,7 +34,7 @@ PROHIBITED: Final = (
     "surveillance, lie detection, and inferring emotions at work or in education."
 )
 
-_FOLDERS = ("root", "test_root", "store", "weights")
+_FOLDERS = ("root", "faces_root", "test_root", "store", "weights")
 
 
 def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path) -> None:  # noqa: ANN401 - duck-typed
@@ -133,7 +133,8 @@ def _measure_clips(task: ClipTask, data: ClipDataModule) -> list[dict[str, Any]]
         return []
     probabilities, target = answer_all(task.classifier.cpu().eval(), data.test_dataloader())
     people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
-    return _told([{"on": f"{data.source}, {', '.join(people)}", **asdict(score(target, probabilities.argmax(1)))}])
+    how = ", sound by each speaker's statistics" if data.options["standardise"] == "speaker" else ""
+    return _told([{"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}])
 
 
 def _told(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

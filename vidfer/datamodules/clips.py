@@ -1,22 +1,24 @@
 """Labelled clips of any data set, as batches of what a classifier reads; no person is in two splits."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.batches import ClipBatch
-from vidfer.datamodules.features import FeatureReader, Sample, collate_clips
+from vidfer.datamodules.features import EDGE, FeatureReader, Sample, collate_clips
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.leaks import remove_leaks
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.splits import leave_persons_out, published_splits, require_disjoint, take_people
 from vidfer.datasets.vectors import VectorReader
+from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.types import EMOTIONS, ClipError, VidferError
 
 Splits = dict[str, list[LabelledClip]]
@@ -57,6 +59,8 @@ class ClipDataModule(lightning.LightningDataModule):
         source: What the data are, for the card.
         licence: Terms, for the card.
         samples: The clips read so far, by split.
+        left_out: Names of the clips that could not be read, by split and reason.
+        announce: Called with each report of what was found and left out; writes it to the standard error stream.
 
     Raises:
         VidferError: A choice is senseless, or a person is in two splits.
@@ -93,6 +97,12 @@ class ClipDataModule(lightning.LightningDataModule):
             raise VidferError(f"standardise '{standardise}' is none of global, speaker")
         if folds and not 0 <= fold < folds:
             raise VidferError(f"there are folds 0 to {folds - 1}, not {fold}")
+        if min(size or 1, batch_size, max_frames) < 1 or size == 0 or seed < 0:
+            raise VidferError("size, batch_size and max_frames have to be at least 1, and seed at least 0")
+        if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur) or not all(0.25 <= speed <= 4 for speed in speeds or []):
+            raise VidferError(
+                "win_dur has to be at least 0.1, hop_dur above 0 and at most win_dur, and speeds from 0.25 to 4"
+            )
         self.options: dict[str, Any] = {
             "data": data, "root": root, "folds": folds, "fold": fold, "win_dur": win_dur, "hop_dur": hop_dur, "voice": voice,
             "speeds": speeds or [1.0], "image_model": image_model, "max_frames": max_frames, "standardise": standardise,
@@ -101,12 +111,14 @@ class ClipDataModule(lightning.LightningDataModule):
         self.people = {"train": train_people, "val": val_people, "test": test_people}
         self.batch_size = batch_size
         self.samples: dict[str, list[Sample]] = {}
+        self.left_out: dict[str, dict[str, list[str]]] = {}
+        self.announce: Callable[[PreparationReport], None] = tell
         self._splits: Splits | None = None
 
     @property
     def source(self) -> str:
         """What the data are, for the card."""
-        return str(self.options["data"])
+        return Path(str(self.options["data"])).name
 
     def setup(self, stage: str) -> None:
         """Read the splits that a stage needs, computing the features that are not on disk yet.
@@ -129,11 +141,11 @@ class ClipDataModule(lightning.LightningDataModule):
         """
         if self._splits is None:
             found, report = self.find()
-            _announce(report)
+            self.announce(report)
             divided = self._divide(found)
             require_disjoint(divided)
             self._splits, leaks = remove_leaks(divided)
-            _announce(leaks)
+            self.announce(leaks)
         return self._splits
 
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:
@@ -164,30 +176,39 @@ class ClipDataModule(lightning.LightningDataModule):
         Raises:
             VidferError: Nothing could be read.
         """
-        samples, dropped = self.read(split, clips)
-        _announce(PreparationReport(f"{self.source}, {split}", len(clips), len(clips) - _count(dropped), dropped))
+        samples, dropped, noted = self.read(split, clips)
+        self.left_out[split] = dropped
+        kept = len(clips) - _count(dropped)
+        self.announce(PreparationReport(f"{self.source}, {split}", len(clips), kept, dropped, noted))
         if not samples:
             raise VidferError(f"no clip of {self.source} has what is to be read of it ({', '.join(self.reads)})")
         if self.options["standardise"] == "speaker":
             samples = standardise_speakers(samples)
         return _completed(samples, self.reads)
 
-    def read(self, split: str, clips: Sequence[LabelledClip]) -> tuple[list[Sample], dict[str, list[str]]]:
+    def read(
+        self, split: str, clips: Sequence[LabelledClip]
+    ) -> tuple[list[Sample], dict[str, list[str]], dict[str, list[str]]]:
         """Read features; training sound at every speed.
 
         Returns:
-            The samples, and the names of what could not be read, by reason.
+            The samples; by reason the names of what could not be read; and of what lacks one of the modalities.
         """
-        dropped: dict[str, list[str]] = {}
+        dropped: dict[str, dict[str, None]] = {}
+        noted: dict[str, dict[str, None]] = {}
         samples = []
-        for speed in (self.options["speeds"]) if split == "train" else [1.0]:
+        for speed in self.options["speeds"] if split == "train" else [1.0]:
             reader = self.reader(speed)
             for clip in clips:
                 try:
-                    samples.append(Sample(clip.name, clip.person, clip.target, reader(clip.path)))
+                    features, faults = reader(clip.path)
                 except ClipError as error:
-                    dropped.setdefault(f"{error.status}: {error.message}", []).append(clip.name)
-        return samples, dropped
+                    dropped.setdefault(f"{error.status}: {error.message}", {})[clip.name] = None
+                    continue
+                samples.append(Sample(clip.name, clip.person, clip.target, features))
+                for fault in faults:
+                    noted.setdefault(f"{fault.status}: {fault.message}", {})[clip.name] = None
+        return samples, _listed(dropped), _listed(noted)
 
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of features at a playing speed."""
@@ -250,7 +271,7 @@ class ClipDataModule(lightning.LightningDataModule):
             preprocessing |= {"image_weights": weights_digest("image", chosen["image_model"])}
         labelled, unlabelled = self._training()
         people = {split: sorted({clip.person or "unknown" for clip in clips}) for split, clips in self.splits().items()}
-        data = {"source": self.source, "people": people, "trained_on": len(labelled) // len(chosen["speeds"])}
+        data = {"source": self.source, "people": people, "trained_on": len({sample.name for sample in labelled})}
         return {
             "preprocessing": preprocessing,
             "data": data | ({"unlabelled": len(unlabelled)} if unlabelled else {}),
@@ -270,7 +291,13 @@ class ClipDataModule(lightning.LightningDataModule):
         return self._in_order("val") if "val" in self.samples else []
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """Return the test clips in order."""
+        """Return the test clips in order.
+
+        Raises:
+            VidferError: Nobody is held out to test on.
+        """
+        if "test" not in self.samples:
+            raise VidferError(f"no clip of {self.source} is held out to test on: name test_people, or folds")
         return self._in_order("test")
 
     def _in_order(self, split: str) -> DataLoader[Sample]:
@@ -338,15 +365,15 @@ def standardise_speakers(samples: Sequence[Sample]) -> list[Sample]:
     if any(sample.person is None for sample in samples):
         raise VidferError("standardise=speaker needs to know who speaks: give a manifest with a person column")
     statistics = {}
-    for person in {sample.person for sample in samples}:
+    for person in {sample.person for sample in samples if "sound" in sample.features}:
         windows = torch.cat([s.features["sound"] for s in samples if s.person == person and "sound" in s.features])
         spread, mean = torch.std_mean(windows.double(), dim=0, correction=0)
         statistics[person] = mean, torch.where(spread > 1e-6 * mean.abs().clamp_min(1e-6), spread, 1.0)
     result = []
     for sample in samples:
-        mean, spread = statistics[sample.person]
         features = dict(sample.features)
         if "sound" in features:
+            mean, spread = statistics[sample.person]
             features["sound"] = ((features["sound"] - mean) / spread).float()
         result.append(Sample(sample.name, sample.person, sample.target, features))
     return result
@@ -358,16 +385,21 @@ def _completed(samples: list[Sample], reads: tuple[str, ...]) -> list[Sample]:
     empty = {}
     for name in names:
         like = next((sample.features[name] for sample in samples if name in sample.features), None)
-        if like is None:
-            what = "sound" if name == "sound" else "faces"
-            raise VidferError(f"no clip there has {what} to read, and the classifier reads {', '.join(reads)}")
-        empty[name] = like[:0]
+        empty[name] = torch.zeros(0, *_SHAPES[name]) if like is None else like[:0]
     return [Sample(each.name, each.person, each.target, empty | each.features) for each in samples]
 
 
-def _announce(report: PreparationReport) -> None:
-    for line in report.lines():
-        rank_zero_info(line)
+_SHAPES: Final = {"frames": (FRAME_FEATURES,), "sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
+
+
+@rank_zero_only
+def tell(report: PreparationReport) -> None:
+    """Write a report to the standard error stream."""
+    sys.stderr.writelines(f"{line}\n" for line in report.lines())
+
+
+def _listed(found: Mapping[str, Mapping[str, None]]) -> dict[str, list[str]]:
+    return {reason: list(names) for reason, names in found.items()}
 
 
 def _count(dropped: Mapping[str, list[str]]) -> int:

@@ -62,14 +62,14 @@ class FeatureReader:
     image_model: str = "compact"
     max_frames: int = 16
 
-    def __call__(self, path: Path) -> Features:
+    def __call__(self, path: Path) -> tuple[Features, list[ClipError]]:
         """Read a clip.
 
         Args:
             path: Its file.
 
         Returns:
-            What is there of what was asked for; at least one modality.
+            What is there of what was asked for, at least one modality; and what is the matter with the other one.
 
         Raises:
             ClipError: Nothing that was asked for is there.
@@ -85,7 +85,7 @@ class FeatureReader:
                     faults.append(error)
         if not found:
             raise faults[0]
-        return found
+        return found, faults
 
     def _sound(self, path: Path) -> Features:
         return {"sound": torch.from_numpy(self.sound(path))}

@@ -1,9 +1,13 @@
 """Data modules of clips by a data set's name."""
 
+import inspect
+from pathlib import Path
 from typing import Any, Final
 
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.paired import PairedDataModule, SamplePairedDataModule
+from vidfer.datasets.clips import recognise
+from vidfer.types import UsageError
 
 PEOPLE: Final = {
     "ravdess": {"train_people": "2-16", "test_people": "17-20"},  # actor 1 is kept for tests of video
@@ -23,9 +27,15 @@ def build_clip_data(data: str, root: str | None = None, **options: Any) -> ClipD
 
     Returns:
         The module, with the people of `PEOPLE`, or by the split that the data set publishes.
+
+    Raises:
+        UsageError: An option is not the module's.
+        VidferError: There is no such data set.
     """
-    if data == "paired":
-        return PairedDataModule(root=root, **options)
-    if data == "sample":
-        return SamplePairedDataModule(root=root or "runs/sample", **options)
-    return ClipDataModule(data=data, root=root, **{**PEOPLE.get(data, {}), **options})
+    if data in ("paired", "sample"):
+        kind: type[PairedDataModule] = PairedDataModule if data == "paired" else SamplePairedDataModule
+        if unknown := sorted(set(options) - set(inspect.signature(kind).parameters)):
+            raise UsageError(f"{data} clips take no {', '.join(unknown)}")
+        return kind(root=root, **options) if root is not None else kind(**options)
+    name, where = recognise(data, None if root is None else Path(root))
+    return ClipDataModule(data=name, root=str(where), **{**PEOPLE.get(name, {}), **options})

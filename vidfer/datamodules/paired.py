@@ -27,7 +27,7 @@ class PairedDataModule(ClipDataModule):
 
     The faces of training clips come from FER2013's training images, those of validation clips from a share of them that is
     held out by content, and those of test clips from the test split; images that recur in a test split are left out of the
-    others. The shipped image network was trained on the first of these, and on none of the others.
+    others. The shipped image network was trained on the first of these, and, as long as `val_share` stays, on none of the others.
 
     Args:
         root: Folder of RAVDESS speech; `data/ravdess_speech` if not given.
@@ -109,14 +109,16 @@ class PairedDataModule(ClipDataModule):
         """Build the reader of the voices: faces come from elsewhere."""
         return replace(super().reader(speed), reads=("sound",))
 
-    def read(self, split: str, clips: Sequence[LabelledClip]) -> tuple[list[Sample], dict[str, list[str]]]:
+    def read(
+        self, split: str, clips: Sequence[LabelledClip]
+    ) -> tuple[list[Sample], dict[str, list[str]], dict[str, list[str]]]:
         """Read the voices, and give each its face."""
-        voices, dropped = super().read(split, clips)
+        voices, dropped, noted = super().read(split, clips)
         chosen, train = self.options, split == "train"
         share = chosen["neutral_share"] if train else 0.0
         samples: list[Sample] = []
         if not {"frames", "image"} & set(self.reads) or not voices:
-            return voices, dropped
+            return voices, dropped, noted
         pool = self._pool(split)
         named = {voice.name: voice.target for voice in voices}
         for number in range(chosen["pairings"] if train else 1):
@@ -125,7 +127,7 @@ class PairedDataModule(ClipDataModule):
             samples += [
                 Sample(voice.name, voice.person, voice.target, voice.features | faces[voice.name]) for voice in voices
             ]
-        return samples, dropped
+        return samples, dropped, noted
 
     def _pool(self, split: str) -> LabelledImages:
         root, test_split = Path(self.options["faces_root"]), self.options["test_split"]
@@ -138,17 +140,19 @@ class PairedDataModule(ClipDataModule):
     def _faces(self, named: dict[str, int], pool: LabelledImages, pairing: Pairing) -> list[dict[str, torch.Tensor]]:
         """Make the clips' frames with their embeddings, or find them in the store."""
         from vidfer.chain.models import one_thread
+        from vidfer.media.versions import tool_versions
         from vidfer.models.expression import ImageModel
         from vidfer.weights.registry import weights_digest
 
         weights = self.options["image_model"]
         recipe = {
             "stage": STAGE,
-            "version": 1,
+            "version": 2,
             "recordings": sorted(named.items()),
-            "images": pool.digest,
+            "images": [pool.digest, pool.target.tolist()],
             "pairing": [pairing.frames, pairing.neutral_share, pairing.seed],
             "weights": weights_digest("image", weights),
+            "tools": tool_versions("torch", "opencv-python-headless"),
         }
         store = Store(self.options["store"])
         artifact = store.find(STAGE, recipe_key(recipe))

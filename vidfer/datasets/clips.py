@@ -58,7 +58,7 @@ def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[lis
     Raises:
         VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing is usable.
     """
-    name, where = (data, root or _default_root(data)) if data in _FINDERS else _recognise(data, root)
+    name, where = recognise(data, root)
     known = _CHOICES.get(name, ())
     if wrong := sorted(set(choices) - set(known)):
         raise VidferError(f"of {name} there is no choice of {', '.join(wrong)}, but of {', '.join(known) or 'nothing'}")
@@ -70,7 +70,21 @@ def _default_root(name: str) -> Path:
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
-def _recognise(data: str, root: Path | None) -> tuple[str, Path]:
+def recognise(data: str, root: Path | None = None) -> tuple[str, Path]:
+    """Find out which data set is meant, and where it lies.
+
+    Args:
+        data: As for `find_clips`.
+        root: As for `find_clips`.
+
+    Returns:
+        One of `DATASETS`, and its folder or file.
+
+    Raises:
+        VidferError: There is no such data set, or its layout is not recognised.
+    """
+    if data in _FINDERS:
+        return data, root or _default_root(data)
     where = Path(data)
     if not where.exists():
         raise VidferError(f"'{data}' is neither a data set ({', '.join(DATASETS)}) nor a folder or CSV file")

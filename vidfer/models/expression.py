@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vidfer.batches import ClipBatch
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers.base import Classifier
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers.build import build_classifier, require_trusted
 from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
@@ -181,7 +181,11 @@ class FusionModel:
 
 def _classifier(kind: str, name_or_file: str | Path) -> "tuple[dict[str, Any], Classifier]":
     weights = find_weights(kind, name_or_file)
+    require_trusted(weights.card["arch"])
     network = build_classifier(weights.card["arch"], weights.card["arguments"])
+    wanted = {"audio": {"sound"}, "fusion": {"frames", "sound"}}[kind]
+    if set(network.reads) != wanted:
+        raise VidferError(f"{name_or_file} holds a network that reads {', '.join(network.reads)}: no {kind} model")
     weights.load_into(network)
     return weights.card, network.eval()
 

@@ -20,7 +20,7 @@ VERSION: Final = 1
 """Bumped by hand when the same cell would give other figures."""
 
 STEPS: Final = 300
-"""Steps of every training, whatever the model and the number of clips."""
+"""Steps of every training, whatever the model and the number of clips; a few more where whole passes do not divide it."""
 
 BATCH: Final = 16
 """Clips a step."""
@@ -92,6 +92,7 @@ def _read(data: str, root: str | None, store: str, reads: tuple[str, ...]) -> Cl
     """Read a data set's clips once in a process, whatever the cells draw from them."""
     module = build_clip_data(data, root, store=store, reads=list(reads))
     module.prepare_data()
+    module.announce = lambda _report: None  # in the middle of a table's progress
     for stage in ("fit", "test"):
         module.setup(stage)
     return module

@@ -19,7 +19,7 @@ SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "image": ("compact",),
     "audio": ("is10",),
     "denoise": ("small",),
-    "fusion": (),
+    "fusion": ("fusion",),
     "faces": (),
 }
 """Names of the weights in this folder, by kind: networks of faces, of windows of sound, of noise, of faces and sound together,
@@ -238,6 +238,9 @@ def read_card(path: Path, kind: str) -> Card:
     missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
     if missing:
         raise VidferError(f"the card {place} lacks {', '.join(missing)}")
+    for key, kind_of in (("arch", str), ("arguments", dict), ("preprocessing", dict)):
+        if not isinstance(card[key], kind_of):
+            raise VidferError(f"the card {place} has {card[key]!r} for {key}: export the weights again")
     if card["kind"] != kind:
         raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
     if kind in _CLASSIFIERS and card["classes"] != list(EMOTIONS):
@@ -248,9 +251,10 @@ def read_card(path: Path, kind: str) -> Card:
 def _unknown(kind: str, name: str) -> str:
     stage = {"image": "finetune", "denoise": "denoise"}.get(kind, "classify")
     option = " --model.init_args.backbone=NAME" if kind == "image" else ""
+    there = ", ".join(SHIPPED[kind]) or "none"
     return (
-        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind]) or 'none'}, and `vidfer weights list` shows what else is here "
-        "or can be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
+        f"no {kind} weights '{name}': shipped are {there}, and `vidfer weights list` shows what else is here or can "
+        "be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
         f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
         "and give the exported .safetensors file"
     )

@@ -118,3 +118,21 @@ def test_unknown_modalities(sizes):
     for name in ("linear", "lstm"):
         with pytest.raises(VidferError, match="is none of"):
             build(name, sizes, modality="smell")
+
+
+def test_what_is_missing_does_not_shift_the_statistics(clips, sizes):
+    batch = clips()
+    batch["frames"] += 100.0
+    batch["frame_mask"][0] = False
+    network = build("linear", sizes, modality="both")
+    network.prepare(batch)
+    assert (network.standardise.mean[:12] - 100).abs().max() < 1.0
+    assert network.standardise.std[:12].max() < 2.0
+
+
+@pytest.mark.parametrize("name", ["mlp", "lstm", "fusion"])
+def test_nothing_to_learn_from_is_said(name, clips, sizes):
+    batch = clips()
+    batch["frame_mask"][:] = batch["sound_mask"][:] = False
+    with pytest.raises(VidferError, match="nothing to learn from"):
+        build(name, sizes).prepare(batch)

@@ -1,6 +1,6 @@
 """What every classifier of clips is: a plain network from a `ClipBatch` to log-probabilities."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
@@ -23,7 +23,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 """From log-probabilities `(B, 7)` and classes `(B,)` to a scalar loss."""
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """A network that answers for whole clips.
 
     A new one is a module of this folder (or of any other package) with one subclass, named by the module's name or by its
@@ -122,8 +122,16 @@ class VectorClassifier(Classifier):
         return torch.where(count > 0, mean, self.standardise.mean[start : start + values.shape[2]])
 
     def prepare(self, train: ClipBatch) -> None:
-        """Take the statistics of the training vectors."""
-        self.standardise.fit(self.vectors(train)[0])
+        """Take the statistics of the training vectors; of each modality over the clips that have it."""
+        if self.modality != "both":
+            self.standardise.fit(self.vectors(train)[0])
+            return
+        start = 0
+        for name in self.reads:
+            there = _sequence(train, name)[1].any(1)
+            means = self._mean(train, name)
+            self.standardise.fit(means[there], start)
+            start += means.shape[1]
 
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`: the mean of the members' probabilities for each vector, pooled."""

@@ -1,6 +1,7 @@
 """Classifiers by name."""
 
 import inspect
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +44,24 @@ def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> C
         raise VidferError(f"the classifier '{name}' does not take these arguments: {error}") from error
 
 
+def require_trusted(name: str) -> None:
+    """Refuse a class that a card names and the user does not: naming it runs the code of its module.
+
+    Args:
+        name: A classifier as a card names it.
+
+    Raises:
+        VidferError: It is none of this folder's, and its package is not in `$VIDFER_CLASSIFIERS`.
+    """
+    package = name.partition(".")[0]
+    trusted = os.environ.get("VIDFER_CLASSIFIERS", "").split(",")
+    if name not in classifier_names() and package not in trusted:
+        raise VidferError(
+            f"the weights are of the network '{name}', which is none of vidfer's: if you trust its package, say so by "
+            f"VIDFER_CLASSIFIERS={package}"
+        )
+
+
 def _find(name: str) -> type[Classifier]:
     if name in classifier_names():
         module = import_module(f"vidfer.models.classifiers.{name}")
@@ -54,9 +73,9 @@ def _find(name: str) -> type[Classifier]:
         raise VidferError(f"unknown classifier '{name}': use one of {names}, or a class as package.module.Class")
     try:
         kind = getattr(import_module(place), attribute, None)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise VidferError(f"no classifier '{name}': {error}") from error
-    if not (inspect.isclass(kind) and issubclass(kind, Classifier)):
+    if not (inspect.isclass(kind) and issubclass(kind, Classifier)) or inspect.isabstract(kind):
         raise VidferError(f"'{name}' is no subclass of vidfer.models.classifiers.base.Classifier")
     return kind
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from vidfer.types import VidferError
+
 
 class Standardise(nn.Module):
     """Subtract the training mean, divide by the training deviation, clip.
@@ -23,18 +25,25 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("std", torch.ones(num_features))
 
-    def fit(self, vectors: Tensor) -> None:
+    def fit(self, vectors: Tensor, start: int = 0) -> None:
         """Take the statistics of the training vectors.
 
         Features that do not vary get deviation 1, and so become 0.
 
         Args:
-            vectors: `(N, num_features)`, finite.
+            vectors: `(N, F)`, finite, N >= 1.
+            start: Number of the first feature that they give; F may be less than all.
+
+        Raises:
+            VidferError: There are none.
         """
+        if not len(vectors):
+            raise VidferError("no training clip has anything of what the classifier reads: nothing to learn from")
         spread, mean = torch.std_mean(vectors.double(), dim=0, correction=0)
-        self.mean.copy_(mean)
+        part = slice(start, start + vectors.shape[1])
+        self.mean[part] = mean.to(self.mean)
         constant = spread <= 1e-6 * mean.abs().clamp_min(1e-6)
-        self.std.copy_(spread.masked_fill(constant, 1.0))
+        self.std[part] = spread.masked_fill(constant, 1.0).to(self.std)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Standardise `(N, num_features)`."""
