@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image, evaluate_paired
-from vidfer.cli.evaluate_folds import add_fold_options, require_folds, run_audio_folds
+from vidfer.cli.evaluate_folds import add_calibration_options, add_fold_options, require_folds, run_audio_folds
 from vidfer.cli.options import add_store_option, require_weights
 from vidfer.cli.unseen import leave_out_trained
 from vidfer.types import ClipError, Status, UsageError, VidferError
@@ -34,6 +34,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--voice", choices=("auto", "off"), default="auto", help="whether windows count only where someone speaks"
     )
     add_fold_options(audio)
+    add_calibration_options(audio)
     add_store_option(audio)
     audio.set_defaults(run=_audio)
     evaluate_denoise.add_kind(kinds)

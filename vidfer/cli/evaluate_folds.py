@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from vidfer.cli.calibrate_sound import Calibrator
     from vidfer.datamodules.clips import ClipDataModule
+    from vidfer.tasks.clip import ClipTask
     from vidfer.tasks.fitting import Recipe
+
+
+_SMOOTHING = 0.1  # the default of ClipTask
+
+Look = Callable[["ClipTask", "ClipDataModule"], None]
 
 
 def add_fold_options(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +51,27 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=_seed, metavar="N", help="of the folds and the training (default: 0)")
 
 
+def add_calibration_options(parser: argparse.ArgumentParser) -> None:
+    """Add what calibrates a sound model by the answers of the folds."""
+    group = parser.add_argument_group("calibration (with --folds)")
+    group.add_argument(
+        "--calibrate",
+        metavar="A-B,C",
+        help="fit a temperature to the folds' answers, and measure --audio-model with it on these people, trained on nowhere",
+    )
+    group.add_argument("--write-card", action="store_true", default=None, help="keep it in the card of --audio-model")
+
+
 def require_folds(args: argparse.Namespace) -> None:
     """Refuse options that only mean something with --folds.
 
     Raises:
         UsageError: There is one.
     """
-    for name in ("classifier", "against", "standardise", "seed"):
-        if getattr(args, name) is not None:
+    for name in ("classifier", "against", "standardise", "seed", "calibrate", "write_card"):
+        if getattr(args, name, None) is not None:
             raise UsageError(
-                f"--{name} goes with --folds, which trains anew; without it, weights are measured as they are"
+                f"--{name.replace('_', '-')} goes with --folds, which trains anew; without it, weights are measured as they are"
             )
 
 
@@ -88,7 +106,14 @@ def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
     return found, {name: data[name] for name in kept if name in data}
 
 
-def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: str | None) -> dict[str, Any]:  # noqa: ANN401
+def run_folds(
+    recipe: "Recipe",
+    make_data: "Callable[[int], ClipDataModule]",
+    folds: int,
+    seed: int,
+    against: str | None,
+    look: Look | None = None,
+) -> dict[str, Any]:
     """Train and answer fold by fold.
 
     Args:
@@ -97,6 +122,7 @@ def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: 
         folds: How many.
         seed: Seed of the training.
         against: `svm` for the reference, or None.
+        look: Gets each fold's network and data, once both are ready to be tested.
 
     Returns:
         `scores` of the out-of-fold answers as a whole, `people` and `accuracy` of each fold, and `svm`: the scores of each
@@ -110,7 +136,7 @@ def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: 
     machines: dict[str, list[Any]] = {}
     for fold in range(folds):
         data = make_data(fold)
-        right, ours, others = _one_fold(recipe, data, seed, against)
+        right, ours, others = _one_fold(recipe, data, seed, against, look)
         target.append(right)
         preds.append(ours)
         for name, answers in others.items():
@@ -132,7 +158,7 @@ def run_folds(recipe: "Recipe", make_data: Any, folds: int, seed: int, against: 
 
 
 def _one_fold(
-    recipe: "Recipe", data: "ClipDataModule", seed: int, against: str | None
+    recipe: "Recipe", data: "ClipDataModule", seed: int, against: str | None, look: Look | None
 ) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, npt.NDArray[np.int64]]]":
     from vidfer.datamodules.features import collate_clips
     from vidfer.reference_svm import answer_by_svm
@@ -141,6 +167,8 @@ def _one_fold(
     task = fit(recipe, data, seed=seed)
     data.setup("test")
     probabilities, target = answer_all(task.classifier, data.test_dataloader())
+    if look is not None:
+        look(task, data)
     others = {}
     if against == "svm":
         modality = "both" if len(task.reads) > 1 else task.reads[0]
@@ -181,7 +209,14 @@ def run_audio_folds(args: argparse.Namespace) -> int:
         recipe, learnt = recipe_of(find_weights("audio", args.audio_model).card)
         settings = learnt | settings
     store = args.store or default_store()
-    return _run(args, recipe, (args.data, args.root), args.actors, settings, store)
+    calibrator = None
+    if args.calibrate is not None:
+        from vidfer.cli.calibrate_sound import Calibrator
+
+        calibrator = Calibrator(float(recipe.settings.get("label_smoothing", _SMOOTHING)))
+    elif args.write_card:
+        raise UsageError("--write-card goes with --calibrate")
+    return _run(args, recipe, (args.data, args.root), args.actors, settings, store, calibrator)
 
 
 def run_clip_folds(args: argparse.Namespace) -> int:
@@ -207,6 +242,7 @@ def _run(
     people: str | None,
     settings: dict[str, Any],
     store: Path,
+    calibrator: "Calibrator | None" = None,
 ) -> int:
     from vidfer.datamodules.named import build_clip_data
 
@@ -225,11 +261,35 @@ def _run(
         module.prepare_data()
         return module
 
-    found = run_folds(recipe, make_data, args.folds, seed, args.against)
+    apart = None if calibrator is None else _apart(args, data, settings | {"store": str(store)})
+    look = None if calibrator is None else calibrator.add
+    found = run_folds(recipe, make_data, args.folds, seed, args.against, look)
     who = f"people {people}" if people else "all people"
     how = ", sound by each speaker's statistics" if args.standardise == "speaker" else ""
     title = (
         f"{recipe.classifier} on {make_data(0).source}, {who}, {args.folds} folds without the people asked about{how}"
     )
+    if calibrator is not None and apart is not None:
+        from vidfer.cli.calibrate_sound import calibrate
+
+        found["calibration"] = calibrate(
+            calibrator, title, apart, args.audio_model, args.calibrate, keep=args.write_card
+        )
     print_folds(title, {"recipe": asdict(recipe), "data": settings, "seed": seed, **found})
     return 0
+
+
+def _apart(args: argparse.Namespace, data: tuple[str, Path | None], settings: dict[str, Any]) -> "ClipDataModule":
+    """Find the people that calibration is measured on, and make sure that nothing was trained on them."""
+    from vidfer.cli.unseen import leave_out_trained
+    from vidfer.datamodules.named import build_clip_data
+    from vidfer.weights.registry import find_weights
+
+    name, root = data
+    apart = build_clip_data(
+        name, None if root is None else str(root), train_people=args.actors or "", val_people="", test_people=args.calibrate,
+        reads=["sound"], **settings,
+    )  # fmt: skip
+    card = find_weights("audio", args.audio_model).card
+    leave_out_trained(apart.splits()["test"], {args.audio_model: card}, named=True)
+    return apart

@@ -135,22 +135,23 @@ def require_own_card(model: str) -> None:
         )
 
 
-def write_card(model: str, digest: str, entries: dict[str, Any]) -> None:
+def write_card(model: str, digest: str, entries: dict[str, Any], kind: str = "image") -> None:
     """Keep what was measured in the card of the weights it belongs to; their digest, and so every key, stays the same.
 
     Args:
         model: Shipped name or weights file.
         digest: Digest of the weights that were measured, see `weights_digest`.
         entries: New entries of the card; `metrics` take the place of those on the same data only.
+        kind: `image` or `audio`.
 
     Raises:
         VidferError: The weights were changed meanwhile, or the card cannot be written.
     """
     from vidfer.weights.registry import SHIPPED, find_weights, weights_digest, write_whole
 
-    if weights_digest("image", model) != digest:
-        raise VidferError(f"the image weights {model} were changed while they were measured: run the command again")
-    weights = find_weights("image", model)
+    if weights_digest(kind, model) != digest:
+        raise VidferError(f"the {kind} weights {model} were changed while they were measured: run the command again")
+    weights = find_weights(kind, model)
     place = weights.path.with_suffix(".json")
     card = {**weights.card, **entries}
     if "metrics" in entries:
@@ -162,5 +163,5 @@ def write_card(model: str, digest: str, entries: dict[str, Any]) -> None:
         write_whole(place, (json.dumps(card, indent=2) + "\n").encode())
     except OSError as error:
         raise VidferError(f"the card {place} cannot be written: {error.strerror}") from error
-    note = ", the card of vidfer's own weights" if model in SHIPPED["image"] else ""
+    note = ", the card of vidfer's own weights" if model in SHIPPED[kind] else ""
     print(f"written to {place}{note}", file=sys.stderr)
