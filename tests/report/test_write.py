@@ -161,7 +161,7 @@ def test_nothing_measured_is_still_a_table(rerun, tmp_path):
 
 def test_figures_keep_the_paper_apart(out):
     svg = (out / "figure8_accuracy.svg").read_text()
-    for text in (LABEL, "measured here: mean and 95 % interval over seeds", "accuracy (%)", "number of training clips"):
+    for text in (LABEL, "measured here: mean and 95 % interval over seeds", "Accuracy (%)", "number of training clips"):
         assert f"<!-- {text} -->" in svg
     assert "<!-- before denoising: 20.12 dB -->" in (out / "figure7_psnr.svg").read_text()
     assert LABEL not in (out / "figure7b_pixel_rmse.svg").read_text()

@@ -15,6 +15,7 @@ from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     from vidfer.report.cells import Cell, Maker, Result
+    from vidfer.report.spec import Table
     from vidfer.report.write import Rerun
 
 _EPILOG = """
@@ -255,12 +256,17 @@ def overview(rerun: "Rerun") -> list[str]:
     )
     for table in rerun.tables:
         entries = rerun.entries(table)
-        done = [entry.size for entry in entries if entry.mean is not None]
-        size = max(done, default=max(rerun.sizes[table.task]))
+        size = _largest(rerun, table)
         row = [entry for entry in entries if entry.size == size]
         cells = "".join(f"{'-' if entry.mean is None else format_value(entry.mean, table):>11}" for entry in row)
         lines.append(f"{f'{table.title}, {table.unit}':{width}} {size:>5}{cells}")
     return lines
+
+
+def _largest(rerun: "Rerun", table: "Table") -> int:
+    """Return the largest size of which a table has a value, or the largest there should be."""
+    done = [entry.size for entry in rerun.entries(table) if entry.mean is not None]
+    return max(done, default=max(rerun.sizes[table.task]))
 
 
 def summary(rerun: "Rerun", page: Path) -> dict[str, Any]:
@@ -274,7 +280,7 @@ def summary(rerun: "Rerun", page: Path) -> dict[str, Any]:
     for result in rerun.results:
         if result.figures is None:
             missing[result.reason] = missing.get(result.reason, 0) + 1
-    largest = {table.number: max(rerun.sizes[table.task]) for table in rerun.tables}
+    largest = {table.number: _largest(rerun, table) for table in rerun.tables}
     return {
         "out": str(page),
         "data": dict(rerun.sources),

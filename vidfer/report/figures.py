@@ -52,13 +52,16 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tup
         panels[0].axhline(reference[0], linestyle=":", color=_GRAY, linewidth=1.2, label=reference[1])
     if beside:
         _draw_paper(panels[1], entries)
+    sizes = sorted({entry.size for entry in entries})
+    margin = 0.5 * _step(sizes)
     for axes in panels:
-        axes.set_xticks(sorted({entry.size for entry in entries}))
+        axes.set_xticks(sizes)
+        axes.set_xlim(sizes[0] - margin, sizes[-1] + margin)
         axes.set_xlabel(f"number of {table.samples}")
         axes.grid(alpha=0.3)
         if table.unit == "%":
             axes.set_ylim(0, 100)
-    panels[0].set_ylabel(f"{table.title.lower() if not table.title[:2].isupper() else table.title} ({table.unit})")
+    panels[0].set_ylabel(f"{table.axis or table.title} ({table.unit})")
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         order = sorted(range(len(labels)), key=lambda at: labels[at] not in MODELS.values())  # the models first
@@ -72,8 +75,7 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tup
 def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
     table = entries[0].table
     models = list(dict.fromkeys(entry.model for entry in entries))
-    sizes = sorted({entry.size for entry in entries})
-    step = min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or 50
+    step = _step(sorted({entry.size for entry in entries}))
     for at, model in enumerate(models):
         color, mark = _STYLES[model]
         row = [entry for entry in entries if entry.model == model and entry.mean is not None]
@@ -96,6 +98,11 @@ def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
     several = any(entry.shown for entry in entries)
     said = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
     axes.set_title(f"measured here: {said}", fontsize="small")
+
+
+def _step(sizes: Sequence[int]) -> float:
+    """Say how far the points of one size may spread, so that they stay apart from the next and near their tick."""
+    return min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or sizes[0]
 
 
 def _draw_paper(axes: "Axes", entries: Sequence[Entry]) -> None:

@@ -30,6 +30,7 @@ class Table:
         high: Largest value that can be.
         digits: Decimals that are printed; None for three significant digits.
         chance: What equal shares for every class, or guessing, would reach, in the unit; None where that means nothing.
+        axis: What stands beside the axis; the title if it is not given.
         before: Name of the same figure of what a denoiser is given; empty where there is none.
     """
 
@@ -45,6 +46,7 @@ class Table:
     high: float | None = None
     digits: int | None = 1
     chance: float | None = None
+    axis: str = ""
     before: str = ""
 
     @property
@@ -74,7 +76,18 @@ TABLES: Final = (
     _share("4", "8", "accuracy", "Accuracy", "accuracy", 100 / 7),
     Table("5", "9", "time", "Execution time", CLASSIFY, "seconds", "s", low=0.0, digits=None),
     _share("6", "10", "rmse", "RMSE of the class probabilities", "rmse", 100 * (6 / 49) ** 0.5),
-    Table("3b", "7b", "pixel_rmse", "RMSE of the denoisers' pixels", DENOISE, "rmse", "on 0-255", low=0.0, digits=2),
+    Table(
+        "3b",
+        "7b",
+        "pixel_rmse",
+        "RMSE of the denoisers' pixels",
+        DENOISE,
+        "rmse",
+        "on 0-255",
+        low=0.0,
+        digits=2,
+        axis="RMSE of pixels",
+    ),
 )
 """Tables 1 to 6 with figures 5 to 10, and the companion of table 3."""
 
