@@ -41,7 +41,9 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
         "--classifier", metavar="NAME", help="what to train (default: as the weights named here were trained)"
     )
     group.add_argument(
-        "--against", choices=("svm",), help="scikit-learn's support vector machines on the same vectors and folds"
+        "--against",
+        choices=("svm",),
+        help="scikit-learn's support vector machines on the same folds and the vectors of the recordings as they are",
     )
     group.add_argument(
         "--standardise",
@@ -174,7 +176,7 @@ def _one_fold(
         modality = "both" if len(task.reads) > 1 else task.reads[0]
         if modality not in ("sound", "frames", "both"):
             raise UsageError(f"support vector machines read vectors, and {recipe.classifier} reads {modality}")
-        plain = [sample for sample in data.samples["train"] if sample.target >= 0]
+        plain, _, _ = data.read("test", data.splits()["train"])  # as recorded, at no other playing speed
         others = answer_by_svm(collate_clips(plain), collate_clips(data.samples["test"]), modality)
     return target, probabilities.argmax(1), others
 

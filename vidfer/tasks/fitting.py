@@ -41,7 +41,7 @@ class Recipe:
 
 RECIPES = {
     "linear": Recipe("linear", settings={"lr": 0.005, "weight_decay": 0.02}),
-    "mlp": Recipe("mlp", {"hidden": 128, "members": 4}, settings={"weight_decay": 0.01, "nesterov": True}),
+    "mlp": Recipe("mlp", {"hidden": 128, "members": 8}, 40, settings={"weight_decay": 0.01, "nesterov": True}),
     "gan": Recipe("gan", {"hidden": 128, "adversarial": 0.1}, 40, settings={"weight_decay": 0.01}),
     "dbn": Recipe("dbn", settings={"lr": 0.1, "weight_decay": 0.01, "nesterov": True}),
     "cnn": Recipe("cnn", epochs=30, settings={"lr": 0.05}),
