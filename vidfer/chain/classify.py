@@ -40,9 +40,9 @@ Pool = Literal["peaks", "mean"]
 class ClassifyStage(Stage):
     """Answer for every person, for the faces, for the sound, and for both together.
 
-    Where both have an answer, the trained fusion model gives the joint one if its weights fit the inputs; else it is the
-    weighted sum of the two. With several people it answers for each of them with the sound, since nobody knows who speaks, and
-    these answers are averaged by their number of faces.
+    Where both have an answer, the joint one is the mean of the trained fusion model's, if its weights fit the inputs, and of the
+    weighted sum of the two; else it is that sum. With several people the model answers for each of them with the sound, since
+    nobody knows who speaks, and these answers are averaged by their number of faces.
 
     The probabilities of a face are its logits' softmax at the card's temperature, moved towards equal class shares. A
     person's distribution is pooled from them over time; the faces' is the mean of the persons', weighted by their number
@@ -73,7 +73,7 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
 
     weights: str
@@ -231,9 +231,13 @@ class ClassifyStage(Stage):
             message = f"neither faces ({faces['status']}) nor sound ({sound['status']}) could be answered"
             status = faces["status"] if faces["status"] != Status.OK else sound["status"]
             return {"status": status, "message": message, **_BLANK, "modalities": [], "method": None, "weights": {}}
+        distribution: Floats
         if len(parts) > 1 and self.fusion:
             method = "trained"
-            distribution, used = self._by_model(inputs)
+            learnt, used = self._by_model(inputs)
+            distribution = np.asarray(
+                (learnt + fuse(parts, trust)) / 2
+            )  # far from its training, the model must not veto alone
         else:
             method = "late" if len(parts) > 1 else "alone"
             used = {name: trust[name] for name in parts} if len(parts) > 1 else dict.fromkeys(parts, 1.0)

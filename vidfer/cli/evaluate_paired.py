@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EPILOG = """
 Paired clips are semi-synthetic: whoever speaks is not who is seen. Speakers and face images of the test are in no training.
 faces and sound are the answers of the image model and of the sound model by themselves; late is their weighted sum; trained is
-the fusion model with both inputs, and then with either of them dropped.
+the fusion model with both inputs, and then with either of them dropped; `vidfer analyze` answers by the mean of trained and late.
 """
 
 
@@ -91,6 +91,7 @@ def _answers(batch: "ClipBatch", image: str, audio: str, fusion: str) -> "dict[s
         for name, masks in dropped.items():
             left: Any = {**batch, **{mask: torch.zeros_like(batch[mask]) for mask in masks}}  # type: ignore[literal-required]
             answers[name] = model(left).exp().numpy()
+    answers["as analyze answers"] = (answers["trained"] + answers["late"]) / 2
     return answers
 
 
