@@ -20,7 +20,8 @@ def store(tmp_path_factory):
 def test_no_face(data_dir, store):
     result = analyze(data_dir / "clips/pyfeat_testdata/no_face.mp4", store=store)
     assert result.status == "no_face"
-    assert result.summary["modalities"] == ["sound"]
+    assert result.summary["sound"]["status"] in {"ok", "no_voice"}
+    assert result.summary["modalities"] == (["sound"] if result.summary["sound"]["status"] == "ok" else [])
 
 
 def test_sound_without_pictures_is_answered(data_dir, store):
