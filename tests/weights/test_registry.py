@@ -51,17 +51,14 @@ def test_the_digest_does_not_import_torch(saved):
     [
         ({"classes": ["happy", "sad"]}, "needed, in this order"),
         ({"kind": "audio"}, "of kind 'audio'"),
-        ({"arch": None}, None),
+        ({"arch": None}, "has None for arch"),
     ],
 )
 def test_cards_that_describe_something_else(saved, change, message):
     place = saved.with_suffix(".json")
     place.write_text(json.dumps({**json.loads(place.read_text()), **change}))
-    if message is None:
+    with pytest.raises(VidferError, match=message):
         find_weights("image", saved)
-    else:
-        with pytest.raises(VidferError, match=message):
-            find_weights("image", saved)
 
 
 def test_faults_are_named(saved, tmp_path):
