@@ -6,9 +6,8 @@ import torch
 
 from vidfer.answer import pool, softmax
 from vidfer.chain.sound import calibrated
-from vidfer.cli.calibrate_sound import clip_logits
+from vidfer.cli.calibrate_sound import Calibrator, pool_windows
 from vidfer.cli.main import main
-from vidfer.datamodules.features import Sample
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.weights.registry import find_weights, read_calibration, save_weights
 
@@ -26,9 +25,34 @@ def weights(tmp_path):
 
 def test_a_clips_logits_by_a_temperature_are_the_chains_answer():
     logits = torch.randn(3, 7).log_softmax(1).double().numpy()
-    found = clip_logits([Sample("a", None, 0, {"sound": torch.zeros(3, 4)})], lambda vectors: logits, 0.1)
+    found = pool_windows([logits], 0.1)
     windows = calibrated(logits, (1.7, 0.1))
     np.testing.assert_allclose(softmax(found / 1.7)[0], pool(windows, np.ones(3)), atol=1e-5)
+
+
+def test_answers_that_are_twice_as_sure_as_they_may_be_get_temperature_two():
+    dice = np.random.default_rng(0)
+    calibrator = Calibrator(0.1)
+    for _ in range(3):
+        logits = dice.normal(0, 1.5, (800, 7))
+        target = [dice.choice(7, p=row) for row in softmax(logits)]
+        calibrator.add_answers(list(2 * logits[:, None]), target)
+    found = calibrator.fit()
+    assert found["temperature"] == pytest.approx(2, rel=0.1)
+    assert found["smoothing"] == 0
+    assert found["ece_after"] < 0.03 < found["ece_before"]
+    assert found["nll_after"] < found["nll_before"]
+
+
+def test_a_temperature_that_others_do_not_share_is_not_taken():
+    dice = np.random.default_rng(0)
+    calibrator = Calibrator(0.0)
+    for scale in (2.0, 0.5):
+        logits = dice.normal(0, 1.5, (400, 7))
+        calibrator.add_answers(list(scale * logits[:, None]), [dice.choice(7, p=row) for row in softmax(logits)])
+    found = calibrator.fit()
+    assert (found["temperature"], found["smoothing"]) == (1.0, 0.0)
+    assert found["nll_after"] == found["nll_before"]
 
 
 def test_the_folds_answers_give_the_temperature_and_others_the_measure(sounds_root, vectors_store, weights, capsys):
@@ -40,7 +64,7 @@ def test_the_folds_answers_give_the_temperature_and_others_the_measure(sounds_ro
     assert entry["measured_on"].endswith("people 3")
     card = find_weights("audio", weights)
     assert card.card["calibration"] == entry
-    assert read_calibration(card) == (entry["temperature"], 0.1)
+    assert read_calibration(card) == (entry["temperature"], entry["smoothing"])
 
 
 def test_nobody_is_measured_who_was_learnt_from(sounds_root, vectors_store, weights, capsys):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from vidfer.datamodules.clips import ClipDataModule
-    from vidfer.datamodules.features import Sample
     from vidfer.tasks.clip import ClipTask
 
     Floats = npt.NDArray[np.floating]
@@ -27,28 +26,55 @@ class Calibrator:
     people that nothing was trained on stay for measuring.
 
     Args:
-        smoothing: Label smoothing of the training, which is taken back before, see `vidfer.answer.unsmooth`.
+        smoothing: Label smoothing of the training. It is taken back before, see `vidfer.answer.unsmooth`, if that makes the
+            answers likelier: pooling has taken part of it back where a clip has many windows.
     """
 
     def __init__(self, smoothing: float) -> None:
         self.smoothing = smoothing
-        self._logits: list[Floats] = []
+        self._windows: list[list[Floats]] = []
         self._target: list[npt.NDArray[np.int64]] = []
 
     def add(self, task: "ClipTask", data: "ClipDataModule") -> None:
         """Take a fold's network, in evaluation mode, and its data with the test split read."""
         if task.reads != ("sound",):
             raise UsageError("--calibrate is for classifiers of sound")
-        samples = data.samples["test"]
-        self._logits.append(clip_logits(samples, window_answers(task), self.smoothing))
-        self._target.append(np.array([sample.target for sample in samples]))
+        answer, samples = window_answers(task), data.samples["test"]
+        self.add_answers(
+            [answer(each.features["sound"].numpy()) for each in samples], [each.target for each in samples]
+        )
 
-    def fit(self) -> "tuple[float, npt.NDArray[np.int64]]":
-        """Fit the temperature; returns it with the classes that it was fitted to."""
+    def add_answers(self, windows: "Sequence[Floats]", target: Sequence[int]) -> None:
+        """Take a fold's logits `(W, 7)` of each clip's windows, and the clips' classes."""
+        self._windows.append(list(windows))
+        self._target.append(np.array(target))
+
+    def fit(self) -> dict[str, Any]:
+        """Fit the temperature; it stays 1 where one that suits some people makes the answers for others less likely.
+
+        Returns:
+            `temperature` and `smoothing`; `n_fitted`; and `ece_before`, `ece_after`, `nll_before`, `nll_after` of the folds'
+            answers, each fold by the temperature of the others.
+        """
         from vidfer.calibration import fit_temperature
 
-        target = np.concatenate(self._target)
-        return round(fit_temperature(np.concatenate(self._logits), target), 6), target
+        truth = np.concatenate(self._target)
+        found = []
+        for smoothing in sorted({0.0, self.smoothing}):
+            folds = [pool_windows(each, smoothing) for each in self._windows]
+            together = []
+            for held, logits in enumerate(folds):
+                rest = [at for at in range(len(folds)) if at != held]
+                others = np.concatenate([folds[at] for at in rest]), np.concatenate([self._target[at] for at in rest])
+                together.append(logits / fit_temperature(*others))
+            after = _measure(np.concatenate(together), truth, "after")
+            temperature = round(fit_temperature(np.concatenate(folds), truth), 6)
+            found.append({"temperature": temperature, "smoothing": smoothing, **after})
+        plain = np.concatenate([pool_windows(each, 0.0) for each in self._windows])
+        before = _measure(plain, truth, "before")
+        unchanged = {name.replace("before", "after"): value for name, value in before.items()}
+        found.append({"temperature": 1.0, "smoothing": 0.0, **unchanged})
+        return {**min(found, key=lambda each: each["nll_after"]), "n_fitted": len(truth), **before}
 
 
 def window_answers(task: "ClipTask") -> "Callable[[Floats], Floats]":
@@ -69,22 +95,29 @@ def window_answers(task: "ClipTask") -> "Callable[[Floats], Floats]":
     return answer
 
 
-def clip_logits(samples: "Sequence[Sample]", answer: "Callable[[Floats], Floats]", smoothing: float) -> "Floats":
+def pool_windows(clips: "Sequence[Floats]", smoothing: float) -> "Floats":
     """Pool windows as `vidfer analyze` does: the mean of their log-probabilities after the smoothing is taken back.
 
     Dividing the windows' logits by a temperature divides the clip's, so that it may be fitted to clips.
 
     Args:
-        samples: Clips with sound.
-        answer: From vectors to logits.
-        smoothing: See `Calibrator`.
+        clips: Logits `(W, 7)` of each clip's windows.
+        smoothing: See `vidfer.answer.unsmooth`.
 
     Returns:
         `(N, 7)`.
     """
     from vidfer.answer import unsmooth
 
-    return np.stack([unsmooth(answer(each.features["sound"].numpy()), smoothing).mean(0) for each in samples])
+    return np.stack([unsmooth(each, smoothing).mean(0) for each in clips])
+
+
+def _measure(logits: "Floats", truth: "npt.NDArray[np.int64]", when: str) -> dict[str, float]:
+    from vidfer.answer import softmax
+    from vidfer.metrics import negative_log_likelihood, reliability
+
+    ece = reliability(softmax(logits), truth, _BINS).ece
+    return {f"ece_{when}": round(ece, 6), f"nll_{when}": round(negative_log_likelihood(logits, truth), 6)}
 
 
 def calibrate(
@@ -101,38 +134,38 @@ def calibrate(
         keep: Whether to keep the result in the card.
 
     Returns:
-        The entry `calibration` of a card, as `vidfer.cli.evaluate_calibration.measure` describes it.
+        The entry `calibration` of a card: `temperature`; `smoothing`, which is taken back before; what both were fitted on,
+        `folds` with ECE and NLL there (see `Calibrator.fit`); and on what and how well the weights then answer.
     """
-    from vidfer.answer import softmax
     from vidfer.cli.image_subject import write_card
-    from vidfer.metrics import negative_log_likelihood, reliability
     from vidfer.models.expression import AudioModel
     from vidfer.weights.registry import weights_digest
 
     digest, measured_on = weights_digest("audio", model), f"{data.source}, people {people}"
-    temperature, fitted = calibrator.fit()
+    folds = calibrator.fit()
+    temperature, smoothing, fitted = (folds.pop(name) for name in ("temperature", "smoothing", "n_fitted"))
     data.setup("test")
     samples, answer = data.samples["test"], AudioModel(model)
-    truth = np.array([sample.target for sample in samples])
+    windows, truth = [answer(each.features["sound"].numpy()) for each in samples], np.array([s.target for s in samples])
     entry: dict[str, Any] = {
         "temperature": temperature,
-        "smoothing": calibrator.smoothing,
+        "smoothing": smoothing,
         "fitted_on": fitted_on,
-        "n_fitted": len(fitted),
+        "n_fitted": fitted,
+        "folds": folds,
         "measured_on": measured_on,
         "n_measured": len(truth),
+        **_measure(pool_windows(windows, 0.0), truth, "before"),
+        **_measure(pool_windows(windows, smoothing) / temperature, truth, "after"),
+        "bins": _BINS,
     }
-    for when, smoothing, divisor in (("before", 0.0, 1.0), ("after", calibrator.smoothing, temperature)):
-        logits = clip_logits(samples, answer, smoothing) / divisor
-        entry[f"ece_{when}"] = round(reliability(softmax(logits), truth, _BINS).ece, 6)
-        entry[f"nll_{when}"] = round(negative_log_likelihood(logits, truth), 6)
-    print(
-        f"temperature {temperature:.3f} (label smoothing of {calibrator.smoothing:g} taken back), fitted on {fitted_on}, n = "
-        f"{len(fitted)}; on {measured_on}, n = {len(truth)}: ECE {entry['ece_before']:.3f} before, "
-        f"{entry['ece_after']:.3f} after; NLL {entry['nll_before']:.3f} and {entry['nll_after']:.3f}",
-        file=sys.stderr,
-    )
-    entry["bins"] = _BINS
+    print(f"temperature {temperature:.3f}, label smoothing of {smoothing:g} taken back", file=sys.stderr)
+    for on, n, values in ((fitted_on, fitted, folds), (measured_on, len(truth), entry)):
+        print(
+            f"  {on}, n = {n}: ECE {values['ece_before']:.3f} before, {values['ece_after']:.3f} after; NLL "
+            f"{values['nll_before']:.3f} and {values['nll_after']:.3f}",
+            file=sys.stderr,
+        )
     if keep:
         write_card(model, digest, {"calibration": entry}, "audio")
     return entry
