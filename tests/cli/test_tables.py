@@ -136,7 +136,10 @@ def test_after_a_kill_the_same_command_does_only_what_is_left(tmp_path, jobs):
 def test_an_interrupt_keeps_what_is_finished(tmp_path):
     words = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store"), "--seeds", "1", "--tables", "1"]
     command = [sys.executable, "-m", "tests.report.fake", str(tmp_path), "0.3", *words]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background it is ignored
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while len(fake.counted(tmp_path)) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
