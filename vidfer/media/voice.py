@@ -20,7 +20,7 @@ most of what openSMILE averages is the room."""
 
 SOFTER: Final = 0.1
 """Gain of a second hearing. Shouting escapes the network at its full level: of 1200 RAVDESS utterances, of which all are speech,
-20 were not heard, nearly all shouted; when their windows are heard once more 20 dB softer, half of them are."""
+20 were not heard, nearly all shouted; when their windows are heard once more 20 dB softer, nine of them are."""
 
 LOUD: Final = 0.05
 """Peak, as a share of full scale, below which nobody shouts."""
