@@ -15,8 +15,6 @@ from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     from vidfer.report.cells import Cell, Maker, Result
-    from vidfer.report.spec import Table
-    from vidfer.report.write import Rerun
 
 _EPILOG = """
 Every classifier is trained on so many clips and tested on people that none of them shows; every denoiser on twice as many images.
@@ -140,6 +138,7 @@ def _run(args: argparse.Namespace) -> int:
     from vidfer.analysis import default_store
     from vidfer.report.cells import list_cells
     from vidfer.report.spec import CLASSIFY, MODELS, SIZE_RATIO, choose_tables
+    from vidfer.report.summary import overview, summary
     from vidfer.report.write import Rerun, write_rerun
 
     store = args.store or default_store()
@@ -238,67 +237,3 @@ def _progress() -> Any:  # noqa: ANN401 - rich's Progress, imported only here
         transient=True,
         disable=not sys.stderr.isatty(),
     )
-
-
-def overview(rerun: "Rerun") -> list[str]:
-    """Say in a few lines what was measured at the largest size that every table has.
-
-    Args:
-        rerun: What was measured.
-    """
-    from vidfer.report.spec import MODELS
-    from vidfer.report.texts import format_value
-
-    width = max(len(f"{table.title}, {table.unit}") for table in rerun.tables)
-    lines = [f"{source}" for source in rerun.sources.values()]
-    lines.append(
-        f"{'measured here, means':{width}} {'n':>5}" + "".join(f"{MODELS[model]:>11}" for model in rerun.models)
-    )
-    for table in rerun.tables:
-        entries = rerun.entries(table)
-        size = _largest(rerun, table)
-        row = [entry for entry in entries if entry.size == size]
-        cells = "".join(f"{'-' if entry.mean is None else format_value(entry.mean, table):>11}" for entry in row)
-        lines.append(f"{f'{table.title}, {table.unit}':{width}} {size:>5}{cells}")
-    return lines
-
-
-def _largest(rerun: "Rerun", table: "Table") -> int:
-    """Return the largest size of which a table has a value, or the largest there should be."""
-    done = [entry.size for entry in rerun.entries(table) if entry.mean is not None]
-    return max(done, default=max(rerun.sizes[table.task]))
-
-
-def summary(rerun: "Rerun", page: Path) -> dict[str, Any]:
-    """Return what the last line of the output says.
-
-    Args:
-        rerun: What was measured.
-        page: Path of `tables.md`.
-    """
-    missing: dict[str, int] = {}
-    for result in rerun.results:
-        if result.figures is None:
-            missing[result.reason] = missing.get(result.reason, 0) + 1
-    largest = {table.number: _largest(rerun, table) for table in rerun.tables}
-    return {
-        "out": str(page),
-        "data": dict(rerun.sources),
-        "seeds": rerun.seeds,
-        "cells": len(rerun.results),
-        "stored": sum(result.stored for result in rerun.results),
-        "missing": missing,
-        "tables": {
-            table.number: {
-                "metric": table.key,
-                "unit": table.unit,
-                "size": largest[table.number],
-                "mean": {
-                    entry.model: None if entry.mean is None else round(entry.mean, 6)
-                    for entry in rerun.entries(table)
-                    if entry.size == largest[table.number]
-                },
-            }
-            for table in rerun.tables
-        },
-    }

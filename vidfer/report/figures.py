@@ -29,6 +29,8 @@ _STYLES: Final = {
 _GRAY: Final = "#666666"
 _LOG_RATIO: Final = 20
 """Values further apart than this are drawn on a logarithmic axis."""
+_HALF: Final = 60
+"""Where an axis of shares ends, in %, if nothing lies above."""
 
 
 def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tuple[float, str] | None = None) -> None:
@@ -60,7 +62,7 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tup
         axes.set_xlabel(f"number of {table.samples}")
         axes.grid(alpha=0.3)
         if table.unit == "%":
-            axes.set_ylim(0, 100)
+            axes.set_ylim(0, 100 if max(_drawn(entries), default=100) > _HALF else _HALF)
     panels[0].set_ylabel(f"{table.axis or table.title} ({table.unit})")
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
@@ -98,6 +100,12 @@ def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
     several = any(entry.shown for entry in entries)
     said = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
     axes.set_title(f"measured here: {said}", fontsize="small")
+
+
+def _drawn(entries: Sequence[Entry]) -> list[float]:
+    """List the largest values that are drawn, the paper's among them."""
+    ours = [entry.shown[1] if entry.shown else entry.mean for entry in entries]
+    return [value for value in (*ours, *(float(entry.paper) for entry in entries if entry.paper)) if value is not None]
 
 
 def _step(sizes: Sequence[int]) -> float:

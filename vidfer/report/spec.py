@@ -71,6 +71,7 @@ TABLES: Final = (
         "psnr",
         "dB",
         digits=2,
+        axis="PSNR",
         before="psnr_noisy",
     ),
     _share("4", "8", "accuracy", "Accuracy", "accuracy", 100 / 7),
