@@ -30,7 +30,7 @@ def eager(weights: str) -> "Backend":
     import torch
 
     from vidfer.models.generator import Generator
-    from vidfer.weights.registry import find_weights
+    from vidfer.weights.files import find_weights
 
     found = find_weights("denoise", weights)
     network = Generator(**found.card["arguments"]).eval()
@@ -83,7 +83,7 @@ def main(weights: str, repeat: int) -> None:
     import numpy as np
     import torch
 
-    from vidfer.models.denoiser import Denoiser
+    from vidfer.inference.denoiser import Denoiser
 
     torch.set_num_threads(1)
     backends: dict[str, Any] = {"eager": eager(weights), "Denoiser": Denoiser(weights)}

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from vidfer.models.expression import ImageModel
+from vidfer.inference.models import ImageModel
 
 _BATCH = 32
 

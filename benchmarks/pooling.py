@@ -1,4 +1,4 @@
-"""Choose class prior and pooling on FER2013 images held out of training: the figures behind `vidfer.answer`.
+"""Choose class prior and pooling on FER2013 images held out of training: the figures behind `vidfer.inference.decision`.
 
 First the frames by themselves: what moving the class prior does to them. Then simulated clips of them, equally many of each
 class: 5 to 20 face images, 0.2 s apart, of which a contiguous share s ~ U(0.25, 1) shows the class and the rest is neutral. In
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidfer import answer
-from vidfer.calibration import fit_temperature, label_smoothing
 from vidfer.datasets.fer2013 import LabelledImages, read_training_images, split_by_hash
 from vidfer.datasets.paired import distort
-from vidfer.models.expression import ImageModel
+from vidfer.inference import decision as answer
+from vidfer.inference.models import ImageModel
+from vidfer.metrics.calibration import fit_temperature, label_smoothing
 from vidfer.types import EMOTIONS
 
 Floats = NDArray[np.floating[Any]]
@@ -56,7 +56,7 @@ def read_held_out(root: Path, model: str) -> Held:
     classifier = ImageModel(model)
     smoothing = label_smoothing(classifier.card)
     logits, of_copies = (
-        answer.unsmooth(classifier.of_gray(faces, tta="flip")[1].astype(np.float64), smoothing)
+        answer.invert_label_smoothing(classifier.of_gray(faces, tta="flip")[1].astype(np.float64), smoothing)
         for faces in (kept.image, copies)
     )
     return Held(kept.target, logits, of_copies.reshape(-1, COPIES, len(EMOTIONS)), shares.tolist())
@@ -130,7 +130,7 @@ def print_priors(held: Held, temperature: float) -> None:
     print("|---" * 7 + "|")
     weight = 1 / np.bincount(held.target)[held.target] / len(EMOTIONS)
     for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
-        p = answer.change_prior(answer.softmax(held.logits, temperature), held.shares, strength)
+        p = answer.logit_adjustment(answer.softmax(held.logits, temperature), held.shares, strength)
         preds, truth = p.argmax(1), held.target
         found, disgust = recalls(truth, preds), preds == DISGUST
         precision = (truth[disgust] == preds[disgust]).mean() if disgust.any() else np.nan
@@ -147,7 +147,7 @@ def print_rules(held: Held, temperature: float) -> None:
     some = {name: RULES[name] for name in ("mean log p (`--pool mean`)", "smoothed, top 0.5")}
     for strength, rules in ((answer.PRIOR_STRENGTH, RULES), (0.0, some), (1.0, some)):
         frames = {
-            name: [answer.change_prior(answer.softmax(z, temperature), held.shares, strength) for _, z in made]
+            name: [answer.logit_adjustment(answer.softmax(z, temperature), held.shares, strength) for _, z in made]
             for name, made in clips.items()
         }
         for title, rule in rules.items():

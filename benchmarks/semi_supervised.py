@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from vidfer.datamodules.clips import ClipDataModule
-from vidfer.tasks.fitting import RECIPES, Recipe, answer_all, fit
+from vidfer.tasks.fit import RECIPES, Recipe, answer_all, fit
 
 STEPS = 600
 

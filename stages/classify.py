@@ -1,6 +1,6 @@
 """The `classify` stage: train the classifier of sound."""
 
-from vidfer.cli.lightning import main
+from vidfer.cli.train import main
 
 if __name__ == "__main__":
     main()

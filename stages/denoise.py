@@ -1,6 +1,6 @@
 """The `denoise` stage: train the generator."""
 
-from vidfer.cli.lightning import main
+from vidfer.cli.train import main
 
 if __name__ == "__main__":
     main()

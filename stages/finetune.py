@@ -1,6 +1,6 @@
 """The `finetune` stage: train the image network on single faces."""
 
-from vidfer.cli.lightning import main
+from vidfer.cli.train import main
 
 if __name__ == "__main__":
     main()

@@ -30,7 +30,7 @@ def one_torch_thread():
 @pytest.fixture
 def faces_root(tmp_path):
     """FER2013's layout with eight drawn faces of each class to train on and two to test on."""
-    from vidfer.datasets.sample import write_faces
+    from vidfer.datasets.synthetic import write_faces
 
     return write_faces(tmp_path / "faces", train=8, test=2)
 
@@ -38,7 +38,7 @@ def faces_root(tmp_path):
 @pytest.fixture(scope="session")
 def sounds_root(tmp_path_factory):
     """RAVDESS' layout with short voices of three speakers."""
-    from vidfer.datasets.sample import write_sounds
+    from vidfer.datasets.synthetic import write_sounds
 
     return write_sounds(tmp_path_factory.mktemp("data") / "sounds", actors=(1, 2, 3), seconds=0.3)
 
@@ -56,7 +56,7 @@ def image_weights(tmp_path):
 
     from vidfer.models.backbone import build_backbone
     from vidfer.models.preprocess import Preprocessing
-    from vidfer.weights.registry import save_weights
+    from vidfer.weights.files import save_weights
 
     torch.manual_seed(0)
     network = build_backbone("compact")

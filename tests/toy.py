@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidfer.stage import Outcome, Progress, Stage, neutral
-from vidfer.store import Artifact, Draft
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import ClipError, Status
 
 RUNS: list[tuple[str, str]] = []

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from vidfer.cli.lightning import VidferCLI
+from vidfer.cli.train import VidferCLI
+from vidfer.inference.models import AudioModel
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.standardise import Standardise
-from vidfer.models.expression import AudioModel
 
 CONFIG = """
 class_path: vidfer.tasks.clip.ClipTask

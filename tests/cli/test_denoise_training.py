@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from vidfer.cli import lightning as training
-from vidfer.cli.lightning import VidferCLI
-from vidfer.models.denoiser import Denoiser
+from vidfer.cli import train as training
+from vidfer.cli.train import VidferCLI
+from vidfer.inference.denoiser import Denoiser
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.types import VidferError
 

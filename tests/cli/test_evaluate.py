@@ -7,8 +7,8 @@ from vidfer.cli.evaluate import evaluate_sound
 from vidfer.cli.main import main
 from vidfer.datasets.clips import find_clips
 from vidfer.models.classifiers.build import build_classifier
-from vidfer.store import Store
-from vidfer.weights.registry import save_weights
+from vidfer.pipeline.store import Store
+from vidfer.weights.files import save_weights
 
 
 def last_line(capsys):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.report import fake
+from tests.paper import fake
 from vidfer.cli import tables
 from vidfer.cli.main import build_parser, main
-from vidfer.report import write
+from vidfer.paper import page as write
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +114,7 @@ def test_unknown_data_are_named(tmp_path, capsys):
 def test_after_a_kill_the_same_command_does_only_what_is_left(tmp_path, jobs):
     words = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store"), "--jobs", str(jobs)]
     words += ["--sizes", "50,100", "--seeds", "3", "--tables", "1", "--models", "cnn,gan"]
-    command = [sys.executable, "-m", "tests.report.fake", str(tmp_path), "0.3", *words]
+    command = [sys.executable, "-m", "tests.paper.fake", str(tmp_path), "0.3", *words]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while len(fake.counted(tmp_path)) < 5 and time.monotonic() < deadline:
@@ -135,7 +135,7 @@ def test_after_a_kill_the_same_command_does_only_what_is_left(tmp_path, jobs):
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path):
     words = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store"), "--seeds", "1", "--tables", "1"]
-    command = [sys.executable, "-m", "tests.report.fake", str(tmp_path), "0.3", *words]
+    command = [sys.executable, "-m", "tests.paper.fake", str(tmp_path), "0.3", *words]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background it is ignored
@@ -151,7 +151,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
 
 
 def test_steps_are_those_of_the_cells_unless_given():
-    from vidfer.report.denoiser_cell import STEPS
+    from vidfer.paper.denoiser_cell import STEPS
 
     command = ["tables", "--data", "paired", "--out", "x"]
     assert build_parser().parse_args(command).steps == STEPS

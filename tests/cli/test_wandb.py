@@ -12,7 +12,7 @@ import wandb
 import yaml
 
 from tests import wandb_files
-from vidfer.cli.lightning import VidferCLI, main
+from vidfer.cli.train import VidferCLI, main
 from vidfer.types import UsageError, VidferError
 
 BESIDE = "--config=configs/wandb.yaml"

@@ -5,7 +5,7 @@ import torch
 
 from vidfer.datamodules.clips import ClipDataModule, draw_evenly, standardise_speakers
 from vidfer.datamodules.features import Sample
-from vidfer.tasks.fitting import Recipe, answer_all, fit
+from vidfer.tasks.fit import Recipe, answer_all, fit
 from vidfer.types import VidferError
 
 PEOPLE = {"train_people": "1", "val_people": "2", "test_people": "3"}

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer.chain.faces import LANDMARKS
 from vidfer.datamodules.features import EDGE, FeatureReader, Sample, _landmarks, _spread, collate_clips, gray_faces
 from vidfer.datasets.vectors import VectorReader
 from vidfer.media.align import TEMPLATE
+from vidfer.stages.faces import LANDMARKS
 from vidfer.types import ClipError
 
 

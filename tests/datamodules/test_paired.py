@@ -7,7 +7,7 @@ import torch
 from vidfer.datamodules.named import build_clip_data
 from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.fer2013 import read_images
-from vidfer.models.expression import ImageModel
+from vidfer.inference.models import ImageModel
 from vidfer.types import UsageError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vidfer.datasets.fer2013 import read_images, read_training_images, recurring, split_by_hash, stratified_rank
-from vidfer.datasets.sample import write_faces
+from vidfer.datasets.synthetic import write_faces
 from vidfer.types import EMOTIONS, VidferError
 
 

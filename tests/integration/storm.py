@@ -21,9 +21,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from vidfer.runner import finished
-from vidfer.stage import Outcome, Progress, Stage
-from vidfer.store import MANIFEST, Artifact, Draft, Store
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.stage import Outcome, Progress, Stage
+from vidfer.pipeline.store import MANIFEST, Artifact, Draft, Store
 
 CLIPS = 10
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from vidfer import ChainOptions, analyze
-from vidfer.chain.build import build_chain
 from vidfer.cli.main import main
-from vidfer.demo import _voice, write_demo_clip
-from vidfer.runner import plan
-from vidfer.stage import Stage
-from vidfer.store import Store
+from vidfer.datasets.demo_clip import _voice, write_demo_clip
+from vidfer.pipeline.runner import plan
+from vidfer.pipeline.stage import Stage
+from vidfer.pipeline.store import Store
+from vidfer.stages.chain import build_chain
 from vidfer.types import EMOTIONS
 
 
@@ -150,7 +150,7 @@ def test_uncertain_answers(clip, store, result, folder, capsys):
 def test_other_weights_rerun_the_image_stage_only(clip, store, result, folder):
     from safetensors.torch import load_file
 
-    from vidfer.weights.registry import find_weights, save_weights
+    from vidfer.weights.files import find_weights, save_weights
 
     shipped = find_weights("image", "compact")
     state = load_file(shipped.path)
@@ -162,7 +162,7 @@ def test_other_weights_rerun_the_image_stage_only(clip, store, result, folder):
 
 
 def test_weights_of_make_finetune_answer_clips(clip, store, result, folder, faces_root, tmp_path, capsys):
-    from vidfer.cli.lightning import VidferCLI
+    from vidfer.cli.train import VidferCLI
 
     VidferCLI(
         args=[
@@ -184,7 +184,7 @@ def test_weights_of_make_finetune_answer_clips(clip, store, result, folder, face
 
 
 def test_a_copy_of_the_weights_hits(clip, store, result, folder):
-    from vidfer.weights.registry import find_weights
+    from vidfer.weights.files import find_weights
 
     shipped = find_weights("image", "compact").path
     for suffix in (".safetensors", ".json"):

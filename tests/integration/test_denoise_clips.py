@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from vidfer import ChainOptions, analyze
-from vidfer.chain.build import build_chain
-from vidfer.cli.evaluate_clips import write_noisy
 from vidfer.cli.main import main
-from vidfer.demo import write_demo_clip
+from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.evaluation.noise import write_noisy
 from vidfer.models.generator import Generator
-from vidfer.runner import finished, plan
-from vidfer.store import Store
-from vidfer.tables import read_parquet
-from vidfer.weights.registry import save_weights
+from vidfer.pipeline.columns import read_parquet
+from vidfer.pipeline.runner import finished, plan
+from vidfer.pipeline.store import Store
+from vidfer.stages.chain import build_chain
+from vidfer.weights.files import save_weights
 
 
 @pytest.fixture(scope="module")

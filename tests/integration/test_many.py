@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from vidfer.demo import write_demo_clip
-from vidfer.store import Store
+from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.pipeline.store import Store
 
 pytestmark = pytest.mark.slow
 

@@ -75,7 +75,7 @@ def detector() -> Iterator[object]:
     """MTCNN on one thread."""
     import torch
 
-    from vidfer.media.faces import MtcnnDetector
+    from vidfer.media.detect import MtcnnDetector
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vidfer.media.faces import Detections
+from vidfer.media.detect import Detections
 from vidfer.media.tracks import Tracker, describe, distinct
 
 RNG = np.random.default_rng(0)

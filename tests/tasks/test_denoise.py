@@ -9,12 +9,12 @@ from torch import nn
 
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.models.generator import Generator
-from vidfer.optimizers import OPTIMIZERS
 from vidfer.tasks.checkpoints import IntervalCheckpoint
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.tasks.ema import WarmEMA
+from vidfer.tasks.optimizers import OPTIMIZERS
 from vidfer.types import VidferError
-from vidfer.weights.registry import save_weights
+from vidfer.weights.files import save_weights
 
 SMALL = {"preset": "tiny", "scale": 2, "crop": 16, "critic_width": 2}
 

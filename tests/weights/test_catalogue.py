@@ -7,7 +7,7 @@ import pytest
 from vidfer.types import VidferError
 from vidfer.weights import catalogue
 from vidfer.weights.catalogue import CATALOGUE, parse_registry, refresh, shipped
-from vidfer.weights.registry import SHIPPED, find_weights
+from vidfer.weights.files import SHIPPED, find_weights
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from vidfer.cli.options import add_chain_options, chain_options, find_clips
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from vidfer.chain.build import ChainOptions
-    from vidfer.runner import StageProgress
+    from vidfer.pipeline.runner import StageProgress
+    from vidfer.stages.chain import ChainOptions
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -44,7 +44,7 @@ class _AnalyzeClip:
     places: dict[Path, Path]
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.analysis import analyze, write_result
+        from vidfer.api import analyze, write_result
 
         result = analyze(clip, options=self.options, store=self.store, progress=progress)
         write_result(result, self.places[clip])
@@ -53,9 +53,9 @@ class _AnalyzeClip:
 
 def run(args: argparse.Namespace) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.analysis import default_store, shown, unanswered, write_overview
+    from vidfer.api import default_store, shown, unanswered, write_overview
     from vidfer.cli.display import ClipProgress, print_overview
-    from vidfer.workers import run_all
+    from vidfer.pipeline.workers import run_all
 
     clips = find_clips(args.paths, leave_out=[args.out, args.store or default_store()])
     work = _AnalyzeClip(chain_options(args), args.store, {file: args.out / place for file, place in clips})

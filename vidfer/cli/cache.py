@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from vidfer.cli.options import add_store_option, find_clips
 
 if TYPE_CHECKING:
-    from vidfer.store import Store
-    from vidfer.upkeep import Entry
+    from vidfer.pipeline.gc import Entry
+    from vidfer.pipeline.store import Store
 
 _DAY = 86_400
 
@@ -39,14 +39,14 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _store(args: argparse.Namespace) -> "Store":
-    from vidfer.analysis import default_store
-    from vidfer.store import Store
+    from vidfer.api import default_store
+    from vidfer.pipeline.store import Store
 
     return Store(args.store or default_store())
 
 
 def _list(args: argparse.Namespace) -> int:
-    from vidfer.upkeep import entries, leftovers
+    from vidfer.pipeline.gc import entries, leftovers
 
     store = _store(args)
     every = entries(store)
@@ -63,7 +63,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from vidfer.upkeep import entries, verify
+    from vidfer.pipeline.gc import entries, verify
 
     store = _store(args)
     count = len(entries(store))
@@ -77,15 +77,15 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _gc(args: argparse.Namespace) -> int:
-    from vidfer.upkeep import removable
+    from vidfer.pipeline.gc import removable
 
     store = _store(args)
     return _remove(store, removable(store, args.older_than * _DAY), args.yes)
 
 
 def _purge(args: argparse.Namespace) -> int:
-    from vidfer.content import content_digest
-    from vidfer.upkeep import derived_from, entries, leftovers
+    from vidfer.pipeline.digest import content_digest
+    from vidfer.pipeline.gc import derived_from, entries, leftovers
 
     store = _store(args)
     if args.all:
@@ -96,7 +96,7 @@ def _purge(args: argparse.Namespace) -> int:
 
 
 def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:
-    from vidfer.upkeep import remove
+    from vidfer.pipeline.gc import remove
 
     for entry in doomed:
         print(f"{entry.stage}\t{entry.size}\t{entry.key}")

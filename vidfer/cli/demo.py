@@ -14,7 +14,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(args: argparse.Namespace) -> int:
     """Make the clip unless it is there, and hand it to `vidfer analyze`."""
     from vidfer.cli.main import main
-    from vidfer.demo import write_demo_clip
+    from vidfer.datasets.demo_clip import write_demo_clip
 
     clip = args.out / "astronaut.mp4"
     if not clip.exists():

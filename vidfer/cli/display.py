@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vidfer.answer import UNCERTAIN
+from vidfer.inference.decision import UNCERTAIN
 
 
 class ClipProgress:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Run every check, print a line each, and return 1 if one fails."""
     from tempfile import TemporaryDirectory
 
-    from vidfer.analysis import default_store
+    from vidfer.api import default_store
 
     failed = 0
     with TemporaryDirectory() as folder:
@@ -79,7 +79,7 @@ def _versions() -> str:
 
 
 def _make_clip(clip: Path) -> str:
-    from vidfer.demo import write_demo_clip
+    from vidfer.datasets.demo_clip import write_demo_clip
 
     write_demo_clip(clip, seconds=2.0)
     return f"2 s encoded, {clip.stat().st_size // 1000} kB"
@@ -98,7 +98,7 @@ def _decode(clip: Path, decoder: "Decoder") -> str:
 
 
 def _detect(clip: Path) -> str:
-    from vidfer.chain.models import detector, one_thread
+    from vidfer.inference.loaded import detector, one_thread
     from vidfer.media.decode import read_frames
 
     frame = next(iter(read_frames(clip, fps=1.0)))
@@ -119,9 +119,9 @@ def _listen(clip: Path) -> str:
 
 
 def _weights(kind: str) -> str:
-    from vidfer.models.denoiser import Denoiser
-    from vidfer.models.expression import AudioModel, ImageModel
-    from vidfer.weights.registry import SHIPPED
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.models import AudioModel, ImageModel
+    from vidfer.weights.files import SHIPPED
 
     load = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}[kind]
     sizes = {name: sum(weight.numel() for weight in load(name).network.parameters()) for name in SHIPPED[kind]}

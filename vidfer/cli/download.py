@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
-    from vidfer.download import Progress, Wanted
+    from vidfer.weights.download import Progress, Wanted
 
 _ADDRESS = "http://data.vision.ee.ethz.ch/cvl/DIV2K"
 
@@ -57,7 +57,7 @@ def _div2k(args: argparse.Namespace) -> int:
 
 def _fetch_part(out: Path, name: str, address: str, given: str | None) -> None:
     from vidfer.datasets.div2k import PARTS, list_part
-    from vidfer.download import Wanted, download, unpack
+    from vidfer.weights.download import Wanted, download, unpack
 
     part = PARTS[name]
     folder, record = out / part.folder, out / f"{part.folder}.json"

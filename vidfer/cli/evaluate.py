@@ -8,16 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli import evaluate_clip, evaluate_clips, evaluate_denoise, evaluate_image, evaluate_paired
-from vidfer.cli.evaluate_folds import add_calibration_options, add_fold_options, require_folds, run_audio_folds
 from vidfer.cli.options import add_store_option, require_weights
-from vidfer.cli.unseen import leave_out_trained
+from vidfer.evaluation import clips as evaluate_clip
+from vidfer.evaluation import denoise as evaluate_denoise
+from vidfer.evaluation import image as evaluate_image
+from vidfer.evaluation import noise as evaluate_clips
+from vidfer.evaluation import paired as evaluate_paired
+from vidfer.evaluation.folds import add_calibration_options, add_fold_options, require_folds, run_audio_folds
+from vidfer.evaluation.held_out import leave_out_trained
 from vidfer.types import ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.datasets.clips import LabelledClip
-    from vidfer.metrics import Scores
-    from vidfer.store import Store
+    from vidfer.metrics.classification import Scores
+    from vidfer.pipeline.store import Store
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,12 +63,12 @@ def evaluate_sound(
     """
     import numpy as np
 
-    from vidfer.answer import pool
-    from vidfer.chain.audio import AudioStage
-    from vidfer.chain.sound import heard, window_probabilities
-    from vidfer.metrics import score
-    from vidfer.runner import finished
-    from vidfer.weights.registry import find_weights, read_calibration, weights_digest
+    from vidfer.inference.decision import pool
+    from vidfer.inference.sound import heard, window_probabilities
+    from vidfer.metrics.classification import score
+    from vidfer.pipeline.runner import finished
+    from vidfer.stages.audio import AudioStage
+    from vidfer.weights.files import find_weights, read_calibration, weights_digest
 
     digest, calibration = weights_digest("audio", model), read_calibration(find_weights("audio", model))
     target, preds = [], []
@@ -89,18 +93,18 @@ def evaluate_sound(
 
 
 def _audio(args: argparse.Namespace) -> int:
-    from vidfer.analysis import default_store
-    from vidfer.chain.misfit import misfit
+    from vidfer.api import default_store
     from vidfer.datasets.clips import find_clips
     from vidfer.datasets.splits import take_people
-    from vidfer.store import Store
-    from vidfer.weights.registry import find_weights
+    from vidfer.pipeline.store import Store
+    from vidfer.stages.incompatibility import incompatibility
+    from vidfer.weights.files import find_weights
 
     require_weights({"audio": args.audio_model})
     if args.folds:
         return run_audio_folds(args)
     require_folds(args)
-    if fault := misfit("audio", args.audio_model):
+    if fault := incompatibility("audio", args.audio_model):
         raise UsageError(f"the audio model {args.audio_model} does not fit: {fault}")
     clips, report = find_clips(args.data, args.root)
     for line in report.lines():

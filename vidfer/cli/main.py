@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from vidfer import __version__
 from vidfer.cli import analyze, cache, demo, doctor, download, evaluate, optimizers, run, tables, weights
 from vidfer.types import UsageError, VidferError
-from vidfer.version import __version__
 
 _VERBS = (analyze, run, cache, evaluate, optimizers, tables, download, weights, doctor, demo)
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.cli.image_subject import writing
 from vidfer.cli.options import add_store_option, count, positive_number
+from vidfer.evaluation.subject import writing
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     from vidfer.datamodules.clips import ClipDataModule
-    from vidfer.descents import Outcome
-    from vidfer.optimizer_training import Curves
+    from vidfer.paper.optimizers.descents import Outcome
+    from vidfer.paper.optimizers.training import Curves
 
 _RAVDESS: Final = Path("data/ravdess_speech")
 _PEOPLE: Final = ("1-12", "13-16", "17-20")  # of RAVDESS: trained on, rates tuned on, reported
@@ -67,7 +67,7 @@ def parse_surfaces(text: str) -> tuple[str, ...]:
     Raises:
         argparse.ArgumentTypeError: A name is unknown.
     """
-    from vidfer.surfaces import SURFACES
+    from vidfer.paper.optimizers.surfaces import SURFACES
 
     names = () if text == "none" else tuple(dict.fromkeys(text.split(",")))
     for name in names:
@@ -91,9 +91,9 @@ def compare_surfaces(
     Returns:
         The outcomes by surface.
     """
-    from vidfer.descents import TOLERANCE, compare
-    from vidfer.optimizer_plots import draw_descent, draw_paths
-    from vidfer.surfaces import SURFACES
+    from vidfer.paper.optimizers.descents import TOLERANCE, compare
+    from vidfer.paper.optimizers.plots import draw_descent, draw_paths
+    from vidfer.paper.optimizers.surfaces import SURFACES
 
     begun = time.monotonic()
     found = {}
@@ -131,10 +131,10 @@ def compare_training(out: Path, data: str, store: str, *, seeds: int = 5, epochs
     Raises:
         VidferError: There are no recordings, or they cannot be read.
     """
-    from vidfer.optimizer_plots import draw_training
-    from vidfer.optimizer_training import train_by_each
-    from vidfer.tables import to_csv
-    from vidfer.weights.registry import write_whole
+    from vidfer.paper.optimizers.plots import draw_training
+    from vidfer.paper.optimizers.training import train_by_each
+    from vidfer.pipeline.columns import to_csv
+    from vidfer.weights.files import write_whole
 
     begun = time.monotonic()
     tuning, reported, title = _clips(data, store)
@@ -187,8 +187,8 @@ def _clips(data: str, store: str) -> "tuple[ClipDataModule, ClipDataModule, str]
 
 
 def _surface_row(name: str, outcome: "Outcome") -> dict[str, Any]:
-    from vidfer.descents import RATES
-    from vidfer.metrics import wilson_interval
+    from vidfer.metrics.classification import wilson_interval
+    from vidfer.paper.optimizers.descents import RATES
 
     low, high = wilson_interval(outcome.reached, outcome.starts)
     return {
@@ -220,7 +220,7 @@ def _surface_cells(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _training_row(curves: "Curves", seeds: int, epochs: int) -> dict[str, Any]:
-    from vidfer.metrics import wilson_interval
+    from vidfer.metrics.classification import wilson_interval
 
     (loss, loss_half), (accuracy, half) = curves.over_seeds("val_loss"), curves.over_seeds("val_acc")
     low, high = wilson_interval(round(accuracy[-1] * curves.held_out), curves.held_out)
@@ -265,8 +265,8 @@ def _curve_columns(curves: "Sequence[Curves]") -> dict[str, list[Any]]:
 
 def _write(place: Path, rows: Sequence[Mapping[str, Any]], note: str, cells: Any) -> None:  # noqa: ANN401 - a function
     """Write a table as CSV, and as Markdown that is as wide in a terminal."""
-    from vidfer.tables import to_csv
-    from vidfer.weights.registry import write_whole
+    from vidfer.pipeline.columns import to_csv
+    from vidfer.weights.files import write_whole
 
     write_whole(place.with_suffix(".csv"), to_csv({name: [row[name] for row in rows] for name in rows[0]}))
     shown = [cells(row) for row in rows]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
-    from vidfer.chain.build import ChainOptions
+    from vidfer.stages.chain import ChainOptions
 
 Clip = tuple[Path, Path]
 """A clip's file and its place under the output folder."""
@@ -129,7 +129,7 @@ def chain_options(args: argparse.Namespace) -> "ChainOptions":
     Raises:
         UsageError: There are no such weights.
     """
-    from vidfer.chain.build import ChainOptions
+    from vidfer.stages.chain import ChainOptions
 
     image_model = _image_model(args.image_model, args.weights)
     wanted = {"image": image_model, "audio": args.audio_model, "denoise": args.denoise_model}
@@ -163,7 +163,7 @@ def _image_model(name: str | None, file: Path | None) -> str:
     if file is None:
         return name or "compact"
     require_weights({"image": str(file)})
-    from vidfer.weights.registry import find_weights
+    from vidfer.weights.files import find_weights
 
     arch = find_weights("image", file).card["arch"]
     if name not in (None, arch):
@@ -180,7 +180,7 @@ def require_weights(wanted: Mapping[str, str]) -> None:
     Raises:
         UsageError: There are no such weights.
     """
-    from vidfer.weights.registry import find_weights
+    from vidfer.weights.files import find_weights
 
     try:
         for kind, name in wanted.items():

@@ -10,8 +10,8 @@ from vidfer.cli.options import add_chain_options, chain_options, find_clips
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from vidfer.chain.build import ChainOptions
-    from vidfer.runner import StageProgress
+    from vidfer.pipeline.runner import StageProgress
+    from vidfer.stages.chain import ChainOptions
 
 STAGES = ("faces", "denoise", "finetune", "audio", "classify", "report")
 
@@ -30,7 +30,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(args: argparse.Namespace) -> int:
     """Plan or run, and print a line per clip and stage."""
-    from vidfer.analysis import default_store
+    from vidfer.api import default_store
 
     store = args.store or default_store()
     clips = [file for file, _ in find_clips(args.paths, leave_out=[store])]
@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _dry_run(target: str, clips: list[Path], options: "ChainOptions", store: Path) -> int:
-    from vidfer.analysis import shown
-    from vidfer.chain.build import build_chain
-    from vidfer.runner import plan
-    from vidfer.store import Store
+    from vidfer.api import shown
+    from vidfer.pipeline.runner import plan
+    from vidfer.pipeline.store import Store
+    from vidfer.stages.chain import build_chain
 
     chain = build_chain(options)
     status = 0
@@ -66,18 +66,18 @@ class _RunClip:
     store: Path
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.chain.build import build_chain
-        from vidfer.runner import finished
-        from vidfer.store import Store
+        from vidfer.pipeline.runner import finished
+        from vidfer.pipeline.store import Store
+        from vidfer.stages.chain import build_chain
 
         with finished(build_chain(self.options), self.target, clip, Store(self.store), progress) as artifact:
             return {"status": artifact.status, "key": artifact.key, "message": artifact.message}
 
 
 def _run(args: argparse.Namespace, clips: list[Path], options: "ChainOptions", store: Path) -> int:
-    from vidfer.analysis import shown
+    from vidfer.api import shown
     from vidfer.cli.display import ClipProgress
-    from vidfer.workers import run_all
+    from vidfer.pipeline.workers import run_all
 
     status = 0
     with ClipProgress(clips) as progress:

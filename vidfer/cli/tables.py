@@ -14,7 +14,7 @@ from vidfer.cli.options import add_store_option, count
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
-    from vidfer.report.cells import Cell, Maker, Result
+    from vidfer.paper.cells import Cell, Maker, Result
 
 _EPILOG = """
 Every classifier is trained on so many clips and tested on people that none of them shows; every denoiser on twice as many images.
@@ -79,7 +79,7 @@ def parse_models(text: str) -> tuple[str, ...]:
     Raises:
         argparse.ArgumentTypeError: A name is unknown, or stands there twice.
     """
-    from vidfer.report.spec import MODELS
+    from vidfer.paper.tables import MODELS
 
     return _chosen(text, tuple(MODELS), "model")
 
@@ -122,8 +122,8 @@ def make_makers(args: argparse.Namespace, tasks: Sequence[str], store: Path) -> 
     Raises:
         VidferError: Data are missing.
     """
-    from vidfer.report.makers import SAMPLE, make_classifiers, make_denoisers
-    from vidfer.report.spec import CLASSIFY, DENOISE
+    from vidfer.paper.makers import SAMPLE, make_classifiers, make_denoisers
+    from vidfer.paper.tables import CLASSIFY, DENOISE
 
     makers = {}
     if CLASSIFY in tasks:
@@ -135,11 +135,11 @@ def make_makers(args: argparse.Namespace, tasks: Sequence[str], store: Path) -> 
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vidfer.analysis import default_store
-    from vidfer.report.cells import list_cells
-    from vidfer.report.spec import CLASSIFY, MODELS, SIZE_RATIO, choose_tables
-    from vidfer.report.summary import overview, summary
-    from vidfer.report.write import Rerun, write_rerun
+    from vidfer.api import default_store
+    from vidfer.paper.cells import list_cells
+    from vidfer.paper.page import Rerun, write_rerun
+    from vidfer.paper.summary import overview, summary
+    from vidfer.paper.tables import CLASSIFY, MODELS, SIZE_RATIO, choose_tables
 
     store = args.store or default_store()
     _require_writable(args.out)
@@ -191,7 +191,7 @@ def _command(args: argparse.Namespace) -> str:
 
 def _compute(cells: "Sequence[Cell]", makers: "Mapping[str, Maker]", store: Path, jobs: int) -> "dict[Cell, Result]":
     """Compute what the store does not have, and show how far it is."""
-    from vidfer.report.cells import find_cells, run_cells
+    from vidfer.paper.cells import find_cells, run_cells
 
     results = find_cells(cells, makers, store)
     due = [cell for cell in cells if cell not in results]

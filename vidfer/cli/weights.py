@@ -35,7 +35,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def _known(registry: str | None) -> "dict[str, Entry]":
     """Return a registry's entries; of vidfer's own also what was pulled, from wherever."""
-    from vidfer.weights.pull import pulled, read_registry
+    from vidfer.weights.hub import pulled, read_registry
 
     known = read_registry(registry)
     if registry is None:
@@ -59,7 +59,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _where(entry: "Entry") -> str:
-    from vidfer.weights.registry import weights_folder
+    from vidfer.weights.files import weights_folder
 
     if entry.url is None:
         return "shipped"
@@ -69,7 +69,7 @@ def _where(entry: "Entry") -> str:
 
 def _pull(args: argparse.Namespace) -> int:
     from vidfer.cli.download import say, shown
-    from vidfer.weights.pull import pull
+    from vidfer.weights.hub import pull
 
     entry = _chosen(_known(args.registry), args.name, args.registry)
     if entry.url is None:
@@ -97,8 +97,8 @@ def _verify(args: argparse.Namespace) -> int:
 def _faults(entry: "Entry", registry: str | None) -> list[str]:
     """Return what is wrong with weights, and last what to do about it; nothing if all is well."""
     from vidfer.weights.catalogue import CATALOGUE
-    from vidfer.weights.pull import record_of
-    from vidfer.weights.registry import weights_folder
+    from vidfer.weights.files import weights_folder
+    from vidfer.weights.hub import record_of
 
     again = f"vidfer weights pull {entry.name}"
     if _where(entry) == "to be pulled":

@@ -11,13 +11,13 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from vidfer.batches import ClipBatch
 from vidfer.datamodules.features import EDGE, FeatureReader, Sample, collate_clips
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.leaks import remove_leaks
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.splits import leave_persons_out, published_splits, require_disjoint, take_people
 from vidfer.datasets.vectors import VectorReader
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.types import EMOTIONS, ClipError, VidferError
 
@@ -266,7 +266,7 @@ class ClipDataModule(lightning.LightningDataModule):
         if {"frames", "image"} & set(self.reads):
             preprocessing |= {"max_frames": chosen["max_frames"]}
         if "frames" in self.reads:
-            from vidfer.weights.registry import weights_digest
+            from vidfer.weights.files import weights_digest
 
             preprocessing |= {"image_weights": weights_digest("image", chosen["image_model"])}
         labelled, unlabelled = self._training()

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vidfer.batches import CropBatch, NamedImage
 from vidfer.datasets.div2k import is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
 from vidfer.datasets.report import PreparationReport
+from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.types import VidferError
 
 Key = tuple[int, int, int]

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidfer.batches import ClipBatch
-from vidfer.chain.build import ChainOptions, build_chain
-from vidfer.chain.faces import LANDMARKS
 from vidfer.datasets.vectors import VectorReader
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
+from vidfer.models.batches import ClipBatch
 from vidfer.models.preprocess import Preprocessing, resize, standardise_face
-from vidfer.runner import finished
-from vidfer.store import Store
-from vidfer.tables import read_parquet
+from vidfer.pipeline.columns import read_parquet
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.faces import LANDMARKS
 from vidfer.types import ClipError, Status
 
 EDGE = 48

@@ -9,11 +9,11 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vidfer.batches import ImageBatch
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
 from vidfer.datasets.fer2013_csv import Labels
-from vidfer.datasets.logits import read_logits
+from vidfer.datasets.teacher_logits import read_logits
+from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
 from vidfer.types import EMOTIONS
 

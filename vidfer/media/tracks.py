@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.faces import Detections
+from vidfer.media.detect import Detections
 
 _REACH: Final = 0.5  # sizes of a face that it may move between frames, plus as many a second
 _SPEED: Final = 2.0

@@ -6,10 +6,10 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from vidfer.batches import ClipBatch
-from vidfer.metrics import classification_metrics
+from vidfer.metrics.classification import classification_metrics
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.build import build_classifier
-from vidfer.optimizers import check_optimizer, one_cycle
+from vidfer.tasks.optimizers import check_optimizer, one_cycle
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -22,7 +22,7 @@ class ClipTask(lightning.LightningModule):
     Args:
         classifier: Name of a module in `vidfer.models.classifiers`, or the dotted path of a class.
         arguments: Its constructor's arguments.
-        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`.
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`.
         lr: Peak learning rate, under a one-cycle schedule.
         momentum: Momentum of `sgdma` (equation 7).
         nesterov: Use Nesterov's form of momentum.

@@ -8,8 +8,11 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from vidfer.batches import CropBatch, NamedImage
-from vidfer.losses import (
+from vidfer.models.batches import CropBatch, NamedImage
+from vidfer.models.critic import Critic
+from vidfer.models.generator import Generator
+from vidfer.models.layout import channels_last
+from vidfer.tasks.losses import (
     adversarial_loss,
     clip_weights,
     combined_loss,
@@ -19,12 +22,9 @@ from vidfer.losses import (
     gradient_penalty,
     wasserstein_estimate,
 )
-from vidfer.models.critic import Critic
-from vidfer.models.generator import Generator
-from vidfer.models.layout import channels_last
-from vidfer.optimizers import build_optimizer, check_optimizer
+from vidfer.tasks.optimizers import build_optimizer, check_optimizer
 from vidfer.types import VidferError
-from vidfer.weights.registry import find_weights
+from vidfer.weights.files import find_weights
 
 OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
 _EPS: Final = (
@@ -57,7 +57,7 @@ class DenoiseTask(lightning.LightningModule):
         warmup_share: Share of the batches without the critic, in [0, 1].
         crop: Edge of the training crops in px, which the critic has to know.
         critic_width: Feature maps of the critic's first convolution.
-        optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`.
+        optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`.
         momentum: Momentum of `sgdma` (equation 7).
         lr: Peak learning rate of the generator, under a one-cycle schedule over its steps.
         critic_lr: Learning rate of the critic, whose optimiser stays Adam with betas (0, 0.9): the one that the gradient

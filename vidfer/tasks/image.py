@@ -8,15 +8,15 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from vidfer.batches import ImageBatch
-from vidfer.losses import distillation_loss
-from vidfer.metrics import classification_metrics
+from vidfer.metrics.classification import classification_metrics
 from vidfer.models.auxiliary import AuxiliaryHead
 from vidfer.models.backbone import TimmBackbone, build_backbone
+from vidfer.models.batches import ImageBatch
 from vidfer.models.layout import channels_last
-from vidfer.optimizers import check_optimizer, cosine, in_phases, one_cycle
+from vidfer.tasks.losses import distillation_loss
+from vidfer.tasks.optimizers import check_optimizer, cosine, in_phases, one_cycle
 from vidfer.types import EMOTIONS, VidferError
-from vidfer.weights.registry import find_weights
+from vidfer.weights.files import find_weights
 
 _LARGE = 160  # px from which an epoch on a processor takes hours
 
@@ -37,7 +37,7 @@ class ImageTask(lightning.LightningModule):
         schedule: `one-cycle` up to `lr` and down to nothing, or `cosine` from `lr` down to nothing.
         lr: Peak learning rate; `phases` bring their own.
         warmup_share: Share of a one-cycle training in which the learning rate rises.
-        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.optimizers`; `lr` is meant for `sgdma`.
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`; `lr` is meant for `sgdma`.
         momentum: Momentum of `sgdma` (equation 7).
         nesterov: Use Nesterov's form of that momentum.
         weight_decay: L2 penalty.

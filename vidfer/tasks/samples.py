@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import make_grid
 
-from vidfer.batches import CropBatch
+from vidfer.models.batches import CropBatch
 from vidfer.tasks.folder import run_folder
 
 

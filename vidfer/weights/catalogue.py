@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vidfer.types import VidferError
-from vidfer.weights.registry import NAME, SHIPPED, find_weights, write_whole
+from vidfer.weights.files import NAME, SHIPPED, find_weights, write_whole
 
 CATALOGUE: Final = Path(__file__).with_name("catalogue.json")
 """The registry in the package."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor, nn
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.standardise import Standardise
 from vidfer.types import EMOTIONS, VidferError
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import NUM_CLASSES, Classifier, pool_vectors
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, VectorClassifier
 from vidfer.models.rbm import RBM, fit_rbm
 from vidfer.types import VidferError

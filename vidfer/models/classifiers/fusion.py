@@ -8,7 +8,7 @@ References:
 import torch
 from torch import Tensor, nn
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier, Criterion
 from vidfer.models.classifiers.standardise import Standardise
 

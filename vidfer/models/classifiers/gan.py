@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import (
     FRAME_FEATURES,
     NUM_CLASSES,

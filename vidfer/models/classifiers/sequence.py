@@ -5,7 +5,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from vidfer.batches import ClipBatch
+from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier
 from vidfer.models.classifiers.standardise import Standardise
 from vidfer.types import VidferError

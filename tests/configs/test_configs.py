@@ -1,0 +1,174 @@
+"""Every configuration once through the real command line, on generated data."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from vidfer.cli.train import VidferCLI
+from vidfer.models.classifiers.build import classifier_names
+from vidfer.weights.files import find_weights
+
+CONFIGS = Path("configs")
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(*args):
+        return VidferCLI(
+            args=["fit", *map(str, args), f"--trainer.default_root_dir={tmp_path}", "--trainer.fast_dev_run=true",
+                  "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("data", ["fer2013", "sample_faces"])
+def test_finetune_compact(run, faces_root, data):
+    cli = run(
+        "--config=configs/finetune_compact.yaml", f"--data=configs/data/{data}.yaml",
+        f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+def test_finetune_as_in_the_paper(run, faces_root, tmp_path):
+    save_file(timm.create_model("inception_resnet_v2").state_dict(), tmp_path / "imagenet.safetensors")
+    cli = run(
+        "--config=configs/finetune.yaml", f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=2",
+        f"--model.init_args.pretrained={tmp_path / 'imagenet.safetensors'}", "--data.init_args.image_size=107",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.model.phases == [(30000, 0.01), (2000, 0.0001)]
+
+
+def test_a_second_cycle_starts_from_the_firsts_weights(run, faces_root, image_weights):
+    cli = run(
+        "--config=configs/finetune_compact.yaml", f"--data.init_args.root={faces_root}",
+        f"--model.init_args.weights={image_weights}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
+        "--model.init_args.lr=1e-9", "--model.init_args.weight_decay=0",
+    )  # fmt: skip
+    start = find_weights("image", image_weights).tensors()["stem.0.weight"]
+    torch.testing.assert_close(cli.model.backbone.stem[0].weight.detach(), start)
+
+
+VOICES = ("--data.init_args.train_people=1", "--data.init_args.val_people=2", "--data.init_args.test_people=3")
+SEEN = ("cnn", "rcnn", "lstm", "rnn", "fusion")
+
+
+@pytest.mark.parametrize("data", ["ravdess", "sample_sounds"])
+def test_classify(run, sounds_root, vectors_store, data):
+    cli = run(
+        "--config=configs/classify.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={sounds_root}",
+        f"--data.init_args.store={vectors_store}", *VOICES, "--data.init_args.speeds=[1.0]", "--data.init_args.voice=false",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+@pytest.mark.parametrize("classifier", [path.stem for path in sorted(CONFIGS.glob("classifiers/*.yaml"))])
+def test_every_classifier(run, sounds_root, faces_root, vectors_store, classifier):
+    data = "paired" if classifier in SEEN else "sample_sounds"
+    extra = [f"--data.init_args.faces_root={faces_root}", "--data.init_args.val_people="] if classifier in SEEN else []
+    cli = run(
+        "--config=configs/classify.yaml", f"--model=configs/classifiers/{classifier}.yaml", f"--data=configs/data/{data}.yaml",
+        f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}", *VOICES,
+        "--data.init_args.voice=false", *extra,
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.model.hparams["classifier"] == classifier
+
+
+def test_classify_on_sample_pairs(run, sounds_root, faces_root, vectors_store, tmp_path):
+    for name, root in (("sounds", sounds_root), ("faces", faces_root)):
+        shutil.copytree(root, tmp_path / "sample" / name)
+    cli = run(
+        "--config=configs/classify.yaml", "--model=configs/classifiers/fusion.yaml", "--data=configs/data/sample_paired.yaml",
+        f"--data.init_args.root={tmp_path / 'sample'}", f"--data.init_args.store={vectors_store}",
+        "--data.init_args.train_people=1", "--data.init_args.test_people=2",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "places"),
+    [
+        ("crema_d", ["AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1002_DFA_SAD_XX.wav"]),
+        ("afew", ["Train_AFEW/Angry/1.wav", "Val_AFEW/Sad/2.wav"]),
+        ("folders", ["train/angry/1.wav", "test/sad/2.wav"]),
+        ("manifest", ["1.wav", "2.wav"]),
+    ],
+)
+def test_classify_on_other_layouts(run, sounds_root, tmp_path, vectors_store, data, places):
+    sounds = sorted(sounds_root.rglob("*.wav"))
+    for sound, place in zip((sounds[0], sounds[-1]), places, strict=True):
+        (tmp_path / data / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sound, tmp_path / data / place)
+    (tmp_path / data / "list.csv").write_text("path,label,split\n1.wav,angry,train\n2.wav,sad,test\n")
+    root = tmp_path / data / "list.csv" if data == "manifest" else tmp_path / data
+    people = ["--data.init_args.train_people=1001", "--data.init_args.val_people=", "--data.init_args.test_people=1002"]
+    cli = run(
+        "--config=configs/classify.yaml", f"--data=configs/data/{data}.yaml", f"--data.init_args.root={root}",
+        f"--data.init_args.store={vectors_store}", "--data.init_args.voice=false", "--data.init_args.speeds=[1.0]",
+        *(people if data == "crema_d" else []),
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+
+
+@pytest.mark.parametrize("config", ["denoise", "denoise_bsds", "denoise_bsds_gan"])
+def test_denoise(run, config):
+    weights = ["--model.init_args.weights=small"] if config.endswith("gan") else []
+    cli = run(
+        f"--config=configs/{config}.yaml", "--data.init_args.root=sample", "--data.init_args.batch_size=2", *weights
+    )
+    assert cli.model.batches == 1
+
+
+@pytest.mark.parametrize(("data", "folders"), [("photos", (".",)), ("div2k", ("DIV2K_train_HR", "DIV2K_valid_HR"))])
+def test_denoise_on_photographs(run, tmp_path, data, folders):
+    for number, folder in zip(("0001", "0801"), 2 * folders, strict=False):
+        (tmp_path / "photos" / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((64, 70, 3), (10, 20, 30), np.uint8)).save(
+            tmp_path / "photos" / folder / f"{number}.png"
+        )
+    cli = run(
+        "--config=configs/denoise.yaml", f"--data=configs/data/{data}.yaml", "--data.init_args.batch_size=2",
+        f"--data.init_args.root={tmp_path / 'photos'}",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert cli.datamodule.crops_per_epoch == 16000
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "ddp", "slurm"])
+def test_trainers_are_understood(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        VidferCLI(
+            args=["fit", "--config=configs/denoise.yaml", f"--trainer=configs/trainer/{name}.yaml", "--print_config"]
+        )
+    assert ended.value.code in (0, None)
+    assert "precision: " in capsys.readouterr().out
+
+
+def test_every_file_is_met_above():
+    met = {
+        "finetune.yaml",
+        "finetune_compact.yaml",
+        "classify.yaml",
+        "denoise.yaml",
+        "denoise_bsds.yaml",
+        "denoise_bsds_gan.yaml",
+    }
+    met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
+    met |= {f"data/{name}.yaml" for name in ("crema_d", "afew", "folders", "manifest", "paired", "sample_paired")}
+    met |= {f"classifiers/{name}.yaml" for name in classifier_names()}
+    met |= {
+        "wandb.yaml",
+        "trial.yaml",
+        *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify")),
+    }  # tests/*/test_wandb, test_sweeps
+    met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
+    assert {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")} == met

@@ -1,0 +1,34 @@
+import numpy as np
+
+from vidfer.datasets.fer2013 import read_training_images
+from vidfer.datasets.ravdess import find_ravdess
+from vidfer.datasets.synthetic import draw_face, write_faces, write_sounds
+from vidfer.types import EMOTIONS
+
+
+def test_faces_of_a_class_are_nearer_than_of_others():
+    rng = np.random.default_rng(0)
+    means = {name: np.mean([draw_face(name, rng) for _ in range(40)], axis=0) for name in EMOTIONS}
+    centred = {name: mean - mean.mean() for name, mean in means.items()}
+    for name in EMOTIONS:
+        fresh = np.mean([draw_face(name, rng) for _ in range(40)], axis=0)
+        fresh = fresh - fresh.mean()
+        distance = {other: np.square(fresh - centred[other]).mean() for other in EMOTIONS}
+        assert min(distance, key=distance.__getitem__) == name
+
+
+def test_faces_are_written_once_and_without_faults(tmp_path):
+    root = write_faces(tmp_path / "f", train=3, test=1)
+    stamps = {path: path.stat().st_mtime_ns for path in root.rglob("*.png")}
+    write_faces(root, train=99)
+    assert stamps == {path: path.stat().st_mtime_ns for path in root.rglob("*.png")}
+    report = read_training_images(root).report
+    assert (report.found, report.kept, report.dropped, report.noted) == (21, 21, {}, {})
+
+
+def test_sounds_follow_ravdess(tmp_path):
+    recordings, report = find_ravdess(write_sounds(tmp_path, actors=(3, 4), seconds=0.2))
+    assert len(recordings) == 2 * 8 * 2
+    assert not report.dropped
+    assert not report.noted
+    assert {recording.target for recording in recordings} == set(range(7))

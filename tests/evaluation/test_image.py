@@ -1,0 +1,262 @@
+import argparse
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from vidfer.cli.main import main
+from vidfer.datasets.fer2013 import read_images
+from vidfer.datasets.teacher_logits import read_logits
+from vidfer.evaluation import image as evaluate_image
+from vidfer.evaluation.corruptions import CORRUPTIONS
+from vidfer.evaluation.image import evaluate_images, parse_corruptions
+from vidfer.inference import models as expression
+from vidfer.inference.models import ImageModel
+from vidfer.weights.files import find_weights, weights_digest
+
+
+@pytest.fixture
+def evaluate(faces_root, image_weights, capsys):
+    """Run the command and return its status, its last line read as JSON, the lines before and the error stream."""
+
+    def run(*options, split="public_test", model=image_weights):
+        command = ["evaluate", "image", "--root", str(faces_root), "--split", split, "--image-model", str(model)]
+        status = main([*command, *map(str, options)])
+        out, err = capsys.readouterr()
+        *lines, last = out.strip().splitlines() or [""]
+        return status, json.loads(last) if last else None, lines, err
+
+    return run
+
+
+def test_images_end_with_one_line_of_json(evaluate, faces_root):
+    (faces_root / "public_test/happy/broken.png").write_bytes(b"nothing")
+    status, found, lines, err = evaluate("--tta", "none")
+    assert status == 0
+    assert found["n"] == 14
+    assert [sum(row) for row in found["confusion"]] == [2] * 7
+    assert found["accuracy"] == pytest.approx(np.trace(found["confusion"]) / 14)
+    assert found["recurring"] == 0
+    assert found["without_recurring"]["accuracy"] == found["accuracy"]
+    assert f"{found['accuracy']:.3f}" in lines[0]
+    assert "happy/broken.png" in err
+
+
+@pytest.mark.parametrize("tta", evaluate_image.TTA)
+def test_every_augmentation_is_the_models_own(evaluate, faces_root, image_weights, tta):
+    assert evaluate_image.TTA == expression.TTA
+    data = read_images(faces_root, "public_test")
+    logits = ImageModel(image_weights).of_gray(data.image, tta=tta)[1]
+    found = evaluate("--tta", tta)[1]
+    assert found["accuracy"] == (logits.argmax(1) == data.target).mean()
+    assert found["nll"] == pytest.approx(-np.log(softmax(logits, 1)[np.arange(14), data.target]).mean(), rel=1e-5)
+    assert evaluate_images(faces_root, "public_test", image_weights, tta=tta)["accuracy"] == found["accuracy"]
+
+
+def test_images_that_recur_in_training_are_told_apart(evaluate, faces_root):
+    for path in list((faces_root / "public_test").glob("*/*"))[:5]:
+        shutil.copy(path, faces_root / "train" / path.parent.name / f"again_{path.name}")
+    found = evaluate()[1]
+    assert (found["n"], found["recurring"], found["without_recurring"]["n"]) == (14, 5, 9)
+    shutil.move(faces_root / "train", faces_root / "other")
+    status, found, lines, _ = evaluate()
+    assert status == 0
+    assert found["recurring"] is None
+    assert "not told apart" in lines[-1]
+    assert evaluate("--train-split", "other")[1]["recurring"] == 5
+    assert evaluate("--train-split", "none")[0] == 1
+
+
+def test_training_images_have_no_accuracy(evaluate):
+    status, found, lines, _ = evaluate(split="train")
+    assert status == 0
+    assert list(found) == ["n", "training_labels_reproduced"]
+    assert "no accuracy" in lines[0]
+
+
+def test_logits_are_kept_for_another_model(evaluate, faces_root, image_weights, tmp_path):
+    assert evaluate("--save-logits", tmp_path / "new/l.safetensors", split="train")[0] == 0
+    data = read_images(faces_root, "train")
+    expected = ImageModel(image_weights).of_gray(data.image, tta="flip")[1]
+    np.testing.assert_array_equal(read_logits(tmp_path / "new/l.safetensors", data.digest), expected)
+    assert evaluate("--save-logits", tmp_path / "l.npz")[0] == 1
+
+
+def test_a_limit_takes_every_class_and_is_said(evaluate):
+    found, lines = evaluate("--limit", 7)[1:3]
+    assert [sum(row) for row in found["confusion"]] == [1] * 7
+    assert "7 of its 14 images only" in lines[0]
+
+
+def test_the_card_gets_what_the_command_tells(evaluate, image_weights, faces_root, tmp_path):
+    out = tmp_path / "new" / "out"
+    digest, before = weights_digest("image", image_weights), find_weights("image", image_weights).card
+    status, found, _, err = evaluate("--calibrate", "--write-card", "--out", out)
+    assert status == 0
+    assert weights_digest("image", image_weights) == digest
+    assert find_weights("image", image_weights).card == {**before, "calibration": found}
+    assert "mine.json" in err
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}.{end}" for name in ("reliability", "coverage") for end in ("png", "svg")
+    } | {"coverage.csv"}
+    with (out / "coverage.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["coverage"]) for row in rows] == [share for _, share, _ in found["coverage"]]
+    assert rows[0]["n"] == "7"
+    assert evaluate()[1]["temperature"] == found["temperature"]
+    assert evaluate("--tta", "none")[1]["temperature"] == 1
+
+
+def test_the_card_gets_accuracies_each_in_the_place_of_the_one_before(evaluate, image_weights):
+    digest = weights_digest("image", image_weights)
+    for tta in ("none", "flip", "flip"):
+        found = evaluate("--write-card", "--tta", tta)[1]
+    card = find_weights("image", image_weights).card
+    assert [each["on"] for each in card["metrics"]] == [
+        "faces/public_test",
+        "faces/public_test, averaged with the mirrored face",
+    ]
+    assert card["metrics"][1]["accuracy"] == found["accuracy"]
+    assert weights_digest("image", image_weights) == digest
+
+
+def test_pulled_weights_keep_their_card(evaluate, image_weights, monkeypatch):
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(image_weights.parent))
+    before = image_weights.with_suffix(".json").read_bytes()
+    status, _, _, err = evaluate("--calibrate", "--write-card")
+    assert status == 2
+    assert "copy it and its card" in err
+    assert image_weights.with_suffix(".json").read_bytes() == before
+
+
+def test_a_trainings_card_and_the_command_name_the_data_alike(evaluate, image_weights, faces_root):
+    found = [evaluate_images(faces_root, "public_test", image_weights, tta=tta) for tta in ("none", "flip")]
+    evaluate("--write-card")
+    assert find_weights("image", image_weights).card["metrics"] == [json.loads(json.dumps(found[1]))]
+
+
+def test_calibration_is_measured_on_the_half_it_was_not_fitted_on(evaluate, image_weights, faces_root):
+    import torch
+
+    found = evaluate("--calibrate")[1]
+    data = read_images(faces_root, "public_test")
+    logits = ImageModel(image_weights).of_gray(data.image, tta="flip")[1]
+    digests = np.array(data.digest)
+    held = np.array(
+        [digest == max(digests[data.target == label]) for digest, label in zip(digests, data.target, strict=True)]
+    )
+    assert (found["n_fitted"], found["n_measured"]) == (7, 7)
+    for when, temperature in (("before", 1), ("after", found["temperature"])):
+        probabilities = torch.from_numpy(logits[held] / temperature).softmax(1)
+        truth = torch.from_numpy(data.target[held])
+        ece = multiclass_calibration_error(probabilities, truth, 7, n_bins=15, norm="l1")
+        assert found[f"ece_{when}"] == pytest.approx(float(ece), abs=1e-5)
+        nll = float(torch.nn.functional.nll_loss(probabilities.log(), truth))
+        assert found[f"nll_{when}"] == pytest.approx(nll, abs=1e-5)
+    fitted = torch.from_numpy(logits[~held])
+    loss = [
+        float(
+            torch.nn.functional.cross_entropy(
+                fitted / (found["temperature"] * by), torch.from_numpy(data.target[~held])
+            )
+        )
+        for by in (0.9, 1, 1.1)
+    ]
+    assert loss[1] <= min(loss) + 1e-6
+
+
+def test_corruptions_are_tabled_and_drawn(evaluate, tmp_path):
+    status, found, _, err = evaluate("--corrupt", "mouth,colour_noise", "--out", tmp_path / "r")
+    assert status == 0
+    with (tmp_path / "r/robustness.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["corruption", "severity", "unit", "denoised", "n", "accuracy", "low", "high", "uar"]
+    assert [(row["corruption"], row["severity"], row["denoised"]) for row in rows[:6]] == [
+        ("clean", "", "False"),
+        ("mouth", "10", "False"),
+        ("mouth", "20", "False"),
+        ("mouth", "30", "False"),
+        ("colour_noise", "5", "False"),
+        ("colour_noise", "5", "True"),
+    ]
+    assert len(rows) == len(found["rows"]) == 1 + 3 + 2 * 5
+    assert found["rows"][0]["accuracy"] == evaluate()[1]["accuracy"]
+    assert found["denoiser"] == "small"
+    assert (tmp_path / "r/robustness.png").stat().st_size > 10_000
+    assert (tmp_path / "r/robustness.svg").is_file()
+    assert "13/13" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--write-card", "--corrupt", "blur", "--out", "x"), "not trained on"),
+        (("--calibrate", "--write-card", "--tta", "none"), "--tta flip"),
+        (("--calibrate", "--write-card", "--limit", "5"), "whole split"),
+        (("--corrupt", "blur"), "--out DIR"),
+        (("--out", "x"), "--calibrate or --corrupt"),
+    ],
+)
+def test_options_that_make_no_sense_together(evaluate, options, message):
+    status, found, _, err = evaluate(*options)
+    assert (status, found) == (2, None)
+    assert message in err
+
+
+def test_nothing_is_calibrated_on_training_images(evaluate):
+    assert evaluate("--calibrate", split="train")[0] == 2
+    assert evaluate("--calibrate", "--train-split", "public_test", split="train")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("split", "model", "message"),
+    [("none", None, "no split 'none'"), ("public_test", "inception_resnet_v2", "train it")],
+)
+def test_faults_end_with_one_sentence(evaluate, image_weights, split, model, message):
+    status, _, _, err = evaluate(split=split, model=model or image_weights)
+    assert status == 1
+    assert message in err
+
+
+def test_too_few_images_and_a_place_that_cannot_be_written(evaluate, tmp_path):
+    assert "two halves" in evaluate("--calibrate", "--limit", 1)[3]
+    (tmp_path / "file").write_text("")
+    status, _, _, err = evaluate("--calibrate", "--out", tmp_path / "file")
+    assert status == 1
+    assert "another folder by --out" in err
+
+
+def test_a_card_with_nonsense_for_a_temperature(evaluate, image_weights):
+    place = image_weights.with_suffix(".json")
+    card = json.loads(place.read_text())
+    place.write_text(json.dumps({**card, "calibration": {"tta": "flip", "temperature": "hot"}}))
+    assert "calibrate it again" in evaluate()[3]
+
+
+def test_names_of_corruptions():
+    assert parse_corruptions("all") == tuple(CORRUPTIONS)
+    assert parse_corruptions("jpeg,blur") == ("jpeg", "blur")
+    for wrong in ("", "fog", "blur,blur"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse_corruptions(wrong)
+
+
+def test_help_names_every_corruption(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "image", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in CORRUPTIONS)
+
+
+@pytest.mark.slow
+def test_the_shipped_model_holds_its_bar(data_dir, capsys):
+    assert main(["evaluate", "image", "--root", str(data_dir / "fer2013"), "--split", "public_test"]) == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (found["n"], found["recurring"]) == (3589, 280)
+    assert found["accuracy"] >= 0.66
+    card = find_weights("image", "compact").card
+    assert card["calibration"]["ece_after"] <= 0.03

@@ -1,0 +1,44 @@
+import numpy as np
+import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from vidfer.evaluation.reference_svm import answer_by_svm
+
+
+def clips(count, seed):
+    dice = torch.Generator().manual_seed(seed)
+    target = torch.arange(count) % 7
+    centres = 2 * torch.randn(7, 10, generator=torch.Generator().manual_seed(9))
+    return {
+        "target": target,
+        "sound": centres[target][:, None] + torch.randn(count, 2, 10, generator=dice),
+        "sound_mask": torch.arange(2) < torch.randint(1, 3, (count, 1), generator=dice),
+    }
+
+
+def test_one_vector_a_clip_is_scikit_learns_own_machine():
+    train, test = clips(70, 0), clips(30, 1)
+    for batch in (train, test):
+        batch["sound_mask"][:, 1] = False
+    found = answer_by_svm(train, test)
+    machine = make_pipeline(StandardScaler(), SVC(kernel="rbf", C=1.0, class_weight="balanced"))
+    expected = machine.fit(train["sound"][:, 0].numpy(), train["target"].numpy()).predict(test["sound"][:, 0].numpy())
+    for pool in ("mean vector", "mean score"):
+        assert (found[f"rbf, C = 1, {pool}"] == expected).mean() > 0.95  # ties of the votes aside
+
+
+def test_what_is_easy_is_learnt():
+    test = clips(40, 1)
+    found = answer_by_svm(clips(140, 0), test)
+    right = {name: (answers == test["target"].numpy()).mean() for name, answers in found.items()}
+    assert all(share > 0.8 for name, share in right.items() if name.startswith("rbf"))
+    assert len(right) == 10
+
+
+def test_a_class_that_is_not_trained_on_is_never_answered():
+    train = clips(70, 0)
+    kept = train["target"] != 2
+    found = answer_by_svm({name: value[kept] for name, value in train.items()}, clips(30, 1))
+    assert all(2 not in np.unique(answers) for answers in found.values())

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from scipy.special import softmax as scipy_softmax
+
+from vidfer.inference.decision import (
+    UNCERTAIN,
+    by_name,
+    fuse,
+    invert_label_smoothing,
+    logit_adjustment,
+    pool,
+    pool_peaks,
+    predominant,
+    softmax,
+    vote,
+)
+from vidfer.types import EMOTIONS
+
+
+def rows(*peaks, height=0.7):
+    out = np.full((len(peaks), 7), (1 - height) / 6)
+    out[np.arange(len(peaks)), list(peaks)] = height
+    return out
+
+
+HAPPY, SURPRISE, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "surprise", "neutral"))
+
+
+def at_5_fps(p):
+    """Pool rows 0.2 s apart, of equal weight."""
+    return pool_peaks(p, np.ones(len(p)), 0.2 * np.arange(len(p)))
+
+
+def test_label_smoothing_is_taken_back():
+    p = np.array([[0.9, 0.04, 0.03, 0.01, 0.01, 0.005, 0.005], [0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1]])
+    learnt = 0.9 * p + 0.1 / 7
+    np.testing.assert_allclose(softmax(invert_label_smoothing(np.log(learnt), 0.1)), p, atol=1e-6)
+    unsure = np.array([[5.0, 0, 0, 0, 0, 0, -9.0]])  # the last is below what smoothing alone gives
+    assert softmax(invert_label_smoothing(unsure, 0.1))[0, 6] == pytest.approx(1e-3, rel=0.1)
+    assert invert_label_smoothing(unsure, 0.0) is unsure
+
+
+def test_softmax_divides_by_the_temperature():
+    z = np.random.default_rng(0).normal(0, 30, (5, 7)).astype(np.float32)
+    np.testing.assert_allclose(softmax(z, 1.7), scipy_softmax(z.astype(float) / 1.7, axis=1), atol=1e-12)
+    assert np.isfinite(softmax(1e4 * z)).all()
+
+
+def test_the_full_change_of_prior_is_bayes_rule():
+    """From a made-up likelihood: what is learnt under one prior becomes what would be learnt under equal ones."""
+    likelihood = np.random.default_rng(0).random((4, 7))
+    shares = np.array([0.2, 0.02, 0.18, 0.3, 0.1, 0.1, 0.1])
+    under_shares, under_equal = (
+        raw / raw.sum(1, keepdims=True) for raw in (likelihood * shares, likelihood * np.full(7, 1 / 7))
+    )
+    np.testing.assert_allclose(logit_adjustment(under_shares, shares, 1.0), under_equal, atol=1e-12)
+    np.testing.assert_allclose(logit_adjustment(under_shares, shares, 0.0), under_shares, atol=1e-12)
+
+
+def test_half_the_change_takes_the_root_of_the_odds():
+    shares = [0.16, 0.01, 0.16, 0.25, 0.16, 0.1, 0.16]
+    before, after = rows(3), logit_adjustment(rows(3), shares)
+    gained = (after[0, 1] / after[0, 0]) / (before[0, 1] / before[0, 0])
+    assert gained == pytest.approx(4)  # the root of 16
+
+
+def test_a_short_expression_is_no_longer_drowned():
+    clip = rows(*[NEUTRAL] * 7, *[HAPPY] * 6, *[NEUTRAL] * 7)
+    assert predominant(pool(clip, np.ones(20)))[0] == "neutral"
+    assert predominant(at_5_fps(clip))[0] == "happy"
+
+
+@pytest.mark.parametrize("place", [0, 9, 19])
+def test_one_wrong_image_among_twenty_decides_nothing(place):
+    clip = rows(*[NEUTRAL] * 20, height=0.5)
+    clip[place] = rows(SURPRISE, height=0.999)[0]
+    assert predominant(at_5_fps(clip))[0] == "neutral"
+
+
+def test_a_single_image_keeps_its_distribution():
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 1)
+    np.testing.assert_allclose(pool_peaks(p, np.array([0.3]), np.array([1.5])), p[0], atol=1e-9)
+
+
+def test_the_half_by_weight_with_least_neutral_is_pooled():
+    """Far apart in time, so that nothing is smoothed: weights 1, 2, 3 keep the first two, least neutral first."""
+    p = rows(HAPPY, SURPRISE, NEUTRAL)
+    p[0, [NEUTRAL, 0]] = 0.01, 0.09
+    pooled = pool_peaks(p, np.array([1.0, 2.0, 3.0]), np.array([0.0, 10.0, 20.0]))
+    np.testing.assert_allclose(pooled, pool(p[:2], np.array([1.0, 2.0])), atol=1e-12)
+    pooled = pool_peaks(p, np.array([3.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]))
+    np.testing.assert_allclose(pooled, p[0], atol=1e-12)
+
+
+def test_images_are_smoothed_over_their_neighbours_in_time():
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 3)
+    w = np.array([1.0, 0.5, 2.0])
+    np.testing.assert_allclose(pool_peaks(p, w, np.array([0.0, 0.1, 0.3])), pool(p, w), atol=1e-12)
+
+
+def test_neither_order_nor_copies_matter():
+    dice = np.random.default_rng(0)
+    p, w, t = dice.dirichlet(np.ones(7), 30), dice.uniform(0.1, 1, 30), 0.2 * np.arange(30)
+    pooled = pool_peaks(p, w, t)
+    mixed = dice.permutation(30)
+    np.testing.assert_allclose(pool_peaks(p[mixed], w[mixed], t[mixed]), pooled, atol=1e-9)
+    np.testing.assert_allclose(pool_peaks(np.repeat(p, 3, 0), np.repeat(w, 3), np.repeat(t, 3)), pooled, atol=1e-9)
+
+
+def test_pool_is_the_weighted_geometric_mean():
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 5)
+    w = np.array([1.0, 2.0, 0.5, 0.0, 3.0])
+    by_hand = np.prod(p ** (w / w.sum())[:, None], axis=0)
+    np.testing.assert_allclose(pool(p, w), by_hand / by_hand.sum(), atol=1e-12)
+
+
+def test_pool_survives_certainty():
+    p = np.eye(7)[[0, 3, 3]]
+    pooled = pool(p, np.ones(3))
+    assert pooled.argmax() == 3
+    assert np.isfinite(pooled).all()
+
+
+def test_vote_counts_the_most_probable_classes():
+    shares = vote(rows(3, 3, 5, 6))
+    assert shares[[3, 5, 6]].tolist() == [0.5, 0.25, 0.25]
+    assert shares.sum() == 1
+
+
+def test_vote_and_pool_can_differ():
+    """Three lukewarm frames outvote one certain frame, but not its log-probability."""
+    p = np.vstack([rows(6, 6, 6, height=0.2), rows(3, height=0.99)])
+    assert predominant(vote(p))[0] == "neutral"
+    assert predominant(pool(p, np.ones(4)))[0] == "happy"
+
+
+def test_predominant_gives_the_margin_and_settles_ties_by_order():
+    assert predominant(np.array([0.1, 0, 0, 0.6, 0.3, 0, 0])) == ("happy", pytest.approx(0.3))
+    assert predominant(np.array([0, 0, 0, 0.5, 0, 0.5, 0])) == ("happy", 0.0)
+
+
+def test_what_is_not_probable_enough_is_uncertain():
+    p = np.array([0.1, 0, 0, 0.6, 0.3, 0, 0])
+    assert predominant(p, 0.6)[0] == "happy"
+    assert predominant(p, 0.61) == (UNCERTAIN, pytest.approx(0.3))
+
+
+def test_fuse_of_one_modality_is_itself():
+    p = np.random.default_rng(1).dirichlet(np.ones(7))
+    np.testing.assert_allclose(fuse({"sound": p}, {"sound": 0.3}), p, atol=1e-9)
+
+
+def test_fuse_weighs_its_parts():
+    faces, sound = rows(3, 4, height=0.6)
+    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.7, "sound": 0.3}))[0] == "happy"
+    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.3, "sound": 0.7}))[0] == "sad"
+
+
+def test_one_modality_cannot_veto_the_other():
+    faces, sound = rows(3, height=0.8)[0], np.array([0, 0.48, 0, 0.0, 0, 0, 0.52])
+    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.7, "sound": 0.3}))[0] == "happy"
+
+
+def test_names_follow_the_order_of_the_classes():
+    assert list(by_name(np.arange(7) / 21)) == list(EMOTIONS)

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+
+from vidfer.inference.models import AudioModel, FusionModel, ImageModel
+from vidfer.models.backbone import build_backbone
+from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.preprocess import Preprocessing
+from vidfer.types import VidferError
+from vidfer.weights.files import find_weights, save_weights
+
+
+@pytest.fixture
+def crops():
+    return np.random.default_rng(0).integers(0, 256, (37, 160, 160, 3), np.uint8)
+
+
+def test_folding_changes_rounding_only(image_weights, crops):
+    embedding, logits = ImageModel(image_weights)(crops)
+    plain = build_backbone("compact").eval()
+    plain.load_state_dict(find_weights("image", image_weights).tensors())
+    prepare = Preprocessing()
+    with torch.no_grad():
+        image = prepare(prepare.gray(torch.from_numpy(crops)))
+        np.testing.assert_allclose(embedding, plain.embed(image), atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(logits, plain(image), atol=1e-4, rtol=1e-4)
+    assert embedding.dtype == logits.dtype == np.float32
+
+
+def test_batches_do_not_matter(image_weights, crops):
+    model = ImageModel(image_weights)
+    together = model(crops)[1]
+    np.testing.assert_allclose(together[33:35], model(crops[33:35])[1], atol=1e-5)
+    assert [part.shape for part in model(crops[:0])] == [(0, 128), (0, 7)]
+
+
+def test_flipping_averages_both_sides(image_weights, crops):
+    model = ImageModel(image_weights)
+    faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
+    one, other = model.of_gray(faces)[1], model.of_gray(faces[:, :, ::-1])[1]
+    np.testing.assert_allclose(model.of_gray(faces, tta="flip")[1], (one + other) / 2, atol=1e-6)
+    both = (model(crops[:2])[0] + model(crops[:2, :, ::-1])[0]) / 2
+    np.testing.assert_allclose(model(crops[:2], tta="flip")[0], both, atol=1e-5)
+
+
+def test_ten_crops_are_the_corners_and_the_centre_and_their_mirror_images(image_weights):
+    model = ImageModel(image_weights)
+    faces = np.random.default_rng(2).integers(0, 256, (3, 48, 48), np.uint8)
+    parts = [faces[:, :44, :44], faces[:, :44, 4:], faces[:, 4:, :44], faces[:, 4:, 4:], faces[:, 2:46, 2:46]]
+    alone = [model.of_gray(view)[1] for part in parts for view in (part, part[:, :, ::-1])]
+    np.testing.assert_allclose(model.of_gray(faces, tta="ten-crop")[1], np.mean(alone, 0), atol=1e-5)
+
+
+def test_an_unknown_augmentation_is_no_other(image_weights, crops):
+    with pytest.raises(ValueError, match="ten-crop"):
+        ImageModel(image_weights)(crops[:1], tta="ten_crop")
+
+
+def test_colour_networks_at_their_own_size(tmp_path, crops):
+    torch.manual_seed(0)
+    network = build_backbone("test_resnet", in_chans=3)
+    card = {"kind": "image", "arch": "test_resnet", "arguments": {"in_chans": 3}}
+    card["preprocessing"] = Preprocessing(image_size=96, in_chans=3, mean=0.5, std=0.5).as_card()
+    save_weights(tmp_path / "resnet.safetensors", network.state_dict(), card)
+    embedding, logits = ImageModel(tmp_path / "resnet.safetensors")(crops[:2])
+    assert embedding.shape[1] == network.head.in_features
+    assert np.isfinite(logits).all()
+
+
+def test_the_wrong_network_is_named(image_weights):
+    weights = find_weights("image", image_weights)
+    save_weights(image_weights, {"other": torch.zeros(1)}, weights.card)
+    with pytest.raises(VidferError, match="does not fit"):
+        ImageModel(image_weights)
+
+
+def test_sound_models_standardise_by_themselves(tmp_path):
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(50, 6)) * 10.0 ** np.arange(6) + 5).astype(np.float32)
+    arguments = {"num_sound_features": 6, "hidden": 8, "members": 2}
+    network = build_classifier("mlp", arguments)
+    network.standardise.fit(torch.from_numpy(vectors))
+    card = {"kind": "audio", "arch": "mlp", "arguments": arguments}
+    save_weights(tmp_path / "s.safetensors", network.state_dict(), {**card, "preprocessing": {}})
+    logits = AudioModel(tmp_path / "s.safetensors")(vectors)
+    with torch.no_grad():
+        scaled = torch.from_numpy(((vectors - vectors.mean(0)) / vectors.std(0)).clip(-5, 5))
+        probability = sum(member.eval()(scaled).softmax(1) for member in network.members) / 2
+    np.testing.assert_allclose(np.exp(logits), probability, atol=1e-5)
+
+
+def test_the_fusion_model_answers_as_its_network_does(tmp_path):
+    torch.manual_seed(0)
+    network = build_classifier("fusion", {"num_frame_features": 5, "num_sound_features": 6, "hidden": 8}).eval()
+    card = {
+        "kind": "fusion",
+        "arch": "fusion",
+        "arguments": {"num_frame_features": 5, "num_sound_features": 6, "hidden": 8},
+    }
+    save_weights(tmp_path / "f.safetensors", network.state_dict(), {**card, "preprocessing": {}})
+    faces, sound = np.random.default_rng(0).normal(size=(4, 5)), np.random.default_rng(1).normal(size=(2, 6))
+    logits, gates = FusionModel(tmp_path / "f.safetensors")(faces.astype(np.float32), sound.astype(np.float32))
+    batch = {
+        "target": torch.tensor([-1]),
+        "frames": torch.tensor(faces[None]).float(), "frame_mask": torch.ones(1, 4).bool(),
+        "sound": torch.tensor(sound[None]).float(), "sound_mask": torch.ones(1, 2).bool(),
+    }  # fmt: skip
+    with torch.no_grad():
+        np.testing.assert_allclose(logits, network(batch)[0].numpy(), atol=1e-6)
+    assert ((gates > 0) & (gates < 2)).all()
+
+
+def test_a_fusion_model_without_gates_is_refused(tmp_path):
+    card = {"kind": "fusion", "arch": "mlp", "arguments": {"modality": "both"}, "preprocessing": {}}
+    save_weights(tmp_path / "m.safetensors", build_classifier("mlp", {"modality": "both"}).state_dict(), card)
+    with pytest.raises(VidferError, match="holds the network 'mlp', which weighs no modalities"):
+        FusionModel(tmp_path / "m.safetensors")

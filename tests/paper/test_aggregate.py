@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.paper import fake
+from vidfer.paper.aggregate import fill_table, mean_interval
+from vidfer.paper.cells import Cell, Result
+from vidfer.paper.tables import TABLES
+from vidfer.types import VidferError
+
+ACCURACY = next(table for table in TABLES if table.name == "accuracy")
+TIME = next(table for table in TABLES if table.name == "time")
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_intervals_are_scipys(n):
+    values = np.random.default_rng(n).normal(60, 5, n)
+    low, high = mean_interval(list(values))
+    expected = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert (low, high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_seed_has_no_interval():
+    assert mean_interval([1.0]) is None
+    assert mean_interval([]) is None
+
+
+def test_equal_seeds_have_an_interval_of_no_width():
+    assert mean_interval([0.1, 0.1, 0.1]) == pytest.approx((0.1, 0.1))
+
+
+def results(tmp_path, seeds=3, size=50, **figures):
+    cells = [Cell("classify", "gan", size, seed) for seed in range(seeds)]
+    return [Result(cell, fake.classify(cell.model, cell.size, cell.seed, folder=tmp_path) | figures) for cell in cells]
+
+
+def test_a_place_holds_its_seeds_and_nothing_else(tmp_path):
+    other = [Result(Cell("denoise", "gan", 50, 0), {}), Result(Cell("classify", "gan", 100, 0), {"accuracy": 1.0})]
+    (entry,) = fill_table(ACCURACY, [*results(tmp_path), *other], ["gan"], [50])
+    expected = [100 * (0.6 + 0.015 + 0.02 * seed + 0.0625) for seed in range(3)]
+    assert entry.values == pytest.approx(expected)
+    assert entry.mean == pytest.approx(np.mean(expected))
+    assert (entry.n_test, entry.data, entry.paper) == ("240", "made-up clips, tested on nobody", "92.33")
+
+
+def test_shares_are_cut_off_only_where_they_are_shown(tmp_path):
+    found = [
+        Result(each.cell, {**each.figures, "accuracy": value, "seconds": value / 100})
+        for each, value in zip(results(tmp_path), (1.0, 1.0, 0.8), strict=True)
+    ]
+    (entry,) = fill_table(ACCURACY, found, ["gan"], [50])
+    assert entry.high > 100
+    assert entry.shown == (pytest.approx(entry.low), 100.0)
+    spread = [Result(each.cell, {**each.figures, "seconds": 0.001 + each.cell.seed}) for each in found]
+    (entry,) = fill_table(TIME, spread, ["gan"], [50])
+    assert entry.low < 0
+    assert entry.shown == (0.0, pytest.approx(entry.high))
+
+
+def test_what_is_missing_says_why(tmp_path):
+    found = results(tmp_path)
+    found[1] = Result(found[1].cell, reason="too few", status="unavailable")
+    (entry,) = fill_table(ACCURACY, found, ["gan"], [50])
+    assert len(entry.values) == 2
+    assert entry.reasons == ("too few",)
+    (empty,) = fill_table(ACCURACY, found, ["cnn"], [50])
+    assert (empty.mean, empty.shown, empty.paper) == (None, None, "70.32")
+
+
+def test_differing_counts_of_test_samples_are_shown(tmp_path):
+    found = [*results(tmp_path, seeds=1), *results(tmp_path, seeds=2, n_test=236)[1:]]
+    assert fill_table(ACCURACY, found, ["gan"], [50])[0].n_test == "236 to 240"
+
+
+def test_a_cell_without_the_figure_is_no_silent_gap(tmp_path):
+    with pytest.raises(VidferError, match="no accuracy"):
+        fill_table(ACCURACY, [Result(Cell("classify", "gan", 50, 0), {"n_test": 1})], ["gan"], [50])

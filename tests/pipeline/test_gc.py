@@ -1,0 +1,86 @@
+import os
+import time
+
+import pytest
+
+from tests.toy import Count, Largest
+from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.gc import derived_from, entries, leftovers, removable, remove, verify
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+
+
+@pytest.fixture
+def clips(tmp_path):
+    paths = [tmp_path / name for name in ("a.bin", "b.bin")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+@pytest.fixture
+def store(tmp_path, clips):
+    store = Store(tmp_path / "store")
+    for clip in clips:
+        with finished((Count(), Largest()), "largest", clip, store):
+            pass
+    return store
+
+
+def test_a_sound_store_has_no_faults(store):
+    assert [entry.stage for entry in entries(store)] == ["count", "count", "largest", "largest"]
+    assert verify(store) == []
+
+
+def test_verify_quarantines_what_is_damaged(store):
+    folder = entries(store)[0].path
+    (folder / "counts.safetensors").write_bytes(b"")
+    [(damaged, fault)] = verify(store)
+    assert damaged == folder
+    assert "counts.safetensors has 0 bytes" in fault
+    assert verify(store) == []
+    assert len(leftovers(store)) >= 1
+
+
+def test_purging_a_clip_takes_what_was_derived_from_it(store, clips):
+    doomed = derived_from(store, [content_digest(clips[0], store)])
+    assert sorted(entry.stage for entry in doomed) == ["count", "largest"]
+    remove(store, doomed)
+    assert len(entries(store)) == 2
+    with finished((Count(), Largest()), "largest", clips[1], store) as kept:
+        assert kept.names() == ["answer.json"]
+
+
+def test_only_the_old_is_removable(store):
+    assert removable(store, 3600) == []
+    draft = store.root / "tmp" / f"count-1-{'0' * 32}"
+    draft.mkdir()
+    (draft / "crops.safetensors").write_bytes(b"123")
+    old = entries(store)[0]
+    then = time.time() - 7200
+    for path in (draft, old.path):
+        os.utime(path, (then, then))
+    doomed = removable(store, 3600)
+    assert {entry.path for entry in doomed} == {draft, old.path}
+    remove(store, doomed)
+    assert not draft.exists()
+    assert len(entries(store)) == 3
+
+
+def test_what_is_not_ours_is_left_alone(store, clips):
+    """A store in a folder that holds other things: no verb may touch them."""
+    others = [store.root / name for name in ("src/en/a.py", "locale/de/messages.po", "tmp/precious", "memo/notes.json")]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    assert verify(store) == []
+    remove(store, [*entries(store), *leftovers(store), *removable(store, -1), *derived_from(store, ["x"])])
+    assert all(path.read_text() == "mine" for path in others)
+    assert entries(store) == []
+
+
+def test_purging_spares_drafts_that_are_being_written(store, clips):
+    with store.draft("count", "0" * 64) as draft:
+        draft.write("x", b"1")
+        remove(store, derived_from(store, [content_digest(clips[0], store)]))
+        assert (draft.path / "x").exists()

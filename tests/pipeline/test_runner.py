@@ -1,0 +1,186 @@
+import shutil
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pytest
+
+from tests.toy import RUNS, Count, Largest
+from vidfer.pipeline.runner import finished, plan
+from vidfer.pipeline.store import Store, StoreError
+from vidfer.types import ClipError, Status
+
+CHAIN = (Count(), Largest())
+
+
+@pytest.fixture(autouse=True)
+def no_runs():
+    RUNS.clear()
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.bin"
+    path.write_bytes(b"abcabca")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+def answer(chain, clip, store):
+    with finished(chain, "largest", clip, store) as artifact:
+        return artifact.json("answer.json")
+
+
+def states(chain, clip, store):
+    return [(step.stage.name, step.state, step.due) for step in plan(chain, "largest", clip, store)]
+
+
+def test_run_then_hit(clip, store):
+    assert states(CHAIN, clip, store) == [("count", "miss", True), ("largest", "miss", True)]
+    assert answer(CHAIN, clip, store) == 1  # "a" is 97, 97 % 4 == 1, three times
+    assert states(CHAIN, clip, store) == [("count", "hit", False), ("largest", "hit", False)]
+    assert answer(CHAIN, clip, store) == 1
+    assert RUNS == [("count", "clip.bin"), ("largest", "clip.bin")]
+
+
+def test_the_same_content_elsewhere_hits(clip, store, tmp_path):
+    answer(CHAIN, clip, store)
+    twin = tmp_path / "elsewhere.bin"
+    twin.write_bytes(clip.read_bytes())
+    answer(CHAIN, twin, store)
+    assert len(RUNS) == 2
+
+
+def test_a_changed_clip_misses(clip, store):
+    answer(CHAIN, clip, store)
+    clip.write_bytes(b"bbbbbbb")
+    assert answer(CHAIN, clip, store) == 2
+    assert len(RUNS) == 4
+
+
+def test_a_parameter_reruns_its_stage_and_those_after_it(clip, store):
+    answer(CHAIN, clip, store)
+    assert answer((Count(), Largest(offset=5)), clip, store) == 6
+    assert RUNS[2:] == [("largest", "clip.bin")]
+    answer((Count(bins=2), Largest()), clip, store)
+    assert RUNS[3:] == [("count", "clip.bin"), ("largest", "clip.bin")]
+
+
+def test_a_neutral_field_stays_out_of_the_key(clip, store):
+    answer(CHAIN, clip, store)
+    answer((replace(CHAIN[0], device="cuda"), Largest()), clip, store)
+    assert len(RUNS) == 2
+
+
+def test_a_bumped_version_misses(clip, store):
+    @dataclass(frozen=True)
+    class Newer(Largest):
+        version: ClassVar[int] = 2
+
+    answer(CHAIN, clip, store)
+    answer((Count(), Newer()), clip, store)
+    assert len(RUNS) == 3
+
+
+def test_an_unknown_field_is_part_of_the_key(clip, store):
+    @dataclass(frozen=True)
+    class More(Largest):
+        novelty: str = "x"
+
+    answer(CHAIN, clip, store)
+    assert states((Count(), More()), clip, store)[1][1] == "miss"
+
+
+def test_a_failure_is_a_stored_result(clip, store):
+    clip.write_bytes(b"corrupt!")
+    for _ in range(2):
+        with finished(CHAIN, "largest", clip, store) as artifact:
+            assert (artifact.status, artifact.names()) == (Status.CORRUPT, [])
+            assert "is corrupt" in artifact.message
+    assert len(RUNS) == 2
+
+
+@pytest.mark.parametrize("status", [Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED])
+def test_a_transient_failure_and_what_follows_it_are_not_stored(clip, store, status):
+    clip.write_bytes(status.encode())
+    for _ in range(2):
+        with finished(CHAIN, "largest", clip, store) as artifact:
+            assert artifact.status is status
+    assert RUNS == [("count", "clip.bin"), ("largest", "clip.bin")] * 2
+    assert list(store.folders()) == []
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_damage_anywhere_in_the_chain_is_mended(clip, store):
+    answer(CHAIN, clip, store)
+    for folder in list(store.folders()):
+        RUNS.clear()
+        stage = folder.parent.parent.name
+        file = next(path for path in folder.iterdir() if path.name != "manifest.json")
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        assert answer(CHAIN, clip, Store(store.root)) == 1
+        assert [(stage, "clip.bin")] == RUNS
+    assert len(list((store.root / "quarantine").iterdir())) == 2
+
+
+def test_what_nothing_reads_any_more_is_not_computed(clip, store):
+    answer(CHAIN, clip, store)
+    step = plan(CHAIN, "count", clip, store)[0]
+    for path in step.artifact.path.iterdir():
+        path.unlink()
+    step.artifact.path.rmdir()
+    assert states(CHAIN, clip, store) == [("count", "miss", False), ("largest", "hit", False)]
+    assert answer(CHAIN, clip, store) == 1
+    assert len(RUNS) == 2
+
+
+def test_a_missing_clip_is_unreadable(tmp_path, store):
+    with pytest.raises(ClipError) as caught, finished(CHAIN, "largest", tmp_path / "none.mp4", store):
+        pass
+    assert caught.value.status is Status.UNREADABLE
+
+
+def test_a_full_store_stops_the_run_and_it_goes_on_later(clip, store, monkeypatch):
+    from tests.pipeline.test_store import full
+
+    with finished((Count(),), "count", clip, store):
+        pass
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match="full"):
+        answer(CHAIN, clip, store)
+    monkeypatch.undo()
+    assert answer(CHAIN, clip, store) == 1
+    assert [stage for stage, _ in RUNS].count("count") == 1
+
+
+def test_a_clip_that_changes_under_way_is_not_stored(clip, store, monkeypatch):
+    real = Count.run
+
+    def run_and_change(self, path, *rest):
+        done = real(self, path, *rest)
+        path.write_bytes(b"something else")
+        return done
+
+    monkeypatch.setattr(Count, "run", run_and_change)
+    with finished(CHAIN, "largest", clip, store) as artifact:
+        assert artifact.status is Status.UNREADABLE
+    assert list(store.folders()) == []
+
+
+def test_an_input_removed_under_way_is_a_clear_error(clip, store, monkeypatch):
+    with finished((Count(),), "count", clip, store) as artifact:
+        folder = artifact.path
+    real = Largest.run
+
+    def remove_and_run(self, *rest):
+        shutil.rmtree(folder)
+        return real(self, *rest)
+
+    monkeypatch.setattr(Largest, "run", remove_and_run)
+    with pytest.raises(StoreError, match=r"removed while it was in use.*run the same command again"):
+        answer(CHAIN, clip, store)

@@ -1,0 +1,192 @@
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from vidfer.pipeline.store import MANIFEST, Artifact, Store, StoreError, dump_json, recipe_key
+from vidfer.types import Status
+
+RECIPE = {"stage": "thing", "params": {"b": 1, "a": [1.5, None]}}
+KEY = recipe_key(RECIPE)
+
+
+def put(store: Store, value: int = 7) -> Artifact:
+    with store.draft("thing", KEY) as draft:
+        draft.write_arrays("x.safetensors", {"x": np.arange(value, dtype=np.float32)})
+        draft.write_json("y.json", {"value": value})
+        return store.publish(draft.seal(RECIPE, meta={"n": value}))
+
+
+def test_key_is_the_sha256_of_canonical_json():
+    text = '{"params":{"a":[1.5,null],"b":1},"stage":"thing"}'
+    assert hashlib.sha256(text.encode()).hexdigest() == KEY
+    assert recipe_key({"params": {"a": [1.5, None], "b": 1}, "stage": "thing"}) == KEY
+
+
+def test_what_is_put_is_found(tmp_path):
+    put(Store(tmp_path))
+    found = Store(tmp_path).find("thing", KEY)
+    assert found is not None
+    assert found.path == tmp_path / "thing" / KEY[:2] / KEY
+    assert found.arrays("x.safetensors")["x"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert found.json("y.json") == {"value": 7}
+    assert (found.status, found.meta["n"], found.names()) == (Status.OK, 7, ["x.safetensors", "y.json"])
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_equal_artifacts_are_equal_bytes(tmp_path):
+    folders = [put(Store(tmp_path / name)).path for name in ("a", "b")]
+    files = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert files[0] == files[1] == ["manifest.json", "x.safetensors", "y.json"]
+    for name in files[0]:
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_an_unfinished_draft_leaves_nothing(tmp_path):
+    store = Store(tmp_path)
+    with store.draft("thing", KEY) as draft:
+        draft.write("x.bin", b"123")
+    assert store.find("thing", KEY) is None
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_losing_the_race_is_success(tmp_path):
+    store = Store(tmp_path)
+    with store.draft("thing", KEY) as slow:
+        slow.write_json("y.json", {"value": 7})
+        sealed = slow.seal(RECIPE)
+        winner = put(store)
+        assert store.publish(sealed).path == winner.path
+    assert store.find("thing", KEY).names() == ["x.safetensors", "y.json"]
+
+
+def test_losing_the_race_to_a_damaged_artifact_replaces_it(tmp_path):
+    store = Store(tmp_path)
+    with store.draft("thing", KEY) as slow:
+        slow.write_json("y.json", {"value": 7})
+        sealed = slow.seal(RECIPE)
+        (put(Store(tmp_path)).path / "y.json").write_bytes(b'{"value": 8}')
+        store.publish(sealed)
+    assert store.find("thing", KEY).json("y.json") == {"value": 7}
+    assert len(list((tmp_path / "quarantine").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["x.safetensors", "y.json", MANIFEST])
+def test_every_flipped_byte_is_found(tmp_path, name):
+    path = put(Store(tmp_path)).path / name
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert Store(tmp_path).fault(path.parent), f"byte {position} of {name}"
+    path.write_bytes(whole)
+    assert Store(tmp_path).fault(path.parent) == ""
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "y.json").unlink(),
+        lambda folder: (folder / "z.json").write_text("{}"),
+        lambda folder: (folder / MANIFEST).unlink(),
+        lambda folder: (folder / "y.json").write_text("{}"),
+        lambda folder: (folder / MANIFEST).write_bytes(b""),
+    ],
+)
+def test_a_damaged_artifact_is_quarantined_not_deleted(tmp_path, harm):
+    folder = put(Store(tmp_path)).path
+    harm(folder)
+    store = Store(tmp_path)
+    assert store.find("thing", KEY) is None
+    assert ("thing", KEY) in store.quarantined
+    assert not folder.exists()
+    assert len(list((tmp_path / "quarantine").iterdir())) == 1
+    put(store)
+    assert store.find("thing", KEY) is not None
+
+
+def test_sizes_are_checked_at_every_call(tmp_path):
+    store = Store(tmp_path)
+    folder = put(store).path
+    assert store.find("thing", KEY)
+    with (folder / "y.json").open("ab") as file:
+        file.write(b" ")
+    assert store.find("thing", KEY) is None
+
+
+def test_an_artifact_in_anothers_place_is_refused(tmp_path):
+    store = Store(tmp_path)
+    other = store.path("other", KEY)
+    shutil.copytree(put(store).path, other)
+    assert store.find("other", KEY) is None
+
+
+def test_nan_cannot_enter_a_recipe():
+    with pytest.raises(ValueError, match="JSON"):
+        dump_json({"x": float("nan")})
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"is full.*vidfer cache gc.*run the same command again"):
+        put(store)
+    monkeypatch.undo()
+    assert store.find("thing", KEY) is None
+    put(store)
+    assert store.find("thing", KEY)
+
+
+def test_a_really_full_disk(tmp_path):
+    """Bound the size of files by the kernel, in a process of its own."""
+    code = """
+        import resource, signal, sys
+        from tests.pipeline.test_store import Store, put
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+        put(Store(sys.argv[1]), 100_000)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "StoreError" in done.stderr
+    assert "is full" in done.stderr
+    assert Store(tmp_path).find("thing", KEY) is None
+
+
+def test_a_read_only_store_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot be written.*--store"):
+        put(Store(tmp_path / "file"))
+
+
+def test_the_manifest_tells_sizes_and_digests(tmp_path):
+    manifest = json.loads((put(Store(tmp_path)).path / MANIFEST).read_text())
+    entry = next(entry for entry in manifest["files"] if entry["name"] == "y.json")
+    assert entry["size"] == len('{"value": 7}')
+    assert manifest["recipe"] == RECIPE
+
+
+def test_a_sound_artifact_is_never_quarantined(tmp_path):
+    """Two processes see the same damage; the slower one must not throw away what the faster one has mended."""
+    store = Store(tmp_path)
+    folder = put(store).path
+    assert store.quarantine(folder) is False
+    assert Store(tmp_path).find("thing", KEY)
+    assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+def test_a_new_artifact_reads_like_a_stored_one(tmp_path):
+    """Down to the order of entries, which reports write out."""
+    fresh = put(Store(tmp_path))
+    assert json.dumps(fresh.manifest) == json.dumps(Store(tmp_path).find("thing", KEY).manifest)

@@ -1,0 +1,120 @@
+"""What the chain reads from the image weights' card."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from vidfer.models.classifiers.build import build_classifier
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.types import VidferError
+from vidfer.weights.files import save_weights, weights_digest
+
+SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
+
+
+@pytest.fixture
+def weights_with(image_weights, tmp_path):
+    """Copy weights with other entries in their card."""
+
+    def make(**entries):
+        path = tmp_path / "other.safetensors"
+        shutil.copy(image_weights, path)
+        card = json.loads(image_weights.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps({**card, **entries}))
+        return str(path)
+
+    return make
+
+
+def classify(weights, **options):
+    chain = build_chain(ChainOptions(image_model=weights, denoise="off", **options))
+    (stage,) = [stage for stage in chain if stage.name == "classify"]
+    return stage
+
+
+def test_calibration_and_class_shares_come_from_the_card(weights_with):
+    weights = weights_with(calibration={"temperature": 1.25, "smoothing": 0.1, "n": 9}, data={"class_shares": SHARES})
+    stage = classify(weights)
+    assert (stage.temperature, stage.class_shares, stage.pool, stage.abstain) == (1.25, tuple(SHARES), "peaks", None)
+    params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
+    assert (params["temperature"], params["smoothing"]) == (1.25, 0.1)
+    assert params["class_shares"] == tuple(SHARES)
+    assert classify(weights, prior="training").class_shares is None
+
+
+def test_an_older_card_has_neither(image_weights):
+    stage = classify(str(image_weights))
+    assert (stage.temperature, stage.class_shares) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"calibration": {"temperature": "hot"}},
+        {"calibration": {"temperature": 0}},
+        {"calibration": {"temperature": float("inf")}},
+        {"calibration": {"temperature": 1e-300}},
+        {"calibration": {"temperature": 1.0, "smoothing": 1.0}},
+        {"calibration": [1.0]},
+        {"data": {"class_shares": SHARES[:6]}},
+        {"data": {"class_shares": [*SHARES[:6], 0]}},
+        {"data": {"class_shares": [*SHARES[:6], None]}},
+        {"data": {"class_shares": 0.5}},
+    ],
+)
+def test_a_card_with_nonsense_is_refused_by_name(weights_with, entries):
+    with pytest.raises(VidferError, match=r"other\.safetensors"):
+        classify(weights_with(**entries))
+
+
+def test_a_class_that_was_never_seen_does_not_matter_to_the_training_prior(weights_with):
+    stage = classify(weights_with(data={"class_shares": [*SHARES[:6], 0]}), prior="training")
+    assert stage.class_shares is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"prior": "flat"}, {"pool": "max"}, {"abstain": 0}, {"abstain": 1}, {"abstain": float("nan")}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(VidferError, match=next(iter(options))):
+        ChainOptions(**options)
+
+
+@pytest.fixture
+def fusion_weights(tmp_path):
+    """Save an untrained fusion model that fits the shipped models, but for what is told."""
+
+    def make(**preprocessing):
+        torch.manual_seed(0)
+        path = tmp_path / "mine.safetensors"
+        learnt = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0} | preprocessing
+        card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": learnt}
+        save_weights(path, build_classifier("fusion").state_dict(), card)
+        return str(path)
+
+    return make
+
+
+def test_a_fusion_model_that_fits_is_used(fusion_weights):
+    assert classify("compact", fusion_model=fusion_weights()).fusion is not None
+    assert classify("compact", fusion_model="late").fusion is None
+
+
+def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image_weights):
+    stage = classify(str(image_weights))
+    assert stage.fusion is None
+    assert "other image weights" in stage.fusion_note
+
+
+@pytest.mark.parametrize(
+    ("learnt", "told"),
+    [
+        ({"image_weights": "others"}, "other image weights"),
+        ({"hop_dur": 0.5}, "other windows of sound than 2 s every 1 s"),
+    ],
+)
+def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, learnt, told):
+    with pytest.raises(VidferError, match=told):
+        classify("compact", fusion_model=fusion_weights(**learnt))

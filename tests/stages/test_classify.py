@@ -1,0 +1,310 @@
+"""The stages behind the models, on artifacts made by hand."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.stages.conftest import MEASURES
+from vidfer.inference import loaded as models
+from vidfer.media.vad import VOICE_SHARE
+from vidfer.pipeline.columns import to_parquet
+from vidfer.pipeline.store import recipe_key
+from vidfer.stages.classify import ClassifyStage
+from vidfer.stages.report import ReportStage
+from vidfer.types import EMOTIONS, Status
+
+DENOISE = {"mode": "off", "scope": None, "threshold": None, "faces": 4, "denoised": 0, "mean_change": None}
+HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happy", "sad", "neutral"))
+
+
+def logits(*peaks, height=3.0):
+    out = np.zeros((len(peaks), 7), np.float32)
+    out[np.arange(len(peaks)), list(peaks)] = height
+    return out
+
+
+@pytest.fixture
+def two_people(artifact):
+    """Person 0: happy twice and, blurred, sad; person 1: neutral once."""
+    table = {
+        "frame": [0, 5, 10, 10],
+        "time_s": [0.0, 0.2, 0.4, 0.4],
+        "track": [0, 0, 0, 1],
+        "weight": [1.0, 1.0, 0.1, 1.0],
+        **{name: [1.0, 2.0, 3.0, 4.0] for name in MEASURES},
+    }
+    faces = artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 3, "faces": 4})
+    values = {"embeddings": np.zeros((4, 8), np.float32), "logits": logits(HAPPY, HAPPY, SAD, NEUTRAL)}
+    return {
+        "faces": faces,
+        "finetune": artifact("finetune", {"embeddings.safetensors": values}, meta={"answers_changed": 0}),
+    }
+
+
+@pytest.fixture
+def sad_voice(artifact, monkeypatch):
+    """Three windows, the middle one silent."""
+    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
+    arrays = {
+        "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
+        "vectors": np.zeros((3, 1582), np.float32),
+        "silent": np.array([0, 1, 0], np.uint8),
+        "voice": np.array([1.0, 0.0, 0.5], np.float32),
+    }
+    return {"audio": artifact("audio", {"windows.safetensors": arrays})}
+
+
+def classify(store, inputs, **options):
+    stage = ClassifyStage("digest", **options)
+    recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
+    with store.draft("classify", recipe_key(recipe)) as draft:
+        outcome = stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
+        return store.publish(draft.seal(recipe, status=outcome.status, message=outcome.message))
+
+
+def test_faces_people_sound_and_both(store, two_people, sad_voice):
+    answer = classify(store, {**two_people, **sad_voice}).json("answer.json")
+    first, second = answer["people"]
+    assert (first["person"], first["n_faces"], first["first_s"], first["last_s"]) == (0, 3, 0.0, 0.4)
+    assert first["predominant"] == "happy"
+    assert first["vote"]["distribution"]["sad"] == pytest.approx(1 / 3, abs=1e-6)
+    assert (second["predominant"], second["n_faces"]) == ("neutral", 1)
+    faces = answer["faces"]
+    assert (faces["n_frames"], faces["n_faces"], faces["n_people"]) == (3, 4, 2)
+    by_hand = 0.75 * first["distribution"]["happy"] + 0.25 * second["distribution"]["happy"]
+    assert faces["distribution"]["happy"] == pytest.approx(by_hand, abs=1e-5)
+    assert faces["vote"]["distribution"]["happy"] == 0.5
+    assert (answer["sound"]["predominant"], answer["sound"]["n_windows"], answer["sound"]["n_silent"]) == ("sad", 3, 1)
+    fused = answer["fused"]
+    assert fused["modalities"] == ["faces", "sound"]
+    for name in EMOTIONS:
+        by_hand = 0.7 * faces["distribution"][name] + 0.3 * answer["sound"]["distribution"][name]
+        assert fused["distribution"][name] == pytest.approx(by_hand, abs=1e-5)
+
+
+@pytest.fixture
+def some_voice(artifact, monkeypatch):
+    """Four windows: a voice that is sad, music, silence, and hardly a voice."""
+    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
+    arrays = {
+        "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
+        "vectors": np.arange(4 * 1582, dtype=np.float32).reshape(4, 1582),
+        "silent": np.array([0, 0, 1, 0], np.uint8),
+        "voice": np.array([0.9, 0.0, 0.0, VOICE_SHARE - 0.01], np.float32),
+    }
+    return {"audio": artifact("audio", {"windows.safetensors": arrays})}
+
+
+def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifact):
+    inputs = {**two_people, **some_voice, "denoise": artifact("denoise", meta=DENOISE)}
+    done = classify(store, inputs)
+    sound = done.json("answer.json")["sound"]
+    assert [sound[name] for name in ("n_windows", "n_silent", "n_no_voice")] == [4, 1, 2]
+    windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
+    assert windows["status"].tolist() == ["ok", "no_voice", "silent", "no_voice"]
+    assert windows["sad"].isna().tolist() == [False, True, True, True]
+    off = classify(store, inputs, voice=False).json("answer.json")
+    assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
+
+
+def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
+    monkeypatch.setattr("vidfer.inference.sound.VOICE_SHARE", 0.95)
+    answer = classify(store, {**two_people, **some_voice}).json("answer.json")
+    assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
+    assert "--voice off" in answer["sound"]["message"]
+    assert (answer["fused"]["method"], answer["fused"]["modalities"]) == ("alone", ["faces"])
+
+
+def test_sound_is_calibrated_by_its_card(store, two_people, sad_voice):
+    done = classify(store, {**two_people, **sad_voice}, sound_calibration=(2.0, 0.0))
+    raised = np.exp(logits(SAD) / 2)[0]
+    np.testing.assert_allclose(done.arrays("probabilities.safetensors")["windows"][0], raised / raised.sum(), rtol=1e-5)
+
+
+def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_people, some_voice, monkeypatch):
+    """Person 0 has three of the four faces: three quarters of the answer."""
+    asked = []
+
+    def model(embeddings, vectors):
+        asked.append((len(embeddings), vectors[:, 0].tolist()))
+        return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
+
+    monkeypatch.setattr(models, "fusion_model", lambda *_: model)
+    answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("answer.json")
+    fused = answer["fused"]
+    assert asked == [(3, [0.0]), (1, [0.0])]  # only the window with a voice
+    assert (fused["method"], fused["weights"]) == ("trained", {"faces": 1.5, "sound": 0.5})
+    p = np.exp(3) / (np.exp(3) + 6)
+    late = classify(store, {**two_people, **some_voice}).json("answer.json")
+    by_hand = (0.75 * p + 0.25 * (1 - p) / 6 + late["fused"]["distribution"]["happy"]) / 2
+    assert fused["distribution"]["happy"] == pytest.approx(by_hand, abs=1e-5)
+    assert (late["fused"]["method"], late["settings"]["fusion"]) == ("late", "late")
+    assert [late[part]["distribution"] for part in ("faces", "sound")] == [
+        answer[part]["distribution"] for part in ("faces", "sound")
+    ]
+
+
+def test_the_trained_fusion_is_not_asked_where_one_modality_is_missing(store, artifact, two_people):
+    inputs = {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    fused = classify(store, inputs, fusion="digest").json("answer.json")["fused"]
+    assert (fused["method"], fused["weights"]) == ("alone", {"faces": 1.0})
+
+
+def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
+    """By hand: log-probabilities are affine in the logits, so weights 1, 1, 0.1 give 3 * 2 / 2.1 for happy."""
+    person = classify(store, {**two_people, **sad_voice}, pool="mean").json("answer.json")["people"][0]
+    z = np.zeros(7)
+    z[HAPPY], z[SAD] = 3.0 * 2 / 2.1, 3.0 * 0.1 / 2.1
+    expected = np.exp(z) / np.exp(z).sum()
+    np.testing.assert_allclose(list(person["distribution"].values()), expected, atol=1e-5)
+
+
+def test_the_half_with_most_expression_answers_for_a_person(store, artifact, sad_voice):
+    """Happy for a second and a half of four: neutral by the mean, happy by the peaks."""
+    peaks = [HAPPY if 5 <= place < 13 else NEUTRAL for place in range(20)]
+    table = {"frame": np.arange(20), "time_s": 0.2 * np.arange(20), "track": np.zeros(20, int)}
+    table.update({name: np.ones(20) for name in (*MEASURES, "weight")})
+    arrays = {"embeddings": np.zeros((20, 8), np.float32), "logits": logits(*peaks)}
+    inputs = {
+        "faces": artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 20, "faces": 20}),
+        "finetune": artifact("finetune", {"embeddings.safetensors": arrays}, meta={"answers_changed": 0}),
+        **sad_voice,
+    }
+    named = {
+        rule: classify(store, inputs, pool=rule).json("answer.json")["faces"]["predominant"]
+        for rule in ("mean", "peaks")
+    }
+    assert named == {"mean": "neutral", "peaks": "happy"}
+
+
+def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
+    shares = (0.14, 0.01, 0.14, 0.25, 0.16, 0.12, 0.18)
+    done = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares)
+    raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2) / np.sqrt(shares)
+    expected = raised / raised.sum(1, keepdims=True)
+    np.testing.assert_allclose(done.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
+    settings = done.json("answer.json")["settings"]
+    assert (settings["temperature"], settings["prior"], settings["notes"]) == (2.0, "uniform", [])
+    left = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares, prior="training")
+    assert left.json("answer.json")["settings"]["prior"] == "training"
+    raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2)
+    expected = raised / raised.sum(1, keepdims=True)
+    np.testing.assert_allclose(left.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
+
+
+def test_an_older_card_is_said_to_lack_calibration(store, two_people, sad_voice):
+    settings = classify(store, {**two_people, **sad_voice}).json("answer.json")["settings"]
+    assert (settings["temperature"], settings["prior"]) == (1.0, "training")
+    assert ["no temperature" in settings["notes"][0], "no class shares" in settings["notes"][1]] == [True, True]
+
+
+def test_uncertain_answers_are_named_so_and_keep_their_distribution(store, two_people, sad_voice, artifact):
+    """Frames have 0.77 for their peak; the fused answer, 0.7 faces and 0.3 sound, has less."""
+    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
+    plain, strict, strictest = (
+        classify(store, inputs, abstain=threshold).json("answer.json") for threshold in (None, 0.7, 0.99)
+    )
+    assert [plain["faces"]["n_uncertain"], strict["faces"]["n_uncertain"], strictest["faces"]["n_uncertain"]] == [
+        0,
+        0,
+        4,
+    ]
+    assert strict["people"][1]["predominant"] == "neutral"
+    assert strict["fused"]["predominant"] == "uncertain"
+    for one in (strict, strictest):
+        assert one["fused"]["distribution"] == plain["fused"]["distribution"]
+        assert one["fused"]["margin"] == plain["fused"]["margin"]
+    assert strict["faces"]["vote"] == plain["faces"]["vote"]
+    assert strictest["people"][0]["vote"] == {"predominant": "uncertain", "margin": None, "distribution": None}
+    done = report(store, {**inputs, "classify": classify(store, inputs, abstain=0.99)})
+    assert pd.read_csv(done.path / "frames.csv")["expression"].tolist() == ["uncertain"] * 4
+    assert pd.read_csv(done.path / "windows.csv")["expression"].tolist() == ["uncertain", np.nan, "uncertain"]
+    people = pd.read_csv(done.path / "people.csv")
+    assert people[["n_faces", "n_uncertain"]].to_numpy().tolist() == [[3, 3], [1, 1]]
+    assert people["vote"].tolist() == ["uncertain", "uncertain"]
+    assert people["vote_happy"].isna().all()
+    assert json.loads((done.path / "summary.json").read_text())["settings"]["abstain"] == 0.99
+
+
+def test_uncertain_faces_do_not_vote(store, artifact, two_people, sad_voice):
+    values = np.vstack([logits(SAD, SAD, height=1.0), logits(HAPPY, NEUTRAL)])
+    arrays = {"embeddings": np.zeros((4, 8), np.float32), "logits": values}
+    finetune = artifact("finetune", {"embeddings.safetensors": arrays}, Status.PARTIAL)  # another key than two_people's
+    inputs = {**two_people, **sad_voice, "finetune": finetune}
+    first = classify(store, inputs, abstain=0.5).json("answer.json")["people"][0]
+    assert (first["n_faces"], first["n_uncertain"]) == (3, 2)
+    assert (first["vote"]["predominant"], first["vote"]["distribution"]["happy"]) == ("happy", 1.0)
+    assert classify(store, inputs).json("answer.json")["people"][0]["vote"]["predominant"] == "sad"
+
+
+def test_sound_alone(store, artifact, sad_voice):
+    faces = artifact("faces", status=Status.NO_VIDEO, message="no pictures")
+    finetune = artifact("finetune", status=Status.NO_VIDEO)
+    done = classify(store, {"faces": faces, "finetune": finetune, **sad_voice})
+    answer = done.json("answer.json")
+    assert done.status is Status.NO_VIDEO
+    assert (answer["faces"]["status"], answer["faces"]["distribution"]) == ("no_video", None)
+    assert answer["fused"]["modalities"] == ["sound"]
+    assert answer["fused"]["distribution"] == pytest.approx(answer["sound"]["distribution"], abs=1e-5)
+
+
+def test_faces_alone(store, artifact, two_people):
+    answer = classify(store, {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}).json("answer.json")
+    assert answer["sound"]["status"] == "no_audio"
+    assert answer["fused"]["modalities"] == ["faces"]
+    assert answer["fused"]["distribution"] == pytest.approx(answer["faces"]["distribution"], abs=1e-5)
+
+
+def test_nothing_at_all(store, artifact):
+    inputs = {
+        "faces": artifact("faces", status=Status.NO_FACE),
+        "finetune": artifact("finetune", status=Status.NO_FACE),
+        "audio": artifact("audio", status=Status.SILENT),
+    }
+    fused = classify(store, inputs).json("answer.json")["fused"]
+    assert (fused["status"], fused["predominant"], fused["modalities"]) == ("no_face", None, [])
+    assert "no_face" in fused["message"]
+    assert "silent" in fused["message"]
+
+
+def report(store, inputs):
+    stage = ReportStage()
+    recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
+    with store.draft("report", recipe_key(recipe)) as draft:
+        stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
+        return store.publish(draft.seal(recipe))
+
+
+def test_the_tables_say_what_the_answer_says(store, artifact, two_people, sad_voice):
+    inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
+    done = report(store, {**inputs, "classify": classify(store, inputs)})
+    frames = pd.read_parquet(done.path / "frames.parquet")
+    assert frames["expression"].tolist() == ["happy", "happy", "sad", "neutral"]
+    assert frames["person"].tolist() == [0, 0, 0, 1]
+    np.testing.assert_allclose(frames[list(EMOTIONS)].sum(axis=1), 1, atol=1e-5)
+    assert pd.read_csv(done.path / "frames.csv").columns.tolist() == frames.columns.tolist()
+    windows = pd.read_csv(done.path / "windows.csv")
+    assert windows["status"].tolist() == ["ok", "silent", "ok"]
+    assert windows["sad"].isna().tolist() == [False, True, False]
+    people = list(csv.DictReader(io.StringIO((done.path / "people.csv").read_text())))
+    assert [row["predominant"] for row in people] == ["happy", "neutral"]
+    summary = json.loads((done.path / "summary.json").read_text())
+    assert summary["predominant"] == summary["fused"]["predominant"]
+    assert summary["denoise"] == {**DENOISE, "answers_changed": 0}
+    assert frames["denoised"].tolist() == [False] * 4
+    assert set(summary["provenance"]["stages"]) == {"faces", "denoise", "finetune", "audio", "classify"}
+
+
+def test_the_tables_of_nothing_have_their_columns(store, artifact):
+    inputs = {name: artifact(name, status=Status.NO_VIDEO) for name in ("faces", "denoise", "finetune")}
+    inputs["audio"] = artifact("audio", status=Status.NO_AUDIO)
+    done = report(store, {**inputs, "classify": classify(store, inputs)})
+    assert pd.read_csv(done.path / "frames.csv").columns[:4].tolist() == ["frame", "time_s", "person", "expression"]
+    assert len(pd.read_csv(done.path / "windows.csv")) == 0
+    assert len(pd.read_parquet(done.path / "frames.parquet")) == 0
+    assert len(pd.read_csv(done.path / "people.csv")) == 0

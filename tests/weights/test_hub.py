@@ -1,0 +1,139 @@
+import json
+from contextlib import nullcontext
+
+import pytest
+
+from tests.weights.lab import Lab
+from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
+from vidfer.weights.hub import pull, pulled, read_registry, record_of
+
+
+@pytest.fixture
+def lab(monkeypatch, tmp_path):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+def quiet(wanted):
+    return nullcontext(lambda done, total: None)
+
+
+def fetch(lab, name="net"):
+    return pull(read_registry(lab.registry)[name], quiet)
+
+
+def left(tmp_path):
+    return sorted(path.name for path in (tmp_path / "pulled").iterdir())
+
+
+def test_pulled_weights_are_found_by_name(lab, image_weights, tmp_path):
+    lab.offer("net", image_weights)
+    with pytest.raises(VidferError, match=r"no image weights 'net'.*vidfer weights list"):
+        find_weights("image", "net")
+    assert fetch(lab).path == tmp_path / "pulled/net.safetensors"
+    assert find_weights("image", "net").read() == image_weights.read_bytes()
+    assert left(tmp_path) == ["net.json", "net.pulled.json", "net.safetensors"]
+    assert read_registry(str(record_of("net"))) == pulled() == read_registry(lab.registry)
+    with pytest.raises(VidferError, match="of kind 'image', not 'audio'"):
+        find_weights("audio", "net")
+
+
+def test_a_cut_connection_is_continued_and_nothing_half_is_found(lab, image_weights, tmp_path):
+    lab.offer("net", image_weights)
+    lab.cut_after = 100_000  # more than the registry and the card have
+    with pytest.raises(VidferError, match=r"broke off after 0.1 of 4.0 MB; what was fetched is kept, run the same"):
+        fetch(lab)
+    with pytest.raises(VidferError, match="no image weights 'net'"):
+        find_weights("image", "net")
+    assert pulled() == {}
+    lab.cut_after = None
+    fetch(lab)
+    assert lab.requests[-1] == ("/w/net.safetensors", "bytes=100000-")
+    assert [path for path, _ in lab.requests].count("/w/net.json") == 1
+    assert find_weights("image", "net").read() == image_weights.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_a_wrong_checksum_leaves_nothing_to_be_found(lab, image_weights, suffix):
+    def other(entry):
+        entry["files"][suffix]["sha256"] = "0" * 64
+
+    lab.offer("net", image_weights, change=other)
+    with pytest.raises(VidferError, match=r"has the sha256 [0-9a-f]{64}, not 0{64}: it was removed"):
+        fetch(lab)
+    with pytest.raises(VidferError, match="no image weights 'net'"):
+        find_weights("image", "net")
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (b"{", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b"{}", "lacks kind"),
+        ({"kind": "audio"}, "of kind 'audio', not 'image'"),
+        ({"classes": 7}, "answers 7; needed, in this order"),
+    ],
+)
+def test_a_damaged_card_is_refused_before_the_tensors_are_fetched(lab, image_weights, tmp_path, card, message):
+    place = image_weights.with_suffix(".json")
+    text = card if isinstance(card, bytes) else json.dumps({**json.loads(place.read_text()), **card}).encode()
+    place.write_bytes(text)
+    lab.offer("net", image_weights)
+    with pytest.raises(VidferError, match=f"{message}.*it was removed: whoever keeps the registry has to mend it"):
+        fetch(lab)
+    assert left(tmp_path) == []
+    assert lab.requests[-1][0] == "/w/net.json"
+
+
+def test_tensors_that_are_not_the_cards_are_removed(lab, image_weights, tmp_path):
+    image_weights.write_bytes(image_weights.read_bytes() + b" ")
+    lab.offer("net", image_weights)
+    with pytest.raises(VidferError, match=r"is not the file that its card net.json describes; both were removed"):
+        fetch(lab)
+    assert left(tmp_path) == []
+
+
+def test_what_is_there_is_never_overwritten(lab, image_weights, tmp_path):
+    lab.offer("net", image_weights)
+    fetch(lab)
+    count = len(lab.requests)
+    fetch(lab)
+    assert [path for path, _ in lab.requests[count:]] == ["/registry.json"]
+    (tmp_path / "pulled/net.safetensors").write_bytes(b"mine")
+    with pytest.raises(
+        VidferError, match=r"net.safetensors differ from what the registry lists: delete .*net.safetensors to"
+    ):
+        fetch(lab)
+    assert (tmp_path / "pulled/net.safetensors").read_bytes() == b"mine"
+
+
+def test_shipped_names_cannot_be_taken(lab, image_weights):
+    lab.offer("compact", image_weights)
+    with pytest.raises(VidferError, match=r"'compact' ships with vidfer.*other weights need another name"):
+        fetch(lab, "compact")
+    assert [path for path, _ in lab.requests] == ["/registry.json"]
+
+
+def test_registries_that_are_none_are_named(lab, tmp_path):
+    lab.files["/registry.json"] = b"<html>"
+    with pytest.raises(VidferError, match=r"the registry http://.*registry.json is no JSON"):
+        read_registry(lab.registry)
+    with pytest.raises(VidferError, match="answered 404"):
+        read_registry(f"{lab.base}/none.json")
+    lab.files["/registry.json"] = bytes(11_000_000)
+    with pytest.raises(VidferError, match="the registry is larger than 10 MB"):
+        read_registry(lab.registry)
+    with pytest.raises(VidferError, match=r"none.json cannot be read: No such file"):
+        read_registry(str(tmp_path / "none.json"))
+
+
+def test_a_folder_that_cannot_be_written_is_named(lab, image_weights, tmp_path):
+    (tmp_path / "pulled").write_text("a file")
+    lab.offer("net", image_weights)
+    with pytest.raises(VidferError, match=r"pulled.* cannot be written"):
+        fetch(lab)

@@ -1,0 +1,192 @@
+"""Analyse clips: the function behind `vidfer analyze` and `vidfer.analyze`."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidfer.pipeline.columns import to_csv
+from vidfer.pipeline.runner import StageProgress, finished
+from vidfer.pipeline.store import Artifact, Store
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.types import EMOTIONS, ClipError, Status, VidferError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("frames.parquet", "frames.csv", "people.csv", "windows.csv")
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """The answer for one clip.
+
+    Args:
+        summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
+            `fused`, `people`, `settings`, `denoise`, `provenance`.
+        files: The tables by name, as bytes.
+    """
+
+    summary: dict[str, Any]
+    files: dict[str, bytes]
+
+    @property
+    def status(self) -> Status:
+        """What became of the clip; `ok` when its faces were answered."""
+        return Status(self.summary["status"])
+
+    @property
+    def predominant(self) -> str | None:
+        """The clip's predominant displayed expression, `uncertain`, or None when nothing could be answered."""
+        value: str | None = self.summary["predominant"]
+        return value
+
+    @property
+    def margin(self) -> float | None:
+        """The probability of the predominant expression less that of the second, in [0, 1]."""
+        value: float | None = self.summary["margin"]
+        return value
+
+    @property
+    def frames(self) -> "pd.DataFrame":
+        """A row per face image: time in s, person, seven probabilities, box in px, quality."""
+        return self._table("frames.csv")
+
+    @property
+    def people(self) -> "pd.DataFrame":
+        """A row per person: times in s, predominant expression, distribution, vote shares."""
+        return self._table("people.csv")
+
+    @property
+    def windows(self) -> "pd.DataFrame":
+        """A row per window of sound: times in s, status, seven probabilities."""
+        return self._table("windows.csv")
+
+    def _table(self, name: str) -> "pd.DataFrame":
+        import io
+
+        import pandas as pd
+
+        return pd.read_csv(io.BytesIO(self.files[name])) if name in self.files else pd.DataFrame()
+
+
+def default_store() -> Path:
+    """Return where artifacts go when nothing else is said: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
+    given = os.environ.get("VIDFER_STORE")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else cache / "vidfer"
+
+
+def analyze(
+    path: str | Path,
+    *,
+    options: ChainOptions | None = None,
+    store: str | Path | None = None,
+    progress: StageProgress | None = None,
+) -> ClipResult:
+    """Turn a video into tables of displayed facial expressions.
+
+    A clip that cannot be processed is not an exception: its result says so in `status`.
+
+    Args:
+        path: A video file; a sound file gives the sound's answer.
+        options: Sampling, decoder, denoising, models, how answers are made of their probabilities, and device; by default 5
+            frames a second and the shipped models on the CPU.
+        store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
+        progress: Called with a stage's name and the share of the clip it has done.
+
+    Returns:
+        The summary and the tables.
+
+    Raises:
+        VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
+
+    Example:
+        >>> from vidfer import analyze
+        >>> result = analyze("clip.mp4")  # doctest: +SKIP
+        >>> result.predominant, result.people  # doctest: +SKIP
+    """
+    chain = build_chain(options or ChainOptions())
+    place = Store(store if store is not None else default_store())
+    clip = Path(path)
+    try:
+        with finished(chain, "report", clip, place, progress) as report:
+            return _result(shown(path), report)
+    except ClipError as error:
+        return ClipResult(unanswered(shown(path), error), {})
+
+
+def _result(name: str, report: Artifact) -> ClipResult:
+    files = {table: (report.path / table).read_bytes() for table in TABLES}
+    return ClipResult({"clip": name, **report.json("summary.json")}, files)
+
+
+def unanswered(name: str, error: ClipError) -> dict[str, Any]:
+    """Return the summary of a clip that could not even be begun."""
+    part = {"status": error.status, "message": error.message, "predominant": None, "margin": None, "distribution": None}
+    return {
+        "clip": name,
+        "status": error.status,
+        "message": error.message,
+        "predominant": None,
+        "margin": None,
+        "modalities": [],
+        "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_uncertain": 0, "n_people": 0},
+        "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
+        "fused": {**part, "modalities": [], "method": None, "weights": {}},
+        "people": [],
+        "settings": None,
+        "denoise": None,
+        "provenance": None,
+    }
+
+
+def shown(path: str | Path) -> str:
+    """Return a path as text that any table, terminal or JSON can hold: control characters and stray bytes escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
+
+
+def write_result(result: ClipResult, folder: Path) -> None:
+    """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
+    summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in set(TABLES) - set(result.files):
+            (folder / name).unlink(missing_ok=True)  # left by a run that could still read the clip
+        for name, data in {**result.files, "summary.json": summary}.items():
+            _replace(folder / name, data)
+
+
+def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
+    """Write `summary.csv`, a row per clip in the order given."""
+    plain = ("clip", "status", "predominant", "margin")
+    columns: dict[str, list[Any]] = {name: [summary[name] for summary in summaries] for name in plain}
+    columns["modalities"] = ["+".join(summary["modalities"]) for summary in summaries]
+    for part in ("faces", "sound"):
+        columns[f"{part}_status"] = [summary[part]["status"] for summary in summaries]
+        columns[f"{part}_predominant"] = [summary[part]["predominant"] for summary in summaries]
+    columns["people"] = [len(summary["people"]) for summary in summaries]
+    for name in EMOTIONS:
+        columns[name] = [(summary["fused"]["distribution"] or {}).get(name) for summary in summaries]
+    columns["message"] = [summary["message"] for summary in summaries]
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _replace(out / "summary.csv", to_csv(columns))
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(data)
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""What `vidfer evaluate` computes."""

@@ -1,0 +1,177 @@
+"""Figures of an evaluation, each as PNG and as SVG, in colours that colour-blind people tell apart.
+
+References:
+    Okabe, Ito: Color universal design. 2008: the colours.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.evaluation.corruptions import CORRUPTIONS
+from vidfer.metrics.calibration import Coverage
+from vidfer.metrics.classification import Reliability, wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BLUE: Final = "#0072B2"
+_ORANGE: Final = "#D55E00"
+_GRAY: Final = "#666666"
+
+
+def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
+    """Draw accuracy over confidence with the counts of the bins below, a column for each diagram.
+
+    Args:
+        diagrams: Reliability by title.
+        place: Path without suffix; `.png` and `.svg` are written.
+    """
+    figure = new_figure(4.2 * len(diagrams), 5.0)
+    grid = figure.subplots(2, len(diagrams), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1))
+    for (title, each), (upper, lower) in zip(diagrams.items(), grid.T, strict=True):
+        filled = each.count > 0
+        confidence, count, right = (values[filled].tolist() for values in (each.confidence, each.count, each.right))
+        ends = [wilson_interval(hits, n) for hits, n in zip(right, count, strict=True)]
+        shares = [hits / n for hits, n in zip(right, count, strict=True)]
+        upper.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1, label="as sure as right")
+        _points(upper, confidence, shares, ends, color=_BLUE, label="accuracy, 95 % interval")
+        upper.set(title=f"{title}: ECE {100 * each.ece:.1f} %, n = {sum(count)}", xlim=(0, 1), ylim=(0, 1))
+        width = each.edges[1] - each.edges[0]
+        bars = lower.bar(each.edges[:-1], each.count, width, align="edge", color=_BLUE, edgecolor="white")
+        lower.bar_label(bars, [str(n) if n else "" for n in each.count], fontsize=6, padding=1)
+        lower.set(xlabel="confidence: mean top probability of a bin", ylim=(0, None))
+        lower.margins(y=0.25)
+        lower.autoscale(axis="y")
+    grid[0, 0].set_ylabel("accuracy (share)")
+    grid[0, 0].legend(loc="upper left", frameon=False, fontsize="small")
+    grid[1, 0].set_ylabel("answers")
+    save_figure(figure, place)
+
+
+def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
+    """Draw accuracy over the share of images answered, with the thresholds beside the points.
+
+    Args:
+        curve: As `vidfer.metrics.calibration.coverage_curve` gives it.
+        place: Path without suffix; `.png` and `.svg` are written.
+        title: The figure's.
+    """
+    figure = new_figure(5.6, 4.0)
+    axes = figure.subplots()
+    met = [each for each in curve if each.interval is not None]
+    share = [each.coverage for each in met]
+    low, high = zip(*(each.interval for each in met if each.interval), strict=True)
+    axes.fill_between(share, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="95 % interval")
+    axes.plot(share, [each.accuracy or 0.0 for each in met], "o-", color=_BLUE, markersize=3, linewidth=1.4)
+    before = None
+    for each in met:
+        if before is None or abs(each.coverage - before) >= 0.06:
+            before = each.coverage
+            axes.annotate(
+                f"{each.threshold:g}",
+                (each.coverage, each.accuracy or 0.0),
+                (0, 7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
+    axes.set(xlim=(0, 1.03), ylim=(min(low) - 0.05, 1.02))
+    axes.set_title(f"{title}, n = {max(each.n for each in met)}", fontsize="medium")
+    axes.set(xlabel="answered (share of images)", ylabel="accuracy of the answers (share)")
+    note = "numbers: smallest top probability answered"
+    axes.legend(loc="lower left", frameon=False, fontsize="small", title=note, title_fontsize="small")
+    axes.grid(alpha=0.3)
+    save_figure(figure, place)
+
+
+def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) -> None:
+    """Draw accuracy over severity, a panel for each corruption, with clean accuracy as the line to compare with.
+
+    Args:
+        rows: As in `robustness.csv`: `corruption` (first `clean`), `severity`, `denoised`, `n`, `accuracy`, `low`, `high`.
+        place: Path without suffix; `.png` and `.svg` are written.
+        title: The figure's.
+    """
+    names = list(dict.fromkeys(row["corruption"] for row in rows[1:]))
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure = new_figure(max(4.4, 3.0 * columns), 2.6 * lines + 0.9)
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    for spare in panels.flat[len(names) :]:
+        spare.set_axis_off()
+    for name, axes in zip(names, panels.flat, strict=False):
+        _panel(axes, [row for row in rows if row["corruption"] == name], rows[0])
+        axes.set(title=CORRUPTIONS[name].title, xlabel=CORRUPTIONS[name].unit, ylim=(0, 1))
+    for axes in panels[:, 0]:
+        axes.set_ylabel("accuracy (share)")
+    handles = {
+        label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize="small"
+    )
+    figure.suptitle(title, fontsize="medium")
+    save_figure(figure, place)
+
+
+def _panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], clean: Mapping[str, Any]) -> None:
+    levels = list(dict.fromkeys(row["severity"] for row in rows))
+    axes.axhline(clean["accuracy"], linestyle="--", linewidth=1, color=_GRAY, label="clean")
+    axes.axhspan(clean["low"], clean["high"], color=_GRAY, alpha=0.15, linewidth=0)
+    for denoised, label, color, mark, shift in (
+        (False, "corrupted, 95 % interval", _ORANGE, "o", 0.0),
+        (True, "the same, denoised", _BLUE, "s", 0.12),
+    ):
+        series = [row for row in rows if row["denoised"] is denoised]
+        if series:
+            x = [levels.index(row["severity"]) + shift for row in series]
+            shares = [row["accuracy"] for row in series]
+            axes.plot(x, shares, color=color, linewidth=1)
+            _points(axes, x, shares, [(row["low"], row["high"]) for row in series], color=color, label=label, mark=mark)
+    axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+    axes.grid(alpha=0.3)
+
+
+def _points(
+    axes: "Axes",
+    x: Sequence[float],
+    shares: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    *,
+    color: str,
+    label: str,
+    mark: str = "o",
+) -> None:
+    spread = [  # an end equals its share but for rounding where all, or none, are right
+        [max(0.0, share - low) for share, (low, _) in zip(shares, ends, strict=True)],
+        [max(0.0, high - share) for share, (_, high) in zip(shares, ends, strict=True)],
+    ]
+    axes.errorbar(x, shares, spread, fmt=mark, color=color, markersize=4, linewidth=1, capsize=2, label=label)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Begin a figure.
+
+    Args:
+        width: In inches.
+        height: In inches.
+    """
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: "Figure", place: Path) -> None:
+    """Write a figure as PNG and as SVG, the same bytes in every run.
+
+    Args:
+        figure: The figure.
+        place: Path without suffix.
+    """
+    from matplotlib import rc_context
+
+    figure.savefig(place.with_name(f"{place.name}.png"), dpi=150)
+    with rc_context({"svg.hashsalt": "vidfer"}):
+        figure.savefig(place.with_name(f"{place.name}.svg"), metadata={"Date": None})

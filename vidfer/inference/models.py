@@ -1,0 +1,238 @@
+"""Trained models ready to answer: numpy in, numpy out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from vidfer.models.backbone import build_backbone
+from vidfer.models.batches import ClipBatch
+from vidfer.models.classifiers.base import Classifier
+from vidfer.models.classifiers.build import build_classifier, require_trusted
+from vidfer.models.classifiers.fusion import FusionClassifier
+from vidfer.models.compact import CompactNet
+from vidfer.models.layout import channels_last
+from vidfer.models.preprocess import Preprocessing
+from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
+
+Floats = npt.NDArray[np.float32]
+
+TTA: Final = ("none", "flip", "ten-crop")
+"""Test-time augmentation: the face as it is; with its mirror image; or five crops, the corners and the centre at 44/48 of the
+edge, each with its mirror image. Logits and embeddings are averaged.
+
+References:
+    Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks. NIPS 2012, section 4.1.
+"""
+
+_TEN_CROP_SHARE = 44 / 48
+_BATCH = 32  # faces at a time: enough for speed, little enough for the cache
+
+
+class ImageModel:
+    """Answers for faces: an embedding and seven logits each.
+
+    The compact network's batch norms are folded into the convolutions before them, which changes results by rounding
+    only.
+
+    Args:
+        name_or_file: `compact`, or a `.safetensors` file with its card beside it.
+        device: Where to compute, as torch names it.
+
+    Raises:
+        VidferError: There are no such weights, or they do not fit their card.
+
+    Example:
+        >>> import numpy as np
+        >>> from vidfer.inference.models import ImageModel
+        >>> embedding, logits = ImageModel("compact")(np.zeros((2, 160, 160, 3), np.uint8))
+        >>> embedding.shape, logits.shape
+        ((2, 128), (2, 7))
+    """
+
+    def __init__(self, name_or_file: str | Path = "compact", *, device: str = "cpu") -> None:
+        self.weights = weights = find_weights("image", name_or_file)
+        self.card = weights.card
+        self.device = torch.device(device)
+        try:
+            self.preprocessing = Preprocessing(**weights.card["preprocessing"])
+            network = build_backbone(weights.card["arch"], **weights.card["arguments"])
+        except TypeError as error:
+            raise VidferError(
+                f"the card of {weights.path} describes a network that this version cannot build: {error}"
+            ) from error
+        weights.load_into(network)
+        network.eval()
+        if isinstance(network, CompactNet):
+            fold_batch_norm(network)
+        self.network: Any = channels_last(network.to(self.device))
+
+    def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
+        """Answer for aligned colour crops.
+
+        Args:
+            crops: uint8 `(N, S, S, 3)`, RGB, as `vidfer.media.align` makes them (S = 160).
+            tta: Over which views each result is averaged: one of `TTA`.
+
+        Returns:
+            Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
+        """
+        return self._run(crops, self.preprocessing.gray, tta)
+
+    def of_gray(self, faces: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
+        """Answer for gray faces that are framed as the training images are.
+
+        Args:
+            faces: uint8 `(N, S, S)`.
+            tta: Over which views each result is averaged: one of `TTA`.
+
+        Returns:
+            Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
+        """
+        return self._run(faces, _scale, tta)
+
+    @torch.inference_mode()
+    def _run(self, images: npt.NDArray[np.uint8], gray: Callable[[Tensor], Tensor], tta: str) -> tuple[Floats, Floats]:
+        embeddings = [np.zeros((0, self.network.head.in_features), np.float32)]
+        logits = [np.zeros((0, self.network.head.out_features), np.float32)]
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(self.device)
+            found = [self._answer(view) for view in _views(gray(batch), tta)]
+            embedding, logit = (torch.stack(results).mean(0).cpu().numpy() for results in zip(*found, strict=True))
+            embeddings.append(embedding)
+            logits.append(logit)
+        return np.concatenate(embeddings), np.concatenate(logits)
+
+    def _answer(self, face: Tensor) -> tuple[Tensor, Tensor]:
+        image = self.preprocessing(face).contiguous(memory_format=torch.channels_last)
+        embedding = self.network.embed(image)
+        return embedding.float(), self.network.head(embedding).float()
+
+
+class AudioModel:
+    """Answers for sound: seven logits for each window's feature vector.
+
+    Args:
+        name_or_file: `is10`, or a `.safetensors` file with its card beside it.
+
+    Raises:
+        VidferError: There are no such weights, or they do not fit their card.
+    """
+
+    def __init__(self, name_or_file: str | Path = "is10") -> None:
+        self.card, self.network = _classifier("audio", name_or_file)
+
+    @torch.inference_mode()
+    def __call__(self, vectors: Floats) -> Floats:
+        """Answer for feature vectors as openSMILE made them; the network standardises them itself.
+
+        Args:
+            vectors: float32 `(W, 1582)`.
+
+        Returns:
+            Logits float32 `(W, 7)`: log-probabilities of each window by itself.
+        """
+        log_probs: Tensor = self.network(_one_each(vectors))
+        return log_probs.numpy()
+
+
+class FusionModel:
+    """Answers for faces and sound together.
+
+    Args:
+        name_or_file: `fusion`, or a `.safetensors` file with its card beside it.
+
+    Raises:
+        VidferError: There are no such weights, or they do not fit their card, or are of a network that has no gates.
+    """
+
+    def __init__(self, name_or_file: str | Path = "fusion") -> None:
+        self.card, network = _classifier("fusion", name_or_file)
+        if not isinstance(network, FusionClassifier):
+            raise VidferError(f"{name_or_file} holds the network '{self.card['arch']}', which weighs no modalities")
+        self.network = network
+
+    @torch.inference_mode()
+    def __call__(self, embeddings: Floats, vectors: Floats) -> "tuple[Floats, Floats]":
+        """Answer for one person and the sound.
+
+        Args:
+            embeddings: The person's faces in the order of time, float32 `(T, D)`, T >= 1.
+            vectors: The windows with a voice, float32 `(W, 1582)`, W >= 1.
+
+        Returns:
+            Logits float32 `(7,)`, and how much the logits of faces and sound count, `(2,)` in (0, 2).
+        """
+        batch = ClipBatch(
+            target=torch.full((1,), -1),
+            frames=_tensor(embeddings)[None],
+            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool),
+            sound=_tensor(vectors)[None],
+            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool),
+        )
+        parts = self.network.parts(batch)
+        return parts["fused"][0].numpy(), parts["gates"][0].numpy()
+
+
+def _classifier(kind: str, name_or_file: str | Path) -> "tuple[dict[str, Any], Classifier]":
+    weights = find_weights(kind, name_or_file)
+    require_trusted(weights.card["arch"])
+    network = build_classifier(weights.card["arch"], weights.card["arguments"])
+    wanted = {"audio": {"sound"}, "fusion": {"frames", "sound"}}[kind]
+    if set(network.reads) != wanted:
+        raise VidferError(f"{name_or_file} holds a network that reads {', '.join(network.reads)}: no {kind} model")
+    weights.load_into(network)
+    return weights.card, network.eval()
+
+
+def _one_each(vectors: Floats) -> ClipBatch:
+    """Make a clip of every window."""
+    count = len(vectors)
+    return ClipBatch(
+        target=torch.full((count,), -1),
+        sound=_tensor(vectors)[:, None],
+        sound_mask=torch.ones(count, 1, dtype=torch.bool),
+    )
+
+
+def _tensor(values: Floats) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold every batch norm into the convolution declared right before it in its parent module.
+
+    Args:
+        network: A network in evaluation mode whose modules are declared in the order of their use, as `CompactNet`'s
+            are; changed in place.
+    """
+    for parent in network.modules():
+        last: tuple[str, nn.Conv2d] | None = None
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and last is not None:
+                setattr(parent, last[0], torch.nn.utils.fuse_conv_bn_eval(last[1], child))
+                setattr(parent, name, nn.Identity())
+            last = (name, child) if isinstance(child, nn.Conv2d) else None
+
+
+def _views(face: Tensor, tta: str) -> list[Tensor]:
+    """Return what `tta` averages over, of gray faces `(B, 1, S, S)`."""
+    if tta not in TTA:
+        raise ValueError(f"no test-time augmentation '{tta}': there are {', '.join(TTA)}")
+    if tta != "ten-crop":
+        return [face, face.flip(-1)] if tta == "flip" else [face]
+    size = face.shape[-1]
+    edge = round(_TEN_CROP_SHARE * size)
+    far, middle = size - edge, (size - edge) // 2
+    places = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
+    crops = [face[..., top : top + edge, left : left + edge] for top, left in places]
+    return [view for crop in crops for view in (crop, crop.flip(-1))]
+
+
+def _scale(gray: Tensor) -> Tensor:
+    return gray[:, None].float() / 255

@@ -1,1 +1,0 @@
-"""A denoiser of each family that the paper compares."""

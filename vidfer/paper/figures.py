@@ -1,0 +1,128 @@
+"""The paper's figures 5 to 10, rerun: what was measured here on the left, what the paper reports apart on the right.
+
+References:
+    Okabe, Ito: Color universal design. 2008: the colours.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
+
+from vidfer.evaluation.plots import new_figure, save_figure
+from vidfer.paper.aggregate import Entry
+from vidfer.paper.reported import LABEL
+from vidfer.paper.tables import MODELS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_STYLES: Final = {
+    "cnn": ("#0072B2", "o"),
+    "rcnn": ("#E69F00", "s"),
+    "lstm": ("#009E73", "^"),
+    "dbn": ("#CC79A7", "D"),
+    "rnn": ("#56B4E9", "v"),
+    "gan": ("#D55E00", "P"),
+}
+_GRAY: Final = "#666666"
+_LOG_RATIO: Final = 20
+"""Values further apart than this are drawn on a logarithmic axis."""
+_HALF: Final = 60
+"""Where an axis of shares ends, in %, if nothing lies above."""
+
+
+def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tuple[float, str] | None = None) -> None:
+    """Draw a table over the number of samples, with the intervals; the paper's figures in a panel of their own.
+
+    The panels share an axis only where both are shares: elsewhere the paper's values lie far from what can be measured.
+
+    Args:
+        entries: Of the table, row by row.
+        place: Path without suffix; `.png` and `.svg` are written.
+        title: The figure's.
+        reference: A value to compare with, in the table's unit, and what it is.
+    """
+    table = entries[0].table
+    beside = any(entry.paper for entry in entries)
+    figure = new_figure(9.6 if beside else 6.4, 4.3)
+    ratios = (3, 2) if beside else (1,)
+    panels = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
+    _draw_ours(panels[0], entries)
+    if reference:
+        panels[0].axhline(reference[0], linestyle=":", color=_GRAY, linewidth=1.2, label=reference[1])
+    if beside:
+        _draw_paper(panels[1], entries)
+    sizes = sorted({entry.size for entry in entries})
+    margin = 0.5 * _step(sizes)
+    for axes in panels:
+        axes.set_xticks(sizes)
+        axes.set_xlim(sizes[0] - margin, sizes[-1] + margin)
+        axes.set_xlabel(f"number of {table.samples}")
+        axes.grid(alpha=0.3)
+        if table.unit == "%":
+            axes.set_ylim(0, 100 if max(_drawn(entries), default=100) > _HALF else _HALF)
+    panels[0].set_ylabel(f"{table.axis or table.title} ({table.unit})")
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        order = sorted(range(len(labels)), key=lambda at: labels[at] not in MODELS.values())  # the models first
+        handles, labels = [handles[at] for at in order], [labels[at] for at in order]
+        figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False, fontsize="small")
+    wrapped = [line for part in title.splitlines() for line in wrap(part, 118 if beside else 84)]
+    figure.suptitle("\n".join(wrapped), fontsize="medium")
+    save_figure(figure, place)
+
+
+def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
+    table = entries[0].table
+    models = list(dict.fromkeys(entry.model for entry in entries))
+    step = _step(sorted({entry.size for entry in entries}))
+    for at, model in enumerate(models):
+        color, mark = _STYLES[model]
+        row = [entry for entry in entries if entry.model == model and entry.mean is not None]
+        shift = step * 0.09 * (at - (len(models) - 1) / 2)
+        x, means = [entry.size + shift for entry in row], [entry.mean or 0.0 for entry in row]
+        ends = [entry.shown or (entry.mean or 0.0,) * 2 for entry in row]
+        spread = [
+            [max(0.0, mean - low) for mean, (low, _) in zip(means, ends, strict=True)],
+            [max(0.0, high - mean) for mean, (_, high) in zip(means, ends, strict=True)],
+        ]
+        axes.plot(x, means, color=color, linewidth=0.8, alpha=0.6)
+        axes.errorbar(
+            x, means, spread, fmt=mark, color=color, markersize=5, linewidth=1.2, capsize=2, label=MODELS[model]
+        )
+    means = [entry.mean for entry in entries if entry.mean]
+    if table.digits is None and means and max(means) > _LOG_RATIO * min(means):
+        axes.set_yscale("log")
+    if not means:
+        axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=_GRAY)
+    several = any(entry.shown for entry in entries)
+    said = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
+    axes.set_title(f"measured here: {said}", fontsize="small")
+
+
+def _drawn(entries: Sequence[Entry]) -> list[float]:
+    """List the largest values that are drawn, the paper's among them."""
+    ours = [entry.shown[1] if entry.shown else entry.mean for entry in entries]
+    return [value for value in (*ours, *(float(entry.paper) for entry in entries if entry.paper)) if value is not None]
+
+
+def _step(sizes: Sequence[int]) -> float:
+    """Say how far the points of one size may spread, so that they stay apart from the next and near their tick."""
+    return min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or sizes[0]
+
+
+def _draw_paper(axes: "Axes", entries: Sequence[Entry]) -> None:
+    for model in dict.fromkeys(entry.model for entry in entries):
+        color, mark = _STYLES[model]
+        row = [entry for entry in entries if entry.model == model and entry.paper]
+        x, y = [entry.size for entry in row], [float(entry.paper) for entry in row]
+        axes.plot(
+            x, y, mark, linestyle="--", color=color, alpha=0.45, markersize=5, markerfacecolor="none", linewidth=1
+        )
+    axes.set_facecolor("#f2f2f2")
+    axes.set_title(LABEL, fontsize="small", color=_GRAY)
+    axes.tick_params(colors=_GRAY)
+    if entries[0].table.unit != "%":
+        axes.set_ylabel(f"{entries[0].table.unit}, on a scale of its own", color=_GRAY, fontsize="small")

@@ -1,0 +1,1 @@
+"""The paper's five optimizers compared, on test surfaces and on a classifier."""

@@ -1,0 +1,153 @@
+"""Looking after a store: what is in it, whether it is whole, and what may go."""
+
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidfer.pipeline.store import MANIFEST, Store, explained
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One artifact, or a leftover, as it lies in the store.
+
+    Args:
+        path: Its folder or file.
+        stage: The stage that made it, or `tmp`, `quarantine`, `memo`.
+        key: The artifact's key, or the leftover's name.
+        status: The stage's status; `unreadable` when the manifest is.
+        size: Bytes on disk, files only.
+        age: Seconds since it was written.
+        recipe: The recipe, empty for a leftover.
+    """
+
+    path: Path
+    stage: str
+    key: str
+    status: str
+    size: int
+    age: float
+    recipe: dict[str, Any]
+
+
+_HOUR, _DAY = 3600, 86_400
+_OURS = {
+    "tmp": re.compile(r"[a-z]+-\d+-[0-9a-f]{32}|removed-.*"),
+    "quarantine": re.compile(r"[a-z]+-[0-9a-f]{64}-[0-9a-f]{8}"),
+    "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.(json|[0-9a-f]{32})"),
+}
+"""How leftovers are named, by folder; whatever else lies there is not ours to remove."""
+
+
+def entries(store: Store) -> list[Entry]:
+    """List every artifact of a store."""
+    return _existing(store.folders())
+
+
+def leftovers(store: Store) -> list[Entry]:
+    """List drafts that are being written or were never finished, quarantined artifacts and memos."""
+    found = [
+        path
+        for place, ours in _OURS.items()
+        for path in sorted((store.root / place).glob("*"))
+        if ours.fullmatch(path.name)
+    ]
+    return _existing(found)
+
+
+def _existing(paths: Iterable[Path]) -> list[Entry]:
+    found = []
+    for path in paths:
+        with suppress(FileNotFoundError):  # finished, published or removed by another process since it was listed
+            found.append(_entry(path))
+    return found
+
+
+def _entry(path: Path) -> Entry:
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    manifest: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # a leftover, or damage that `verify` names
+        manifest = json.loads((path / MANIFEST).read_bytes())
+    age = time.time() - path.stat().st_mtime
+    stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
+    status = str(manifest.get("status", "unreadable"))
+    size = sum(file.stat().st_size for file in files)
+    return Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {}))
+
+
+def verify(store: Store) -> list[tuple[Path, str]]:
+    """Check every artifact's sizes and digests; damaged ones go to quarantine.
+
+    Returns:
+        (folder, what is wrong with it), empty for a sound store.
+    """
+    faults = [(folder, store.fault(folder)) for folder in store.folders()]
+    damaged = [(folder, fault) for folder, fault in faults if fault]
+    for folder, _ in damaged:
+        store.quarantine(folder)
+    return damaged
+
+
+def removable(store: Store, older_than: float) -> list[Entry]:
+    """List what garbage collection would remove.
+
+    Artifacts written more than `older_than` seconds ago, and drafts, quarantined artifacts and memos of that age.
+    Everything can be computed again from the clips.
+    """
+    return [entry for entry in (*entries(store), *leftovers(store)) if entry.age > older_than]
+
+
+def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
+    """List every artifact computed, directly or not, from clips with these content digests, and their memos.
+
+    Drafts and quarantined artifacts may hold faces of any clip, so all are listed but the drafts of living processes.
+    """
+    wanted = set(sources)
+    every = entries(store)
+    keys = {entry.key for entry in every if entry.recipe.get("source") in wanted}
+    grown = True
+    while grown:
+        more = {entry.key for entry in every if keys & set(entry.recipe.get("inputs", {}).values())} - keys
+        keys |= more
+        grown = bool(more)
+    rest = [entry for entry in leftovers(store) if _concerns(entry, wanted)]
+    return [entry for entry in every if entry.key in keys] + rest
+
+
+def _concerns(entry: Entry, sources: set[str]) -> bool:
+    if entry.stage == "memo":
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return json.loads(entry.path.read_bytes())["blake3"] in sources
+        return False
+    return entry.stage == "quarantine" or not _being_written(entry)
+
+
+def _being_written(draft: Entry) -> bool:
+    """Whether a draft's writer may be alive: it wrote within the hour, or a process of that number lives here."""
+    pid = draft.key.split("-")[1]
+    return pid.isdigit() and (draft.age < _HOUR or (draft.age < _DAY and Path(f"/proc/{pid}").exists()))
+
+
+def remove(store: Store, doomed: Iterable[Entry]) -> None:
+    """Delete entries for good.
+
+    An artifact first leaves its place in one rename, so that no reader meets half of it.
+    """
+    for entry in doomed:
+        with explained(store.root), suppress(FileNotFoundError):  # another process removed it
+            if entry.path.is_file():
+                entry.path.unlink()
+            elif entry.stage in _OURS:
+                shutil.rmtree(entry.path)
+            else:
+                grave = store.root / "tmp" / f"removed-{entry.key}-{uuid.uuid4().hex}"
+                grave.parent.mkdir(exist_ok=True)
+                entry.path.rename(grave)
+                shutil.rmtree(grave)

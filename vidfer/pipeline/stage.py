@@ -1,0 +1,88 @@
+"""A stage of the chain: what it is called, what enters its key, and its work on one clip."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+from vidfer.pipeline.store import Artifact, Draft
+from vidfer.types import Status
+
+Progress = Callable[[float], None]
+"""Called now and then with the share of a clip that a stage has done, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage says of its work, once its files are written.
+
+    Args:
+        status: What became of it; anything but a transient status is stored.
+        message: One sentence for the user, or nothing.
+        meta: Small facts for later stages and reports, as JSON.
+    """
+
+    status: Status = Status.OK
+    message: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage(ABC):
+    """One step from artifacts to an artifact: a pure function of its recipe and its inputs.
+
+    A concrete stage is a frozen dataclass. Every field enters the key unless it is made by `neutral`: a needless rerun
+    is safe, a false hit is not. Bump `version` by hand whenever the same recipe would give another result.
+
+    Attributes:
+        name: The stage's name, the folder of its artifacts.
+        version: Bumped by hand when the computation changes.
+        inputs: Names of the stages whose artifacts it reads.
+        reads_clip: Whether it reads the clip itself, so that the clip's content enters the key.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    inputs: ClassVar[tuple[str, ...]] = ()
+    reads_clip: ClassVar[bool] = False
+
+    def tools(self) -> Mapping[str, str | None]:
+        """Name what else decides the result: versions of decoders, digests of weights."""
+        return {}
+
+    def recipe(self, source: str, input_keys: Mapping[str, str]) -> dict[str, Any]:
+        """Return everything that decides this stage's result for a clip, as JSON.
+
+        Args:
+            source: The blake3 digest of the clip's content.
+            input_keys: The key of each stage's artifact for this clip.
+        """
+        kept = {spec.name for spec in fields(self) if not spec.metadata.get("neutral")}  # type: ignore[arg-type]
+        values = asdict(self)  # type: ignore[call-overload]
+        return {
+            "stage": self.name,
+            "version": self.version,
+            "params": {name: values[name] for name in sorted(kept)},
+            "inputs": {name: input_keys[name] for name in self.inputs},
+            "source": source if self.reads_clip else None,
+            "tools": dict(self.tools()),
+        }
+
+    @abstractmethod
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Do the work for one clip.
+
+        Args:
+            clip: The clip's file, for stages that read it.
+            inputs: The artifact of each input stage; its status may be anything.
+            draft: Where to write the result's files.
+            progress: Called with the share done.
+
+        Raises:
+            ClipError: The clip could not be processed. Unless the status is transient, that is the stored result.
+        """
+
+
+def neutral(default: Any) -> Any:  # noqa: ANN401 - stands for a field of any type
+    """Declare a field that cannot change the result (device, time limits), so that it stays out of the key."""
+    return field(default=default, metadata={"neutral": True})

@@ -1,0 +1,341 @@
+"""Artifacts on disk: written whole or not at all, checked when read, never repaired in place.
+
+The store is plain files, so that any number of processes and machines can share it without a lock or a database:
+
+    <root>/<stage>/<key[:2]>/<key>/manifest.json   and the artifact's files beside it
+    <root>/tmp/                                    what is being written, or was when its writer died
+    <root>/quarantine/                             artifacts whose bytes no longer match their manifest
+    <root>/memo/                                   content digests of clips (see `vidfer.pipeline.digest`)
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from vidfer.types import Status, VidferError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MANIFEST = "manifest.json"
+_KEY = re.compile("[0-9a-f]{64}")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class StoreError(VidferError):
+    """The store could not be read or written: full, read-only, or gone."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One committed result of one stage.
+
+    Args:
+        path: Its folder.
+        manifest: What `manifest.json` holds: `stage`, `key`, `recipe`, `status`, `message`, `meta`, `files`.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The artifact's key, 64 hexadecimal digits."""
+        return str(self.manifest["key"])
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage that made it."""
+        return str(self.manifest["stage"])
+
+    @property
+    def status(self) -> Status:
+        """What became of the stage's work."""
+        return Status(self.manifest["status"])
+
+    @property
+    def message(self) -> str:
+        """One sentence on the status, or nothing."""
+        return str(self.manifest["message"])
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Small facts that later stages and reports need, as JSON."""
+        meta: Mapping[str, Any] = self.manifest["meta"]
+        return meta
+
+    def names(self, prefix: str = "") -> list[str]:
+        """List the artifact's files whose names begin with `prefix`, sorted."""
+        return sorted(entry["name"] for entry in self.manifest["files"] if entry["name"].startswith(prefix))
+
+    def arrays(self, name: str) -> "dict[str, np.ndarray]":
+        """Read a safetensors file: each array by its name."""
+        from safetensors.numpy import load_file
+
+        return load_file(self.path / name)
+
+    def json(self, name: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
+        """Read a JSON file."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+class Draft:
+    """An artifact being written, in a folder of its own under `tmp/`.
+
+    Use it as a context manager: what has not been published when the block ends is removed.
+    """
+
+    def __init__(self, store: "Store", stage: str, key: str) -> None:
+        self._store = store
+        self._stage = stage
+        self._key = key
+        self._files: list[dict[str, Any]] = []
+        self.path = store.root / "tmp" / f"{stage}-{os.getpid()}-{uuid.uuid4().hex}"
+
+    def __enter__(self) -> Self:
+        with explained(self._store.root):
+            self.path.mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file and wait until the disk has it.
+
+        Raises:
+            StoreError: The disk is full or the store cannot be written.
+        """
+        from blake3 import blake3
+
+        with explained(self._store.root):
+            _write_synced(self.path / name, data)
+        self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
+
+    def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
+        """Write arrays as one safetensors file."""
+        import numpy as np
+        from safetensors.numpy import save
+
+        self.write(name, save({key: np.ascontiguousarray(value) for key, value in arrays.items()}))
+
+    def write_json(self, name: str, value: object) -> None:
+        """Write a JSON file, entries in the order given."""
+        self.write(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+
+    def seal(
+        self,
+        recipe: Mapping[str, Any],
+        *,
+        status: Status = Status.OK,
+        message: str = "",
+        meta: Mapping[str, Any] | None = None,
+    ) -> Artifact:
+        """Write the manifest; the artifact is complete, but lives only as long as the draft until it is published."""
+        manifest = {
+            "stage": self._stage,
+            "key": self._key,
+            "recipe": dict(recipe),
+            "status": str(status),
+            "message": message,
+            "meta": dict(meta or {}),
+            "files": sorted(self._files, key=lambda entry: str(entry["name"])),
+        }
+        manifest["seal"] = _seal_of(manifest)
+        text = dump_json(manifest)
+        with explained(self._store.root):
+            _write_synced(self.path / MANIFEST, text)
+            _sync_folder(self.path)
+        return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
+
+
+class Store:
+    """A folder of artifacts, found by stage and key.
+
+    Args:
+        root: The store's folder; it is made when the first artifact is written.
+
+    Attributes:
+        quarantined: The (stage, key) pairs that this object found damaged and moved to quarantine.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.quarantined: set[tuple[str, str]] = set()
+        self._verified: set[Path] = set()
+
+    def path(self, stage: str, key: str) -> Path:
+        """Return the folder in which an artifact stands, or would."""
+        return self.root / stage / key[:2] / key
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """Look an artifact up.
+
+        Sizes are checked at every call, digests at the first in this object's life. An artifact that fails is moved to
+        `quarantine/`, remembered in `quarantined`, and counts as absent.
+        """
+        folder = self.path(stage, key)
+        with explained(self.root):
+            if not folder.exists():
+                return None
+        fault = self.fault(folder, digests=folder not in self._verified)
+        if fault:
+            if self.quarantine(folder):
+                self.quarantined.add((stage, key))
+            return None
+        self._verified.add(folder)
+        try:
+            return Artifact(folder, json.loads((folder / MANIFEST).read_bytes()))
+        except FileNotFoundError:  # purged in this very moment
+            return None
+
+    def fault(self, folder: Path, *, digests: bool = True, place: Path | None = None) -> str:
+        """Say what is wrong with an artifact's folder, or return an empty string.
+
+        Args:
+            folder: The folder to look into.
+            digests: Whether to read every byte, and not only compare sizes.
+            place: Where the artifact belongs, if it lies elsewhere now.
+        """
+        place = place or folder
+        try:
+            text = (folder / MANIFEST).read_bytes()
+            manifest = json.loads(text)
+            if text != dump_json(manifest) or manifest["seal"] != _seal_of(manifest):
+                return "the bytes of its manifest have changed"
+            files = {entry["name"]: entry for entry in manifest["files"]}
+            present = {path.name for path in folder.iterdir()} - {MANIFEST}
+            if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
+                return "its manifest belongs to another artifact"
+            if present != set(files):
+                return f"its files are {sorted(present)}, the manifest names {sorted(files)}"
+            for name, entry in files.items():
+                path = folder / name
+                if path.stat().st_size != entry["size"]:
+                    return f"{name} has {path.stat().st_size} bytes, not {entry['size']}"
+                if digests and file_digest(path) != entry["blake3"]:
+                    return f"the bytes of {name} have changed"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"it cannot be read ({error})"
+        return ""
+
+    def draft(self, stage: str, key: str) -> Draft:
+        """Begin an artifact."""
+        return Draft(self, stage, key)
+
+    def publish(self, artifact: Artifact) -> Artifact:
+        """Move a sealed artifact to its place in one rename.
+
+        When another process was faster, its artifact is returned and this one is dropped: both are results of the same
+        recipe.
+
+        Raises:
+            StoreError: The disk is full or the store cannot be written.
+        """
+        target = self.path(artifact.stage, artifact.key)
+        with explained(self.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            while True:
+                try:
+                    artifact.path.rename(target)
+                    break
+                except OSError as error:
+                    if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                        raise
+                winner = self.find(artifact.stage, artifact.key)
+                if winner is not None:
+                    return winner
+            for folder in (target.parent, target.parent.parent, self.root):
+                _sync_folder(folder)
+        self._verified.add(target)
+        return Artifact(target, artifact.manifest)
+
+    def folders(self) -> Iterator[Path]:
+        """Yield the folder of every artifact, in a fixed order; what is not named like one is not ours."""
+        for folder in sorted(self.root.glob("*/??/*")):
+            if _KEY.fullmatch(folder.name) and folder.parent.name == folder.name[:2] and folder.is_dir():
+                yield folder
+
+    def quarantine(self, folder: Path) -> bool:
+        """Move a damaged artifact out of the way, for someone to look at; it is never deleted here.
+
+        Returns:
+            False when it was not there any more, or another process has put a sound one into its place since.
+        """
+        place = self.root / "quarantine" / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+        with explained(self.root):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.rename(place)
+            except FileNotFoundError:
+                return False
+            if not self.fault(place, place=folder):
+                with suppress(OSError):  # mended once more in between: then this copy is not needed
+                    place.rename(folder)
+                return False
+        return True
+
+
+def dump_json(value: object) -> bytes:
+    """Encode a value as canonical JSON: keys sorted, no spaces, UTF-8, NaN refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def recipe_key(recipe: Mapping[str, Any]) -> str:
+    """Return the key of a recipe: the sha256 of its canonical JSON, 64 hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(dump_json(dict(recipe))).hexdigest()
+
+
+@contextmanager
+def explained(root: Path) -> Iterator[None]:
+    """Turn an OSError into a StoreError that names the store and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            remedy = "free some space, or see `vidfer cache gc`; then run the same command again, it goes on from there"
+            raise StoreError(f"the store {root} is full: {remedy}") from error
+        raise StoreError(f"the store {root} cannot be written ({error}): give another one by --store") from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the blake3 digest of a file, read in blocks, so that memory does not grow with its size."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def _seal_of(manifest: Mapping[str, Any]) -> str:
+    from blake3 import blake3
+
+    return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

