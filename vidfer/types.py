@@ -1,7 +1,10 @@
 """The words that every part of vidfer shares: the seven classes, statuses and errors."""
 
+from collections.abc import Callable, Collection
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
+
+_T = TypeVar("_T")
 
 EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven displayed expressions, in the order of every probability vector and confusion matrix."""
@@ -55,3 +58,39 @@ class ClipError(VidferError):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+def parse_list(
+    text: str, item: Callable[[str], _T], *, what: str, example: str = "", choices: Collection[_T] = ()
+) -> tuple[_T, ...]:
+    """Parse values divided by commas, such as `0.9, 1.1`; spaces around them and a comma at the end do not matter.
+
+    Args:
+        text: What the user wrote.
+        item: Makes a value of a part; it raises ValueError where the part is none.
+        what: What each value is, for messages, such as `noise level`.
+        example: A list that would do, for messages.
+        choices: The values that there are; empty for any.
+
+    Raises:
+        UsageError: There is no value, a part is none, is not among the choices, or occurs twice.
+
+    Example:
+        >>> parse_list("0.9, 1.1", float, what="playing speed")
+        (0.9, 1.1)
+    """
+    found: list[_T] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            value = item(part)
+        except ValueError as error:
+            hint = f", such as {example}" if example else ""
+            raise UsageError(f"'{part}' is no {what} in '{text}': give a list divided by commas{hint}") from error
+        if choices and value not in choices:
+            raise UsageError(f"no {what} '{part}': there are {', '.join(map(str, choices))}")
+        if value in found:
+            raise UsageError(f"'{text}' names {part} twice")
+        found.append(value)
+    if not found:
+        raise UsageError(f"'{text}' names no {what}" + (f": give a list such as {example}" if example else ""))
+    return tuple(found)

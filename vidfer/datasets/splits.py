@@ -2,14 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
 import numpy as np
 
 from vidfer.datasets.preparation import LabelledClip
-from vidfer.types import EMOTIONS, VidferError
+from vidfer.types import EMOTIONS, VidferError, parse_list
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -60,16 +60,33 @@ def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip
     known = {clip.person for clip in clips if clip.person is not None}
     if not known:
         raise VidferError(f"nobody is known by name in these {len(clips)} clips, so people cannot be chosen: {_REMEDY}")
+    chosen = parse_people(people, known)
+    return [clip for clip in clips if clip.person in chosen]
+
+
+def parse_people(text: str, known: Collection[str]) -> set[str]:
+    """Find who is meant by names, numbers and ranges of numbers, see `take_people`.
+
+    Args:
+        text: Such as `2-16,19`, `ravdess-2-16` or `anna,ben`.
+        known: The names that there are.
+
+    Raises:
+        VidferError: A part is no such thing, or nobody is meant by it, or by the whole.
+
+    Example:
+        >>> sorted(parse_people("1-2,anna", ["ravdess-1", "ravdess-2", "ravdess-3", "anna"]))
+        ['anna', 'ravdess-1', 'ravdess-2']
+    """
+    parts = parse_list(text, str, what="person", example="2-16,19, or names")
     chosen: set[str] = set()
-    for part in filter(None, (part.strip() for part in people.split(","))):
-        meant = _meant(part, known)
+    for part in parts:
+        meant = _meant(part, set(known))
         if not meant:
             shown = ", ".join(sorted(known, key=_natural)[:6]) + (", ..." if len(known) > 6 else "")
             raise VidferError(f"no clip is of '{part}': there are {shown}; name people as 2-16,19 or by their names")
         chosen |= meant
-    if not chosen:
-        raise VidferError(f"'{people}' names nobody: name people as 2-16,19 or by their names")
-    return [clip for clip in clips if clip.person in chosen]
+    return chosen
 
 
 def leave_persons_out(clips: Sequence[LabelledClip], folds: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:
