@@ -26,7 +26,7 @@ class Calibrator:
     people that nothing was trained on stay for measuring.
 
     Args:
-        smoothing: Label smoothing of the training. It is taken back before, see `vidfer.inference.decision.invert_label_smoothing`, if that makes the
+        smoothing: Label smoothing of the training. It is inverted first (`invert_label_smoothing`) if that makes the
             answers likelier: pooling has taken part of it back where a clip has many windows.
     """
 

@@ -71,7 +71,7 @@ def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
 
 
 def label_smoothing(card: Mapping[str, Any]) -> float:
-    """Return the share by which the labels were smoothed that weights were trained with, see `vidfer.inference.decision.invert_label_smoothing`.
+    """Return the share by which the labels were smoothed that weights were trained with, see `invert_label_smoothing`.
 
     Args:
         card: The card of the weights.

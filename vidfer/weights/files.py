@@ -141,7 +141,7 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
-    """Read from a card what the model's logits are calibrated by, see `vidfer.inference.decision.invert_label_smoothing` and `softmax`.
+    """Read from a card what the model's logits are calibrated by, see `invert_label_smoothing` and `softmax`.
 
     Args:
         weights: Weights of an image model.
