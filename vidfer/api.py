@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Artifact, Store
+from vidfer.pipeline.store import default_store as default_store  # callers may take it from there
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
@@ -71,13 +72,6 @@ class ClipResult:
         import pandas as pd
 
         return pd.read_csv(io.BytesIO(self.files[name])) if name in self.files else pd.DataFrame()
-
-
-def default_store() -> Path:
-    """Return where artifacts go when nothing else is said: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
-    given = os.environ.get("VIDFER_STORE")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else cache / "vidfer"
 
 
 def analyze(

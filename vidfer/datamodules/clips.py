@@ -1,16 +1,14 @@
 """Labelled clips of any data set, as batches of what a classifier reads; no person is in two splits."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
+from vidfer.datamodules.base import BaseDataModule, digest_files
 from vidfer.datamodules.features import EDGE, FeatureReader, Sample, collate_clips
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.leaks import remove_leaks
@@ -24,7 +22,7 @@ from vidfer.types import EMOTIONS, ClipError, VidferError
 Splits = dict[str, list[LabelledClip]]
 
 
-class ClipDataModule(lightning.LightningDataModule):
+class ClipDataModule(BaseDataModule):
     """Clips by person: named people, folds that leave people out, or the split that a data set publishes.
 
     What is read is what the classifier reads, by the stages that `vidfer analyze` runs, and kept on disk. Before every fit the
@@ -60,7 +58,6 @@ class ClipDataModule(lightning.LightningDataModule):
         licence: Terms, for the card.
         samples: The clips read so far, by split.
         left_out: Names of the clips that could not be read, by split and reason.
-        announce: Called with each report of what was found and left out; writes it to the standard error stream.
 
     Raises:
         VidferError: A choice is senseless, or a person is in two splits.
@@ -112,7 +109,6 @@ class ClipDataModule(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.samples: dict[str, list[Sample]] = {}
         self.left_out: dict[str, dict[str, list[str]]] = {}
-        self.announce: Callable[[PreparationReport], None] = tell
         self._splits: Splits | None = None
 
     @property
@@ -278,6 +274,15 @@ class ClipDataModule(lightning.LightningDataModule):
             "licence": self.licence,
         }
 
+    def _contents(self) -> Iterable[Any]:
+        from vidfer.weights.files import weights_digest
+
+        yield weights_digest("image", self.options["image_model"])
+        for split, clips in self.splits().items():
+            for clip in clips:
+                ((_, digest),) = digest_files([clip.path], clip.path, self.options["store"])
+                yield [split, clip.name, clip.person, clip.target, digest]
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled full batches of the labelled training clips, each with as many unlabelled ones if there are any."""
         labelled, unlabelled = self._training()
@@ -390,12 +395,6 @@ def _completed(samples: list[Sample], reads: tuple[str, ...]) -> list[Sample]:
 
 
 _SHAPES: Final = {"frames": (FRAME_FEATURES,), "sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
-
-
-@rank_zero_only
-def tell(report: PreparationReport) -> None:
-    """Write a report to the standard error stream."""
-    sys.stderr.writelines(f"{line}\n" for line in report.lines())
 
 
 def _listed(found: Mapping[str, Mapping[str, None]]) -> dict[str, list[str]]:

@@ -1,29 +1,29 @@
 """Noisy and clean crops of photographs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vidfer.datasets.div2k import is_div2k, read_div2k
-from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
+from vidfer.datamodules.base import BaseDataModule, digest_files
+from vidfer.datasets.div2k import find_div2k, is_div2k, read_div2k
+from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, photo_files, read_photos
 from vidfer.datasets.report import PreparationReport
 from vidfer.models.batches import CropBatch, NamedImage
+from vidfer.pipeline.versions import tool_versions
 from vidfer.types import VidferError
 
 Key = tuple[int, int, int]
 """What decides a training crop: seed, epoch, and its index in the epoch."""
 
 
-class DenoiseDataModule(lightning.LightningDataModule):
+class DenoiseDataModule(BaseDataModule):
     """Random crops with fresh noise to train on; fixed crops with fixed noise of held-out photographs to validate on.
 
     A training crop depends on the seed, the epoch and its index alone: on no worker, no device and no interruption. A
@@ -149,9 +149,17 @@ class DenoiseDataModule(lightning.LightningDataModule):
             photos, held_out, report = read_div2k(Path(root), smallest=self.crop)
         else:
             (photos, report), held_out = read_photos(root, smallest=self.crop), {}
-        for line in report.lines():
-            rank_zero_info(line)
+        self.announce(report)
         return list(photos.values()), list(held_out.values()), report
+
+    def _contents(self) -> Iterable[Any]:
+        for root in filter(None, (self.root, self.test_root)):
+            if root == "sample":
+                yield tool_versions("scikit-image")
+                continue
+            folder = Path(root)
+            files = sum(find_div2k(folder)[:2], []) if is_div2k(folder) else photo_files(folder)
+            yield digest_files(files, folder)
 
     def _draws_done(self) -> int:
         trainer = self.trainer

@@ -1,16 +1,16 @@
 """FER2013, or any set in its layout, in batches."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.datamodules.base import BaseDataModule, digest_files
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_training_images, split_by_hash
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.teacher_logits import read_logits
 from vidfer.models.batches import ImageBatch
@@ -18,7 +18,7 @@ from vidfer.models.preprocess import Preprocessing, Statistics
 from vidfer.types import EMOTIONS
 
 
-class Fer2013DataModule(lightning.LightningDataModule):
+class Fer2013DataModule(BaseDataModule):
     """Gray faces: `val` is held out of the training split by content hash; the test split is only ever tested on.
 
     Images stay uint8 in memory; whole batches become float, augmented and standardised on the device.
@@ -97,13 +97,13 @@ class Fer2013DataModule(lightning.LightningDataModule):
         if stage in ("fit", "validate") and "train" not in self.data:
             tests = dict.fromkeys((*TEST_SPLITS, self.test_split))
             labelled = read_training_images(self.root, self.train_split, labels=self.labels, test_splits=tests)
-            self._announce(labelled)
+            self.announce(labelled.report)
             held_out = split_by_hash(labelled, self.val_share)
             self.data["train"] = BatchedImages(labelled.subset(~held_out, labelled.report), self.teacher)
             self.data["val"] = BatchedImages(labelled.subset(held_out, labelled.report))
         if stage == "test" and "test" not in self.data:
             labelled = read_images(self.root, self.test_split, labels=self.labels)
-            self._announce(labelled)
+            self.announce(labelled.report)
             self.data["test"] = BatchedImages(labelled)
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
@@ -173,9 +173,11 @@ class Fer2013DataModule(lightning.LightningDataModule):
             image = self.preprocessing(gray)
         return {**batch, "image": image}
 
-    def _announce(self, labelled: LabelledImages) -> None:
-        for line in labelled.report.lines():
-            rank_zero_info(line)
+    def _contents(self) -> Iterable[Any]:
+        splits = dict.fromkeys((self.train_split, *TEST_SPLITS, self.test_split))
+        yield digest_files(image_files(self.root, splits), self.root)
+        if self.teacher is not None:
+            yield digest_files([Path(self.teacher)], Path(self.teacher))
 
     def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[ImageBatch]:
         data = self.data[split]

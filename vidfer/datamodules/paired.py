@@ -1,6 +1,6 @@
 """Voices of RAVDESS with faces of FER2013 that show the same class: paired (semi-synthetic) clips."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, Sample
 from vidfer.datasets.clips import LabelledClip, find_clips
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_training_images, split_by_hash
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
@@ -128,6 +129,11 @@ class PairedDataModule(ClipDataModule):
                 Sample(voice.name, voice.person, voice.target, voice.features | faces[voice.name]) for voice in voices
             ]
         return samples, dropped, noted
+
+    def _contents(self) -> Iterable[Any]:
+        yield from super()._contents()
+        root, splits = Path(self.options["faces_root"]), ("train", *TEST_SPLITS, self.options["test_split"])
+        yield digest_files(image_files(root, dict.fromkeys(splits)), root, self.options["store"])
 
     def _pool(self, split: str) -> LabelledImages:
         root, test_split = Path(self.options["faces_root"]), self.options["test_split"]

@@ -9,7 +9,7 @@ References:
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
@@ -239,6 +239,22 @@ def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
         for path in sorted((folder / name).iterdir())
         if path.suffix.lower() in IMAGE_SUFFIXES
     ]
+
+
+def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
+    """List the files that hold some splits' images and labels: every image of a folder, or Kaggle's file and the votes beside it.
+
+    Args:
+        root: As for `read_images`.
+        splits: Names of splits; those that are missing count for nothing.
+
+    Raises:
+        VidferError: None of the splits is there.
+    """
+    if csv := find_csv(root):
+        return [path for path in (csv, csv.with_name("fer2013new.csv")) if path == csv or path.is_file()]
+    files = [path for split in splits if (root / split).is_dir() for path, _ in _list_files(root, split)]
+    return files or [path for split in splits for path, _ in _list_files(root, split)]
 
 
 def _test_digests(root: Path, split: str) -> set[str]:

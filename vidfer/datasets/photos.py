@@ -81,10 +81,18 @@ def read_photos(root: str, *, smallest: int = 64) -> tuple[Photos, PreparationRe
         dropped = {f"smaller than {smallest} px": small} if small else {}
         return kept, PreparationReport("sample (scikit-image)", len(sample), len(kept), dropped)
     folder = Path(root)
+    return read_files(photo_files(folder), folder, smallest=smallest)
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """List the images of a folder and its subfolders by name.
+
+    Raises:
+        VidferError: There is no such folder.
+    """
     if not folder.is_dir():
         raise VidferError(f"there is no folder {folder}: give a folder of photographs, or 'sample'")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
-    return read_files(paths, folder, smallest=smallest)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
 
 
 def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tuple[Photos, PreparationReport]:

@@ -260,6 +260,7 @@ def _run(
             name, None if root is None else str(root), train_people=people or "", val_people="", test_people="",
             folds=args.folds, fold=fold, seed=seed, store=str(store), **settings,
         )  # fmt: skip
+        module.notify = lambda line: print(line, file=sys.stderr)
         module.prepare_data()
         return module
 

@@ -92,7 +92,7 @@ def _read(data: str, root: str | None, store: str, reads: tuple[str, ...]) -> Cl
     """Read a data set's clips once in a process, whatever the cells draw from them."""
     module = build_clip_data(data, root, store=store, reads=list(reads))
     module.prepare_data()
-    module.announce = lambda _report: None  # in the middle of a table's progress
+    module.notify = lambda _line: None  # in the middle of a table's progress
     for stage in ("fit", "test"):
         module.setup(stage)
     return module

@@ -285,6 +285,13 @@ class Store:
         return True
 
 
+def default_store() -> Path:
+    """Return where artifacts go when nothing else is said: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
+    given = os.environ.get("VIDFER_STORE")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(given) if given else cache / "vidfer"
+
+
 def dump_json(value: object) -> bytes:
     """Encode a value as canonical JSON: keys sorted, no spaces, UTF-8, NaN refused."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

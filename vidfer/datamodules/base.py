@@ -1,0 +1,75 @@
+"""What every data module has: reports of what was left out, and a digest of its data."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import lightning
+from lightning.pytorch.utilities import rank_zero_info
+
+from vidfer.datasets.report import PreparationReport
+from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.store import Store, default_store, file_digest, recipe_key
+from vidfer.types import VidferError
+
+_SMALL: Final = 1 << 16  # bytes; such a file is hashed as fast as its remembered digest is read
+
+
+class BaseDataModule(lightning.LightningDataModule):
+    """A data module that reports what it leaves out and can say whether its data have changed.
+
+    Attributes:
+        notify: Called with each line of a report; Lightning's log unless set.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notify: Callable[[str], None] = rank_zero_info
+
+    def announce(self, report: PreparationReport) -> None:
+        """Pass on what was found and left out."""
+        for line in report.lines():
+            self.notify(line)
+
+    def content_digest(self) -> str:
+        """Return a digest of all data of a training by content: files, labels, persons and splits, and what was computed from.
+
+        It says nothing of where the data lie, nor of settings: equal settings and equal digests are the same training. Files
+        that have not changed since they were last hashed, here or by any stage, are not read again.
+
+        Returns:
+            64 hexadecimal digits.
+
+        Raises:
+            VidferError: There are no such data, or a file cannot be read.
+        """
+        self.prepare_data()
+        return recipe_key({"data": list(self._contents())})
+
+    def _contents(self) -> Iterable[Any]:
+        """List what decides the data, as JSON."""
+        raise NotImplementedError
+
+
+def digest_files(paths: Iterable[Path], root: Path, store: str | None = None) -> list[list[str]]:
+    """Return each file's path below `root` and the digest of its content, in the order given.
+
+    Args:
+        paths: The files.
+        root: The folder that their names are relative to, or the only file.
+        store: Folder of artifacts, which also remembers digests; None for the default one.
+
+    Raises:
+        VidferError: A file cannot be read.
+    """
+    memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
+    try:
+        return [
+            [
+                path.relative_to(folder).as_posix(),
+                file_digest(path) if path.stat().st_size < _SMALL else content_digest(path, memory),
+            ]
+            for path in paths
+        ]
+    except OSError as error:
+        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
