@@ -158,8 +158,8 @@ class DenoiseDataModule(BaseDataModule):
                 yield tool_versions("scikit-image")
                 continue
             folder = Path(root)
-            files = sum(find_div2k(folder)[:2], []) if is_div2k(folder) else photo_files(folder)
-            yield digest_files(files, folder)
+            train, valid, _ = find_div2k(folder) if is_div2k(folder) else (photo_files(folder), [], None)
+            yield digest_files([*train, *valid], folder)
 
     def _draws_done(self) -> int:
         trainer = self.trainer

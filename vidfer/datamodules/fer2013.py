@@ -10,7 +10,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, digest_files
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import (
+    TEST_SPLITS,
+    LabelledImages,
+    image_files,
+    read_images,
+    read_training_images,
+    split_by_hash,
+)
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.teacher_logits import read_logits
 from vidfer.models.batches import ImageBatch

@@ -13,7 +13,14 @@ from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, Sample
 from vidfer.datasets.clips import LabelledClip, find_clips
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import (
+    TEST_SPLITS,
+    LabelledImages,
+    image_files,
+    read_images,
+    read_training_images,
+    split_by_hash,
+)
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
