@@ -12,6 +12,7 @@ from vidfer.models.generator import Generator
 from vidfer.tasks.checkpoints import IntervalCheckpoint
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.tasks.ema import WarmEMA
+from vidfer.tasks.fit import train_here
 from vidfer.tasks.optimizers import OPTIMIZERS
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights
@@ -188,3 +189,36 @@ def test_ssim_equals_scikit_images():
 def test_equal_images_count_as_100_db():
     image = torch.rand(1, 3, 8, 8).mul(255).round() / 127.5 - 1
     assert mean_psnr(image, image).item() == 100
+
+
+class Shift(nn.Module):
+    """A denoiser that is none of vidfer's: it adds a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, image):
+        return image + self.shift
+
+
+def crops(batches, size=2, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    clean = torch.rand(batches * size, 3, 16, 16, generator=rng) * 2 - 1
+    pairs = [{"noisy": image + 0.5, "clean": image} for image in clean]
+    return torch.utils.data.DataLoader(pairs, batch_size=size)
+
+
+@pytest.mark.parametrize("options", [{"objective": "mse"}, {"warmup_share": 0.5, "critic_width": 2}])
+def test_any_network_learns_from_tensors_in_so_many_steps(options):
+    task = DenoiseTask(network="tests.tasks.test_denoise.Shift", crop=16, lr=0.1, **options)
+    train_here(task, crops(30))
+    assert task.batches == 30
+    assert task.generator.shift.item() == pytest.approx(-0.5, abs=0.2)
+    assert task.export()[1]["arch"] == "tests.tasks.test_denoise.Shift"
+
+
+def test_a_network_that_is_none_is_refused():
+    for name in ("tests.tasks.test_denoise.none", "nowhere.Net", "tests.tasks.test_denoise.SMALL"):
+        with pytest.raises(VidferError, match=name):
+            DenoiseTask(network=name)

@@ -5,9 +5,10 @@ from typing import Any, Final
 import lightning
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from vidfer.models import find_class
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
@@ -63,6 +64,8 @@ class DenoiseTask(lightning.LightningModule):
         critic_lr: Learning rate of the critic, whose optimiser stays Adam with betas (0, 0.9): the one that the gradient
             penalty was published with (Gulrajani et al. 2017), since momentum makes a critic's training unstable.
         weights: Weights to start from: a name or a file; their network has to be the one described here.
+        network: `generator`, or the dotted path of another denoiser's class, which takes no arguments and maps noisy images
+            `(B, 3, H, W)` in [-1, 1] to clean ones; `preset`, `norm`, `output` and `scale` are then left aside.
 
     Raises:
         VidferError: An option is unknown or out of range, or the weights do not fit.
@@ -87,6 +90,7 @@ class DenoiseTask(lightning.LightningModule):
         lr: float = 2e-3,
         critic_lr: float = 1e-4,
         weights: str | None = None,
+        network: str = "generator",
     ) -> None:
         super().__init__()
         if objective not in OBJECTIVES:
@@ -98,10 +102,15 @@ class DenoiseTask(lightning.LightningModule):
         check_optimizer(optimizer, momentum=momentum)
         self.save_hyperparameters()
         self.automatic_optimization = False
-        self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale}
-        self.generator = channels_last(Generator(**self.arguments))
+        own = network == "generator"
+        self.network = network
+        self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale} if own else {}
+        kind: type[nn.Module] = Generator if own else find_class(network, nn.Module)
+        self.generator = channels_last(kind(**self.arguments))
         if weights:
             found = find_weights("denoise", weights)
+            if found.card["arch"] != network:
+                raise VidferError(f"{weights} holds another network: give the model network={found.card['arch']}")
             other = {name: each for name, each in found.card["arguments"].items() if self.arguments.get(name) != each}
             if other:
                 needed = ", ".join(f"{name}={each}" for name, each in other.items())
@@ -212,7 +221,7 @@ class DenoiseTask(lightning.LightningModule):
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
-        return self.generator.state_dict(), {"kind": "denoise", "arch": "generator", "arguments": self.arguments}
+        return self.generator.state_dict(), {"kind": "denoise", "arch": self.network, "arguments": self.arguments}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the counters and torch's random state."""

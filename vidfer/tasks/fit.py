@@ -73,14 +73,37 @@ def fit(
     """
     torch.manual_seed(seed)
     task = recipe.task()
+    train_here(task, data, epochs=recipe.epochs, callbacks=callbacks)
+    return task.eval()
+
+
+def train_here(
+    task: lightning.LightningModule,
+    data: lightning.LightningDataModule | DataLoader[Any],
+    *,
+    epochs: int = 1,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> None:
+    """Train any task in this process, on the processor, quietly and without files.
+
+    The caller seeds torch. An epoch of a loader has as many steps as the loader has batches, so that one epoch over so many
+    batches is a training of so many steps.
+
+    Args:
+        task: Changed in place, and left in training mode.
+        data: A data module, or a loader of training batches.
+        epochs: Passes over the training data.
+        callbacks: Lightning's.
+    """
     with _quiet():
         trainer = lightning.Trainer(
-            max_epochs=recipe.epochs, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
-            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
-            callbacks=list(callbacks),
+            max_epochs=epochs, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, callbacks=list(callbacks),
         )  # fmt: skip
-        trainer.fit(task, datamodule=data)
-    return task.eval()
+        if isinstance(data, DataLoader):
+            trainer.fit(task, train_dataloaders=data)
+        else:
+            trainer.fit(task, datamodule=data)
 
 
 def answer_all(

@@ -19,7 +19,7 @@ def test_a_dotted_path_names_a_class_anywhere():
     ("name", "told"),
     [
         ("forest", "unknown classifier 'forest': use one of .*linear.* or a class as package"),
-        ("no_such_package.Forest", "no classifier 'no_such_package.Forest'"),
+        ("no_such_package.Forest", "no class 'no_such_package.Forest'"),
         ("subprocess.Popen", "is no subclass"),
         ("vidfer.models.compact.CompactNet", "is no subclass"),
     ],

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vidfer.models import find_class
 from vidfer.models.classifiers.base import Classifier
 from vidfer.types import VidferError
 
@@ -67,17 +68,10 @@ def _find(name: str) -> type[Classifier]:
         module = import_module(f"vidfer.models.classifiers.{name}")
         found: list[type[Classifier]] = [each for each in vars(module).values() if _is_own(each, module.__name__)]
         return found[0]
-    place, _, attribute = name.rpartition(".")
-    if not place:
+    if "." not in name:
         names = ", ".join(classifier_names())
         raise VidferError(f"unknown classifier '{name}': use one of {names}, or a class as package.module.Class")
-    try:
-        kind = getattr(import_module(place), attribute, None)
-    except (ImportError, ValueError) as error:
-        raise VidferError(f"no classifier '{name}': {error}") from error
-    if not (inspect.isclass(kind) and issubclass(kind, Classifier)) or inspect.isabstract(kind):
-        raise VidferError(f"'{name}' is no subclass of vidfer.models.classifiers.base.Classifier")
-    return kind
+    return find_class(name, Classifier)  # type: ignore[type-abstract]  # what is found is concrete
 
 
 def _is_own(value: object, module: str) -> bool:
