@@ -104,7 +104,9 @@ class DenoiseTask(lightning.LightningModule):
         self.automatic_optimization = False
         own = network == "generator"
         self.network = network
-        self.arguments: dict[str, Any] = {"preset": preset, "norm": norm, "output": output, "scale": scale} if own else {}
+        self.arguments: dict[str, Any] = (
+            {"preset": preset, "norm": norm, "output": output, "scale": scale} if own else {}
+        )
         kind: type[nn.Module] = Generator if own else find_class(network, nn.Module)
         self.generator = channels_last(kind(**self.arguments))
         if weights:
