@@ -2,18 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.runner import StageProgress, finished
-from vidfer.pipeline.store import Artifact, Store
-from vidfer.pipeline.store import default_store as default_store  # callers may take it from there
+from vidfer.pipeline.store import Artifact, Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.types import EMOTIONS, ClipError, Status, VidferError
+from vidfer.types import EMOTIONS, ClipError, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,12 +145,11 @@ def shown(path: str | Path) -> str:
 def write_result(result: ClipResult, folder: Path) -> None:
     """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
-    with _writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with results_folder(folder):
         for name in set(TABLES) - set(result.files):
             (folder / name).unlink(missing_ok=True)  # left by a run that could still read the clip
         for name, data in {**result.files, "summary.json": summary}.items():
-            _replace(folder / name, data)
+            write_atomic(folder / name, data)
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
@@ -167,20 +164,5 @@ def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
     for name in EMOTIONS:
         columns[name] = [(summary["fused"]["distribution"] or {}).get(name) for summary in summaries]
     columns["message"] = [summary["message"] for summary in summaries]
-    with _writable(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _replace(out / "summary.csv", to_csv(columns))
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
+    with results_folder(out):
+        write_atomic(out / "summary.csv", to_csv(columns))

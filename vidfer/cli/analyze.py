@@ -53,8 +53,9 @@ class _AnalyzeClip:
 
 def run(args: argparse.Namespace) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.api import default_store, shown, unanswered, write_overview
+    from vidfer.api import shown, unanswered, write_overview
     from vidfer.cli.display import ClipProgress, print_overview
+    from vidfer.pipeline.store import default_store
     from vidfer.pipeline.workers import run_all
 
     clips = find_clips(args.paths, leave_out=[args.out, args.store or default_store()])

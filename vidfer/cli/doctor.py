@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Run every check, print a line each, and return 1 if one fails."""
     from tempfile import TemporaryDirectory
 
-    from vidfer.api import default_store
+    from vidfer.pipeline.store import default_store
 
     failed = 0
     with TemporaryDirectory() as folder:
