@@ -1,5 +1,6 @@
 """The whole chain of per-clip stages, from one set of options."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -24,26 +25,25 @@ class ChainOptions:
     """What a user can choose for the chain.
 
     Args:
-        fps: Frames a second of presentation time to look at; ignored when `every` is given.
-        every: Look at every n-th frame.
-        decoder: `auto`, `pyav` or `decord`; `auto` is PyAV, see `vidfer.media.decode_decord` for the reason.
-        denoise: `auto` for what is noisier than `denoise_threshold`, `on` for everything, `off` for nothing.
-        denoise_scope: `face` for the face crops; `frame` for the sampled frames, before faces are looked for, which costs
-            about a second for a noisy frame of 640x480.
-        denoise_model: Name of shipped weights or a weights file; not even looked for with `off`.
-        denoise_threshold: Estimated sigma of the noise on the scale 0-255, see `vidfer.media.quality.noise_sigma`.
-        image_model: Name of shipped weights or a weights file.
-        audio_model: Name of shipped weights or a weights file.
-        fusion_model: `auto` for the shipped fusion model where it fits the other models, and late fusion elsewhere; `late` for
-            late fusion; or the name or file of a fusion model, which has to fit.
-        voice: `auto` to use windows of sound in which someone speaks, `off` to use all that are not silent.
-        prior: `uniform` to move the faces' probabilities from the class shares of the image model's training images half way
-            towards equal ones, `training` to leave them, see `vidfer.inference.decision.logit_adjustment`.
-        pool: `peaks` to answer a person by the half of the face images with most expression, `mean` by all of them, see
-            `vidfer.inference.decision.pool_peaks`.
-        abstain: Probability in (0, 1) below which an answer is `uncertain`; None to name a class always.
+        fps: Frames to look at a second, by presentation time; ignored when `every` is given.
+        every: Look at every N-th frame instead.
+        decoder: Which decoder reads the frames; `auto` is PyAV, see `vidfer.media.decode_decord` for the reason.
+        denoise: `auto`: what is noisier than the threshold; `on`: everything; `off`: nothing.
+        denoise_scope: `face`: the face crops; `frame`: whole frames before faces are looked for, which takes about a second
+            for a noisy frame of 640x480.
+        denoise_model: Weights by name or file; not read with `off`.
+        denoise_threshold: Sigma of the noise on the scale 0-255 above which `auto` acts.
+        image_model: Weights by name or file.
+        audio_model: Weights by name or file.
+        fusion_model: `auto`: the trained one where it fits the other models, else late fusion; `late`: the weighted sum; or
+            weights by name or file, which have to fit.
+        voice: `auto`: use windows of sound in which someone speaks; `off`: all that are not silent.
+        prior: Class shares assumed for the faces; `uniform`: move half way from the training images' shares to equal ones;
+            `training`: leave them. See `vidfer.inference.decision.logit_adjustment`.
+        pool: A person's face images that count; `peaks`: the half with most expression; `mean`: all of them.
+        abstain: Probability in (0, 1) below which a prediction is `uncertain`; None to name a class always.
         device: `cpu`, `cuda` or `cuda:N`; never changes a key.
-        timeout: Seconds to wait for a decoder beyond the playing time, before a clip is given up; never changes a key.
+        timeout: Seconds to wait for a decoder beyond the playing time; never changes a key.
     """
 
     fps: float = 5.0
@@ -80,8 +80,12 @@ class ChainOptions:
         for name, kind in named:
             if getattr(self, name) not in get_args(kind):
                 raise VidferError(f"{name} '{getattr(self, name)}' is none of {', '.join(get_args(kind))}")
-        if not self.fps > 0 or (self.every is not None and self.every < 1):
+        if not 0 < self.fps < float("inf") or (self.every is not None and self.every < 1):
             raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise VidferError(f"device '{self.device}' is not cpu, cuda or cuda:N")
+        if not 0 < self.timeout < float("inf"):
+            raise VidferError(f"timeout has to be above 0, not {self.timeout}")
         if not 0 < self.denoise_threshold < float("inf"):
             raise VidferError(f"denoise_threshold has to be above 0, not {self.denoise_threshold}")
         if self.abstain is not None and not 0 < self.abstain < 1:
