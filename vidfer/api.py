@@ -2,31 +2,34 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.runner import StageProgress, finished
-from vidfer.pipeline.store import Artifact, Store, default_store
+from vidfer.pipeline.store import Store
+from vidfer.pipeline.store import default_store as default_store  # callers may take it from there
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.types import EMOTIONS, ClipError, Status
+from vidfer.stages.report import table_files
+from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = ("frames.parquet", "frames.csv", "people.csv", "windows.csv")
+TABLES = ("frames.parquet", "frames.csv", "people.parquet", "people.csv", "windows.parquet", "windows.csv")
 
 
 @dataclass(frozen=True)
 class ClipResult:
-    """The answer for one clip.
+    """Predictions for one clip.
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
             `fused`, `people`, `settings`, `denoise`, `provenance`.
-        files: The tables by name, as bytes.
+        files: The tables by file name, as bytes; a clip that cannot be processed has them without rows.
     """
 
     summary: dict[str, Any]
@@ -34,12 +37,12 @@ class ClipResult:
 
     @property
     def status(self) -> Status:
-        """What became of the clip; `ok` when its faces were answered."""
+        """What became of the clip; `ok` when its faces were classified."""
         return Status(self.summary["status"])
 
     @property
     def predominant(self) -> str | None:
-        """The clip's predominant displayed expression, `uncertain`, or None when nothing could be answered."""
+        """The clip's predominant displayed expression, `uncertain`, or None without a prediction."""
         value: str | None = self.summary["predominant"]
         return value
 
@@ -52,24 +55,24 @@ class ClipResult:
     @property
     def frames(self) -> "pd.DataFrame":
         """A row per face image: time in s, person, seven probabilities, box in px, quality."""
-        return self._table("frames.csv")
+        return self._table("frames")
 
     @property
     def people(self) -> "pd.DataFrame":
         """A row per person: times in s, predominant expression, distribution, vote shares."""
-        return self._table("people.csv")
+        return self._table("people")
 
     @property
     def windows(self) -> "pd.DataFrame":
         """A row per window of sound: times in s, status, seven probabilities."""
-        return self._table("windows.csv")
+        return self._table("windows")
 
     def _table(self, name: str) -> "pd.DataFrame":
         import io
 
         import pandas as pd
 
-        return pd.read_csv(io.BytesIO(self.files[name])) if name in self.files else pd.DataFrame()
+        return pd.read_parquet(io.BytesIO(self.files[f"{name}.parquet"]))
 
 
 def analyze(
@@ -84,14 +87,10 @@ def analyze(
     A clip that cannot be processed is not an exception: its result says so in `status`.
 
     Args:
-        path: A video file; a sound file gives the sound's answer.
-        options: Sampling, decoder, denoising, models, how answers are made of their probabilities, and device; by default 5
-            frames a second and the shipped models on the CPU.
+        path: A video or sound file.
+        options: Sampling, models and rules; by default 5 frames a second and the shipped models on the CPU.
         store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
-
-    Returns:
-        The summary and the tables.
 
     Raises:
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
@@ -103,36 +102,24 @@ def analyze(
     """
     chain = build_chain(options or ChainOptions())
     place = Store(store if store is not None else default_store())
-    clip = Path(path)
     try:
-        with finished(chain, "report", clip, place, progress) as report:
-            return _result(shown(path), report)
+        with finished(chain, "report", Path(path), place, progress) as report:
+            files = {name: (report.path / name).read_bytes() for name in TABLES}
+            return ClipResult({"clip": shown(path), **report.json("summary.json")}, files)
     except ClipError as error:
-        return ClipResult(unanswered(shown(path), error), {})
-
-
-def _result(name: str, report: Artifact) -> ClipResult:
-    files = {table: (report.path / table).read_bytes() for table in TABLES}
-    return ClipResult({"clip": name, **report.json("summary.json")}, files)
+        return ClipResult(unanswered(shown(path), error), table_files({}))
 
 
 def unanswered(name: str, error: ClipError) -> dict[str, Any]:
     """Return the summary of a clip that could not even be begun."""
     part = {"status": error.status, "message": error.message, "predominant": None, "margin": None, "distribution": None}
+    nothing: dict[str, Any] = {"predominant": None, "margin": None, "modalities": []}
     return {
-        "clip": name,
-        "status": error.status,
-        "message": error.message,
-        "predominant": None,
-        "margin": None,
-        "modalities": [],
+        **{"clip": name, "status": error.status, "message": error.message, **nothing},
         "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_uncertain": 0, "n_people": 0},
         "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
         "fused": {**part, "modalities": [], "method": None, "weights": {}},
-        "people": [],
-        "settings": None,
-        "denoise": None,
-        "provenance": None,
+        **{"people": [], "settings": None, "denoise": None, "provenance": None},
     }
 
 
@@ -145,24 +132,46 @@ def shown(path: str | Path) -> str:
 def write_result(result: ClipResult, folder: Path) -> None:
     """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
-    with results_folder(folder):
-        for name in set(TABLES) - set(result.files):
-            (folder / name).unlink(missing_ok=True)  # left by a run that could still read the clip
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         for name, data in {**result.files, "summary.json": summary}.items():
-            write_atomic(folder / name, data)
+            _replace(folder / name, data)
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
     """Write `summary.csv`, a row per clip in the order given."""
-    plain = ("clip", "status", "predominant", "margin")
-    columns: dict[str, list[Any]] = {name: [summary[name] for summary in summaries] for name in plain}
-    columns["modalities"] = ["+".join(summary["modalities"]) for summary in summaries]
-    for part in ("faces", "sound"):
-        columns[f"{part}_status"] = [summary[part]["status"] for summary in summaries]
-        columns[f"{part}_predominant"] = [summary[part]["predominant"] for summary in summaries]
-    columns["people"] = [len(summary["people"]) for summary in summaries]
-    for name in EMOTIONS:
-        columns[name] = [(summary["fused"]["distribution"] or {}).get(name) for summary in summaries]
-    columns["message"] = [summary["message"] for summary in summaries]
-    with results_folder(out):
-        write_atomic(out / "summary.csv", to_csv(columns))
+    rows = [overview_row(summary) for summary in summaries]
+    columns = {name: [row[name] for row in rows] for name in OVERVIEW}
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
+        _replace(out / "summary.csv", to_csv(columns))
+
+
+OVERVIEW = (
+    *("clip", "status", "predominant", "margin", "modalities"),
+    *("faces_status", "faces_predominant", "sound_status", "sound_predominant", "people", *EMOTIONS, "message"),
+)
+"""Columns of `summary.csv`."""
+
+
+def overview_row(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return a clip's row of `summary.csv`, see `OVERVIEW`."""
+    parts = {f"{part}_{name}": summary[part][name] for part in ("faces", "sound") for name in ("status", "predominant")}
+    distribution = summary["fused"]["distribution"] or dict.fromkeys(EMOTIONS)
+    counted = {"modalities": "+".join(summary["modalities"]), "people": len(summary["people"])}
+    row = {**summary, **parts, **distribution, **counted}
+    return {name: row[name] for name in OVERVIEW}
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(data)
+    part.replace(path)

@@ -6,8 +6,7 @@ import torch
 
 from vidfer.cli.main import main
 from vidfer.evaluation.sound_calibration import Calibrator, pool_windows
-from vidfer.inference.decision import pool, softmax
-from vidfer.inference.sound import calibrated
+from vidfer.inference.decision import calibrate, pool, softmax
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.weights.files import find_weights, read_calibration, save_weights
 
@@ -26,7 +25,7 @@ def weights(tmp_path):
 def test_a_clips_logits_by_a_temperature_are_the_chains_answer():
     logits = torch.randn(3, 7).log_softmax(1).double().numpy()
     found = pool_windows([logits], 0.1)
-    windows = calibrated(logits, (1.7, 0.1))
+    windows = calibrate(logits, (1.7, 0.1))
     np.testing.assert_allclose(softmax(found / 1.7)[0], pool(windows, np.ones(3)), atol=1e-5)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from vidfer.inference import models
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE
 from vidfer.models.generator import Generator
 from vidfer.pipeline.columns import to_parquet
@@ -38,6 +39,17 @@ def artifact(store):
             return store.publish(draft.seal(recipe, status=status, message=message, meta=meta))
 
     return make
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """Let stages load these models, by kind, instead of real ones."""
+    given = {}
+    real = models.load_model
+    monkeypatch.setattr(
+        models, "load_model", lambda model, *rest: given[model.kind] if model.kind in given else real(model, *rest)
+    )
+    return given
 
 
 @pytest.fixture

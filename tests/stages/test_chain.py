@@ -13,6 +13,10 @@ from vidfer.weights.files import save_weights, weights_digest
 
 SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
 
+OTHER_WEIGHTS = (
+    "late fusion: the fusion model does not fit, since it was trained on the embeddings of other image weights"
+)
+
 
 @pytest.fixture
 def weights_with(image_weights, tmp_path):
@@ -37,16 +41,20 @@ def classify(weights, **options):
 def test_calibration_and_class_shares_come_from_the_card(weights_with):
     weights = weights_with(calibration={"temperature": 1.25, "smoothing": 0.1, "n": 9}, data={"class_shares": SHARES})
     stage = classify(weights)
-    assert (stage.temperature, stage.class_shares, stage.pool, stage.abstain) == (1.25, tuple(SHARES), "peaks", None)
+    rules = stage.rules
+    assert (rules.face_calibration, rules.class_shares) == ((1.25, 0.1), tuple(SHARES))
+    assert (rules.pool, rules.abstain, stage.notes) == ("peaks", None, (OTHER_WEIGHTS,))
     params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
-    assert (params["temperature"], params["smoothing"]) == (1.25, 0.1)
-    assert params["class_shares"] == tuple(SHARES)
-    assert classify(weights, prior="training").class_shares is None
+    assert (params["rules"]["face_calibration"], params["rules"]["class_shares"]) == ((1.25, 0.1), tuple(SHARES))
+    assert classify(weights, prior="training").rules.class_shares is None
 
 
 def test_an_older_card_has_neither(image_weights):
     stage = classify(str(image_weights))
-    assert (stage.temperature, stage.class_shares) == (None, None)
+    assert (stage.rules.face_calibration, stage.rules.class_shares) == (None, None)
+    assert ["no temperature" in stage.notes[0], "no class shares" in stage.notes[1]] == [True, True]
+    (note, _) = classify(str(image_weights), prior="training").notes
+    assert "no temperature" in note
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,7 @@ def test_a_card_with_nonsense_is_refused_by_name(weights_with, entries):
 
 def test_a_class_that_was_never_seen_does_not_matter_to_the_training_prior(weights_with):
     stage = classify(weights_with(data={"class_shares": [*SHARES[:6], 0]}), prior="training")
-    assert stage.class_shares is None
+    assert stage.rules.class_shares is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +113,7 @@ def test_a_fusion_model_that_fits_is_used(fusion_weights):
 def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image_weights):
     stage = classify(str(image_weights))
     assert stage.fusion is None
-    assert "other image weights" in stage.fusion_note
+    assert OTHER_WEIGHTS in stage.notes
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.stages.conftest import MEASURES
-from vidfer.inference import loaded as models
+from vidfer.inference.decision import Rules
 from vidfer.media.vad import VOICE_SHARE
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.store import recipe_key
@@ -47,9 +47,9 @@ def two_people(artifact):
 
 
 @pytest.fixture
-def sad_voice(artifact, monkeypatch):
+def sad_voice(artifact, loaded):
     """Three windows, the middle one silent."""
-    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
+    loaded["audio"] = lambda vectors: logits(*[SAD] * len(vectors))
     arrays = {
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
         "vectors": np.zeros((3, 1582), np.float32),
@@ -59,8 +59,8 @@ def sad_voice(artifact, monkeypatch):
     return {"audio": artifact("audio", {"windows.safetensors": arrays})}
 
 
-def classify(store, inputs, **options):
-    stage = ClassifyStage("digest", **options)
+def classify(store, inputs, fusion=None, **rules):
+    stage = ClassifyStage("digest", Rules(**rules), fusion=fusion)
     recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
     with store.draft("classify", recipe_key(recipe)) as draft:
         outcome = stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
@@ -87,10 +87,24 @@ def test_faces_people_sound_and_both(store, two_people, sad_voice):
         assert fused["distribution"][name] == pytest.approx(by_hand, abs=1e-5)
 
 
+def test_what_is_fused_was_not_rounded(store, two_people, sad_voice):
+    """By hand, from the logits: person 0 pools logits with weights 1, 1, 0.1; the sound is sad in each window."""
+
+    def softmax(z):
+        return np.exp(z) / np.exp(z).sum()
+
+    first = logits(HAPPY)[0].astype(float) * 2 / 2.1 + logits(SAD)[0] * 0.1 / 2.1
+    faces = 0.75 * softmax(first) + 0.25 * softmax(logits(NEUTRAL)[0].astype(float))
+    by_hand = 0.7 * faces + 0.3 * softmax(logits(SAD)[0].astype(float))
+    done = classify(store, {**two_people, **sad_voice}, pool="mean")
+    fused = list(done.json("answer.json")["fused"]["distribution"].values())
+    np.testing.assert_allclose(fused, by_hand, atol=1e-9)
+
+
 @pytest.fixture
-def some_voice(artifact, monkeypatch):
+def some_voice(artifact, loaded):
     """Four windows: a voice that is sad, music, silence, and hardly a voice."""
-    monkeypatch.setattr(models, "audio_model", lambda *_: lambda vectors: logits(*[SAD] * len(vectors)))
+    loaded["audio"] = lambda vectors: logits(*[SAD] * len(vectors))
     arrays = {
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
         "vectors": np.arange(4 * 1582, dtype=np.float32).reshape(4, 1582),
@@ -108,12 +122,12 @@ def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifa
     windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
     assert windows["status"].tolist() == ["ok", "no_voice", "silent", "no_voice"]
     assert windows["sad"].isna().tolist() == [False, True, True, True]
-    off = classify(store, inputs, voice=False).json("answer.json")
+    off = classify(store, inputs, speech_only=False).json("answer.json")
     assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
 
 
 def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
-    monkeypatch.setattr("vidfer.inference.sound.VOICE_SHARE", 0.95)
+    monkeypatch.setattr("vidfer.inference.decision.VOICE_SHARE", 0.95)
     answer = classify(store, {**two_people, **some_voice}).json("answer.json")
     assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
     assert "--voice off" in answer["sound"]["message"]
@@ -126,7 +140,7 @@ def test_sound_is_calibrated_by_its_card(store, two_people, sad_voice):
     np.testing.assert_allclose(done.arrays("probabilities.safetensors")["windows"][0], raised / raised.sum(), rtol=1e-5)
 
 
-def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_people, some_voice, monkeypatch):
+def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_people, some_voice, loaded):
     """Person 0 has three of the four faces: three quarters of the answer."""
     asked = []
 
@@ -134,7 +148,7 @@ def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_pe
         asked.append((len(embeddings), vectors[:, 0].tolist()))
         return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
 
-    monkeypatch.setattr(models, "fusion_model", lambda *_: model)
+    loaded["fusion"] = model
     answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("answer.json")
     fused = answer["fused"]
     assert asked == [(3, [0.0]), (1, [0.0])]  # only the window with a voice
@@ -184,23 +198,17 @@ def test_the_half_with_most_expression_answers_for_a_person(store, artifact, sad
 
 def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
     shares = (0.14, 0.01, 0.14, 0.25, 0.16, 0.12, 0.18)
-    done = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares)
+    done = classify(store, {**two_people, **sad_voice}, face_calibration=(2.0, 0.0), class_shares=shares)
     raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2) / np.sqrt(shares)
     expected = raised / raised.sum(1, keepdims=True)
     np.testing.assert_allclose(done.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
     settings = done.json("answer.json")["settings"]
     assert (settings["temperature"], settings["prior"], settings["notes"]) == (2.0, "uniform", [])
-    left = classify(store, {**two_people, **sad_voice}, temperature=2.0, class_shares=shares, prior="training")
+    left = classify(store, {**two_people, **sad_voice}, face_calibration=(2.0, 0.0))
     assert left.json("answer.json")["settings"]["prior"] == "training"
     raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2)
     expected = raised / raised.sum(1, keepdims=True)
     np.testing.assert_allclose(left.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
-
-
-def test_an_older_card_is_said_to_lack_calibration(store, two_people, sad_voice):
-    settings = classify(store, {**two_people, **sad_voice}).json("answer.json")["settings"]
-    assert (settings["temperature"], settings["prior"]) == (1.0, "training")
-    assert ["no temperature" in settings["notes"][0], "no class shares" in settings["notes"][1]] == [True, True]
 
 
 def test_uncertain_answers_are_named_so_and_keep_their_distribution(store, two_people, sad_voice, artifact):

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vidfer.inference import loaded as models
+from vidfer.inference.models import ImageModel
 from vidfer.pipeline.columns import read_parquet
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseStage
-from vidfer.stages.denoising import Denoising
+from vidfer.stages.faces import Denoising
 from vidfer.stages.finetune import ImageStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import Status, VidferError
@@ -31,8 +31,8 @@ def image_stage():
     return ImageStage(weights_digest("image", "compact"))
 
 
-def test_off_loads_nothing_and_writes_nothing(faces, ran, monkeypatch):
-    monkeypatch.setattr(models, "denoiser", None)
+def test_off_loads_nothing_and_writes_nothing(faces, ran, loaded):
+    loaded["denoise"] = None
     done = ran(DenoiseStage(), {"faces": faces([50.0, 1.0])[0]})
     assert done.names() == []
     facts = {"mode": "off", "scope": None, "threshold": None, "faces": 2, "denoised": 0, "mean_change": None}
@@ -81,14 +81,14 @@ def test_a_network_that_changes_nothing_changes_nothing(faces, ran, save_denoise
     assert finetune.meta == {"answers_changed": 0}
 
 
-def test_magnified_faces_are_denoised_at_the_size_they_have_in_the_frame(faces, ran, monkeypatch):
+def test_magnified_faces_are_denoised_at_the_size_they_have_in_the_frame(faces, ran, loaded):
     sides = []
 
     def network(images):
         sides.append(images.shape)
         return images
 
-    monkeypatch.setattr(models, "denoiser", lambda *_: network)
+    loaded["denoise"] = network
     given, crops = faces([50.0] * 4, magnified=[4.0, 2.0, 1.0, 0.3])
     done = ran(stage(("any", "digest")), {"faces": given})
     assert sides == [(1, side, side, 3) for side in (40, 80, 160, 160)]
@@ -125,8 +125,8 @@ def test_a_shard_without_noise_is_not_read(faces, ran, save_denoiser):
     assert (done.meta["denoised"], done.meta["mean_change"]) == (0, None)
 
 
-def test_frames_denoised_by_stage_faces_are_only_compared(faces, ran, monkeypatch):
-    monkeypatch.setattr(models, "denoiser", None)
+def test_frames_denoised_by_stage_faces_are_only_compared(faces, ran, loaded):
+    loaded["denoise"] = None
 
     def written(crops):
         return {"rows": np.array([1]), "crops": crops[1:2] // 2}
@@ -137,7 +137,7 @@ def test_frames_denoised_by_stage_faces_are_only_compared(faces, ran, monkeypatc
     assert table(done)["change"][1] == pytest.approx((crops[1] - crops[1] // 2).mean())
     assert done.meta["scope"] == "frame"
     finetune = ran(image_stage(), {"faces": given, "denoise": done})
-    alone = models.image_model("compact", weights_digest("image", "compact"), "cpu")
+    alone = ImageModel("compact")
     expected = alone(np.stack([crops[0], crops[1] // 2]), tta="flip")[1]
     np.testing.assert_allclose(finetune.arrays("embeddings.safetensors")["logits"], expected, atol=1e-5)
 
@@ -153,14 +153,14 @@ def test_nothing_noisy_gives_the_same_bytes_as_off(faces, ran, save_denoiser):
     assert done[0].key != done[1].key
 
 
-def test_changed_answers_are_counted(faces, ran, save_denoiser, monkeypatch):
+def test_changed_answers_are_counted(faces, ran, save_denoiser, loaded):
     """A stand-in for the image model says class 0 for dark crops and class 1 for bright ones."""
 
     def model(crops, *, tta):
         bright = crops.mean(axis=(1, 2, 3)) > 140
         return np.zeros((len(crops), 2), np.float32), np.eye(7, dtype=np.float32)[bright.astype(int)]
 
-    monkeypatch.setattr(models, "image_model", lambda *_: model)
+    loaded["image"] = model
     given, _ = faces([50.0, 1.0, 50.0])  # pixels from 0 to 255, 127.5 on average
     denoise = ran(stage(save_denoiser("brighter", 60.0)), {"faces": given})
     finetune = ran(image_stage(), {"faces": given, "denoise": denoise})
@@ -246,8 +246,8 @@ def test_weights_enter_by_what_they_are(save_denoiser):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"denoise": "maybe"}, "none of auto, on, off"),
-        ({"denoise_scope": "clip"}, "none of face, frame"),
+        ({"denoise": "maybe"}, "one of auto, on, off"),
+        ({"denoise_scope": "clip"}, "one of face, frame"),
         ({"denoise_threshold": 0.0}, "above 0"),
         ({"denoise_threshold": float("nan")}, "above 0"),
     ],

@@ -39,7 +39,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _store(args: argparse.Namespace) -> "Store":
-    from vidfer.pipeline.store import Store, default_store
+    from vidfer.api import default_store
+    from vidfer.pipeline.store import Store
 
     return Store(args.store or default_store())
 

@@ -1,10 +1,11 @@
 """`vidfer doctor`: what is installed, what works, and how to mend what does not."""
 
+import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidfer.cli.options import add_store_option
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -18,26 +19,22 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class DoctorOptions:
-    """Say what is installed, what works, and how to mend the rest.
-
-    Args:
-        store: Artifacts of earlier runs; by default $VIDFER_STORE, or the user's cache.
-    """
-
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the verb."""
+    parser = verbs.add_parser("doctor", help="say what is installed, what works, and how to mend the rest")
+    add_store_option(parser)
+    parser.set_defaults(run=run)
 
 
-def run(options: DoctorOptions) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run every check, print a line each, and return 1 if one fails."""
     from tempfile import TemporaryDirectory
 
-    from vidfer.pipeline.store import default_store
+    from vidfer.api import default_store
 
     failed = 0
     with TemporaryDirectory() as folder:
-        for name, check in _checks(Path(folder), options.store or default_store()):
+        for name, check in _checks(Path(folder), args.store or default_store()):
             try:
                 print(f"  ok    {name}: {check()}")
             except (VidferError, ImportError, OSError, RuntimeError) as error:
@@ -101,8 +98,9 @@ def _decode(clip: Path, decoder: "Decoder") -> str:
 
 
 def _detect(clip: Path) -> str:
-    from vidfer.inference.loaded import detector, one_thread
+    from vidfer.inference.models import one_thread
     from vidfer.media.decode import read_frames
+    from vidfer.stages.faces import detector
 
     frame = next(iter(read_frames(clip, fps=1.0)))
     with one_thread():
@@ -126,8 +124,9 @@ def _weights(kind: str) -> str:
     from vidfer.inference.models import AudioModel, ImageModel
     from vidfer.weights.files import SHIPPED
 
-    load = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}[kind]
-    sizes = {name: sum(weight.numel() for weight in load(name).network.parameters()) for name in SHIPPED[kind]}
+    models: dict[str, type[ImageModel | AudioModel | Denoiser]]
+    models = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}
+    sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
 

@@ -63,14 +63,15 @@ def evaluate_sound(
     """
     import numpy as np
 
-    from vidfer.inference.decision import pool
-    from vidfer.inference.sound import heard, window_probabilities
+    from vidfer.inference.decision import Rules, predict_sound, used_windows
+    from vidfer.inference.models import AudioModel, one_thread
     from vidfer.metrics.classification import score
     from vidfer.pipeline.runner import finished
     from vidfer.stages.audio import AudioStage
-    from vidfer.weights.files import find_weights, read_calibration, weights_digest
+    from vidfer.weights.files import find_weights, read_calibration
 
-    digest, calibration = weights_digest("audio", model), read_calibration(find_weights("audio", model))
+    rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=voice)
+    audio_model = AudioModel(model)
     target, preds = [], []
     for clip in clips:
         try:
@@ -79,24 +80,26 @@ def evaluate_sound(
                 status, message = artifact.status, artifact.message
         except ClipError as error:
             windows, status, message = None, error.status, error.message
-        kept = np.zeros(0, bool) if windows is None else heard(windows, voice=voice)
+        kept = np.zeros(0, bool) if windows is None else used_windows(windows["silent"] == 1, windows["voice"], rules)
         if windows is None or not kept.any():
             status = Status.NO_VOICE if windows is not None and status is Status.OK else status
             print(f"  left out: {clip.name}: {status}{message and ': '}{message}", file=sys.stderr)
             continue
-        probabilities = window_probabilities(windows, kept, str(model), digest, calibration)
+        with one_thread():
+            logits = audio_model(windows["vectors"][kept])
         target.append(clip.target)
-        preds.append(int(pool(probabilities[kept], np.ones(int(kept.sum()))).argmax()))
+        preds.append(int(predict_sound(logits, rules).distribution.argmax()))
     if not target:
         raise VidferError("no recording there could be answered")
     return score(np.array(target), np.array(preds))
 
 
 def _audio(args: argparse.Namespace) -> int:
+    from vidfer.api import default_store
     from vidfer.datasets.clips import find_clips
     from vidfer.datasets.splits import take_people
-    from vidfer.pipeline.store import Store, default_store
-    from vidfer.stages.incompatibility import incompatibility
+    from vidfer.pipeline.store import Store
+    from vidfer.stages.chain import incompatibility
     from vidfer.weights.files import find_weights
 
     require_weights({"audio": args.audio_model})

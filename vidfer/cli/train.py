@@ -1,11 +1,13 @@
 """The command line of the training stages: LightningCLI with this project's rules."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from uuid import uuid4
 
 import lightning
 import torch
@@ -17,7 +19,6 @@ from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
 from vidfer.cli.loggers import arrange_loggers, require_client, send_settings, start_wandb
-from vidfer.pipeline.atomic import replacing
 from vidfer.tasks.curves import CurveLogger
 from vidfer.tasks.folder import run_folder
 from vidfer.types import UsageError, VidferError
@@ -31,10 +32,10 @@ RUN_CONFIG = "config.yaml"
 _NO_SETTINGS = ("ckpt_path", "config", "wandb")  # where a run goes on from or is shown is none of its settings
 
 
-def main(args: list[str] | None = None) -> None:
+def main() -> None:
     """Run a training stage's command line: faults end in one sentence and exit status 1, wrong usage in 2."""
     try:
-        VidferCLI(args=args)
+        VidferCLI()
     except (VidferError, ValueError) as error:
         ours = _sentence(error)
         if ours is None:
@@ -80,10 +81,6 @@ class VidferCLI(LightningCLI):
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's own
-        """Parse words given by `vidfer train`, without Lightning's warning that others stand in `sys.argv`."""
-        self.config = parser.parse_args(args)
 
     def before_instantiate_classes(self) -> None:
         """Look for what an optional logger needs, before any work is done."""
@@ -167,8 +164,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """Read a checkpoint.

@@ -39,11 +39,11 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _run(args: argparse.Namespace) -> int:
+    from vidfer.api import default_store
     from vidfer.datamodules.features import collate_clips
     from vidfer.datamodules.paired import PairedDataModule
     from vidfer.metrics.classification import score
-    from vidfer.pipeline.store import default_store
-    from vidfer.stages.incompatibility import incompatibility
+    from vidfer.stages.chain import incompatibility
     from vidfer.weights.files import find_weights
 
     wanted = {"image": args.image_model, "audio": args.audio_model, "fusion": args.fusion_model}
@@ -77,13 +77,12 @@ def _answers(batch: "ClipBatch", image: str, audio: str, fusion: str) -> "dict[s
     import numpy as np
     import torch
 
-    from vidfer.inference.decision import fuse
+    from vidfer.inference.decision import Rules, fuse
     from vidfer.inference.models import FusionModel
-    from vidfer.stages.classify import ClassifyStage
 
     model = FusionModel(fusion).network
     faces, sound = _by_faces(batch, image), _by_sound(batch, audio)
-    trust = {"faces": ClassifyStage.face_weight, "sound": 1 - ClassifyStage.face_weight}
+    trust = {"faces": Rules.face_weight, "sound": 1 - Rules.face_weight}
     late = [fuse({"faces": one, "sound": other}, trust) for one, other in zip(faces, sound, strict=True)]
     answers = {"faces": faces, "sound": sound, "late": np.array(late)}
     dropped = {"trained": (), "trained, sound dropped": ("sound_mask",), "trained, faces dropped": ("frame_mask",)}
@@ -100,9 +99,8 @@ def _by_faces(batch: "ClipBatch", image: str) -> "Floats":
     import numpy as np
     import torch
 
-    from vidfer.inference.decision import logit_adjustment, pool_peaks
+    from vidfer.inference.decision import calibrate, logit_adjustment, pool_peaks
     from vidfer.inference.models import ImageModel
-    from vidfer.inference.sound import calibrated
     from vidfer.weights.files import read_calibration
 
     model = ImageModel(image)
@@ -110,7 +108,7 @@ def _by_faces(batch: "ClipBatch", image: str) -> "Floats":
     rows = []
     with torch.inference_mode():
         for frames, mask in zip(batch["frames"], batch["frame_mask"], strict=True):
-            probabilities = calibrated(model.network.head(frames[mask]).numpy(), read_calibration(model.weights))
+            probabilities = calibrate(model.network.head(frames[mask]).numpy(), read_calibration(model.weights))
             moved = logit_adjustment(probabilities, shares) if shares else probabilities
             rows.append(pool_peaks(moved, np.ones(len(moved)), np.arange(len(moved)) / 5))
     return np.array(rows)
@@ -120,14 +118,13 @@ def _by_sound(batch: "ClipBatch", audio: str) -> "Floats":
     """Answer as `vidfer analyze` does: each window calibrated, pooled over the clip."""
     import numpy as np
 
-    from vidfer.inference.decision import pool
+    from vidfer.inference.decision import calibrate, pool
     from vidfer.inference.models import AudioModel
-    from vidfer.inference.sound import calibrated
     from vidfer.weights.files import find_weights, read_calibration
 
     model, calibration = AudioModel(audio), read_calibration(find_weights("audio", audio))
     rows = []
     for vectors, mask in zip(batch["sound"], batch["sound_mask"], strict=True):
-        probabilities = calibrated(model(vectors[mask].numpy()), calibration)
+        probabilities = calibrate(model(vectors[mask].numpy()), calibration)
         rows.append(pool(probabilities, np.ones(len(probabilities))))
     return np.array(rows)

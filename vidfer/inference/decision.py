@@ -1,8 +1,17 @@
-"""From logits to an answer: calibration, class prior, pooling over time, the paper's majority vote, late fusion, abstention.
+"""The one rule that turns a clip's logits into predictions, for `vidfer analyze` and for everything that evaluates it.
+
+    rules = Rules(class_shares=shares, face_calibration=(1.1, 0.1))
+    faces = predict_faces(logits, person, times, weights, rules)     # FacePrediction: per face image, person, clip
+    used = used_windows(silent, speech, rules)                       # which windows of sound count
+    sound = predict_sound(window_logits[used], rules)                # SoundPrediction: per window, clip
+    joint = predict_joint(fusion_logits, faces.share, rules)         # (7,), the trained fusion model's
+    fused = fuse_modalities(faces, sound, joint, rules)
+
+Every distribution is float64, `(7,)` or `(N, 7)`, classes in the order of `EMOTIONS`. Nothing is rounded here.
 
 References:
     Cherian, Vaidhehi, Arshey, Optimized video facial expression recognition using generative adversarial networks with
-    stochastic gradient descent momentum: the table of expressions over all face images and its most frequent entry.
+    stochastic gradient descent momentum: the table of expressions over all face images and its most frequent entry (`vote`).
     Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks, ICML 2017: the temperature.
     Saerens, Latinne, Decaestecker, Adjusting the outputs of a classifier to new a priori probabilities, Neural Computation
     14(1), 2002: equation 2.4, of which `logit_adjustment` is the tempered form.
@@ -10,18 +19,24 @@ References:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from vidfer.types import EMOTIONS
+import numpy as np
+import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from vidfer.media.vad import VOICE_SHARE
+from vidfer.types import EMOTIONS, VidferError
 
-    Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
+
+Calibration = tuple[float, float]
+"""Temperature, and the label smoothing to invert before, as `vidfer.weights.files.read_calibration` gives them."""
+
+Pool = Literal["peaks", "mean"]
 
 UNCERTAIN: Final = "uncertain"
-"""What stands for a class where no class is probable enough to be named."""
+"""Stands for a class where no class is probable enough to be named."""
 
 PRIOR_STRENGTH: Final = 0.5
 """How far `logit_adjustment` goes from the training set's class shares to equal ones: half way, see docs/answer.md."""
@@ -36,31 +51,195 @@ _FLOOR = 1e-6
 _REMAINS = 1e-3
 
 
-def softmax(logits: "Floats", temperature: float = 1.0) -> "Floats":
-    """Turn logits into probabilities, all divided by one temperature first.
+@dataclass(frozen=True)
+class Rules:
+    """Settings of the decision.
 
     Args:
-        logits: (N, 7), finite.
-        temperature: Above 0; above 1 makes every answer less sure, none another one.
+        face_calibration: Of the image model's card; None where it has none, like (1, 0).
+        sound_calibration: Of the sound model's card.
+        fusion_calibration: Of the fusion model's card.
+        class_shares: Seven shares, above 0, of the classes in the image model's training images, from which the faces'
+            probabilities are moved half way to equal ones; None to leave them.
+        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them.
+        abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
+        speech_only: Whether windows of sound count only where someone speaks.
+        face_weight: Weight of the faces in late fusion, in (0, 1); the sound gets the rest. The default leans on the faces,
+            because the shipped sound model was trained on fifteen actors only.
+    """
+
+    face_calibration: Calibration | None = None
+    sound_calibration: Calibration | None = None
+    fusion_calibration: Calibration | None = None
+    class_shares: tuple[float, ...] | None = None
+    pool: Pool = "peaks"
+    abstain: float | None = None
+    speech_only: bool = True
+    face_weight: float = 0.7
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """Predictions from a clip's faces.
+
+    Args:
+        probabilities: (N, 7), of each face image.
+        people: (P,), the persons' ids, ascending.
+        share: (P,), each person's share of the face images.
+        of_people: (P, 7), each person's distribution.
+        distribution: (7,), their mean, weighted by `share`.
+    """
+
+    probabilities: Floats
+    people: npt.NDArray[np.int64]
+    share: Floats
+    of_people: Floats
+    distribution: Floats
+
+
+@dataclass(frozen=True)
+class SoundPrediction:
+    """Predictions from a clip's sound: `probabilities` (W, 7) of each window, `distribution` (7,) of all together."""
+
+    probabilities: Floats
+    distribution: Floats
+
+
+@dataclass(frozen=True)
+class FusedPrediction:
+    """Prediction from all modalities.
+
+    Args:
+        distribution: (7,).
+        method: `trained`, `late`, or `alone` with one modality.
+        weights: Weight of each modality in the sum of distributions.
+    """
+
+    distribution: Floats
+    method: Literal["trained", "late", "alone"]
+    weights: dict[str, float]
+
+
+def predict_faces(
+    logits: Floats, person: npt.NDArray[np.int64], times: Floats, weights: Floats, rules: Rules
+) -> FacePrediction:
+    """Predict each face image, each person, and all of them together.
+
+    Args:
+        logits: (N, 7) of the image model, N >= 1.
+        person: (N,) ids.
+        times: (N,) presentation times in s.
+        weights: (N,) quality weights, above 0.
+        rules: How.
+
+    Raises:
+        VidferError: Logits are not finite.
+    """
+    probabilities = calibrate(logits, rules.face_calibration, "image")
+    if rules.class_shares is not None:
+        probabilities = logit_adjustment(probabilities, rules.class_shares)
+    people, counts = np.unique(person, return_counts=True)
+    pooled = []
+    for one in people:
+        rows = person == one
+        peaks = rules.pool == "peaks"
+        kept, weight = probabilities[rows], weights[rows]
+        pooled.append(pool_peaks(kept, weight, times[rows]) if peaks else pool(kept, weight))
+    share, of_people = counts / len(person), np.array(pooled)
+    return FacePrediction(probabilities, people, share, of_people, share @ of_people)
+
+
+def used_windows(silent: npt.NDArray[np.bool_], speech: Floats, rules: Rules) -> npt.NDArray[np.bool_]:
+    """Choose the windows of sound that count.
+
+    Args:
+        silent: (W,).
+        speech: (W,), share of each window in which someone speaks.
+        rules: Whether that matters.
+    """
+    return np.asarray(~silent & (speech >= VOICE_SHARE) if rules.speech_only else ~silent)
+
+
+def predict_sound(logits: Floats, rules: Rules) -> SoundPrediction:
+    """Predict each window and their sequence from the sound model's logits (W, 7) of the windows that count, W >= 1.
+
+    Raises:
+        VidferError: Logits are not finite.
+    """
+    probabilities = calibrate(logits, rules.sound_calibration, "sound")
+    return SoundPrediction(probabilities, pool(probabilities, np.ones(len(probabilities))))
+
+
+def predict_joint(logits: Floats, share: Floats, rules: Rules) -> Floats:
+    """Average the fusion model's predictions for each person with the clip's sound, since nobody knows who speaks.
+
+    Args:
+        logits: (P, 7) of the fusion model.
+        share: (P,), each person's share of the face images.
+        rules: How.
 
     Returns:
-        (N, 7) float64, rows summing to 1.
-    """
-    import numpy as np
+        (7,) probabilities.
 
+    Raises:
+        VidferError: Logits are not finite.
+    """
+    return np.asarray(share @ calibrate(logits, rules.fusion_calibration, "fusion"))
+
+
+def fuse_modalities(
+    faces: FacePrediction | None, sound: SoundPrediction | None, joint: Floats | None, rules: Rules
+) -> FusedPrediction | None:
+    """Fuse what there is: late by the weighted sum, trained by the mean of that sum and the fusion model's prediction.
+
+    Far from what it was trained on, a fusion model whose logits add up lets one certain mistake decide; the mean does not.
+
+    Args:
+        faces: None without faces.
+        sound: None without sound that counts.
+        joint: (7,), see `predict_joint`; used where both modalities are there. None for late fusion.
+        rules: The modalities' weights.
+
+    Returns:
+        None where there is no modality.
+    """
+    given = {name: part.distribution for name, part in (("faces", faces), ("sound", sound)) if part is not None}
+    if len(given) < 2:
+        return next((FusedPrediction(part, "alone", {name: 1.0}) for name, part in given.items()), None)
+    weights = {"faces": rules.face_weight, "sound": 1.0 - rules.face_weight}
+    late = fuse(given, weights)
+    if joint is None:
+        return FusedPrediction(late, "late", weights)
+    return FusedPrediction(np.asarray((joint + late) / 2), "trained", weights)
+
+
+def calibrate(logits: Floats, calibration: Calibration | None, kind: str = "image") -> Floats:
+    """Turn logits (N, 7) into probabilities by a card's calibration.
+
+    Raises:
+        VidferError: The logits of the `kind` model are not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise VidferError(f"the {kind} model's output is not finite: its weights cannot be used")
+    temperature, smoothing = calibration or (1.0, 0.0)
+    return softmax(invert_label_smoothing(logits, smoothing), temperature)
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Turn finite logits (N, 7) into float64 probabilities, all divided by one temperature above 0 first."""
     scaled = logits.astype(np.float64) / temperature
     raised = np.exp(scaled - scaled.max(1, keepdims=True))
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
-def invert_label_smoothing(logits: "Floats", smoothing: float) -> "Floats":
-    """Take back what training with smoothed labels made of logits.
+def invert_label_smoothing(logits: Floats, smoothing: float) -> Floats:
+    """Undo what training with smoothed labels did to logits (N, 7).
 
-    A network that learnt from (1 - e) y + e / 7 answers (1 - e) p + e / 7, so that even a certain answer stays below 1. This
+    A network trained on (1 - e) y + e / 7 predicts (1 - e) p + e / 7, so that even a certain prediction stays below 1. This
     solves for p; where nothing is left of a class, it keeps a thousandth.
 
     Args:
-        logits: (N, 7), finite.
+        logits: Finite.
         smoothing: e, in [0, 1); 0 changes nothing.
 
     Returns:
@@ -69,8 +248,6 @@ def invert_label_smoothing(logits: "Floats", smoothing: float) -> "Floats":
     References:
         Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, Rethinking the Inception architecture, CVPR 2016, section 7: the labels.
     """
-    import numpy as np
-
     if not smoothing:
         return logits
     left = (softmax(logits) - smoothing / len(EMOTIONS)) / (1 - smoothing)
@@ -78,19 +255,15 @@ def invert_label_smoothing(logits: "Floats", smoothing: float) -> "Floats":
     return np.asarray(np.log(kept / kept.sum(1, keepdims=True)))
 
 
-def logit_adjustment(probabilities: "Floats", shares: Sequence[float], strength: float = PRIOR_STRENGTH) -> "Floats":
-    """Move probabilities from the class shares of a training set towards equal ones.
+def logit_adjustment(probabilities: Floats, shares: Sequence[float], strength: float = PRIOR_STRENGTH) -> Floats:
+    """Move probabilities (N, 7) from the class shares of a training set towards equal ones.
 
-    Each is divided by its class's share to the power of `strength`, and the row is normalised again. 1 is Bayes' rule for
-    classes that are equally frequent, 0 changes nothing.
+    Each is divided by its class's share to the power of `strength`, and the row is normalised again.
 
     Args:
-        probabilities: (N, 7), rows summing to 1.
+        probabilities: Rows sum to 1.
         shares: Seven shares, all above 0, of the classes in the images that the model was trained on.
-        strength: In [0, 1].
-
-    Returns:
-        (N, 7) float64, rows summing to 1.
+        strength: In [0, 1]: 1 is Bayes' rule for classes that are equally frequent, 0 changes nothing.
 
     Example:
         >>> import numpy as np
@@ -99,32 +272,17 @@ def logit_adjustment(probabilities: "Floats", shares: Sequence[float], strength:
         >>> logit_adjustment(p, [0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1]).round(2)[0, [0, 3]].tolist()
         [0.57, 0.43]
     """
-    import numpy as np
-
     moved = probabilities * np.asarray(shares, np.float64) ** -strength
     return np.asarray(moved / moved.sum(1, keepdims=True))
 
 
-def pool(probabilities: "Floats", weights: "Floats") -> "Floats":
-    """Average log-probabilities with weights and normalise: the weighted geometric mean.
+def pool(probabilities: Floats, weights: Floats) -> Floats:
+    """Return the weighted geometric mean of rows, normalised: (N, 7) and (N,) to (7,).
 
     Args:
-        probabilities: (N, 7), rows summing to 1, N >= 1. Values below 1e-6 count as 1e-6, so that one confident mistake
-            cannot forbid a class.
-        weights: (N,), not negative, at least one above zero.
-
-    Returns:
-        (7,) probabilities summing to 1.
-
-    Example:
-        >>> import numpy as np
-        >>> from vidfer.inference.decision import pool
-        >>> p = np.full((2, 7), 0.05); p[0, 3] = p[1, 5] = 0.7
-        >>> pool(p, np.array([3.0, 1.0])).argmax()
-        np.int64(3)
+        probabilities: N >= 1. Values below 1e-6 count as 1e-6, so that one confident mistake cannot forbid a class.
+        weights: Not negative, at least one above 0.
     """
-    import numpy as np
-
     logs = np.log(np.maximum(probabilities.astype(np.float64), _FLOOR))
     mean = (weights[:, None] * logs).sum(0) / weights.sum()
     pooled = np.exp(mean - mean.max())
@@ -132,32 +290,26 @@ def pool(probabilities: "Floats", weights: "Floats") -> "Floats":
 
 
 def pool_peaks(
-    probabilities: "Floats",
-    weights: "Floats",
-    times: "Floats",
+    probabilities: Floats,
+    weights: Floats,
+    times: Floats,
     *,
     share: float = PEAK_SHARE,
     smoothing: float = SMOOTHING,
-) -> "Floats":
-    """Average log-probabilities over the half of a track that shows most expression.
+) -> Floats:
+    """Pool the share of a track that shows most expression: (N, 7), (N,), (N,) to (7,).
 
-    An expression that is shown for a moment drowns in the neutral moments around it when all of them are averaged. So each
-    face image is first smoothed: its log-probabilities become their mean over the images before and after, so that a single
-    mistaken image cannot make a peak. Then the images with the lowest probability of `neutral` are kept and pooled.
-    Duplicated images change nothing, nor does the order of the rows.
+    A mean over a track drowns an expression that is shown for a moment. So each face image is smoothed over the images
+    before and after, which keeps a single mistake from being a peak, and those with the lowest probability of `neutral` are
+    pooled. Neither duplicates nor the order of rows change the result.
 
     Args:
-        probabilities: (N, 7), rows summing to 1, N >= 1; values below 1e-6 count as 1e-6.
-        weights: (N,), above zero.
-        times: (N,) presentation times in s.
+        probabilities: As for `pool`.
+        weights: Above 0.
+        times: Presentation times in s.
         share: Share of all weight that is kept, in (0, 1].
         smoothing: Seconds before and after an image over which it is averaged.
-
-    Returns:
-        (7,) probabilities summing to 1; for a single image its own.
     """
-    import numpy as np
-
     order = np.argsort(times, kind="stable")
     weight, time = weights[order].astype(np.float64), times[order]
     logs = np.log(np.maximum(probabilities[order].astype(np.float64), _FLOOR))
@@ -172,57 +324,38 @@ def pool_peaks(
     return pool(smooth[ranked], kept)
 
 
-def vote(probabilities: "Floats") -> "Floats":
-    """Count each row's most probable class: the paper's table of expressions, as shares.
+def certain(probabilities: Floats, abstain: float | None) -> npt.NDArray[np.bool_]:
+    """Say which rows (N, 7) are probable enough for their class to be named."""
+    return np.asarray(probabilities.max(1) >= (abstain or 0.0))
 
-    Args:
-        probabilities: (N, 7), N >= 1.
 
-    Returns:
-        (7,) shares summing to 1.
-    """
-    import numpy as np
-
+def vote(probabilities: Floats) -> Floats:
+    """Count each row's most probable class, as shares (7,): the paper's table of expressions. N >= 1."""
     counts = np.bincount(probabilities.argmax(1), minlength=len(EMOTIONS))
     return np.asarray(counts / counts.sum())
 
 
-def fuse(distributions: Mapping[str, "Floats"], weights: Mapping[str, float]) -> "Floats":
-    """Fuse modalities by the weighted sum rule; with one modality its own distribution comes back.
+def fuse(distributions: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+    """Fuse at least one modality's distribution (7,) by the weighted sum rule; only the weights' ratio matters.
 
     Not by the product rule: where one model is far from what it was trained on, its certain mistakes would veto the
     other. Kittler et al. derive why the sum bears errors of estimation best.
-
-    Args:
-        distributions: (7,) probabilities by modality, at least one.
-        weights: Trust in each modality, above zero; only their ratio matters.
-
-    Returns:
-        (7,) probabilities summing to 1.
     """
-    import numpy as np
-
     total = sum(weights[name] for name in distributions)
     return np.asarray(sum(distribution * (weights[name] / total) for name, distribution in distributions.items()))
 
 
-def predominant(distribution: "Floats", abstain: float | None = None) -> tuple[str, float]:
-    """Return the most probable class and its margin over the second, in [0, 1].
+def predominant(distribution: Floats, abstain: float | None = None) -> tuple[str, float]:
+    """Return the most probable class, or `UNCERTAIN` below `abstain`, and its margin over the second, in [0, 1].
 
     Equal shares, as a vote gives them, go to the class that stands first in `EMOTIONS`, with margin 0.
-
-    Args:
-        distribution: (7,) probabilities.
-        abstain: Probability below which the answer is `UNCERTAIN`; None to name a class always.
     """
-    import numpy as np
-
     order = np.argsort(-distribution, kind="stable")
     highest, second = (float(distribution[place]) for place in order[:2])
     named = abstain is None or highest >= abstain
     return EMOTIONS[int(order[0])] if named else UNCERTAIN, highest - second
 
 
-def by_name(distribution: "Floats") -> dict[str, float]:
-    """Name a distribution's entries, rounded to six decimals."""
-    return {name: round(float(value), 6) for name, value in zip(EMOTIONS, distribution, strict=True)}
+def by_name(distribution: Floats) -> dict[str, float]:
+    """Name the entries of a distribution (7,)."""
+    return dict(zip(EMOTIONS, map(float, distribution), strict=True))

@@ -1,7 +1,7 @@
-"""A trained denoiser ready to use: 8-bit images in, 8-bit images out."""
+"""A trained denoiser as a function from 8-bit images to 8-bit images."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ class Denoiser:
         >>> Denoiser("small")(np.zeros((2, 160, 160, 3), np.uint8)).shape
         (2, 160, 160, 3)
     """
+
+    kind: ClassVar[str] = "denoise"
 
     def __init__(self, name_or_file: str | Path = "small", *, device: str = "cpu") -> None:
         weights = find_weights("denoise", name_or_file)

@@ -1,8 +1,11 @@
-"""Trained models ready to answer: numpy in, numpy out."""
+"""Trained models as functions of arrays, kept in memory for the length of the process."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,7 @@ from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import VidferError
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import find_weights, weights_digest
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,8 +37,97 @@ _TEN_CROP_SHARE = 44 / 48
 _BATCH = 32  # faces at a time: enough for speed, little enough for the cache
 
 
+class Model(Protocol):
+    """What `load_model` loads: a class that is built from the name or file of its `kind` of weights."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, name_or_file: str, *, device: str = "cpu") -> None:
+        """Load the weights."""
+
+
+_Model = TypeVar("_Model", bound=Model)
+
+
+def load_model(model: type[_Model], name: str, digest: str, device: str = "cpu") -> _Model:
+    """Load a model once for each content of its weights.
+
+    Args:
+        model: `ImageModel`, `AudioModel`, `FusionModel` or `vidfer.inference.denoiser.Denoiser`.
+        name: Name of shipped weights, or a weights file.
+        digest: Of the weights, from which the stage's key was made, see `weights_digest`.
+        device: `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        VidferError: There is no such device, the weights are unusable, or they changed since `digest` was taken.
+    """
+    return cast(_Model, _load(model, name, digest, device))
+
+
+@lru_cache(maxsize=8)
+def _load(model: type[Model], name: str, digest: str, device: str) -> Model:
+    require_device(device)
+    loaded = model(name, device=device)
+    if weights_digest(model.kind, name) != digest:
+        raise VidferError(f"the {model.kind} weights {name} were changed while they were loaded: run the command again")
+    return loaded
+
+
+def require_device(device: str) -> None:
+    """Refuse a device that torch does not have.
+
+    Raises:
+        VidferError: It is not there.
+    """
+    if device != "cpu" and not torch.cuda.is_available():
+        raise VidferError(f"--device {device}: torch finds no CUDA device; see `vidfer doctor`, or use --device cpu")
+    if (torch.device(device).index or 0) >= max(1, torch.cuda.device_count()):
+        raise VidferError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices")
+
+
+class _Threads(threading.local):
+    """Whether this thread is inside `one_thread`; shared by all: how many are, and the number of threads before."""
+
+    lock: ClassVar[threading.Lock] = threading.Lock()
+    inside: ClassVar[int] = 0
+    before: ClassVar[int] = 1
+    limited: bool = False
+
+
+_threads = _Threads()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread inside the block; may be nested and used by several threads at once.
+
+    The sums of a convolution depend on how they are split, so one thread keeps the bytes of every artifact the same on
+    any number of cores; clips, not operators, are what runs in parallel (`--jobs`). Torch keeps the number for each thread
+    and another for those to come, so every thread sets it, and restores what was before the first one came.
+    """
+    if _threads.limited:
+        yield
+        return
+    with _Threads.lock:
+        current = (
+            torch.get_num_threads()
+        )  # also has torch set up this thread, which it would do later, with another number
+        if not _Threads.inside:
+            _Threads.before = current
+        _Threads.inside += 1
+        torch.set_num_threads(1)
+    _threads.limited = True
+    try:
+        yield
+    finally:
+        _threads.limited = False
+        with _Threads.lock:
+            _Threads.inside -= 1
+            torch.set_num_threads(_Threads.before)
+
+
 class ImageModel:
-    """Answers for faces: an embedding and seven logits each.
+    """From face images to an embedding and seven logits each.
 
     The compact network's batch norms are folded into the convolutions before them, which changes results by rounding
     only.
@@ -55,6 +147,8 @@ class ImageModel:
         ((2, 128), (2, 7))
     """
 
+    kind: ClassVar[str] = "image"
+
     def __init__(self, name_or_file: str | Path = "compact", *, device: str = "cpu") -> None:
         self.weights = weights = find_weights("image", name_or_file)
         self.card = weights.card
@@ -73,27 +167,16 @@ class ImageModel:
         self.network: Any = channels_last(network.to(self.device))
 
     def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
-        """Answer for aligned colour crops.
+        """Return embeddings `(N, D)` and logits `(N, 7)` of aligned colour crops.
 
         Args:
             crops: uint8 `(N, S, S, 3)`, RGB, as `vidfer.media.align` makes them (S = 160).
             tta: Over which views each result is averaged: one of `TTA`.
-
-        Returns:
-            Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
         """
         return self._run(crops, self.preprocessing.gray, tta)
 
     def of_gray(self, faces: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
-        """Answer for gray faces that are framed as the training images are.
-
-        Args:
-            faces: uint8 `(N, S, S)`.
-            tta: Over which views each result is averaged: one of `TTA`.
-
-        Returns:
-            Embeddings float32 `(N, D)` and logits float32 `(N, 7)`.
-        """
+        """Return the same of gray faces, uint8 `(N, S, S)`, that are framed as the training images are."""
         return self._run(faces, _scale, tta)
 
     @torch.inference_mode()
@@ -102,84 +185,92 @@ class ImageModel:
         logits = [np.zeros((0, self.network.head.out_features), np.float32)]
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(self.device)
-            found = [self._answer(view) for view in _views(gray(batch), tta)]
+            found = [self._forward(view) for view in _views(gray(batch), tta)]
             embedding, logit = (torch.stack(results).mean(0).cpu().numpy() for results in zip(*found, strict=True))
             embeddings.append(embedding)
             logits.append(logit)
         return np.concatenate(embeddings), np.concatenate(logits)
 
-    def _answer(self, face: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
         image = self.preprocessing(face).contiguous(memory_format=torch.channels_last)
         embedding = self.network.embed(image)
         return embedding.float(), self.network.head(embedding).float()
 
 
 class AudioModel:
-    """Answers for sound: seven logits for each window's feature vector.
+    """From feature vectors of sound to seven logits for each window.
 
     Args:
         name_or_file: `is10`, or a `.safetensors` file with its card beside it.
+        device: Where to compute, as torch names it.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card.
     """
 
-    def __init__(self, name_or_file: str | Path = "is10") -> None:
-        self.card, self.network = _classifier("audio", name_or_file)
+    kind: ClassVar[str] = "audio"
 
-    @torch.inference_mode()
+    def __init__(self, name_or_file: str | Path = "is10", *, device: str = "cpu") -> None:
+        self.card, network = _classifier(self.kind, name_or_file)
+        self.network = network.to(device)
+
     def __call__(self, vectors: Floats) -> Floats:
-        """Answer for feature vectors as openSMILE made them; the network standardises them itself.
+        """Return logits `(W, 7)` of openSMILE's vectors `(W, 1582)` as they are; the network standardises them itself."""
+        return window_logits(self.network, vectors)
 
-        Args:
-            vectors: float32 `(W, 1582)`.
 
-        Returns:
-            Logits float32 `(W, 7)`: log-probabilities of each window by itself.
-        """
-        log_probs: Tensor = self.network(_one_each(vectors))
-        return log_probs.numpy()
+@torch.inference_mode()
+def window_logits(network: Classifier, vectors: Floats) -> Floats:
+    """Apply a classifier of sound to each window by itself: vectors `(W, F)` to log-probabilities `(W, 7)`."""
+    device, count = next(network.parameters()).device, len(vectors)
+    batch = ClipBatch(
+        target=torch.full((count,), -1),
+        sound=_tensor(vectors).to(device)[:, None],
+        sound_mask=torch.ones(count, 1, dtype=torch.bool, device=device),
+    )
+    log_probs: Tensor = network(batch)
+    return np.asarray(log_probs.cpu().numpy())
 
 
 class FusionModel:
-    """Answers for faces and sound together.
+    """From the faces of one person and the sound to seven logits.
 
     Args:
         name_or_file: `fusion`, or a `.safetensors` file with its card beside it.
+        device: Where to compute, as torch names it.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card, or are of a network that has no gates.
     """
 
-    def __init__(self, name_or_file: str | Path = "fusion") -> None:
-        self.card, network = _classifier("fusion", name_or_file)
+    kind: ClassVar[str] = "fusion"
+
+    def __init__(self, name_or_file: str | Path = "fusion", *, device: str = "cpu") -> None:
+        self.card, network = _classifier(self.kind, name_or_file)
         if not isinstance(network, FusionClassifier):
             raise VidferError(f"{name_or_file} holds the network '{self.card['arch']}', which weighs no modalities")
-        self.network = network
+        self.network, self.device = network.to(device), device
 
     @torch.inference_mode()
-    def __call__(self, embeddings: Floats, vectors: Floats) -> "tuple[Floats, Floats]":
-        """Answer for one person and the sound.
+    def __call__(self, embeddings: Floats, vectors: Floats) -> tuple[Floats, Floats]:
+        """Return logits `(7,)` and the gates of faces and sound `(2,)`, by which their logits are multiplied, in (0, 2).
 
         Args:
             embeddings: The person's faces in the order of time, float32 `(T, D)`, T >= 1.
-            vectors: The windows with a voice, float32 `(W, 1582)`, W >= 1.
-
-        Returns:
-            Logits float32 `(7,)`, and how much the logits of faces and sound count, `(2,)` in (0, 2).
+            vectors: The windows in which someone speaks, float32 `(W, 1582)`, W >= 1.
         """
         batch = ClipBatch(
             target=torch.full((1,), -1),
-            frames=_tensor(embeddings)[None],
-            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool),
-            sound=_tensor(vectors)[None],
-            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool),
+            frames=_tensor(embeddings).to(self.device)[None],
+            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool, device=self.device),
+            sound=_tensor(vectors).to(self.device)[None],
+            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool, device=self.device),
         )
         parts = self.network.parts(batch)
-        return parts["fused"][0].numpy(), parts["gates"][0].numpy()
+        return parts["fused"][0].cpu().numpy(), parts["gates"][0].cpu().numpy()
 
 
-def _classifier(kind: str, name_or_file: str | Path) -> "tuple[dict[str, Any], Classifier]":
+def _classifier(kind: str, name_or_file: str | Path) -> tuple[dict[str, Any], Classifier]:
     weights = find_weights(kind, name_or_file)
     require_trusted(weights.card["arch"])
     network = build_classifier(weights.card["arch"], weights.card["arguments"])
@@ -188,16 +279,6 @@ def _classifier(kind: str, name_or_file: str | Path) -> "tuple[dict[str, Any], C
         raise VidferError(f"{name_or_file} holds a network that reads {', '.join(network.reads)}: no {kind} model")
     weights.load_into(network)
     return weights.card, network.eval()
-
-
-def _one_each(vectors: Floats) -> ClipBatch:
-    """Make a clip of every window."""
-    count = len(vectors)
-    return ClipBatch(
-        target=torch.full((count,), -1),
-        sound=_tensor(vectors)[:, None],
-        sound_mask=torch.ones(count, 1, dtype=torch.bool),
-    )
 
 
 def _tensor(values: Floats) -> Tensor:

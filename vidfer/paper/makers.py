@@ -105,7 +105,7 @@ def _training(model: str) -> dict[str, Any]:
 
 def classify(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
     """Compute a cell of classifiers by one thread; see `vidfer.paper.classifier_cell`."""
-    from vidfer.inference.loaded import one_thread
+    from vidfer.inference.models import one_thread
     from vidfer.paper.classifier_cell import run_classifier_cell
 
     with one_thread():
@@ -116,7 +116,7 @@ def denoise(
     model: str, size: int, seed: int, *, root: str, tested: tuple[str, ...] | None, steps: int
 ) -> dict[str, Any]:
     """Compute a cell of denoisers by one thread; see `vidfer.paper.denoiser_cell`."""
-    from vidfer.inference.loaded import one_thread
+    from vidfer.inference.models import one_thread
     from vidfer.paper.denoiser_cell import run_denoiser_cell
 
     with one_thread():

@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_parquet(columns: "Columns") -> bytes:
-    """Encode columns of equal length as a Parquet file; equal columns give equal bytes."""
+def to_parquet(columns: "Columns", types: Mapping[str, str] | None = None) -> bytes:
+    """Encode columns of equal length as a Parquet file; equal columns give equal bytes.
+
+    Args:
+        columns: The columns by name.
+        types: Their types as pyarrow names them, such as `int64`, `double` and `string`; None to infer them from the values.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    schema = types and pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns)), sink, compression="zstd")
+    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 

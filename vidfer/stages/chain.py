@@ -4,20 +4,21 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from vidfer.inference.decision import Pool, Rules
+from vidfer.media.audio import FEATURES
 from vidfer.media.decode import Decoder
 from vidfer.pipeline.stage import Stage
 from vidfer.stages.audio import AudioStage
-from vidfer.stages.classify import ClassifyStage, Pool, Prior
-from vidfer.stages.denoise import DenoiseStage
-from vidfer.stages.denoising import DenoiseMode, DenoiseScope, Denoising
-from vidfer.stages.faces import FacesStage
+from vidfer.stages.classify import ClassifyStage
+from vidfer.stages.denoise import DenoiseMode, DenoiseStage
+from vidfer.stages.faces import DenoiseScope, Denoising, FacesStage
 from vidfer.stages.finetune import ImageStage
-from vidfer.stages.incompatibility import incompatibility
 from vidfer.stages.report import ReportStage
-from vidfer.types import EMOTIONS, VidferError
-from vidfer.weights.files import find_weights, read_calibration, weights_digest
+from vidfer.types import EMOTIONS, UsageError, VidferError
+from vidfer.weights.files import Weights, find_weights, read_calibration, weights_digest
 
-VoiceMode = Literal["auto", "off"]
+SpeechMode = Literal["auto", "off"]
+Prior = Literal["uniform", "training"]
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,28 @@ class ChainOptions:
     """What a user can choose for the chain.
 
     Args:
-        fps: Frames to look at a second, by presentation time; ignored when `every` is given.
-        every: Look at every N-th frame instead.
-        decoder: Which decoder reads the frames; `auto` is PyAV, see `vidfer.media.decode_decord` for the reason.
-        denoise: `auto`: what is noisier than the threshold; `on`: everything; `off`: nothing.
-        denoise_scope: `face`: the face crops; `frame`: whole frames before faces are looked for, which takes about a second
-            for a noisy frame of 640x480.
-        denoise_model: Weights by name or file; not read with `off`.
-        denoise_threshold: Sigma of the noise on the scale 0-255 above which `auto` acts.
-        image_model: Weights by name or file.
-        audio_model: Weights by name or file.
-        fusion_model: `auto`: the trained one where it fits the other models, else late fusion; `late`: the weighted sum; or
-            weights by name or file, which have to fit.
-        voice: `auto`: use windows of sound in which someone speaks; `off`: all that are not silent.
-        prior: Class shares assumed for the faces; `uniform`: move half way from the training images' shares to equal ones;
-            `training`: leave them. See `vidfer.inference.decision.logit_adjustment`.
-        pool: A person's face images that count; `peaks`: the half with most expression; `mean`: all of them.
-        abstain: Probability in (0, 1) below which a prediction is `uncertain`; None to name a class always.
-        device: `cpu`, `cuda` or `cuda:N`; never changes a key.
-        timeout: Seconds to wait for a decoder beyond the playing time; never changes a key.
+        fps: Frames per second to look at, ignored with `every`.
+        every: Look at every n-th frame instead.
+        decoder: Decoder of the frames; auto is pyav.
+        denoise: Denoise what is noisier than the threshold (auto), everything (on) or nothing (off).
+        denoise_scope: Denoise face crops (face), or whole frames before faces are looked for, which is slow (frame).
+        denoise_model: Denoiser's weights by name or file.
+        denoise_threshold: Noise (sigma on the scale 0-255) above which auto denoises.
+        image_model: Image model's weights by name or file (default: compact); with `weights`, the network they have to be of.
+        weights: File with the image model's weights, such as `make finetune` exports.
+        audio_model: Sound model's weights by name or file.
+        fusion_model: Fusion model's weights by name or file, late for the weighted sum, or auto for the shipped one where
+            it fits the other models and else the weighted sum.
+        voice: Use the sound where someone speaks (auto), or wherever it is not silent (off).
+        prior: Move probabilities of faces half way from the training set's class shares to equal ones (uniform), or not
+            (training).
+        pool: Pool the half of a person's face images with most expression (peaks), or all of them (mean).
+        abstain: Name no class (uncertain) where none has this probability, in (0, 1).
+        device: Where to compute, cpu, cuda or cuda:N; never changes a result.
+        timeout: Seconds to wait for a stuck decoder; never changes a result.
+
+    Raises:
+        UsageError: A value is out of range, or there are no such weights.
     """
 
     fps: float = 5.0
@@ -53,10 +57,11 @@ class ChainOptions:
     denoise_scope: DenoiseScope = "face"
     denoise_model: str = "small"
     denoise_threshold: float = 10.0
-    image_model: str = "compact"
+    image_model: str | None = None
+    weights: str | None = None
     audio_model: str = "is10"
     fusion_model: str = "auto"
-    voice: VoiceMode = "auto"
+    voice: SpeechMode = "auto"
     prior: Prior = "uniform"
     pool: Pool = "peaks"
     abstain: float | None = None
@@ -64,49 +69,63 @@ class ChainOptions:
     timeout: float = 120.0
 
     def __post_init__(self) -> None:
-        """Refuse what no command line could say.
-
-        Raises:
-            VidferError: A value is out of range.
-        """
-        named: tuple[tuple[str, Any], ...] = (
+        """Refuse what cannot be."""
+        choices: tuple[tuple[str, Any], ...] = (
             ("decoder", Decoder),
             ("denoise", DenoiseMode),
             ("denoise_scope", DenoiseScope),
-            ("voice", VoiceMode),
+            ("voice", SpeechMode),
             ("prior", Prior),
             ("pool", Pool),
         )
-        for name, kind in named:
+        for name, kind in choices:
             if getattr(self, name) not in get_args(kind):
-                raise VidferError(f"{name} '{getattr(self, name)}' is none of {', '.join(get_args(kind))}")
-        if not 0 < self.fps < float("inf") or (self.every is not None and self.every < 1):
-            raise VidferError(f"fps has to be above 0 and every at least 1, not {self.fps} and {self.every}")
-        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
-            raise VidferError(f"device '{self.device}' is not cpu, cuda or cuda:N")
-        if not 0 < self.timeout < float("inf"):
-            raise VidferError(f"timeout has to be above 0, not {self.timeout}")
-        if not 0 < self.denoise_threshold < float("inf"):
-            raise VidferError(f"denoise_threshold has to be above 0, not {self.denoise_threshold}")
+                raise UsageError(f"{name} is '{getattr(self, name)}', but has to be one of {', '.join(get_args(kind))}")
+        for name in ("fps", "denoise_threshold", "timeout"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise UsageError(f"{name} is {getattr(self, name)}, but has to be above 0")
+        if self.every is not None and self.every < 1:
+            raise UsageError(f"every is {self.every}, but has to be at least 1")
         if self.abstain is not None and not 0 < self.abstain < 1:
-            raise VidferError(f"abstain has to be between 0 and 1, both excluded, not {self.abstain}")
+            raise UsageError(f"abstain is {self.abstain}, but has to be above 0 and below 1")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise UsageError(f"device is '{self.device}', but has to be cpu, cuda or cuda:N")
+        self._require_weights()
+
+    def _require_weights(self) -> None:
+        wanted = {"image": self.image_weights, "audio": self.audio_model}
+        if self.denoise != "off":
+            wanted["denoise"] = self.denoise_model
+        if self.fusion_model not in ("auto", "late"):
+            wanted["fusion"] = self.fusion_model
+        try:
+            cards = {kind: find_weights(kind, name).card for kind, name in wanted.items()}
+        except VidferError as error:
+            raise UsageError(str(error)) from error
+        if self.weights and self.image_model not in (None, arch := cards["image"]["arch"]):
+            raise UsageError(f"{self.weights} holds weights of the network '{arch}', not of '{self.image_model}'")
+
+    @property
+    def image_weights(self) -> str:
+        """Name or file of the image model's weights, from `weights` and `image_model`."""
+        return self.weights or self.image_model or "compact"
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     """Build the stages in the order in which they run.
 
     Raises:
-        VidferError: Weights are missing or unusable.
+        VidferError: Weights are unusable, or do not fit each other.
     """
-    fps = float(options.fps) if options.every is None else None
-    decoder: Decoder = "decord" if options.decoder == "decord" else "pyav"
     denoise = _denoising(options)
     framewise = options.denoise_scope == "frame"
+    fusion, fallback = _fusion(options)
+    rules = build_rules(options)
     return (
         FacesStage(
-            fps,
+            float(options.fps) if options.every is None else None,
             options.every,
-            decoder,
+            "decord" if options.decoder == "decord" else "pyav",
             denoise=denoise if framewise else None,
             denoise_model=options.denoise_model,
             timeout=options.timeout,
@@ -119,44 +138,65 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             device=options.device,
         ),
         ImageStage(
-            weights_digest("image", options.image_model), image_model=options.image_model, device=options.device
+            weights_digest("image", options.image_weights), image_model=options.image_weights, device=options.device
         ),
         AudioStage(timeout=options.timeout),
-        _classify(options),
+        ClassifyStage(
+            weights_digest("audio", options.audio_model),
+            rules,
+            fusion=weights_digest("fusion", fusion) if fusion else None,
+            notes=tuple(filter(None, (*_missing(rules, options.prior), fallback))),
+            audio_model=options.audio_model,
+            fusion_model=fusion or "",
+        ),
         ReportStage(),
     )
 
 
-def _classify(options: ChainOptions) -> ClassifyStage:
-    """Take from the image weights' card what they were calibrated to; older cards lack it."""
-    found = find_weights("image", options.image_model)
-    temperature, smoothing = read_calibration(found) or (None, 0.0)
-    data = found.card.get("data")
-    shares = data.get("class_shares") if isinstance(data, dict) and options.prior == "uniform" else None
-    if shares is not None and not (
-        isinstance(shares, list) and len(shares) == len(EMOTIONS) and all(map(_is_positive, shares))
-    ):
-        raise VidferError(
-            f"the card of {found.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
-        )
+def build_rules(options: ChainOptions) -> Rules:
+    """Collect the settings of the decision from the options and from the models' cards.
+
+    Raises:
+        VidferError: A card holds nonsense, or models do not fit each other.
+    """
+    image, audio = find_weights("image", options.image_weights), find_weights("audio", options.audio_model)
     if fault := incompatibility("audio", options.audio_model):
         raise VidferError(f"the audio model {options.audio_model} does not fit: {fault}")
-    fusion, note = _fusion(options)
-    return ClassifyStage(
-        weights_digest("audio", options.audio_model),
-        temperature=temperature,
-        smoothing=smoothing,
-        prior=options.prior,
-        class_shares=None if shares is None else tuple(float(share) for share in shares),
+    fusion, _ = _fusion(options)
+    return Rules(
+        face_calibration=read_calibration(image),
+        sound_calibration=read_calibration(audio),
+        fusion_calibration=read_calibration(find_weights("fusion", fusion)) if fusion else None,
+        class_shares=_class_shares(image) if options.prior == "uniform" else None,
         pool=options.pool,
         abstain=None if options.abstain is None else float(options.abstain),
-        voice=options.voice == "auto",
-        sound_calibration=read_calibration(find_weights("audio", options.audio_model)),
-        fusion=weights_digest("fusion", fusion) if fusion else None,
-        fusion_calibration=read_calibration(find_weights("fusion", fusion)) if fusion else None,
-        fusion_note=note,
-        audio_model=options.audio_model,
-        fusion_model=fusion or "",
+        speech_only=options.voice == "auto",
+    )
+
+
+def _class_shares(image: Weights) -> tuple[float, ...] | None:
+    data = image.card.get("data")
+    shares = data.get("class_shares") if isinstance(data, dict) else None
+    if shares is None:
+        return None
+    if not isinstance(shares, list) or len(shares) != len(EMOTIONS) or not all(map(_is_positive, shares)):
+        raise VidferError(
+            f"the card of {image.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
+        )
+    return tuple(float(share) for share in shares)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _missing(rules: Rules, prior: Prior) -> tuple[str, ...]:
+    """Name what the image weights' card lacks; older cards do."""
+    return (
+        "" if rules.face_calibration else "the image weights' card has no temperature: 1 is used",
+        "the image weights' card has no class shares: the training set's prior is kept"
+        if prior == "uniform" and rules.class_shares is None
+        else "",
     )
 
 
@@ -169,7 +209,7 @@ def _fusion(options: ChainOptions) -> tuple[str | None, str]:
     if options.fusion_model == "late":
         return None, ""
     name = "fusion" if options.fusion_model == "auto" else options.fusion_model
-    fault = incompatibility("fusion", name, options.image_model)
+    fault = incompatibility("fusion", name, options.image_weights)
     if not fault:
         return name, ""
     if options.fusion_model == "auto":
@@ -177,12 +217,33 @@ def _fusion(options: ChainOptions) -> tuple[str | None, str]:
     raise VidferError(f"the fusion model {name} does not fit: {fault}")
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-
-
 def _denoising(options: ChainOptions) -> Denoising | None:
     if options.denoise == "off":
         return None
     threshold = float(options.denoise_threshold) if options.denoise == "auto" else None
     return Denoising(weights_digest("denoise", options.denoise_model), threshold)
+
+
+def incompatibility(kind: str, name: str, image_model: str = "compact") -> str:
+    """Say what an `audio` or `fusion` model was trained on and does not get in the chain, as a clause, or nothing.
+
+    Args:
+        kind: Kind of its weights.
+        name: Their name or file.
+        image_model: Name or file of the image weights whose embeddings a fusion model is given.
+
+    Raises:
+        VidferError: There are no such weights.
+    """
+    card = find_weights(kind, name).card
+    trained, windows = card["preprocessing"], AudioStage()
+    if kind == "fusion" and trained.get("image_weights") != weights_digest("image", image_model):
+        return "it was trained on the embeddings of other image weights"
+    for length in ("win_dur", "hop_dur"):
+        if trained.get(length, getattr(windows, length)) != getattr(windows, length):
+            return f"it was trained on other windows of sound than {windows.win_dur:g} s every {windows.hop_dur:g} s"
+    if trained.get("standardise", "global") != "global":
+        return "it needs sound standardised by each speaker's other recordings, which a single clip does not have"
+    if card["arguments"].get("num_sound_features", FEATURES) != FEATURES:
+        return f"it reads other vectors of sound than openSMILE's {FEATURES} features"
+    return ""

@@ -1,33 +1,28 @@
 """Stage `denoise`: the noisy face crops of a clip without their noise."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from vidfer.pipeline.columns import read_parquet, to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.pipeline.versions import tool_versions
-from vidfer.stages.denoising import DenoiseMode, DenoiseScope, Denoising, denoised_name, read_denoised
-from vidfer.stages.faces import LANDMARKS, SHARD
+from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    import numpy.typing as npt
-
-    Images = npt.NDArray[np.uint8]
-    Denoise = Callable[[Images], Images]
+Images = npt.NDArray[np.uint8]
+DenoiseMode = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
 class DenoiseStage(Stage):
     """Denoise the crops that need it, and say what that changed.
 
-    What decides is the noise of the frame inside the face's box, at the frame's own resolution: the clean clips of `data/`
-    have 0.2 to 2.5 there, and added noise is found again. What is left of it in the crop is no measure: it is averaged
+    What decides is the noise of the frame inside the face's box, at the frame's own resolution: in the crop it is averaged
     out where a large face was shrunk, and smeared where a small one was magnified.
 
     A magnified crop is brought back to about the resolution that the face has in its frame, denoised there, and magnified
@@ -41,8 +36,7 @@ class DenoiseStage(Stage):
     Args:
         denoise: What to denoise; None for nothing.
         scope: `face`, `frame` where stage `faces` has denoised whole frames, None with nothing to denoise.
-        denoise_model: Where the weights are found: name of shipped weights, or a weights file.
-        device: Where the denoiser runs.
+        denoise_model: Name or file of the weights.
     """
 
     name: ClassVar[str] = "denoise"
@@ -66,8 +60,6 @@ class DenoiseStage(Stage):
         shards = faces.names("crops-")
         if self.denoise is None or not shards:
             return Outcome(faces.status, faces.message, {**facts, "denoised": 0, "mean_change": None})
-        import numpy as np
-
         table = read_parquet((faces.path / "faces.parquet").read_bytes())
         sigma = table["noise_sigma" if self.scope == "face" else "frame_sigma"]
         wanted = self.denoise.wants(sigma)
@@ -94,20 +86,17 @@ class DenoiseStage(Stage):
             return "off"
         return "on" if self.denoise.threshold is None else "auto"
 
-    def _clean(self, crops: "Images", magnified: "npt.NDArray[np.float64]", weights: str) -> "Images":
-        import numpy as np
+    def _clean(self, crops: Images, magnified: npt.NDArray[np.float64], weights: str) -> Images:
+        from vidfer.inference.denoiser import Denoiser
+        from vidfer.inference.models import load_model, one_thread
 
-        from vidfer.inference.loaded import denoiser, one_thread
-
-        network = denoiser(self.denoise_model, weights, self.device)
+        network = load_model(Denoiser, self.denoise_model, weights, self.device)
         with one_thread():
             return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
 
 
-def _magnification(table: "Mapping[str, npt.NDArray[np.float64]]") -> "npt.NDArray[np.float64]":
+def _magnification(table: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """Return how many px of its crop one px of the frame became, for each face."""
-    import numpy as np
-
     from vidfer.media.align import CENTRAL, TEMPLATE, similarity
 
     points = np.stack([np.stack([table[f"{name}_{axis}"] for axis in "xy"], axis=1) for name in LANDMARKS], axis=1)
@@ -115,10 +104,9 @@ def _magnification(table: "Mapping[str, npt.NDArray[np.float64]]") -> "npt.NDArr
     return np.array([np.hypot(*similarity(face, target)[:, 0]) for face in points])
 
 
-def _at_native_size(network: "Denoise", crop: "Images", magnified: float) -> "Images":
+def _at_native_size(network: Callable[[Images], Images], crop: Images, magnified: float) -> Images:
     """Denoise one crop `(S, S, 3)` at the resolution that it had before it was magnified."""
     import cv2
-    import numpy as np
 
     side = round(len(crop) / max(1.0, magnified))
     if side == len(crop):
@@ -126,3 +114,21 @@ def _at_native_size(network: "Denoise", crop: "Images", magnified: float) -> "Im
     small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
     clean = network(np.asarray(small, np.uint8)[None])[0]
     return np.asarray(cv2.resize(clean, crop.shape[:2], interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def read_denoised(inputs: Mapping[str, Artifact], shard: str) -> tuple[npt.NDArray[np.int64], Images] | None:
+    """Read the denoised crops of a shard, from whichever stage has made them.
+
+    Args:
+        inputs: The artifacts of `denoise` (scope `face`) and `faces` (scope `frame`).
+        shard: Name of the file with the raw crops.
+
+    Returns:
+        Rows inside the shard and the crops at these rows; None when none was denoised.
+    """
+    name = denoised_name(shard)
+    for artifact in inputs.values():
+        if name in artifact.names():
+            arrays = artifact.arrays(name)
+            return arrays["rows"], arrays["crops"]
+    return None

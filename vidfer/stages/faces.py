@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from vidfer.media.decode import Decoder
 from vidfer.media.settings import FaceSettings
@@ -12,19 +16,41 @@ from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.pipeline.versions import tool_versions
-from vidfer.stages.denoising import Denoising, denoised_name
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from vidfer.media.detect import MtcnnDetector
     from vidfer.media.face_stream import CleanFrame, Face, FaceFrame
+
+DenoiseScope = Literal["face", "frame"]
 
 SHARD = 256
 """Crops a file: what bounds the memory of every stage that reads or writes crops."""
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """Their columns are `<name>_x` and `<name>_y`; left and right are the image's."""
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """What is denoised, and by which weights.
+
+    Args:
+        weights: Digest of the weights, see `weights_digest`.
+        threshold: Estimated sigma, on the scale 0-255, above which an image is denoised; None for every image.
+    """
+
+    weights: str
+    threshold: float | None
+
+    def wants(self, sigma: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Say which images to denoise by their noise, of any shape; of unknown noise (NaN) only if all are to be."""
+        return np.full(np.shape(sigma), True) if self.threshold is None else np.asarray(sigma > self.threshold)
+
+
+def denoised_name(shard: str) -> str:
+    """Return the name of the file of denoised crops: `rows` (n,) int64 inside the shard, `crops` uint8 (n, 160, 160, 3)."""
+    return shard.replace("crops-", "denoised-")
 
 
 @dataclass(frozen=True)
@@ -35,19 +61,18 @@ class FacesStage(Stage):
     the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the upright frame, `score`,
     `detected`, and the quality figures.
 
-    With `denoise`, faces are found in denoised frames (the paper's order), and the crops stay those of the frames as they
-    came, at the same landmarks; beside them, `denoised-*.safetensors` holds the denoised ones (see `denoised_name`), and
-    column `frame_sigma` the noise of the frame. Blur and weight are those of the crop that is looked at.
+    With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
+    the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
+    frame. Blur and weight are those of the denoised crop.
 
     Args:
         fps: Frames a second of presentation time to look at; ignored when `every` is given.
         every: Look at every n-th frame.
-        decoder: `pyav` or `decord`.
+        decoder: Which decoder reads the frames.
         settings: Detection, tracking and cut thresholds.
-        denoise: Which frames to denoise first; None for none, so that crops can be denoised later without a new detection.
-        denoise_model: Where its weights are found: name of shipped weights, or a weights file.
+        denoise: Which frames to denoise first; None for none.
+        denoise_model: Name or file of the denoiser's weights.
         timeout: Seconds to wait for the decoder beyond the playing time, before the clip is given up.
-        device: Where the detector and the denoiser run.
     """
 
     name: ClassVar[str] = "faces"
@@ -89,7 +114,7 @@ class FacesStage(Stage):
         return Outcome(status, message, {"frames": frames, "faces": rows.count})
 
     def _face_frames(self, clip: Path, progress: Progress) -> "Iterator[FaceFrame]":
-        from vidfer.inference.loaded import detector, one_thread
+        from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
         from vidfer.media.probe import probe
@@ -103,22 +128,31 @@ class FacesStage(Stage):
                 yield face_frame
 
     def _clean_frame(self) -> "CleanFrame | None":
-        """Return what iter_faces calls for each frame to get it without noise."""
+        """Return what `iter_faces` calls to denoise a frame."""
         if self.denoise is None:
             return None
-        import numpy as np
-
-        from vidfer.inference.loaded import denoiser
+        from vidfer.inference.denoiser import Denoiser
+        from vidfer.inference.models import load_model
         from vidfer.media.quality import noise_sigma
 
         wants = self.denoise.wants
-        network = denoiser(self.denoise_model, self.denoise.weights, self.device)
+        network = load_model(Denoiser, self.denoise_model, self.denoise.weights, self.device)
 
-        def clean(image: "np.ndarray") -> "tuple[np.ndarray | None, float]":
+        def clean(image: np.ndarray) -> tuple[np.ndarray | None, float]:
             sigma = noise_sigma(image)
             return network(image[None])[0] if wants(np.array(sigma)) else None, sigma
 
         return clean
+
+
+@lru_cache(maxsize=2)
+def detector(device: str) -> "MtcnnDetector":
+    """Load the face detector once for the process."""
+    from vidfer.inference.models import require_device
+    from vidfer.media.detect import MtcnnDetector
+
+    require_device(device)
+    return MtcnnDetector(device=device)
 
 
 class _Rows:
@@ -149,8 +183,6 @@ class _Rows:
             self._flush()
 
     def close(self) -> None:
-        import numpy as np
-
         if self._crops:
             self._flush()
         if self._tables:
@@ -159,8 +191,6 @@ class _Rows:
             self._draft.write("faces.parquet", to_parquet(columns))
 
     def _flush(self) -> None:
-        import numpy as np
-
         shard = f"crops-{len(self._tables):05}.safetensors"
         self._draft.write_arrays(shard, {"crops": np.stack(self._crops)})
         if self._denoised:

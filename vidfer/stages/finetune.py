@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.pipeline.versions import tool_versions
-from vidfer.stages.denoising import read_denoised
+from vidfer.stages.denoise import read_denoised
 from vidfer.types import TRANSIENT
 
 
@@ -16,14 +18,13 @@ from vidfer.types import TRANSIENT
 class ImageStage(Stage):
     """Run the image model over the crops, denoised where they were, shard by shard.
 
-    Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order; among
-    its facts `answers_changed`, the number of denoised crops whose most probable class is another one than without.
+    Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order; in
+    `meta`, `answers_changed` is the number of denoised crops whose most probable class is another one than without.
 
     Args:
         weights: Digest of the weights, see `weights_digest`.
-        flip: Average each answer with that for the mirrored face, as the weights are evaluated.
-        image_model: Where they are found: name of shipped weights, or a weights file.
-        device: Where the model runs.
+        flip: Whether results are averaged with those of the mirrored face, as the weights are evaluated.
+        image_model: Name or file of the weights.
     """
 
     name: ClassVar[str] = "finetune"
@@ -45,11 +46,9 @@ class ImageStage(Stage):
         shards = faces.names("crops-")
         if not shards or denoise.status in TRANSIENT:
             return Outcome(denoise.status, denoise.message, {"answers_changed": 0})
-        import numpy as np
+        from vidfer.inference.models import ImageModel, load_model, one_thread
 
-        from vidfer.inference.loaded import image_model, one_thread
-
-        model = image_model(self.image_model, self.weights, self.device)
+        model = load_model(ImageModel, self.image_model, self.weights, self.device)
         tta = "flip" if self.flip else "none"
         parts, changed = [], 0
         with one_thread():

@@ -1,9 +1,12 @@
 """Stage `report`: the tables that a user opens, without the clip's path, which is not part of any key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from vidfer import __version__
 from vidfer.inference.decision import predominant
@@ -12,22 +15,41 @@ from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import EMOTIONS
 
-if TYPE_CHECKING:
-    import numpy as np
+Floats = npt.NDArray[np.floating]
+Columns = Mapping[str, Sequence[Any] | npt.NDArray[Any]]
 
-_MEASURES = ("score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma", "weight")
+_BOX: Final = ("x0", "y0", "x1", "y1")
+_MEASURES: Final = ("score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma", "weight")
+
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "frames": {
+        **{"frame": "int64", "time_s": "double", "person": "int64", "expression": "string"},
+        **dict.fromkeys((*EMOTIONS, *_BOX, *_MEASURES), "double"),
+        "denoised": "bool",
+    },
+    "people": {
+        **{"person": "int64", "first_s": "double", "last_s": "double", "n_faces": "int64", "n_uncertain": "int64"},
+        **{"predominant": "string", "margin": "double", **dict.fromkeys(EMOTIONS, "double")},
+        **{"vote": "string", **{f"vote_{name}": "double" for name in EMOTIONS}},
+    },
+    "windows": {
+        **{"start_s": "double", "end_s": "double", "status": "string", "expression": "string"},
+        **dict.fromkeys(EMOTIONS, "double"),
+    },
+}
+"""Columns of each table, with their types as pyarrow names them."""
 
 
 @dataclass(frozen=True)
 class ReportStage(Stage):
-    """Lay the answers out as `frames`, `people` and `windows` tables and a summary.
+    """Lay the predictions out as the tables `frames`, `people` and `windows` and a summary.
 
-    Artifact: `frames.parquet`, `frames.csv`, `people.csv`, `windows.csv`, `summary.json`. The tables are there, with
-    their columns, when they have no rows.
+    Artifact: each table as Parquet and CSV, with its columns also where it has no rows, and `summary.json`. Parquet holds
+    numbers as they are; CSV and JSON have six decimals.
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -41,39 +63,41 @@ class ReportStage(Stage):
         probabilities = classify.arrays(names[0]) if names else {}
         answer = classify.json("answer.json")
         abstain = answer["settings"]["abstain"]
-        frames = _frames(inputs["faces"], inputs["denoise"], probabilities, abstain)
-        draft.write("frames.parquet", to_parquet(frames))
-        draft.write("frames.csv", to_csv(frames))
-        draft.write("people.csv", to_csv(_people(answer["people"])))
-        draft.write("windows.csv", to_csv(_windows(inputs["audio"], probabilities, abstain)))
+        tables: dict[str, Columns] = {"people": _people(answer["people"])}
+        if "faces" in probabilities:
+            tables["frames"] = _frames(inputs["faces"], inputs["denoise"], probabilities["faces"], abstain)
+        if "windows" in probabilities:
+            tables["windows"] = _windows(inputs["audio"], probabilities["windows"], abstain)
+        for name, data in table_files(tables).items():
+            draft.write(name, data)
         draft.write_json("summary.json", _summary(answer, inputs))
         return Outcome(classify.status, classify.message)
 
 
-def _frames(
-    faces: Artifact, denoise: Artifact, probabilities: "Mapping[str, np.ndarray]", abstain: float | None
-) -> "dict[str, np.ndarray]":
-    import numpy as np
+def table_files(tables: Mapping[str, Columns]) -> dict[str, bytes]:
+    """Encode tables as files by name; those of `TABLES` that are not given have columns and no rows."""
+    files = {}
+    for name, types in TABLES.items():
+        columns = tables.get(name, dict.fromkeys(types, ()))
+        files[f"{name}.parquet"], files[f"{name}.csv"] = to_parquet(columns, types), to_csv(columns)
+    return files
 
-    given = probabilities.get("faces", np.zeros((0, len(EMOTIONS)), np.float32))
-    table = read_parquet((faces.path / "faces.parquet").read_bytes()) if len(given) else {}
-    empty = np.zeros(0)
-    columns = {
-        "frame": table.get("frame", np.zeros(0, np.int64)),
-        "time_s": table.get("time_s", empty),
-        "person": table.get("track", np.zeros(0, np.int64)),
-        "expression": np.array([predominant(row, abstain)[0] for row in given], dtype=object),
-        **_by_class(given),
+
+def _frames(faces: Artifact, denoise: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
+    table = read_parquet((faces.path / "faces.parquet").read_bytes())
+    denoised = np.zeros(len(probabilities), bool)
+    if denoise.names("denoise.parquet"):
+        denoised = read_parquet((denoise.path / "denoise.parquet").read_bytes())["denoised"]
+    return {
+        **{"frame": table["frame"], "time_s": table["time_s"], "person": table["track"]},
+        "expression": [predominant(row, abstain)[0] for row in probabilities],
+        **_by_class(probabilities),
+        **{name: table[name] for name in (*_BOX, *_MEASURES)},
+        "denoised": denoised,
     }
-    for name in ("x0", "y0", "x1", "y1", *_MEASURES):
-        columns[name] = table.get(name, empty)
-    columns["denoised"] = np.zeros(len(given), bool)
-    if len(given) and denoise.names("denoise.parquet"):
-        columns["denoised"] = read_parquet((denoise.path / "denoise.parquet").read_bytes())["denoised"]
-    return columns
 
 
-def _people(people: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _people(people: Sequence[Mapping[str, Any]]) -> Columns:
     plain = ("person", "first_s", "last_s", "n_faces", "n_uncertain", "predominant", "margin")
     columns: dict[str, list[Any]] = {name: [person[name] for person in people] for name in plain}
     for name in EMOTIONS:
@@ -84,50 +108,52 @@ def _people(people: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return columns
 
 
-def _windows(audio: Artifact, probabilities: "Mapping[str, np.ndarray]", abstain: float | None) -> "dict[str, Any]":
-    import numpy as np
-
-    given = probabilities.get("windows", np.zeros((0, len(EMOTIONS)), np.float32))
-    times = audio.arrays("windows.safetensors")["times"] if len(given) else np.zeros((0, 2))
-    silent = audio.arrays("windows.safetensors")["silent"] if len(given) else np.zeros(0)
-    heard = ~np.isnan(given).any(1)
+def _windows(audio: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
+    windows = audio.arrays("windows.safetensors")
+    used = ~np.isnan(probabilities[:, 0])
+    unused = np.where(windows["silent"] == 1, "silent", "no_voice")
     return {
-        "start_s": times[:, 0],
-        "end_s": times[:, 1],
-        "status": [
-            "ok" if is_heard else "silent" if is_silent else "no_voice"
-            for is_heard, is_silent in zip(heard, silent, strict=True)
-        ],
+        "start_s": windows["times"][:, 0],
+        "end_s": windows["times"][:, 1],
+        "status": np.where(used, "ok", unused).tolist(),
         "expression": [
-            predominant(row, abstain)[0] if is_heard else None for row, is_heard in zip(given, heard, strict=True)
+            predominant(row, abstain)[0] if is_used else None for row, is_used in zip(probabilities, used, strict=True)
         ],
-        **_by_class(given),
+        **_by_class(probabilities),
     }
 
 
-def _by_class(probabilities: "np.ndarray") -> "dict[str, np.ndarray]":
+def _by_class(probabilities: Floats) -> dict[str, Floats]:
     return {name: probabilities[:, i] for i, name in enumerate(EMOTIONS)}
 
 
 def _summary(answer: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    faces, classify, fused = inputs["faces"], inputs["classify"], answer["fused"]
+    faces, classify = inputs["faces"], inputs["classify"]
+    parts = {name: rounded(answer[name]) for name in ("faces", "sound", "fused", "people")}
+    fused = parts["fused"]
+    recipe_parts = ("version", "params", "tools")
     return {
         "status": classify.status,
         "message": classify.message,
-        "predominant": fused["predominant"],
-        "margin": fused["margin"],
-        "modalities": fused["modalities"],
-        **{name: answer[name] for name in ("faces", "sound", "fused", "people", "settings")},
+        **{name: fused[name] for name in ("predominant", "margin", "modalities")},
+        **parts,
+        "settings": answer["settings"],
         "denoise": {**inputs["denoise"].meta, **inputs["finetune"].meta} if inputs["denoise"].meta else None,
         "provenance": {
             "vidfer": __version__,
             "source_blake3": faces.manifest["recipe"]["source"],
             "stages": {
-                name: {"key": artifact.key, **{part: artifact.manifest["recipe"][part] for part in _RECIPE}}
+                name: {"key": artifact.key, **{part: artifact.manifest["recipe"][part] for part in recipe_parts}}
                 for name, artifact in inputs.items()
             },
         },
     }
 
 
-_RECIPE = ("version", "params", "tools")
+def rounded(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Round every float inside JSON to six decimals."""
+    if isinstance(value, dict):
+        return {name: rounded(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [rounded(entry) for entry in value]
+    return round(value, 6) if isinstance(value, float) else value

@@ -10,8 +10,6 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
-from vidfer.pipeline.atomic import replacing
-
 _COUNTERS: Final = ("epoch", "step", "generator_steps")
 _LABELS: Final = {
     "psnr": "PSNR (dB)",
@@ -83,10 +81,12 @@ class _Writer(ExperimentWriter):
         path = Path(self.metrics_file_path)
         if not columns:
             return
-        with replacing(path) as shorter, shorter.open("w", newline="") as file:
+        shorter = path.with_suffix(".tmp")
+        with shorter.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(row for row in rows if int(row["step"]) < step)
+        shorter.replace(path)
 
     def _rows(self) -> tuple[list[str], list[dict[str, str]]]:
         path = Path(self.metrics_file_path)
@@ -124,8 +124,7 @@ def draw_curves(metrics: Path, image: Path) -> None:
         axes.grid(alpha=0.3)
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize="small")
-    with replacing(image) as part:
-        figure.savefig(part, format=image.suffix[1:], dpi=120)
+    figure.savefig(image, dpi=120)
 
 
 def _panels(metrics: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
