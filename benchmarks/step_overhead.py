@@ -26,8 +26,8 @@ from vidfer.datasets.report import PreparationReport
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
-from vidfer.tasks.curves import CurveLogger
 from vidfer.tasks.image import ImageTask
+from vidfer.tasks.loggers import CurveLogger
 
 _WARM = 3
 

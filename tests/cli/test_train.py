@@ -6,8 +6,9 @@ import pytest
 import torch
 import yaml
 
-from vidfer.cli.train import AtomicCheckpointIO, VidferCLI
+from vidfer.cli.train import VidferCLI
 from vidfer.inference.models import ImageModel
+from vidfer.tasks.callbacks import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
 
 

@@ -114,7 +114,7 @@ def test_the_client_gets_the_rows_of_the_curves_and_the_settings_and_nothing_to_
 
 @pytest.mark.slow
 def test_pictures_are_sent_when_they_are_asked_for(fit):
-    callbacks = '[{"class_path": "vidfer.tasks.samples.SampleImages", "init_args": {"send": true}}]'
+    callbacks = '[{"class_path": "vidfer.tasks.callbacks.SampleImages", "init_args": {"send": true}}]'
     _, _, (run,) = fit(f"--trainer.callbacks={callbacks}")
     assert [name for name in wandb_files.files(run) if name.endswith(".png")]
 
@@ -144,7 +144,7 @@ def test_disabled_leaves_the_run_as_it_is_and_nothing_of_the_client(fit, mode, t
 
 def test_the_curves_keep_the_runs_folder_whatever_the_order_of_loggers(arguments, tmp_path):
     curves = {
-        "class_path": "vidfer.tasks.curves.CurveLogger",
+        "class_path": "vidfer.tasks.loggers.CurveLogger",
         "init_args": {"save_dir": str(tmp_path), "name": "denoise", "version": "one"},
     }
     client = {"class_path": "WandbLogger", "init_args": {"save_dir": str(tmp_path), "project": "mine", "version": None}}
@@ -189,7 +189,7 @@ def test_without_the_client_one_sentence_names_the_extra(arguments, monkeypatch,
     def version(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("vidfer.cli.loggers.version", version)
+    monkeypatch.setattr("vidfer.tasks.loggers.version", version)
     monkeypatch.setattr(sys, "argv", ["stages/denoise.py", *arguments(*chosen)])
     with pytest.raises(SystemExit) as ended:
         main()

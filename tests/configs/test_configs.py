@@ -44,7 +44,7 @@ def test_finetune_as_in_the_paper(run, faces_root, tmp_path):
         f"--model.init_args.pretrained={tmp_path / 'imagenet.safetensors'}", "--data.init_args.image_size=107",
     )  # fmt: skip
     assert cli.trainer.global_step == 1
-    assert cli.model.phases == [(30000, 0.01), (2000, 0.0001)]
+    assert cli.model.schedule.phases == ((30000, 0.01), (2000, 0.0001))
 
 
 def test_a_second_cycle_starts_from_the_firsts_weights(run, faces_root, image_weights):

@@ -72,7 +72,7 @@ def test_preparing_draws_nothing_from_the_training_s_chance():
 
 def test_the_loss_is_smoothed_cross_entropy():
     log_probs = torch.tensor([[0.7, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]]).log()
-    found = small(label_smoothing=0.14)._criterion(log_probs, torch.tensor([0])).item()
+    found = small(label_smoothing=0.14).criterion(log_probs, torch.tensor([0])).item()
     assert found == pytest.approx(-0.88 * math.log(0.7) - 6 * 0.02 * math.log(0.05), abs=1e-6)
 
 

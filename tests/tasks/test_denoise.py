@@ -9,9 +9,8 @@ from torch import nn
 
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.models.generator import Generator
-from vidfer.tasks.checkpoints import IntervalCheckpoint
+from vidfer.tasks.callbacks import IntervalCheckpoint, WarmEMA
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
-from vidfer.tasks.ema import WarmEMA
 from vidfer.tasks.fit import train_here
 from vidfer.tasks.optimizers import OPTIMIZERS
 from vidfer.types import VidferError

@@ -10,14 +10,12 @@ The paper's misprints, and what is meant here:
 """
 
 import math
-from types import SimpleNamespace
 
-import lightning
 import numpy as np
 import pytest
 import torch
 
-from vidfer.tasks.optimizers import EPS, OPTIMIZERS, build_optimizer, check_optimizer, one_cycle
+from vidfer.tasks.optimizers import EPS, OPTIMIZERS, Optimisation, Schedule, build_optimizer, one_cycle
 from vidfer.types import VidferError
 
 START = np.array([-0.7, 1.3, 1.3])
@@ -189,42 +187,33 @@ def test_what_cannot_be_is_refused(name, options, said):
 
 
 def test_a_check_needs_no_parameters():
-    check_optimizer("adam", momentum=0.0, nesterov=True)  # Nesterov is no matter of Adam's here
+    Optimisation("adam", momentum=0.0, nesterov=True)  # Nesterov is no matter of Adam's here
     with pytest.raises(VidferError, match="unknown optimizer"):
-        check_optimizer("SGD")
-
-
-class Module(lightning.LightningModule):
-    trainer = SimpleNamespace(estimated_stepping_batches=10)
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor([1.0]))
+        Optimisation("SGD")
 
 
 @pytest.fixture
 def made():
-    module = Module()
-    return module, one_cycle(module, lr=0.5, warmup_share=0.3)
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = build_optimizer("sgdma", [weight], lr=0.5)
+    return weight, optimizer, one_cycle(optimizer, 10, 0.3)
 
 
 def test_equation_7_under_a_schedule(made):
-    module, found = made
-    optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
+    weight, optimizer, scheduler = made
     theta, velocity = 1.0, 0.0
     for gradient in (0.3, -0.2, 0.5):
         rate = optimizer.param_groups[0]["lr"]
-        module.weight.grad = torch.tensor([gradient])
+        weight.grad = torch.tensor([gradient])
         optimizer.step()
         scheduler.step()
         velocity = 0.9 * velocity + gradient  # v <- rho v + g
         theta -= rate * velocity  # theta <- theta - eps v
-    assert module.weight.item() == pytest.approx(theta, rel=1e-5)
+    assert weight.item() == pytest.approx(theta, rel=1e-5)
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing(made):
-    _, found = made
-    optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
+    _, optimizer, scheduler = made
     rates = []
     for _ in range(9):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -234,9 +223,22 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing(made):
     assert max(rates) == pytest.approx(0.5, rel=0.01)
     assert rates.index(max(rates)) == 2
     assert rates[-1] < 1e-4
-    assert found["lr_scheduler"]["interval"] == "step"
 
 
 def test_a_one_cycle_needs_a_rise_and_a_fall():
     with pytest.raises(VidferError, match="warmup_share"):
-        one_cycle(Module(), lr=0.5, warmup_share=1.0)
+        Schedule(warmup_share=1.0)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.9])
+def test_one_cycle_takes_any_number_of_steps(share):
+    for steps in range(1, 21):
+        optimizer = build_optimizer("sgd", [torch.nn.Parameter(torch.ones(1))], lr=0.5)
+        scheduler = one_cycle(optimizer, steps, share)
+        rates = []
+        for _ in range(steps):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        assert all(0 < rate <= 0.5 for rate in rates), (steps, rates)
+        assert max(rates) >= 0.25 or share > 0.5, (steps, rates)

@@ -1,26 +1,18 @@
 """The command line of the training stages: LightningCLI with this project's rules."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from uuid import uuid4
 
 import lightning
-import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
-from vidfer.cli.loggers import arrange_loggers, require_client, send_settings, start_wandb
-from vidfer.tasks.curves import CurveLogger
-from vidfer.tasks.folder import run_folder
+from vidfer.tasks.callbacks import AtomicCheckpointIO, readable_checkpoint, run_folder
+from vidfer.tasks.loggers import CurveLogger, arrange_loggers, require_client, send_settings, start_wandb
 from vidfer.types import UsageError, VidferError
 
 SHARED = ("image_size", "in_chans", "crop")
@@ -130,7 +122,9 @@ class VidferCLI(LightningCLI):
         super()._run_subcommand(subcommand)
 
     def _parse_ckpt_path(self) -> None:
-        with _readable(self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else ""):
+        with readable_checkpoint(
+            self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else ""
+        ):
             super()._parse_ckpt_path()
 
     def _require_same_run(self, folder: Path) -> None:
@@ -149,61 +143,6 @@ class VidferCLI(LightningCLI):
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super()._instantiate_trainer(config, callbacks)
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, syncs it and renames it: a full disk or a kill leaves the old one whole."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Write a checkpoint.
-
-        Args:
-            checkpoint: What Lightning wants to keep.
-            path: Where it goes.
-            storage_options: Unused by this writer.
-        """
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read a checkpoint.
-
-        Args:
-            path: Where it is.
-            arguments: Lightning's own.
-            options: Lightning's own.
-
-        Raises:
-            VidferError: It is missing or damaged.
-        """
-        with _readable(path):
-            return super().load_checkpoint(path, *arguments, **options)
-
-
-@contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise VidferError(f"no checkpoint {path}") from error
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise VidferError(
-            f"the checkpoint {path} cannot be read: give an older one of its folder with --ckpt_path"
-        ) from error
 
 
 class RunConfig(SaveConfigCallback):

@@ -2,17 +2,17 @@
 
 from typing import Any, Final
 
-import lightning
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from vidfer.models import find_class
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
 from vidfer.models.layout import channels_last
+from vidfer.tasks.base import BaseTask
 from vidfer.tasks.losses import (
     adversarial_loss,
     clip_weights,
@@ -23,25 +23,20 @@ from vidfer.tasks.losses import (
     gradient_penalty,
     wasserstein_estimate,
 )
-from vidfer.tasks.optimizers import build_optimizer, check_optimizer
+from vidfer.tasks.optimizers import Optimisation, one_cycle
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 
 OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
-_EPS: Final = (
-    1e-8  # not the paper's root of 1e-5: the content loss's gradients lie far below that, and would count for nothing
-)
+_EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 
 
-class DenoiseTask(lightning.LightningModule):
-    """Train the generator by mean squared error first, then by equation 4: the content loss and a critic's verdict.
+class DenoiseTask(BaseTask):
+    """Train the generator by mean squared error first, then by equation 4: the content loss and a critic's.
 
     In the first `warmup_share` of the batches the generator takes a step on each, on equation 5 alone. After that the critic
     takes a step on each batch, and the generator on every `n_critic`-th. Counted are batches, generator steps and critic
     steps; Lightning's `global_step` is the sum of the last two, so budget by `max_epochs`, not by `max_steps`.
-
-    A checkpoint taken anywhere in an epoch holds all that the next step depends on: counters, optimisers, schedule and torch's
-    random state.
 
     Args:
         preset: `full`, `small` or `tiny`, see `Generator`.
@@ -97,9 +92,9 @@ class DenoiseTask(lightning.LightningModule):
             raise VidferError(f"unknown objective '{objective}': use one of {', '.join(OBJECTIVES)}")
         if n_critic < 1 or critic_width < 1 or not 0 <= warmup_share <= 1:
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
-        if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, lr, critic_lr) > 0):
-            raise VidferError("adversarial_weight and penalty have to be at least 0, clip, lr and critic_lr above 0")
-        check_optimizer(optimizer, momentum=momentum)
+        if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, critic_lr) > 0):
+            raise VidferError("adversarial_weight and penalty have to be at least 0, clip and critic_lr above 0")
+        self.optimisation = Optimisation(optimizer, lr, momentum, eps=_EPS)
         self.save_hyperparameters()
         self.automatic_optimization = False
         own = network == "generator"
@@ -110,23 +105,23 @@ class DenoiseTask(lightning.LightningModule):
         kind: type[nn.Module] = Generator if own else find_class(network, nn.Module)
         self.generator = channels_last(kind(**self.arguments))
         if weights:
-            found = find_weights("denoise", weights)
-            if found.card["arch"] != network:
-                raise VidferError(f"{weights} holds another network: give the model network={found.card['arch']}")
-            other = {name: each for name, each in found.card["arguments"].items() if self.arguments.get(name) != each}
-            if other:
-                needed = ", ".join(f"{name}={each}" for name, each in other.items())
-                raise VidferError(f"{weights} holds another network: give the model {needed}")
-            found.load_into(self.generator)
+            self._start_from(weights)
         self.critic: Critic | None = None
         if objective != "mse" and adversarial_weight:
             self.critic = channels_last(Critic(crop, critic_width))
         self.objective, self.adversarial_weight = objective, adversarial_weight
         self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
-        self.lr, self.critic_lr = lr, critic_lr
-        self.optimisation: dict[str, Any] = {"name": optimizer, "momentum": momentum, "lr": lr, "eps": _EPS}
+        self.critic_lr = critic_lr
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
+
+    def _start_from(self, weights: str) -> None:
+        found = find_weights("denoise", weights)
+        stored = {"network": found.card["arch"], **found.card["arguments"]}
+        ours = {"network": self.network, **self.arguments}
+        if other := [f"{name}={each}" for name, each in stored.items() if ours.get(name) != each]:
+            raise VidferError(f"{weights} holds another network: give the model {', '.join(other)}")
+        found.load_into(self.generator)
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Denoise images `(B, 3, H, W)` in [-1, 1]."""
@@ -197,20 +192,12 @@ class DenoiseTask(lightning.LightningModule):
         self.generator_steps += 1
         return logs
 
-    def validation_step(self, batch: CropBatch, batch_idx: int) -> None:
-        """Log loss, PSNR and SSIM of one batch."""
-        self._measure(batch, "val")
-
-    def test_step(self, batch: CropBatch, batch_idx: int) -> None:
-        """Log loss, PSNR and SSIM of one batch."""
-        self._measure(batch, "test")
-
     def predict_step(self, batch: NamedImage, batch_idx: int) -> Tensor:
         """Denoise one batch of images as they are: `(B, 3, H, W)` in [-1, 1]."""
         denoised: Tensor = self(batch["image"])
         return denoised.clamp(-1, 1)
 
-    def _measure(self, batch: CropBatch, split: str) -> None:
+    def _step(self, batch: CropBatch, split: str) -> Tensor:
         noisy, clean = batch["noisy"], batch["clean"]
         denoised = self(noisy)
         logs = {
@@ -220,20 +207,21 @@ class DenoiseTask(lightning.LightningModule):
             f"{split}_ssim": mean_ssim(denoised, clean),
         }
         self.log_dict(logs, on_epoch=True, batch_size=len(clean), prog_bar=True, sync_dist=True)
+        return logs[f"{split}_loss"]
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
         return self.generator.state_dict(), {"kind": "denoise", "arch": self.network, "arguments": self.arguments}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the counters and torch's random state."""
+        """Add the counters to what every task keeps."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["counters"] = [self.batches, self.generator_steps, self.critic_steps]
-        checkpoint["random_state"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the counters back; the random state follows when training starts, after all that Lightning draws."""
+        """Restore the counters beside what every task keeps."""
+        super().on_load_checkpoint(checkpoint)
         self.batches, self.generator_steps, self.critic_steps = checkpoint["counters"]
-        self._random_state = checkpoint["random_state"]
 
     def on_train_start(self) -> None:
         """Refuse to go on with a schedule that was made for another number of steps.
@@ -242,18 +230,12 @@ class DenoiseTask(lightning.LightningModule):
             VidferError: The checkpoint's training was planned longer or shorter.
         """
         scheduler: Any = self.trainer.lr_scheduler_configs[0].scheduler
-        stored = scheduler.total_steps
-        if stored != self.planned_steps():
+        stored, planned = scheduler.total_steps, self.planned_steps()
+        if stored != max(planned, 2):  # see `one_cycle`
             raise VidferError(
-                f"the checkpoint's schedule has {stored} generator steps, this training {self.planned_steps()}: keep "
+                f"the checkpoint's schedule has {stored} generator steps, this training {planned}: keep "
                 "max_epochs and the data as they were, or start anew with --model.init_args.weights=FILE"
             )
-
-    def on_train_batch_start(self, batch: CropBatch, batch_idx: int) -> None:
-        """Take the random state of a checkpoint back."""
-        if hasattr(self, "_random_state"):
-            torch.set_rng_state(self._random_state)
-            del self._random_state
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
         """Return the generator's optimiser with its one-cycle schedule, and the critic's Adam.
@@ -261,13 +243,9 @@ class DenoiseTask(lightning.LightningModule):
         Raises:
             VidferError: The training is not budgeted by epochs.
         """
-        generator = build_optimizer(params=self.generator.parameters(), **self.optimisation)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            generator,
-            max_lr=self.lr,
-            total_steps=self.planned_steps(),
-            cycle_momentum=isinstance(generator, torch.optim.Adam),  # its first beta; the paper's rho stays as it is
-        )
+        generator = self.optimisation.build(self.generator.parameters())
+        is_adam = isinstance(generator, torch.optim.Adam)  # whose first beta cycles; the paper's rho stays as it is
+        scheduler = one_cycle(generator, self.planned_steps(), cycle_momentum=is_adam)
         if self.critic is None:
             return [generator], [scheduler]
         return [generator, torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, betas=(0.0, 0.9))], [scheduler]
@@ -313,8 +291,8 @@ def mean_psnr(image: Tensor, clean: Tensor) -> Tensor:
     Returns:
         Mean of the images' ratios in dB, a scalar; equal images count as 100 dB.
     """
-    error = (_shown(image) - _shown(clean)).square().flatten(1).mean(dim=1)
-    return (10 * torch.log10(255**2 / error)).clamp_max(100).mean()
+    ratios = peak_signal_noise_ratio(_shown(image), _shown(clean), data_range=255.0, dim=(1, 2, 3), reduction="none")
+    return ratios.clamp_max(100).mean()
 
 
 def mean_ssim(image: Tensor, clean: Tensor) -> Tensor:

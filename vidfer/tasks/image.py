@@ -2,27 +2,25 @@
 
 from typing import Any, Literal
 
-import lightning
 import torch
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from vidfer.metrics.classification import classification_metrics
-from vidfer.models.auxiliary import AuxiliaryHead
-from vidfer.models.backbone import TimmBackbone, build_backbone
+from vidfer.models.backbone import AuxiliaryHead, TimmBackbone, build_backbone
 from vidfer.models.batches import ImageBatch
 from vidfer.models.layout import channels_last
+from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.losses import distillation_loss
-from vidfer.tasks.optimizers import check_optimizer, cosine, in_phases, one_cycle
+from vidfer.tasks.optimizers import Optimisation, Schedule, parse_phases
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.files import find_weights
 
 _LARGE = 160  # px from which an epoch on a processor takes hours
 
 
-class ImageTask(lightning.LightningModule):
-    """Fine-tune all layers of a backbone on faces, by SGD with momentum unless told otherwise.
+class ImageTask(ClassificationTask):
+    """Fine-tune all layers of a backbone on faces, by SGD with momentum unless another optimiser is named.
 
     Args:
         backbone: `compact`, or a model name of timm.
@@ -80,11 +78,14 @@ class ImageTask(lightning.LightningModule):
         temperature: float = 2.0,
         compiled: bool = False,
     ) -> None:
-        super().__init__()
+        chosen = parse_phases(phases)
+        super().__init__(
+            Optimisation(optimizer, chosen[0][1] if chosen else lr, momentum, nesterov, weight_decay),
+            Schedule(schedule, warmup_share, chosen),
+        )
         self.save_hyperparameters()
-        check_optimizer(optimizer, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-        _check_schedule(phases, warmup_share)
         _check_losses(label_smoothing, mixup, cutmix, class_weighting, distillation, temperature, auxiliary)
+        self.name, self.image_size, self.in_chans, self.compiled = backbone, image_size, in_chans, compiled
         self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
@@ -94,19 +95,11 @@ class ImageTask(lightning.LightningModule):
                 raise VidferError("'compact' takes no auxiliary head: set auxiliary to 0")
             self.auxiliary_head = channels_last(AuxiliaryHead(self.backbone.middle_channels, len(EMOTIONS)))
         self.auxiliary_weight = auxiliary
-        self.phases = [(int(steps), float(rate)) for steps, rate in phases or []]
         self.label_smoothing = label_smoothing
         self.distillation, self.temperature = distillation, temperature
         self.class_weighting = class_weighting
         self.class_weight: Tensor | None = None
         self.mixing = _mixing(mixup, cutmix)
-        self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
-        self.optimisation: dict[str, Any] = {
-            "name": optimizer,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "weight_decay": weight_decay,
-        }
         self.compute: Any = self._all_logits
 
     def forward(self, image: Tensor) -> Tensor:
@@ -115,54 +108,50 @@ class ImageTask(lightning.LightningModule):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Weigh the classes by their shares in the training images, and compile.
-
-        Args:
-            stage: `fit`, `validate`, `test` or `predict`.
-        """
+        """Weigh the classes by their shares in the training images, and compile."""
         if stage != "fit":
             return
         if self.class_weighting:
             shares = torch.tensor(self.trainer.datamodule.class_shares())  # type: ignore[attr-defined]
             weight = shares.clamp_min(1e-6) ** -self.class_weighting
             self.class_weight = weight / (weight * shares).sum()
-        if self.hparams["compiled"]:
+        if self.compiled:
             self.compute = torch.compile(self._all_logits)
 
     def on_fit_start(self) -> None:
         """Say what a processor has to expect."""
-        if self.device.type == "cpu" and self.hparams["image_size"] >= _LARGE:
+        if self.device.type == "cpu" and self.image_size >= _LARGE:
             rank_zero_info(
-                f"{self.hparams['backbone']} at {self.hparams['image_size']} px on a processor: expect seconds a batch, and "
-                "weeks for the paper's 32,000 steps; the shipped network's recipe is configs/finetune_compact.yaml"
+                f"{self.name} at {self.image_size} px on a processor: expect seconds a batch, and weeks for the paper's "
+                "32,000 steps; the shipped network's recipe is configs/finetune_compact.yaml"
             )
 
-    def training_step(self, batch: ImageBatch, batch_idx: int) -> Tensor:
-        """Return the loss of one batch: all heads', mixed, weighted and distilled as chosen."""
+    def logits(self, batch: ImageBatch) -> Tensor:
+        """Compute logits `(B, 7)`."""
+        logits: Tensor = self(batch["image"])
+        return logits
+
+    def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compute smoothed cross-entropy, all classes alike."""
+        return cross_entropy(logits, target, label_smoothing=self.label_smoothing)
+
+    def training_loss(self, batch: ImageBatch) -> Tensor:
+        """Compute the loss of all heads, mixed, weighted and distilled as chosen."""
         image, target = batch["image"], batch["target"]
-        count = len(target)
         if self.mixing is not None:
             image, target = self.mixing(image, target)
         logits, *auxiliary = self.compute(image.contiguous(memory_format=torch.channels_last))
         loss = self._loss(logits, target, batch)
         for each in auxiliary:
             loss = loss + self.auxiliary_weight * self._loss(each, target, batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=count, prog_bar=True)
         self.log("train_batch_loss", loss, on_step=True, on_epoch=False)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: ImageBatch, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's
         """End the training with its last phase."""
-        if self.phases and self.global_step >= sum(steps for steps, _ in self.phases):
+        phases = self.schedule.phases
+        if phases and self.global_step >= sum(steps for steps, _ in phases):
             self.trainer.should_stop = True
-
-    def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        """Log loss and metrics of one batch."""
-        self._measure(batch, "val")
-
-    def test_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        """Log loss and metrics of one batch."""
-        self._measure(batch, "test")
 
     def _all_logits(self, image: Tensor) -> tuple[Tensor, ...]:
         if self.auxiliary_head is None or not isinstance(self.backbone, TimmBackbone):
@@ -184,39 +173,10 @@ class ImageTask(lightning.LightningModule):
         following = distillation_loss(logits, batch["teacher"], self.temperature)
         return (1 - self.distillation) * loss + self.distillation * following
 
-    def _measure(self, batch: ImageBatch, split: str) -> None:
-        logits, target = self(batch["image"]), batch["target"]
-        loss = cross_entropy(logits, target, label_smoothing=self.label_smoothing)
-        metrics = self.metrics[split]
-        metrics.update(logits, target)
-        self.log(f"{split}_loss", loss, on_step=False, on_epoch=True, batch_size=len(target))
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
-
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
-        arguments = {"in_chans": self.hparams["in_chans"]}
-        return self.backbone.state_dict(), {"kind": "image", "arch": self.hparams["backbone"], "arguments": arguments}
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return the optimiser and the schedule that were chosen."""
-        if self.phases:
-            return in_phases(self, phases=self.phases, **self.optimisation)
-        if self.hparams["schedule"] == "cosine":
-            return cosine(self, lr=self.hparams["lr"], **self.optimisation)
-        return one_cycle(self, lr=self.hparams["lr"], warmup_share=self.hparams["warmup_share"], **self.optimisation)
-
-
-def _check_schedule(phases: list[list[float]] | None, warmup_share: float) -> None:
-    """Refuse what no schedule could do.
-
-    Raises:
-        VidferError: A value is out of range.
-    """
-    for phase in phases or []:
-        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
-            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
-    if not 0 < warmup_share < 1:
-        raise VidferError(f"warmup_share lies between 0 and 1, not at {warmup_share}")
+        card = {"kind": "image", "arch": self.name, "arguments": {"in_chans": self.in_chans}}
+        return self.backbone.state_dict(), card
 
 
 def _check_losses(

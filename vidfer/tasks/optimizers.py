@@ -8,10 +8,10 @@ References:
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
 
-import lightning
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
@@ -22,28 +22,13 @@ EPS: Final = math.sqrt(1e-5)
 """The paper divides by `sqrt(g + 1e-5)`; this is that root where g is 0."""
 
 
-def build_optimizer(
-    name: str,
-    params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
-    *,
-    lr: float,
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-    alpha: float = 0.9,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = EPS,
-) -> torch.optim.Optimizer:
-    """Build one of the paper's optimisers from torch's classes.
-
-    AdaGrad divides by `sqrt(g + eps²)` as printed, since torch lets its sum start at eps². RMSProp and Adam of torch divide by
-    `sqrt(g) + eps` instead: the same where g is 0 and where it is large, and never more than sqrt(2) times as much (at
-    g = eps²), so that their steps are up to 29 % shorter than the paper's, and by less than 1 % where sqrt(g) is above 0.31.
+@dataclass(frozen=True)
+class Optimisation:
+    """An optimiser with its options, checked before anything is loaded for it.
 
     Args:
-        name: `sgd` and `sgdma`, with momentum (equation 7), `adagrad` (equation 8), `rmsprop` (equation 9) or `adam`
-            (equations 10 to 16, bias correction included).
-        params: Parameters, or groups of them, as torch's classes take them.
+        name: `sgd`; `sgdma`, with momentum (equation 7); `adagrad` (equation 8); `rmsprop` (equation 9); or `adam` (equations
+            10 to 16, bias correction included).
         lr: Learning rate, above 0: epsilon of equation 7.
         momentum: Rho of equation 7, in [0, 1); of `sgdma` alone, the others leave it aside.
         nesterov: Use Nesterov's form of momentum; of `sgdma` alone.
@@ -52,181 +37,148 @@ def build_optimizer(
         betas: Decays of `adam`'s two means, each in [0, 1); the paper gives none, these are Kingma and Ba's.
         eps: What keeps divisors from 0, above 0; a training whose gradients are far below 3e-3 needs a smaller one.
 
-    Returns:
-        The optimiser.
+    Raises:
+        VidferError: The name is unknown or a value is out of range.
+    """
+
+    name: str = "sgdma"
+    lr: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    alpha: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = EPS
+
+    def __post_init__(self) -> None:
+        """Refuse what no optimiser could do."""
+        if self.name not in OPTIMIZERS:
+            raise VidferError(f"unknown optimizer '{self.name}': use one of {', '.join(OPTIMIZERS)}")
+        if not 0 < self.lr < math.inf:
+            raise VidferError(f"lr has to be above 0, not {self.lr}")
+        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < math.inf:
+            raise VidferError(
+                f"momentum lies in [0, 1) and weight_decay from 0 on, not at {self.momentum} and {self.weight_decay}"
+            )
+        if self.name == "sgdma" and self.nesterov and not self.momentum:
+            raise VidferError("Nesterov's form needs a momentum: set nesterov to false for plain SGD")
+        if not all(0 <= decay < 1 for decay in (self.alpha, *self.betas)) or not 0 < self.eps < math.inf:
+            raise VidferError(
+                f"alpha and betas lie in [0, 1) and eps above 0, not at {self.alpha}, {self.betas} and {self.eps}"
+            )
+
+    def build(self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Build the optimiser from torch's class for parameters, or groups of them.
+
+        AdaGrad divides by `sqrt(g + eps²)` as printed, since torch lets its sum start at eps². RMSProp and Adam of torch divide
+        by `sqrt(g) + eps` instead: steps up to 29 % shorter than the paper's, see docs/optimizers.md.
+
+        References:
+            Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 2011. Tieleman, Hinton: RMSProp, lecture 6.5. 2012.
+            Kingma, Ba: Adam: a method for stochastic optimization. ICLR 2015.
+        """
+        kinds: dict[str, tuple[Any, dict[str, Any]]] = {
+            "sgd": (torch.optim.SGD, {}),
+            "sgdma": (torch.optim.SGD, {"momentum": self.momentum, "nesterov": self.nesterov}),
+            "adagrad": (torch.optim.Adagrad, {"initial_accumulator_value": self.eps**2, "eps": 0.0}),
+            "rmsprop": (torch.optim.RMSprop, {"alpha": self.alpha, "eps": self.eps}),
+            "adam": (torch.optim.Adam, {"betas": self.betas, "eps": self.eps}),
+        }
+        kind, own = kinds[self.name]
+        optimizer: torch.optim.Optimizer = kind(params, lr=self.lr, weight_decay=self.weight_decay, **own)
+        return optimizer
+
+
+def build_optimizer(
+    name: str,
+    params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
+    *,
+    lr: float,
+    **options: Any,  # noqa: ANN401 - the other fields of Optimisation
+) -> torch.optim.Optimizer:
+    """Build one of the paper's optimisers; the options are the fields of `Optimisation`.
 
     Raises:
         VidferError: The name is unknown or a value is out of range.
-
-    References:
-        Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 2011. Tieleman, Hinton: RMSProp, lecture 6.5. 2012.
-        Kingma, Ba: Adam: a method for stochastic optimization. ICLR 2015.
 
     Example:
         >>> weight = torch.nn.Parameter(torch.zeros(3))
         >>> type(build_optimizer("sgdma", [weight], lr=0.1)).__name__
         'SGD'
     """
-    check_optimizer(name, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-    if not all(0 <= decay < 1 for decay in (alpha, *betas)) or not 0 < eps < math.inf:
-        raise VidferError(f"alpha and betas lie in [0, 1) and eps above 0, not at {alpha}, {betas} and {eps}")
-    optim = torch.optim
-    if name == "sgd":
-        return optim.SGD(params, lr, weight_decay=weight_decay)
-    if name == "sgdma":
-        return optim.SGD(params, lr, momentum, nesterov=nesterov, weight_decay=weight_decay)
-    if name == "adagrad":
-        return optim.Adagrad(params, lr, weight_decay=weight_decay, initial_accumulator_value=eps**2, eps=0.0)
-    if name == "rmsprop":
-        return optim.RMSprop(params, lr, alpha, eps, weight_decay)
-    return optim.Adam(params, lr, betas, eps, weight_decay)
+    return Optimisation(name, lr, **options).build(params)
 
 
-def check_optimizer(
-    name: str, *, lr: float = 1.0, momentum: float = 0.9, nesterov: bool = False, weight_decay: float = 0.0
-) -> None:
-    """Refuse what no optimiser could do, before anything is loaded for it.
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves over a training's steps.
 
     Args:
-        name: One of `OPTIMIZERS`.
-        lr: Learning rate.
-        momentum: Momentum.
-        nesterov: Whether momentum is Nesterov's.
-        weight_decay: L2 penalty.
+        kind: `one-cycle` up to the optimiser's rate and down to nothing (Smith, Topin: Super-convergence. 2019); or `cosine`
+            from there down to nothing (Loshchilov, Hutter: SGDR. ICLR 2017, without restarts).
+        warmup_share: Share of a one-cycle training in which the rate rises, in (0, 1).
+        phases: Steps and rate of each phase instead, in order; the last rate holds from there on.
 
     Raises:
-        VidferError: The name is unknown or a value is out of range.
+        VidferError: A value is out of range.
     """
-    if name not in OPTIMIZERS:
-        raise VidferError(f"unknown optimizer '{name}': use one of {', '.join(OPTIMIZERS)}")
-    if not 0 < lr < math.inf:
-        raise VidferError(f"lr has to be above 0, not {lr}")
-    if not 0 <= momentum < 1 or not 0 <= weight_decay < math.inf:
-        raise VidferError(f"momentum lies in [0, 1) and weight_decay from 0 on, not at {momentum} and {weight_decay}")
-    if name == "sgdma" and nesterov and not momentum:
-        raise VidferError("Nesterov's form needs a momentum: set nesterov to false for plain SGD")
+
+    kind: str = "one-cycle"
+    warmup_share: float = 0.3
+    phases: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no schedule could do."""
+        if self.kind not in ("one-cycle", "cosine"):
+            raise VidferError(f"unknown schedule '{self.kind}': use one-cycle or cosine")
+        if not 0 < self.warmup_share < 1:
+            raise VidferError(f"warmup_share lies between 0 and 1, not at {self.warmup_share}")
+
+    def build(self, optimizer: torch.optim.Optimizer, steps: float) -> LRScheduler:
+        """Build the scheduler of a training of so many steps.
+
+        Raises:
+            VidferError: The rate is to fall to its end, and there is none.
+        """
+        if self.phases:
+            return in_phases(optimizer, self.phases)
+        if steps == math.inf:
+            raise VidferError("a schedule that falls to its end needs an end: give --trainer.max_epochs or max_steps")
+        if self.kind == "cosine":
+            return CosineAnnealingLR(optimizer, int(steps))
+        return one_cycle(optimizer, int(steps), self.warmup_share)
 
 
 def one_cycle(
-    module: lightning.LightningModule,
-    *,
-    lr: float,
-    warmup_share: float,
-    name: str = "sgdma",
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> dict[str, Any]:
-    """Build an optimiser under a one-cycle schedule that steps every batch.
+    optimizer: torch.optim.Optimizer, steps: int, warmup_share: float = 0.3, *, cycle_momentum: bool = False
+) -> OneCycleLR:
+    """Let the rate rise to the optimiser's own and fall to nothing, over any number of steps from 1 on.
 
-    Args:
-        module: A module that is being fitted; its trainer tells the number of steps.
-        lr: Peak learning rate.
-        warmup_share: Share of the training in which the learning rate rises, in (0, 1).
-        name: Optimiser, see `build_optimizer`, which also explains what is left.
-        momentum: Momentum, in [0, 1).
-        nesterov: Use Nesterov's form of momentum.
-        weight_decay: L2 penalty.
-
-    Returns:
-        What `configure_optimizers` returns.
-
-    Raises:
-        VidferError: The training has no end, the name is unknown or a value is out of range.
-
-    References:
-        Smith, Topin: Super-convergence: very fast training of neural networks using large learning rates. 2019.
+    Where the rise would take a step or less, at which torch's class divides by zero, the first step already falls.
     """
-    if not 0 < warmup_share < 1:
-        raise VidferError(f"warmup_share lies between 0 and 1, not at {warmup_share}")
-    optimizer = _build(module, name, lr, momentum, nesterov, weight_decay)
-    schedule = OneCycleLR(
-        optimizer, max_lr=lr, total_steps=_total_steps(module), pct_start=warmup_share, cycle_momentum=False
-    )
-    return _each_step(optimizer, schedule)
+    total = max(steps, 2)  # of a single step, torch's class makes one at the lowest rate
+    rise = warmup_share if warmup_share * total > 1 else 0.0
+    peak = optimizer.param_groups[0]["lr"]
+    return OneCycleLR(optimizer, peak, total_steps=total, pct_start=rise, cycle_momentum=cycle_momentum)
 
 
-def cosine(
-    module: lightning.LightningModule,
-    *,
-    lr: float,
-    name: str = "sgdma",
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> dict[str, Any]:
-    """Build an optimiser under a learning rate that falls from `lr` to 0 by half a cosine.
-
-    Args:
-        module: A module that is being fitted; its trainer tells the number of steps.
-        lr: First learning rate.
-        name: Optimiser, see `build_optimizer`, which also explains what is left.
-        momentum: Momentum, in [0, 1).
-        nesterov: Use Nesterov's form of momentum.
-        weight_decay: L2 penalty.
-
-    Returns:
-        What `configure_optimizers` returns.
-
-    Raises:
-        VidferError: The training has no end, the name is unknown or a value is out of range.
-
-    References:
-        Loshchilov, Hutter: SGDR: stochastic gradient descent with warm restarts. ICLR 2017 (without restarts).
-    """
-    optimizer = _build(module, name, lr, momentum, nesterov, weight_decay)
-    return _each_step(optimizer, CosineAnnealingLR(optimizer, _total_steps(module)))
-
-
-def in_phases(
-    module: lightning.LightningModule,
-    *,
-    phases: Sequence[tuple[int, float]],
-    name: str = "sgdma",
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> dict[str, Any]:
-    """Build an optimiser under learning rates that hold for a number of steps each.
-
-    Args:
-        module: A module that is being fitted.
-        phases: Steps and learning rate of each phase, in order; the last rate holds from there on.
-        name: Optimiser, see `build_optimizer`, which also explains what is left.
-        momentum: Momentum, in [0, 1).
-        nesterov: Use Nesterov's form of momentum.
-        weight_decay: L2 penalty.
-
-    Returns:
-        What `configure_optimizers` returns.
-
-    Raises:
-        VidferError: The name is unknown or a value is out of range.
-    """
-    first = phases[0][1]
+def in_phases(optimizer: torch.optim.Optimizer, phases: Sequence[tuple[int, float]]) -> LambdaLR:
+    """Hold each phase's rate for its number of steps; the optimiser's own rate is the first phase's."""
     ends = list(accumulate(steps for steps, _ in phases))
 
     def share(step: int) -> float:
-        return phases[min(bisect_right(ends, step), len(phases) - 1)][1] / first
+        return phases[min(bisect_right(ends, step), len(phases) - 1)][1] / phases[0][1]
 
-    optimizer = _build(module, name, first, momentum, nesterov, weight_decay)
-    return _each_step(optimizer, LambdaLR(optimizer, share))
-
-
-def _total_steps(module: lightning.LightningModule) -> int:
-    steps = module.trainer.estimated_stepping_batches
-    if steps == float("inf"):
-        raise VidferError("a schedule that falls to its end needs an end: give --trainer.max_epochs or max_steps")
-    return int(steps)
+    return LambdaLR(optimizer, share)
 
 
-def _build(
-    module: lightning.LightningModule, name: str, lr: float, momentum: float, nesterov: bool, weight_decay: float
-) -> torch.optim.Optimizer:
-    return build_optimizer(
-        name, module.parameters(), lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
-    )
+def parse_phases(phases: list[list[float]] | None) -> tuple[tuple[int, float], ...]:
+    """Read phases from a configuration's pairs of steps and rate.
 
-
-def _each_step(optimizer: torch.optim.Optimizer, scheduler: LRScheduler) -> dict[str, Any]:
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    Raises:
+        VidferError: A phase is no whole number of steps with a rate above 0.
+    """
+    for phase in phases or []:
+        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
+            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
+    return tuple((int(steps), float(rate)) for steps, rate in phases or [])

@@ -2,7 +2,7 @@ import csv
 
 import cv2
 
-from vidfer.tasks.curves import CurveLogger, draw_curves
+from vidfer.tasks.loggers import CurveLogger, draw_curves
 
 
 def steps(path):

@@ -1,6 +1,6 @@
 import torch
 
-from vidfer.tasks.ema import WarmEMA
+from vidfer.tasks.callbacks import WarmEMA
 
 
 def test_the_decay_warms_up_to_its_limit():
