@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sizes", default="50,100,150,200,250,300")
     parser.add_argument("--models", default="mlp,gan without,gan")
-    parser.add_argument("--store", default="runs/store")
+    parser.add_argument("--store")
     args = parser.parse_args()
     common: dict[str, Any] = {"root": args.root, "train_people": args.train, "test_people": args.test, "batch_size": 16}
     common |= {"store": args.store, "reads": ["sound"]}

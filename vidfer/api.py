@@ -2,19 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.runner import StageProgress, finished
-from vidfer.pipeline.store import Store
-from vidfer.pipeline.store import default_store as default_store  # callers may take it from there
+from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.report import table_files
-from vidfer.types import EMOTIONS, ClipError, Status, VidferError
+from vidfer.types import EMOTIONS, ClipError, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,19 +130,17 @@ def shown(path: str | Path) -> str:
 def write_result(result: ClipResult, folder: Path) -> None:
     """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
-    with _writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with results_folder(folder):
         for name, data in {**result.files, "summary.json": summary}.items():
-            _replace(folder / name, data)
+            write_atomic(folder / name, data)
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
     """Write `summary.csv`, a row per clip in the order given."""
     rows = [overview_row(summary) for summary in summaries]
     columns = {name: [row[name] for row in rows] for name in OVERVIEW}
-    with _writable(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _replace(out / "summary.csv", to_csv(columns))
+    with results_folder(out):
+        write_atomic(out / "summary.csv", to_csv(columns))
 
 
 OVERVIEW = (
@@ -161,17 +157,3 @@ def overview_row(summary: dict[str, Any]) -> dict[str, Any]:
     counted = {"modalities": "+".join(summary["modalities"]), "people": len(summary["people"])}
     row = {**summary, **parts, **distribution, **counted}
     return {name: row[name] for name in OVERVIEW}
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)

@@ -24,12 +24,24 @@ def test_help_is_quick():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, vidfer.cli.main as m; m.build_parser(); print([n for n in sys.modules if n in HEAVY])"
-    heavy = {"torch", "numpy", "cv2", "av", "pandas", "pyarrow", "rich", "timm", "lightning", "opensmile"}
+    code = "import sys, vidfer.cli.main as m; m.main(['--help']); print([n for n in sys.modules if n in HEAVY])"
+    heavy = {
+        "torch",
+        "numpy",
+        "cv2",
+        "av",
+        "pandas",
+        "pyarrow",
+        "rich",
+        "timm",
+        "lightning",
+        "opensmile",
+        "jsonargparse",
+    }
     done = subprocess.run(
         [sys.executable, "-c", f"HEAVY={heavy!r}\n{code}"], check=True, capture_output=True, text=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,8 @@ def test_wrong_usage_ends_with_2(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert words[:1] in (["run"], ["cache"]) or (told.startswith("vidfer") and told.count("\n") == 1)
 
 
 def test_a_missing_path_is_named_and_has_a_status(tmp_path, capsys):

@@ -1,5 +1,7 @@
+import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +86,23 @@ def test_purging_spares_drafts_that_are_being_written(store, clips):
         draft.write("x", b"1")
         remove(store, derived_from(store, [content_digest(clips[0], store)]))
         assert (draft.path / "x").exists()
+
+
+def test_verify_goes_on_after_what_cannot_be_read_and_leaves_it(store, monkeypatch):
+    unreadable, damaged = [entry.path for entry in entries(store)[:2]]
+    (damaged / "counts.safetensors").write_bytes(b"")
+    real = Path.read_bytes
+
+    def fail(self):
+        if self.parent == unreadable:
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    faults = dict(verify(store))
+    assert set(faults) == {unreadable, damaged}
+    assert "Input/output error" in faults[unreadable]
+    monkeypatch.undo()
+    assert unreadable.exists()
+    assert not damaged.exists()
+    assert verify(store) == []

@@ -5,9 +5,10 @@ from typing import ClassVar
 import pytest
 
 from tests.toy import RUNS, Count, Largest
-from vidfer.pipeline.runner import finished, plan
+from vidfer.pipeline.runner import cached, finished, plan
+from vidfer.pipeline.stage import Outcome
 from vidfer.pipeline.store import Store, StoreError
-from vidfer.types import ClipError, Status
+from vidfer.types import ClipError, Status, VidferError
 
 CHAIN = (Count(), Largest())
 
@@ -184,3 +185,103 @@ def test_an_input_removed_under_way_is_a_clear_error(clip, store, monkeypatch):
     monkeypatch.setattr(Largest, "run", remove_and_run)
     with pytest.raises(StoreError, match=r"removed while it was in use.*run the same command again"):
         answer(CHAIN, clip, store)
+
+
+ERRORS = [
+    FileNotFoundError(2, "No such file or directory"),
+    PermissionError(13, "Permission denied"),
+    OSError(24, "Too many"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("stage", [Count, Largest])
+def test_a_file_elsewhere_is_not_blamed_on_the_store(clip, store, monkeypatch, error, stage):
+    def fail(self, *_):
+        raise type(error)(error.errno, error.strerror, "/elsewhere/weights.bin")
+
+    monkeypatch.setattr(stage, "run", fail)
+    with pytest.raises(VidferError, match=r"cannot use /elsewhere/weights.bin: ") as caught:
+        answer(CHAIN, clip, store)
+    assert not isinstance(caught.value, StoreError)
+    assert error.strerror in str(caught.value)
+    assert "cache" not in str(caught.value)
+
+
+def test_a_file_that_an_error_does_not_name_is_nobodys(clip, store, monkeypatch):
+    def fail(self, *_):
+        raise FileNotFoundError("no usable temporary folder")
+
+    monkeypatch.setattr(Count, "run", fail)
+    with pytest.raises(FileNotFoundError, match="no usable"):
+        answer(CHAIN, clip, store)
+
+
+@pytest.mark.parametrize("name", ["answer.json", "counts.safetensors"])
+def test_an_artifact_removed_while_it_is_lent_is_a_clear_error(clip, store, name):
+    target = "largest" if name == "answer.json" else "count"
+
+    def read():
+        with finished(CHAIN, target, clip, store) as artifact:
+            shutil.rmtree(artifact.path)
+            return artifact.json(name) if name.endswith("json") else artifact.arrays(name)
+
+    with pytest.raises(StoreError, match=rf"{name} was removed while it was in use"):
+        read()
+
+
+RECIPE = {"stage": "vectors", "version": 1, "source": "abc"}
+
+
+def counted(outcome, calls):
+    def make(draft):
+        calls.append(1)
+        draft.write_json("x.json", len(calls))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return make
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.PARTIAL])
+def test_a_cached_step_is_made_once(store, status):
+    calls = []
+    for _ in range(3):
+        artifact = cached(store, RECIPE, counted(Outcome(status, "why", {"n": 5}), calls))
+        assert (artifact.json("x.json"), artifact.status, artifact.meta["n"]) == (1, status, 5)
+    assert artifact.path.is_relative_to(store.root / "vectors")
+    assert cached(store, {**RECIPE, "version": 2}, counted(Outcome(), calls)).json("x.json") == 2
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [Outcome, ClipError])
+def test_a_failure_of_a_cached_step_is_stored_and_raised_again(store, kind):
+    calls = []
+    for _ in range(2):
+        with pytest.raises(ClipError, match="nobody speaks") as caught:
+            cached(store, RECIPE, counted(kind(Status.NO_VOICE, "nobody speaks"), calls))
+        assert caught.value.status is Status.NO_VOICE
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", [Outcome, ClipError])
+@pytest.mark.parametrize("status", [Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED, Status.UNREADABLE])
+def test_a_transient_failure_of_a_cached_step_is_tried_again(store, kind, status):
+    calls = []
+    for _ in range(2):
+        with pytest.raises(ClipError):
+            cached(store, RECIPE, counted(kind(status, "busy"), calls))
+    assert cached(store, RECIPE, counted(Outcome(), calls)).json("x.json") == 3
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [VidferError("no data"), ZeroDivisionError(), KeyboardInterrupt()])
+def test_other_errors_of_a_cached_step_pass_and_store_nothing(store, error):
+    def make(draft):
+        raise error
+
+    with pytest.raises(type(error)):
+        cached(store, RECIPE, make)
+    assert list(store.folders()) == []
+    assert list((store.root / "tmp").iterdir()) == []

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vidfer.pipeline.store import MANIFEST, Artifact, Store, StoreError, dump_json, recipe_key
-from vidfer.types import Status
+from vidfer.pipeline.store import MANIFEST, Artifact, Store, StoreError, default_store, dump_json, recipe_key
+from vidfer.types import Status, VidferError
 
 RECIPE = {"stage": "thing", "params": {"b": 1, "a": [1.5, None]}}
 KEY = recipe_key(RECIPE)
@@ -97,6 +98,13 @@ def test_every_flipped_byte_is_found(tmp_path, name):
         lambda folder: (folder / MANIFEST).unlink(),
         lambda folder: (folder / "y.json").write_text("{}"),
         lambda folder: (folder / MANIFEST).write_bytes(b""),
+        lambda folder: (folder / MANIFEST).write_bytes(b"[" * 100_000),
+        lambda folder: (folder / MANIFEST).write_bytes(b"[]"),
+        lambda folder: (folder / MANIFEST).write_bytes(b"\xff"),
+        lambda folder: [(folder / "y.json").unlink(), (folder / "y.json").mkdir()],
+        lambda folder: [(folder / "y.json").unlink(), (folder / "y.json").symlink_to("nowhere")],
+        lambda folder: [(folder / "y.json").unlink(), (folder / "y.json").symlink_to("y.json")],
+        lambda folder: [shutil.rmtree(folder), folder.write_text("a file")],
     ],
 )
 def test_a_damaged_artifact_is_quarantined_not_deleted(tmp_path, harm):
@@ -190,3 +198,102 @@ def test_a_new_artifact_reads_like_a_stored_one(tmp_path):
     """Down to the order of entries, which reports write out."""
     fresh = put(Store(tmp_path))
     assert json.dumps(fresh.manifest) == json.dumps(Store(tmp_path).find("thing", KEY).manifest)
+
+
+UNREADABLE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE, errno.EINTR)
+
+
+@pytest.mark.parametrize("number", UNREADABLE)
+@pytest.mark.parametrize("call", ["stat", "read_bytes", "iterdir", "open"])
+def test_what_cannot_be_read_is_no_damage(tmp_path, monkeypatch, number, call):
+    """Whatever the reason and whichever file: it stays where it is, and the error names the file, reason and remedy."""
+    folder = put(Store(tmp_path)).path
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    real = getattr(Path, call)
+
+    def fail(self, *args, **kwargs):
+        if folder in (self, self.parent):
+            raise OSError(number, os.strerror(number), str(self))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, call, fail)
+    store = Store(tmp_path)
+    for attempt in (lambda: store.find("thing", KEY), lambda: store.fault(folder)):
+        with pytest.raises(StoreError, match=rf"{folder}.* cannot be read \({os.strerror(number)}\).*--store"):
+            attempt()
+    monkeypatch.undo()
+    assert store.find("thing", KEY) is not None
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not (tmp_path / "quarantine").exists()
+
+
+LIMITED = """
+    import os, resource, sys
+    import blake3, safetensors.numpy
+    from tests.pipeline.test_store import KEY, Store
+    store = Store(sys.argv[1])
+    if sys.argv[2] == "permission":
+        if os.geteuid() == 0:
+            os.setuid(65534)
+    else:
+        handles = [os.open("/dev/null", os.O_RDONLY)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (handles[0] + 1, handles[0] + 1))
+    store.find("thing", KEY)
+"""
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("permission", "Permission denied"), ("handles", "Too many open files")])
+@pytest.mark.parametrize("name", ["x.safetensors", MANIFEST, ""])
+def test_what_the_system_does_not_let_read_is_no_damage(tmp_path, limit, reason, name):
+    tmp_path.chmod(0o755)
+    for above in tmp_path.parents[:2]:
+        above.chmod(0o755)
+    folder = put(Store(tmp_path)).path
+    if limit == "permission":
+        (folder / name).chmod(0)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path), limit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (folder / name).chmod(0o755)
+    assert f"cannot be read ({reason})" in done.stderr
+    assert Store(tmp_path).find("thing", KEY) is not None
+    assert not (tmp_path / "quarantine").exists()
+
+
+def test_what_cannot_be_read_in_quarantine_goes_back(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    folder = put(store).path
+    real = Path.read_bytes
+
+    def fail(self):
+        if "quarantine" in self.parts:
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(StoreError, match="Input/output error"):
+        store.quarantine(folder)
+    assert store.find("thing", KEY) is not None
+
+
+def test_the_default_store_is_named_or_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDFER_STORE", str(tmp_path))
+    assert default_store() == tmp_path
+    monkeypatch.delenv("VIDFER_STORE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert default_store() == tmp_path / "cache" / "vidfer"
+
+
+def test_a_user_without_a_home_gets_the_remedy(monkeypatch):
+    for name in ("VIDFER_STORE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(_):
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(VidferError, match=r"no home folder.*\$VIDFER_STORE"):
+        default_store()

@@ -1,13 +1,13 @@
 """`vidfer analyze`: from clips to tables."""
 
-import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.cli.options import add_chain_options, chain_options, find_clips
+from vidfer.cli.chain import WorkOptions
+from vidfer.cli.options import POSITIONAL, find_clips
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from vidfer.stages.chain import ChainOptions
 
 
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb."""
-    parser = verbs.add_parser(
-        "analyze",
-        help="turn videos into tables of displayed expressions",
-        description="Analyse clips, or every file of folders. Exit status: 0 when every clip was read "
-        "without a fault, 1 when one was not (each is named), 2 for wrong usage.",
-    )
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files, or folders of them")
-    parser.add_argument(
-        "--out", type=Path, default=Path("vidfer-results"), metavar="DIR", help="default: vidfer-results"
-    )
-    parser.add_argument("--json", action="store_true", help="print each clip's summary as one JSON line")
-    add_chain_options(parser)
-    parser.set_defaults(run=run)
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """Turn videos into tables of displayed expressions.
+
+    Exit status: 0 when every clip was read without a fault, 1 when one was not (each is named), 2 for wrong usage.
+
+    Args:
+        paths: Video files, or folders of them.
+        out: Where the tables go.
+        json: Print each clip's summary as one JSON line.
+    """
+
+    paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
+    out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
+    json: bool = False
+    work: WorkOptions = field(default_factory=WorkOptions)
 
 
 _SOUND_IS_FINE = {Status.OK, Status.NO_AUDIO, Status.SILENT, Status.TOO_SHORT}
@@ -51,32 +52,34 @@ class _AnalyzeClip:
         return result.summary
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.api import default_store, shown, unanswered, write_overview
+    from vidfer.api import shown, unanswered, write_overview
     from vidfer.cli.display import ClipProgress, print_overview
+    from vidfer.pipeline.store import default_store
     from vidfer.pipeline.workers import run_all
 
-    clips = find_clips(args.paths, leave_out=[args.out, args.store or default_store()])
-    work = _AnalyzeClip(chain_options(args), args.store, {file: args.out / place for file, place in clips})
+    out, store, jobs = options.out, options.work.store, options.work.jobs
+    clips = find_clips(options.paths, leave_out=[out, store or default_store()])
+    work = _AnalyzeClip(options.work.chain, store, {file: out / place for file, place in clips})
     summaries: dict[int, dict[str, Any]] = {}
-    write_overview([], args.out)  # finds out now, and not after hours, whether results can be written
+    write_overview([], out)  # finds out now, and not after hours, whether results can be written
     try:
         with ClipProgress([file for file, _ in clips]) as progress:
-            for position, done in run_all(work, [file for file, _ in clips], args.jobs, progress.update):
+            for position, done in run_all(work, [file for file, _ in clips], jobs, progress.update):
                 if isinstance(done, ClipError):
                     done = unanswered(shown(clips[position][0]), done)
                 summaries[position] = done
                 progress.finish(position)
     finally:
         ordered = [summaries[position] for position in sorted(summaries)]
-        write_overview(ordered, args.out)
-    if args.json:
+        write_overview(ordered, out)
+    if options.json:
         for summary in ordered:
             print(json.dumps(summary, ensure_ascii=False))
     else:
         print_overview(ordered)
-        print(f"\nTables: {args.out / 'summary.csv'} and a folder per clip beside it.")
+        print(f"\nTables: {out / 'summary.csv'} and a folder per clip beside it.")
     return _exit_status(ordered)
 
 

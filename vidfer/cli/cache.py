@@ -39,8 +39,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _store(args: argparse.Namespace) -> "Store":
-    from vidfer.api import default_store
-    from vidfer.pipeline.store import Store
+    from vidfer.pipeline.store import Store, default_store
 
     return Store(args.store or default_store())
 

@@ -1,11 +1,10 @@
 """`vidfer doctor`: what is installed, what works, and how to mend what does not."""
 
-import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli.options import add_store_option
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -19,22 +18,26 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb."""
-    parser = verbs.add_parser("doctor", help="say what is installed, what works, and how to mend the rest")
-    add_store_option(parser)
-    parser.set_defaults(run=run)
+@dataclass(frozen=True)
+class DoctorOptions:
+    """Say what is installed, what works, and how to mend the rest.
+
+    Args:
+        store: Artifacts of earlier runs; by default $VIDFER_STORE, or the user's cache.
+    """
+
+    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: DoctorOptions) -> int:
     """Run every check, print a line each, and return 1 if one fails."""
     from tempfile import TemporaryDirectory
 
-    from vidfer.api import default_store
+    from vidfer.pipeline.store import default_store
 
     failed = 0
     with TemporaryDirectory() as folder:
-        for name, check in _checks(Path(folder), args.store or default_store()):
+        for name, check in _checks(Path(folder), options.store or default_store()):
             try:
                 print(f"  ok    {name}: {check()}")
             except (VidferError, ImportError, OSError, RuntimeError) as error:

@@ -95,10 +95,9 @@ def evaluate_sound(
 
 
 def _audio(args: argparse.Namespace) -> int:
-    from vidfer.api import default_store
     from vidfer.datasets.clips import find_clips
     from vidfer.datasets.splits import take_people
-    from vidfer.pipeline.store import Store
+    from vidfer.pipeline.store import Store, default_store
     from vidfer.stages.chain import incompatibility
     from vidfer.weights.files import find_weights
 

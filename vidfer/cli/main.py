@@ -1,35 +1,46 @@
-"""The `vidfer` command: one file a verb, heavy imports inside the verbs."""
+"""The `vidfer` command: it knows the verbs' names, and imports the chosen one only."""
 
-import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from vidfer import __version__
-from vidfer.cli import analyze, cache, demo, doctor, download, evaluate, optimizers, run, tables, weights
 from vidfer.types import UsageError, VidferError
 
-_VERBS = (analyze, run, cache, evaluate, optimizers, tables, download, weights, doctor, demo)
+if TYPE_CHECKING:
+    import argparse
 
-
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="vidfer",
-        description="Turn videos into tables of displayed facial expressions. "
-        "What is measured is the expression shown, never what a person feels.",
-    )
-    parser.add_argument("--version", action="version", version=f"vidfer {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in _VERBS:
-        verb.add_parser(verbs)
-    return parser
+VERBS = {
+    "analyze": "turn videos into tables of displayed expressions",
+    "run": "bring clips to a stage of the chain, or show hits and misses (--dry-run)",
+    "cache": "list, verify, gc or purge stored artifacts",
+    "train": "train the models of a stage: denoise, finetune or classify",
+    "evaluate": "measure a model where the truth is known",
+    "optimizers": "compare SGD, SGD with momentum, AdaGrad, RMSProp and Adam",
+    "tables": "rerun the paper's tables and figures on named data",
+    "download": "fetch a public data set",
+    "weights": "list, pull and verify weights",
+    "doctor": "say what is installed, what works, and how to mend the rest",
+    "demo": "make a short clip of a bundled portrait and analyse it",
+    "completion": "print the completion of this command line for bash, zsh or tcsh",
+}
+_ABOUT = """Turn videos into tables of displayed facial expressions.
+What is measured is the expression shown, never what a person feels."""
+TRAINING = {
+    "denoise": "the generator that removes noise",
+    "finetune": "the image network, on single faces",
+    "classify": "the classifiers of clips: by sound, by frames, or by both",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage."""
-    args = build_parser().parse_args(argv)
+    _open_closed_streams()
     try:
-        status: int = args.run(args)
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except VidferError as error:
         print(f"vidfer: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -39,7 +50,90 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["--version"]:
+        print(f"vidfer {__version__}")
+        return 0
+    verb = _choose("vidfer", VERBS, words, _ABOUT)
+    if verb is None:
+        return 0
+    if verb == "train":
+        return _train(words[1:])
+    module = import_module(f"vidfer.cli.{verb}")
+    if hasattr(module, "add_parser"):
+        return _run_argparse(module, words)
+    from vidfer.cli.options import load
+
+    actions: dict[str, str] = getattr(module, "ACTIONS", {})
+    if not actions:
+        parser, run = load(verb, f"vidfer.cli.{verb}.run")
+        return run(parser.parse(words[1:]))
+    wants_help = words[1:2] in (["-h"], ["--help"])
+    helps = {name: load(f"{verb} {name}", place)[0].about if wants_help else "" for name, place in actions.items()}
+    action = _choose(f"vidfer {verb}", helps, words[1:], f"{VERBS[verb].capitalize()}.")
+    if action is None:
+        return 0
+    parser, run = load(f"{verb} {action}", actions[action])
+    return run(parser.parse(words[2:]))
+
+
+def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about: str) -> str | None:
+    """Return the name that the first word is, or None where it asks for help; another word ends the process."""
+    first = words[0] if words else ""
+    if first in names:
+        return first
+    if first in ("-h", "--help"):
+        width = max(map(len, names))
+        lines = [f"  {name:<{width}}  {text}" for name, text in names.items()]
+        note = f"'{program} NAME --help' says more about each. See also docs/cli.md."
+        print(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
+        return None
+    from vidfer.cli.options import did_you_mean
+
+    wrong = f"no '{first}'{did_you_mean(first, list(names)) or ': '}" if first else ""
+    hint = "" if wrong.endswith("?") else f"name one of {', '.join(names)}, or --help"
+    print(f"{program}: {wrong}{hint}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _train(words: list[str]) -> int:
+    stage = _choose("vidfer train", TRAINING, words, "Train the models of a stage.")
+    if stage is not None:
+        from vidfer.cli.train import main as train
+
+        train(words[1:])
+    return 0
+
+
+def _run_argparse(module: ModuleType, words: list[str]) -> int:
+    """Run a verb that still builds an argparse parser of its own."""
+    args = build_parser(module).parse_args(words)
+    status: int = args.run(args)
     return status
+
+
+def _open_closed_streams() -> None:
+    """Open what the process was started without: services close standard streams, and a data file must not become one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+def build_parser(*modules: ModuleType) -> "argparse.ArgumentParser":
+    """Build the parser of verbs that still have an argparse parser of their own."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="vidfer")
+    verbs = parser.add_subparsers(required=True)
+    for module in modules or [import_module("vidfer.cli.tables")]:
+        module.add_parser(verbs)
+    return parser
 
 
 if __name__ == "__main__":

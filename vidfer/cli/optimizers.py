@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.cli.options import add_store_option, count, positive_number
-from vidfer.evaluation.subject import writing
+from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.store import default_store
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.add_argument("--seeds", type=count, default=5, metavar="N", help="trainings an optimiser (default: 5)")
     parser.add_argument("--epochs", type=count, default=10, metavar="N", help="epochs a training (default: 10)")
-    add_store_option(parser, "runs/store")
+    add_store_option(parser)
     parser.set_defaults(run=_run)
 
 
@@ -134,7 +135,6 @@ def compare_training(out: Path, data: str, store: str, *, seeds: int = 5, epochs
     from vidfer.paper.optimizers.plots import draw_training
     from vidfer.paper.optimizers.training import train_by_each
     from vidfer.pipeline.columns import to_csv
-    from vidfer.weights.files import write_whole
 
     begun = time.monotonic()
     tuning, reported, title = _clips(data, store)
@@ -150,7 +150,7 @@ def compare_training(out: Path, data: str, store: str, *, seeds: int = 5, epochs
         "over seeds (Student's t), and over clips (Wilson, of the mean accuracy). `*`: the rate is the first or last of the grid."
     )
     _write(out / "training", rows, note, _training_cells)
-    write_whole(out / "training_curves.csv", to_csv(_curve_columns(curves)))
+    write_atomic(out / "training_curves.csv", to_csv(_curve_columns(curves)))
     draw_training(curves, out / "training", f"{what}; means and 95 % intervals over seeds")
     return curves
 
@@ -159,12 +159,12 @@ def _run(args: argparse.Namespace) -> int:
     data = args.data or (str(_RAVDESS) if _RAVDESS.is_dir() else "sample")
     if data == "none" and args.surfaces == ():
         raise UsageError("nothing is left to compare: give --surfaces or --data")
-    with writing(args.out) as out:
+    with results_folder(args.out) as out:
         if args.surfaces != ():
             compare_surfaces(out, args.surfaces, steps=args.steps, starts=args.starts, rate=args.rate)
             print((out / "surfaces.md").read_text(encoding="utf-8"))
         if data != "none":
-            compare_training(out, data, str(args.store or "runs/store"), seeds=args.seeds, epochs=args.epochs)
+            compare_training(out, data, str(args.store or default_store()), seeds=args.seeds, epochs=args.epochs)
             print((out / "training.md").read_text(encoding="utf-8"))
     print(f"tables and plots: {args.out}", file=sys.stderr)
     return 0
@@ -178,7 +178,7 @@ def _clips(data: str, store: str) -> "tuple[ClipDataModule, ClipDataModule, str]
     sample = data == "sample"
     train, tuned_on, held_out = _SAMPLE_PEOPLE if sample else _PEOPLE
     kind = SampleSoundsDataModule if sample else ClipDataModule
-    root = str(Path(store).parent / "sample" / "sounds") if sample else data
+    root = "runs/sample/sounds" if sample else data
     tuning, reported = (
         kind(data="ravdess", root=root, train_people=train, val_people=people, store=store, voice=not sample)
         for people in (tuned_on, held_out)
@@ -266,16 +266,15 @@ def _curve_columns(curves: "Sequence[Curves]") -> dict[str, list[Any]]:
 def _write(place: Path, rows: Sequence[Mapping[str, Any]], note: str, cells: Any) -> None:  # noqa: ANN401 - a function
     """Write a table as CSV, and as Markdown that is as wide in a terminal."""
     from vidfer.pipeline.columns import to_csv
-    from vidfer.weights.files import write_whole
 
-    write_whole(place.with_suffix(".csv"), to_csv({name: [row[name] for row in rows] for name in rows[0]}))
+    write_atomic(place.with_suffix(".csv"), to_csv({name: [row[name] for row in rows] for name in rows[0]}))
     shown = [cells(row) for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in shown[0]}
     lines = [{name: name for name in widths}, {name: "-" * width for name, width in widths.items()}, *shown]
     table = "\n".join(
         "| " + " | ".join(f"{row[name]:{width}}" for name, width in widths.items()) + " |" for row in lines
     )
-    write_whole(place.with_suffix(".md"), f"{note}\n\n{table}\n".encode())
+    write_atomic(place.with_suffix(".md"), f"{note}\n\n{table}\n".encode())
 
 
 def _say(begun: float, what: str) -> None:

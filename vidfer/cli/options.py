@@ -1,289 +1,242 @@
-"""Options that several verbs share, and the clips that paths stand for."""
+"""Command-line options made from the dataclass that a verb's function takes.
+
+A verb is a function of one dataclass that returns an exit status. The dataclass's docstring is the verb's help, its `Args` are
+the options' help, its types and defaults are theirs, and `__post_init__` checks ranges by raising `VidferError`:
+
+    @dataclass(frozen=True)
+    class GcOptions:
+        # docstring: Remove what is old from the store.
+        #     Args:
+        #         stages: Stages to look at.
+        #         older_than: Age in days.
+        #         yes: Really remove.
+
+        stages: tuple[str, ...]  # no default: required, --stages faces,audio
+        older_than: float = field(default=30.0, metadata={"metavar": "DAYS"})  # --older-than DAYS
+        yes: bool = False  # --yes
+
+    def gc(options: GcOptions) -> int: ...
+
+    ACTIONS = {"gc": "vidfer.cli.cache.gc"}  # of a verb with actions; one without has the function `run` instead
+
+A `tuple` is a list divided by commas, a `list` an option that may be repeated, `field(metadata=POSITIONAL)` an argument without
+dashes. A field that is itself a dataclass adds its own options: `groups` in its metadata, names by title, sorts them; of those in
+`exclusive` only one may be given; a field of the outer dataclass goes before one of the same name inside. What else stands in
+`metadata` goes on to `add_argument`.
+"""
 
 import argparse
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from vidfer.types import UsageError, VidferError
+from docstring_parser import parse_from_object
+from jsonargparse import ArgumentParser
 
-if TYPE_CHECKING:
-    from vidfer.stages.chain import ChainOptions
+from vidfer.cli.legacy import Clip as Clip
+from vidfer.cli.legacy import add_chain_options as add_chain_options
+from vidfer.cli.legacy import add_denoise_options as add_denoise_options
+from vidfer.cli.legacy import add_store_option as add_store_option
+from vidfer.cli.legacy import chain_options as chain_options
+from vidfer.cli.legacy import count as count
+from vidfer.cli.legacy import device_name as device_name
+from vidfer.cli.legacy import find_clips as find_clips
+from vidfer.cli.legacy import positive_number as positive_number
+from vidfer.cli.legacy import require_device as require_device
+from vidfer.cli.legacy import require_weights as require_weights
+from vidfer.types import UsageError, VidferError, parse_list
 
-Clip = tuple[Path, Path]
-"""A clip's file and its place under the output folder."""
+Options = TypeVar("Options")
 
-
-def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STORE, or the user's cache") -> None:
-    """Add what decides the chain's result, and where it runs; `store` says what the store is if not given."""
-    sampling = parser.add_mutually_exclusive_group()
-    sampling.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
-    sampling.add_argument("--every", type=count, metavar="N", help="look at every N-th frame instead")
-    models = parser.add_argument_group("models")
-    models.add_argument(
-        "--image-model",
-        metavar="NAME|FILE",
-        help="weights by name or file (default: compact, as shipped); with --weights, the network that they are to be of",
-    )
-    models.add_argument(
-        "--weights", type=Path, metavar="FILE", help="the image model's weights, such as `make finetune` exports"
-    )
-    models.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
-    models.add_argument(
-        "--fusion-model",
-        default="auto",
-        metavar="auto|late|NAME|FILE",
-        help="auto: the trained one where it fits the others, else late fusion (default); late: the weighted sum",
-    )
-    add_denoise_options(parser)
-    _add_answer_options(parser)
-    machine = parser.add_argument_group("where and how (never changes a result)")
-    machine.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    machine.add_argument("--jobs", type=count, default=1, metavar="N", help="clips at once (default: 1)")
-    machine.add_argument(
-        "--timeout",
-        type=positive_number,
-        default=120.0,
-        metavar="S",
-        help="seconds to wait for a stuck decoder (default: 120)",
-    )
-    add_store_option(machine, store)
-    parser.add_argument(
-        "--decoder", choices=("auto", "pyav", "decord"), default="auto", help="which decoder reads the frames"
-    )
+_METAVARS = {int: "N", float: "X", Path: "PATH", str: "NAME"}
+_NOUNS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def add_denoise_options(parser: argparse.ArgumentParser, *, choose: bool = True) -> None:
-    """Add how noise is removed.
+POSITIONAL = {"positional": True}
+"""Metadata of a field that is an argument without dashes: a `list` takes one or more words, with a default none or more."""
+
+
+class StrictParser(ArgumentParser):
+    """A parser that takes no abbreviations and ends wrong usage with one sentence and exit status 2."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - jsonargparse's own
+        super().__init__(*args, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print what is wrong, and what may have been meant."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        parser = getattr(ex, "subcommand_parser", None) or self
+        print(f"{parser.prog.replace(' [options]', '')}: {_sentence(message, parser)}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class VerbParser(StrictParser, Generic[Options]):
+    """The parser of one verb or action: options, a configuration file, and variables named after both.
 
     Args:
-        parser: Where to add it.
-        choose: Whether the user says if there is denoising at all.
+        words: The verb with its action, such as `cache gc`.
+        kind: The dataclass that the verb's function takes.
     """
-    group = parser.add_argument_group("denoising")
-    if choose:
-        group.add_argument(
-            "--denoise",
-            choices=("auto", "on", "off"),
-            default="auto",
-            help="auto: what is noisier than the threshold (default); on: everything; off: nothing",
+
+    def __init__(self, words: str, kind: type[Options]) -> None:
+        variable = f"VIDFER_{words.upper().replace(' ', '_')}"
+        super().__init__(
+            prog=f"vidfer {words}", formatter_class=argparse.HelpFormatter, default_env=True, env_prefix=variable
         )
-    group.add_argument(
-        "--denoise-scope",
-        choices=("face", "frame"),
-        default="face",
-        help="face crops (default), or whole frames before faces are looked for, which is slow",
+        docs = parse_from_object(kind)
+        self.about = (docs.short_description or "").replace("`", "")
+        self.description = " ".join([self.about, docs.long_description or ""]).replace("`", "")
+        self._kind = kind
+        self._exclusive: list[str] = []
+        self._titled: dict[str, Any] = {}
+        self._add_fields(kind, set())
+        self.add_argument("--config", action="config", metavar="FILE", help="read options from a YAML file")
+        self._option_string_actions["--print_config"].help = "print all options as such a file, and do nothing else"
+        needed = [action for action in self._actions if action.required]
+        named = [f"{next(iter(action.option_strings), '')} {action.metavar}".strip() for action in needed]
+        self.usage = " ".join([self.prog, *named, "[options]"])
+        self.epilog = f"Each option can also be set by an environment variable, such as {variable}_CONFIG."
+
+    def parse(self, words: Sequence[str]) -> Options:
+        """Parse command-line words; wrong usage ends the process with exit status 2."""
+        found = vars(self.parse_args(list(words)))
+        given = [name for name in self._exclusive if found[name] is not None]
+        if len(given) > 1:
+            self.error(f"{' and '.join(map(_option, given))} exclude each other: give one of them")
+        values = {name: value for name, value in found.items() if value is not None}
+        try:
+            made: Options = self._make(self._kind, values)
+        except VidferError as error:
+            self.error(str(error))
+        return made
+
+    def _make(self, kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        chosen = {name: values[name] for name in _fields(kind) if name in values}
+        inner = {name: self._make(hint, values) for name, (_, hint) in _fields(kind).items() if _is_options(hint)}
+        return kind(**chosen, **inner)
+
+    def _add_fields(self, kind: type[Any], taken: set[str]) -> None:
+        """Add a dataclass's options, those of its own fields before those of dataclasses inside it."""
+        helps = {param.arg_name: param.description or "" for param in parse_from_object(kind).params}
+        free = {name: field for name, field in _fields(kind).items() if name not in taken}
+        inner = [field for field in free.values() if _is_options(field[1])]
+        for field, _ in inner:
+            self._exclusive += field.metadata.get("exclusive", ())
+            for title, names in field.metadata.get("groups", {}).items():
+                self._titled |= dict.fromkeys(names, self.add_argument_group(title))
+        taken |= set(free)
+        for name, (field, hint) in free.items():
+            if not _is_options(hint):
+                self._add_field(self._titled.get(name, self), field, hint, helps.get(name, ""))
+        for _, hint in inner:
+            self._add_fields(hint, taken)
+
+    def _add_field(self, where: Any, field: "dataclasses.Field[Any]", hint: Any, text: str) -> None:  # noqa: ANN401
+        missing = dataclasses.MISSING
+        default = field.default if field.default_factory is missing else field.default_factory()
+        more: dict[str, Any] = {"help": _help(text, default)}
+        if field.metadata.get("positional"):
+            repeated = get_origin(hint) is list
+            more["nargs"] = ("+" if default is missing else "*") if repeated else None if default is missing else "?"
+            more["type"], more["metavar"] = _base(hint), field.name.upper()
+        else:
+            more |= _value(field.name, hint)
+            more["required"] = default is missing
+        if default is not missing:
+            more["default"] = None if field.name in self._exclusive else default
+        more |= {name: value for name, value in field.metadata.items() if name != "positional"}
+        where.add_argument(field.name if field.metadata.get("positional") else _option(field.name), **more)
+
+
+def load(words: str, function: str) -> "tuple[VerbParser[Any], Callable[[Any], int]]":
+    """Import a verb's function by its dotted name, and make the parser of the dataclass that it takes."""
+    module, _, name = function.rpartition(".")
+    run = getattr(import_module(module), name)
+    hints = get_type_hints(run)
+    return VerbParser(words, next(hint for name, hint in hints.items() if name != "return")), run
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return `: did you mean NAME?` where a known name is like the word, else nothing."""
+    near = get_close_matches(word, known, 1)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def _fields(kind: type[Any]) -> "dict[str, tuple[dataclasses.Field[Any], Any]]":
+    hints = get_type_hints(kind)
+    return {field.name: (field, hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+def _is_options(hint: Any) -> bool:  # noqa: ANN401 - any type
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _base(hint: Any) -> Any:  # noqa: ANN401 - any type
+    """Return the type of a value: of a list's or tuple's items, and without None."""
+    inner = [each for each in get_args(hint) if each not in (type(None), ...)]
+    return hint if get_origin(hint) is Literal or not inner else _base(inner[0])
+
+
+def _value(name: str, hint: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
+    """Return how an option's value is parsed, and what stands for it in the help."""
+    base = _base(hint)
+    kinds = [get_origin(each) for each in (hint, *get_args(hint))]
+    if base is bool:
+        return {"action": "store_true"}
+    choices = get_args(base) if get_origin(base) is Literal else ()
+    named = "NAME|FILE" if name.endswith("_model") else _METAVARS.get(base, "VALUE")
+    metavar = "|".join(map(str, choices)) or named
+    if tuple in kinds:
+        item = str if choices else base
+        parser = partial(_parse_tuple, item=item, what=name.removesuffix("s").replace("_", " "), choices=choices)
+        return {"type": parser, "metavar": f"{'NAME' if choices else metavar},..."}
+    return {"type": base if list in kinds else hint, "metavar": metavar} | (
+        {"action": "append"} if list in kinds else {}
     )
-    group.add_argument("--denoise-model", default="small", metavar="NAME|FILE", help="default: small, as shipped")
-    group.add_argument(
-        "--denoise-threshold",
-        type=positive_number,
-        default=10.0,
-        metavar="SIGMA",
-        help="noise on the scale 0-255 above which auto acts (default: 10)",
-    )
 
 
-def _add_answer_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("from probabilities to answers")
-    group.add_argument(
-        "--prior",
-        choices=("uniform", "training"),
-        default="uniform",
-        help="classes of a face: uniform moves half way from the training set's shares to equal ones (default)",
-    )
-    group.add_argument(
-        "--pool",
-        choices=("peaks", "mean"),
-        default="peaks",
-        help="a person: by the half of the face images with most expression (default), or by all of them",
-    )
-    group.add_argument(
-        "--voice",
-        choices=("auto", "off"),
-        default="auto",
-        help="sound counts where someone speaks (auto, default), or wherever it is not silent (off)",
-    )
-    group.add_argument(
-        "--abstain",
-        type=_share,
-        metavar="P",
-        help="answer `uncertain` where no class has a probability of P or more (default: off)",
-    )
-
-
-def add_store_option(parser: argparse._ActionsContainer, otherwise: str = "$VIDFER_STORE, or the user's cache") -> None:
-    """Add the place of the store, and say what it is if not given."""
-    parser.add_argument(
-        "--store",
-        type=Path,
-        metavar="DIR",
-        help=f"artifacts of earlier runs (default: {otherwise})",
-    )
-
-
-def chain_options(args: argparse.Namespace) -> "ChainOptions":
-    """Collect the chain's options from parsed arguments.
-
-    Raises:
-        UsageError: There are no such weights.
-    """
-    from vidfer.stages.chain import ChainOptions
-
-    image_model = _image_model(args.image_model, args.weights)
-    wanted = {"image": image_model, "audio": args.audio_model, "denoise": args.denoise_model}
-    if args.denoise == "off":
-        del wanted["denoise"]
-    if args.fusion_model not in ("auto", "late"):
-        wanted["fusion"] = args.fusion_model
-    require_weights(wanted)
-    return ChainOptions(
-        fps=args.fps,
-        every=args.every,
-        decoder=args.decoder,
-        denoise=args.denoise,
-        denoise_scope=args.denoise_scope,
-        denoise_model=args.denoise_model,
-        denoise_threshold=args.denoise_threshold,
-        image_model=image_model,
-        audio_model=args.audio_model,
-        fusion_model=args.fusion_model,
-        voice=args.voice,
-        prior=args.prior,
-        pool=args.pool,
-        abstain=args.abstain,
-        device=args.device,
-        timeout=args.timeout,
-    )
-
-
-def _image_model(name: str | None, file: Path | None) -> str:
-    """Find out which weights --image-model and --weights stand for together."""
-    if file is None:
-        return name or "compact"
-    require_weights({"image": str(file)})
-    from vidfer.weights.files import find_weights
-
-    arch = find_weights("image", file).card["arch"]
-    if name not in (None, arch):
-        raise UsageError(f"{file} holds weights of the network '{arch}', not of '{name}'")
-    return str(file)
-
-
-def require_weights(wanted: Mapping[str, str]) -> None:
-    """Find out before any work whether weights are there.
-
-    Args:
-        wanted: Names of shipped weights, or weights files, by kind.
-
-    Raises:
-        UsageError: There are no such weights.
-    """
-    from vidfer.weights.files import find_weights
-
+def _parse_tuple(value: Any, item: Any, what: str, choices: Sequence[str]) -> tuple[Any, ...]:  # noqa: ANN401
+    """Parse a list divided by commas, or take the items of one in a configuration file."""
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     try:
-        for kind, name in wanted.items():
-            find_weights(kind, name)
-    except VidferError as error:
-        raise UsageError(str(error)) from error
+        return parse_list(text, item, what=what, choices=choices)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def find_clips(paths: list[Path], leave_out: Sequence[Path] = ()) -> list[Clip]:
-    """List the files that paths stand for: files as they are, folders with all their files, hidden ones left out.
-
-    Each clip gets a place of its own under the output folder, named after the path given and the file below it. What is no
-    regular file, or does not exist, is listed too, so that it ends as `unreadable` while the others are worked on.
-
-    Args:
-        paths: What the user named.
-        leave_out: Folders of vidfer's own, results and store, that may lie inside those named.
-
-    Raises:
-        UsageError: There is no file at all.
-    """
-    own = {folder.resolve() for folder in leave_out}
-    clips: dict[Path, Clip] = {}
-    taken = {Path("summary.csv")}
-    for path in paths:
-        base = Path(path.resolve().name or "root")
-        for file in _files(path, own):
-            identity = file.parent.resolve() / file.name
-            if identity not in clips:
-                place = _free(base if file == path else base / file.relative_to(path), taken)
-                taken.add(place)
-                clips[identity] = (file, place)
-    if not clips:
-        raise UsageError(f"{', '.join(map(str, paths))}: no files there")
-    return list(clips.values())
+def _help(text: str, default: Any) -> str:  # noqa: ANN401 - any value
+    """Return an option's help as one line, with its default."""
+    line = " ".join(text.replace("`", "").split()).removesuffix(".")
+    if default in (None, False, "", [], ()) or default is dataclasses.MISSING or "default" in line:
+        return line.replace("%", "%%")
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default}"
+    return f"{line} (default: {shown.removesuffix('.0')})".replace("%", "%%")
 
 
-def _files(path: Path, own: set[Path]) -> Iterator[Path]:
-    try:
-        inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
-    except OSError:  # a closed folder, or a name that no file can have: reported as unreadable
-        inside = None
-    if inside is None:
-        yield path
-        return
-    for entry in inside:
-        if not entry.name.startswith(".") and entry.resolve() not in own:
-            yield from _files(entry, own)
-
-
-def _free(place: Path, taken: set[Path]) -> Path:
-    candidate, number = place, 1
-    while candidate in taken:
-        number += 1
-        candidate = place.with_name(f"{place.name}-{number}")
-    return candidate
-
-
-def positive_number(text: str) -> float:
-    """Parse a number above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
-    return value
-
-
-def count(text: str) -> int:
-    """Parse a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    value = positive_number(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 0 and 1")
-    return value
-
-
-def device_name(text: str) -> str:
-    """Parse the name of a device."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not cpu, cuda or cuda:N")
-    return text
-
-
-def require_device(name: str) -> None:
-    """Find out before any work whether torch can compute on a device.
-
-    Args:
-        name: As `device_name` parses it.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    import torch
-
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: torch cannot compute there ({reason}); use --device cpu") from error
+def _sentence(message: str, parser: ArgumentParser) -> str:
+    """Make one sentence of a message of jsonargparse's, by the names that the command line uses."""
+    options = [name for name in parser._option_string_actions if name.startswith("--")]
+    if found := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
+        word = found[1].split()[0].partition("=")[0]
+        return f"unrecognized arguments: {found[1]}{did_you_mean(word, options)}"
+    if found := re.match(r"Option '(.*)' is not accepted", message):
+        known = [action.dest for action in parser._actions]
+        return f"no option '{found[1]}' in the configuration{did_you_mean(found[1], known)}"
+    found = re.match(r'Parser key "([^"]+)".*(?:Got|Given) value: ([^\n]*)', message, re.DOTALL)
+    action = next((each for each in parser._actions if found and each.dest == found[1]), None)
+    if found is None or action is None:
+        return " ".join(message.split())
+    base = _base(getattr(action, "_typehint", None) or action.type)
+    wanted = _NOUNS.get(base) or f"one of {', '.join(map(str, get_args(base)))}"
+    return f"{next(iter(action.option_strings), action.dest)}: '{found[2]}' is not {wanted}"

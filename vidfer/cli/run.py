@@ -30,7 +30,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 def run(args: argparse.Namespace) -> int:
     """Plan or run, and print a line per clip and stage."""
-    from vidfer.api import default_store
+    from vidfer.pipeline.store import default_store
 
     store = args.store or default_store()
     clips = [file for file, _ in find_clips(args.paths, leave_out=[store])]

@@ -135,11 +135,11 @@ def make_makers(args: argparse.Namespace, tasks: Sequence[str], store: Path) -> 
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vidfer.api import default_store
     from vidfer.paper.cells import list_cells
     from vidfer.paper.page import Rerun, write_rerun
     from vidfer.paper.summary import overview, summary
     from vidfer.paper.tables import CLASSIFY, MODELS, SIZE_RATIO, choose_tables
+    from vidfer.pipeline.store import default_store
 
     store = args.store or default_store()
     _require_writable(args.out)

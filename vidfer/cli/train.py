@@ -24,10 +24,10 @@ RUN_CONFIG = "config.yaml"
 _NO_SETTINGS = ("ckpt_path", "config", "wandb")  # where a run goes on from or is shown is none of its settings
 
 
-def main() -> None:
+def main(args: list[str] | None = None) -> None:
     """Run a training stage's command line: faults end in one sentence and exit status 1, wrong usage in 2."""
     try:
-        VidferCLI()
+        VidferCLI(args=args)
     except (VidferError, ValueError) as error:
         ours = _sentence(error)
         if ours is None:
@@ -73,6 +73,10 @@ class VidferCLI(LightningCLI):
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's own
+        """Parse words given by `vidfer train`, without Lightning's warning that others stand in `sys.argv`."""
+        self.config = parser.parse_args(args)
 
     def before_instantiate_classes(self) -> None:
         """Look for what an optional logger needs, before any work is done."""

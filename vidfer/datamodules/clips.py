@@ -17,6 +17,7 @@ from vidfer.datasets.splits import leave_persons_out, published_splits, require_
 from vidfer.datasets.vectors import VectorReader
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
+from vidfer.pipeline.store import default_store
 from vidfer.types import EMOTIONS, ClipError, VidferError
 
 Splits = dict[str, list[LabelledClip]]
@@ -50,7 +51,7 @@ class ClipDataModule(BaseDataModule):
         unlabelled: Whether the training clips beyond `size` are given without their labels, for classifiers that learn from them.
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws, and which people are in which fold.
-        store: Folder in which artifacts are kept.
+        store: Folder in which artifacts are kept; None for the default one, see `default_store`.
         reads: What is read of the clips; None for what the classifier that is trained reads.
 
     Attributes:
@@ -85,7 +86,7 @@ class ClipDataModule(BaseDataModule):
         unlabelled: bool = False,
         batch_size: int = 32,
         seed: int = 0,
-        store: str = "runs/store",
+        store: str | None = None,
         reads: list[str] | None = None,
     ) -> None:
         super().__init__()
@@ -209,8 +210,9 @@ class ClipDataModule(BaseDataModule):
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of features at a playing speed."""
         chosen = self.options
-        sound = VectorReader(chosen["store"], chosen["win_dur"], chosen["hop_dur"], speed, chosen["voice"])
-        return FeatureReader(self.reads, sound, chosen["store"], chosen["image_model"], chosen["max_frames"])
+        store = chosen["store"] or str(default_store())
+        sound = VectorReader(store, chosen["win_dur"], chosen["hop_dur"], speed, chosen["voice"])
+        return FeatureReader(self.reads, sound, store, chosen["image_model"], chosen["max_frames"])
 
     @property
     def reads(self) -> tuple[str, ...]:

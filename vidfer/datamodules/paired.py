@@ -25,7 +25,7 @@ from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
 from vidfer.media.align import TEMPLATE
-from vidfer.pipeline.store import Artifact, Store, recipe_key
+from vidfer.pipeline.store import Artifact, Store, default_store, recipe_key
 
 STAGE = "paired"
 
@@ -60,7 +60,7 @@ class PairedDataModule(ClipDataModule):
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws.
         pairing_seed: Which face goes with which voice.
-        store: Folder in which artifacts are kept.
+        store: Folder in which artifacts are kept; None for the default one, see `default_store`.
         reads: What is read of the clips; None for what the classifier that is trained reads.
     """
 
@@ -90,7 +90,7 @@ class PairedDataModule(ClipDataModule):
         batch_size: int = 32,
         seed: int = 0,
         pairing_seed: int = 0,
-        store: str = "runs/store",
+        store: str | None = None,
         reads: list[str] | None = None,
     ) -> None:
         super().__init__(
@@ -166,7 +166,7 @@ class PairedDataModule(ClipDataModule):
             "weights": weights_digest("image", weights),
             "tools": tool_versions("torch", "opencv-python-headless"),
         }
-        store = Store(self.options["store"])
+        store = Store(self.options["store"] or default_store())
         artifact = store.find(STAGE, recipe_key(recipe))
         if artifact is None:
             names = sorted(named)
@@ -202,7 +202,7 @@ class SamplePairedDataModule(PairedDataModule):
         unlabelled: Whether the other training clips are given without their labels.
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws.
-        store: Folder in which artifacts are kept.
+        store: Folder in which artifacts are kept; None for the default one, see `default_store`.
         reads: What is read of the clips; None for what the classifier that is trained reads.
     """
 
@@ -221,7 +221,7 @@ class SamplePairedDataModule(PairedDataModule):
         unlabelled: bool = False,
         batch_size: int = 32,
         seed: int = 0,
-        store: str = "runs/store",
+        store: str | None = None,
         reads: list[str] | None = None,
     ) -> None:
         super().__init__(

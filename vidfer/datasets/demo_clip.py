@@ -26,9 +26,10 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
     import av
     import numpy as np
 
-    part = path.with_name(f".{path.name}.part")
+    from vidfer.pipeline.atomic import replacing
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(part), "w", format="mp4") as container:
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast", "bf": "0"})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.thread_count = 1
@@ -47,7 +48,6 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         sound.sample_rate = SAMPLING_RATE
         container.mux(audio.encode(sound))
         container.mux(audio.encode())
-    part.replace(path)
 
 
 def _portrait() -> "npt.NDArray[np.uint8]":

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from vidfer.datasets.report import PreparationReport
+from vidfer.pipeline.atomic import replacing
 from vidfer.types import VidferError
 
 SAMPLE: Final = ("astronaut", "chelsea", "rocket", "immunohistochemistry", "retina", "coffee")
@@ -207,17 +207,13 @@ def _store(held: dict[str, tuple[Path, Photo]], copies: Path) -> Photos:
 
 
 def _write_copy(path: Path, photo: Photo, copy: Path) -> StoredPhoto:
-    temporary = copy.with_name(f"{copy.name}.{uuid4().hex}.tmp")
     stamp = path.stat().st_mtime_ns
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(copy) as temporary:
             with temporary.open("wb") as file:
                 np.lib.format.write_array(file, photo)
             os.utime(temporary, ns=(stamp, stamp))
-            temporary.replace(copy)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise VidferError(
             f"{copy.parent} cannot take the decoded photographs ({error.strerror}): they need three bytes a pixel, "

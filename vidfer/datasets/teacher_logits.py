@@ -23,11 +23,13 @@ def save_logits(path: Path, digest: list[str], logits: Floats) -> None:
     """
     from safetensors.numpy import save
 
+    from vidfer.pipeline.atomic import write_atomic
+
     if path.suffix != ".safetensors":
         raise VidferError(f"logits are written as .safetensors, not to {path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(save({"digest": _bytes(digest), "logits": np.ascontiguousarray(logits, np.float32)}))
+        write_atomic(path, save({"digest": _bytes(digest), "logits": np.ascontiguousarray(logits, np.float32)}))
     except OSError as error:
         raise VidferError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.evaluation.subject import Subject, writing
+from vidfer.evaluation.subject import Subject
+from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _write(out: Path, diagrams: "dict[str, Reliability]", curve: "Sequence[Cover
     from vidfer.evaluation.plots import draw_coverage, draw_reliability
     from vidfer.pipeline.columns import to_csv
 
-    with writing(out):
+    with results_folder(out):
         draw_reliability(diagrams, out / "reliability")
         draw_coverage(curve, out / "coverage", title)
         columns: dict[str, list[Any]] = {
@@ -87,7 +88,7 @@ def _write(out: Path, diagrams: "dict[str, Reliability]", curve: "Sequence[Cover
         }
         for position, name in enumerate(("low", "high")):
             columns[name] = [None if each.interval is None else each.interval[position] for each in curve]
-        (out / "coverage.csv").write_bytes(to_csv(columns))
+        write_atomic(out / "coverage.csv", to_csv(columns))
 
 
 def _tell(

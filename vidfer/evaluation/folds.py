@@ -200,7 +200,7 @@ def print_folds(title: str, found: Mapping[str, Any]) -> None:
 
 def run_audio_folds(args: argparse.Namespace) -> int:
     """Run `vidfer evaluate audio --folds`."""
-    from vidfer.api import default_store
+    from vidfer.pipeline.store import default_store
     from vidfer.tasks.fit import RECIPES, Recipe
     from vidfer.weights.files import find_weights
 

@@ -39,10 +39,10 @@ def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _run(args: argparse.Namespace) -> int:
-    from vidfer.api import default_store
     from vidfer.datamodules.features import collate_clips
     from vidfer.datamodules.paired import PairedDataModule
     from vidfer.metrics.classification import score
+    from vidfer.pipeline.store import default_store
     from vidfer.stages.chain import incompatibility
     from vidfer.weights.files import find_weights
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vidfer.evaluation.corruptions import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
 from vidfer.metrics.classification import Reliability, wilson_interval
+from vidfer.pipeline.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,6 +173,7 @@ def save_figure(figure: "Figure", place: Path) -> None:
     """
     from matplotlib import rc_context
 
-    figure.savefig(place.with_name(f"{place.name}.png"), dpi=150)
-    with rc_context({"svg.hashsalt": "vidfer"}):
-        figure.savefig(place.with_name(f"{place.name}.svg"), metadata={"Date": None})
+    with replacing(place.with_name(f"{place.name}.png")) as part:
+        figure.savefig(part, format="png", dpi=150)
+    with rc_context({"svg.hashsalt": "vidfer"}), replacing(place.with_name(f"{place.name}.svg")) as part:
+        figure.savefig(part, format="svg", metadata={"Date": None})

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.evaluation.subject import Subject, writing
+from vidfer.evaluation.subject import Subject
+from vidfer.pipeline.atomic import results_folder, write_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,13 +35,12 @@ def measure(subject: Subject, names: Sequence[str], out: Path) -> dict[str, Any]
     """
     from vidfer.evaluation.plots import draw_robustness
     from vidfer.pipeline.columns import to_csv
-    from vidfer.weights.files import write_whole
 
-    with writing(out):  # before the long work
+    with results_folder(out):  # before the long work
         rows: list[dict[str, Any]] = []
         for row in _rows(subject, names):
             rows.append(row)  # a run that is cut off leaves what it measured
-            write_whole(out / "robustness.csv", to_csv({name: [each[name] for each in rows] for name in _COLUMNS}))
+            write_atomic(out / "robustness.csv", to_csv({name: [each[name] for each in rows] for name in _COLUMNS}))
         draw_robustness(rows, out / "robustness", f"{subject.title}, n = {rows[0]['n']}, 95 % intervals")
     print(f"{subject.title}, n = {rows[0]['n']}")
     for row in rows:

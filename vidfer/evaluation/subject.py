@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,20 +100,6 @@ def find_subject(
     return Subject(loaded, data, tta, f"{model} on {source}, --tta {tta}", source)
 
 
-@contextmanager
-def writing(folder: Path) -> Iterator[Path]:
-    """Make a folder for results.
-
-    Raises:
-        VidferError: It, or something in it, cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-    except OSError as error:
-        raise VidferError(f"results cannot be written to {folder} ({error}): give another folder by --out") from error
-
-
 def require_own_card(model: str) -> None:
     """Refuse to write into the card of weights that were pulled: it would no longer be what the registry describes.
 
@@ -147,7 +131,8 @@ def write_card(model: str, digest: str, entries: dict[str, Any], kind: str = "im
     Raises:
         VidferError: The weights were changed meanwhile, or the card cannot be written.
     """
-    from vidfer.weights.files import SHIPPED, find_weights, weights_digest, write_whole
+    from vidfer.pipeline.atomic import write_atomic
+    from vidfer.weights.files import SHIPPED, find_weights, weights_digest
 
     if weights_digest(kind, model) != digest:
         raise VidferError(f"the {kind} weights {model} were changed while they were measured: run the command again")
@@ -160,7 +145,7 @@ def write_card(model: str, digest: str, entries: dict[str, Any], kind: str = "im
         measured = {each["on"]: each for each in [*kept, *entries["metrics"]]}
         card["metrics"] = list(measured.values())
     try:
-        write_whole(place, (json.dumps(card, indent=2) + "\n").encode())
+        write_atomic(place, json.dumps(card, indent=2) + "\n")
     except OSError as error:
         raise VidferError(f"the card {place} cannot be written: {error.strerror}") from error
     note = ", the card of vidfer's own weights" if model in SHIPPED[kind] else ""

@@ -11,6 +11,7 @@ from vidfer.paper.figures import draw_table
 from vidfer.paper.render import cells_csv, table_csv, table_latex, table_markdown
 from vidfer.paper.reported import LABEL
 from vidfer.paper.tables import CLASSIFY, DENOISE, MODELS, Table
+from vidfer.pipeline.atomic import write_atomic
 
 _PACKAGES = ("torch", "numpy", "timm", "opensmile")
 
@@ -84,7 +85,7 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
     files["tables.tex"] = _document(rerun.tables).encode()
     files["tables.md"] = _lines(_page(rerun))
     for name, data in files.items():
-        (out / name).write_bytes(data)
+        write_atomic(out / name, data)
     names = [
         "tables.md",
         *sorted({*files} - {"tables.md"}),

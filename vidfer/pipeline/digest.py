@@ -2,10 +2,10 @@
 
 import json
 import time
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.store import Store, dump_json, file_digest
 from vidfer.types import ClipError, Status
 
@@ -39,9 +39,7 @@ def content_digest(clip: Path, store: Store) -> str:
     if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
         with suppress(OSError):  # a store that cannot be written still answers hits
             memo.parent.mkdir(parents=True, exist_ok=True)
-            part = memo.with_suffix(f".{uuid.uuid4().hex}")
-            part.write_bytes(dump_json({"identity": identity, "blake3": digest}))
-            part.replace(memo)
+            write_atomic(memo, dump_json({"identity": identity, "blake3": digest}))
     return digest
 
 

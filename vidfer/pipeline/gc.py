@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidfer.pipeline.store import MANIFEST, Store, explained
+from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ _HOUR, _DAY = 3600, 86_400
 _OURS = {
     "tmp": re.compile(r"[a-z]+-\d+-[0-9a-f]{32}|removed-.*"),
     "quarantine": re.compile(r"[a-z]+-[0-9a-f]{64}-[0-9a-f]{8}"),
-    "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.(json|[0-9a-f]{32})"),
+    "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.(json|[0-9a-f]{32})|\.vidfer-[0-9a-f]{32}\.tmp"),
 }
 """How leftovers are named, by folder; whatever else lies there is not ours to remove."""
 
@@ -83,16 +83,21 @@ def _entry(path: Path) -> Entry:
 
 
 def verify(store: Store) -> list[tuple[Path, str]]:
-    """Check every artifact's sizes and digests; damaged ones go to quarantine.
+    """Check every artifact's sizes and digests; damaged ones go to quarantine, those that cannot be read stay.
 
     Returns:
         (folder, what is wrong with it), empty for a sound store.
     """
-    faults = [(folder, store.fault(folder)) for folder in store.folders()]
-    damaged = [(folder, fault) for folder, fault in faults if fault]
-    for folder, _ in damaged:
-        store.quarantine(folder)
-    return damaged
+    faults = []
+    for folder in store.folders():
+        try:
+            fault = store.fault(folder)
+        except StoreError as error:
+            faults.append((folder, str(error)))
+            continue
+        if fault and store.quarantine(folder):
+            faults.append((folder, fault))
+    return faults
 
 
 def removable(store: Store, older_than: float) -> list[Entry]:

@@ -1,16 +1,39 @@
-"""Plan the stages of a clip as hits and misses, and run what is missing."""
+"""The cached step, and clips as chains of it: plan what is stored and what is missing, and compute that.
+
+`cached` is for everything that is kept by what it was made of. It makes a key of the recipe (any JSON), looks into the
+store, and calls `make` only where nothing is found:
+
+    recipe = {"stage": "vectors", "version": 3, "params": {"speed": 1.1}, "source": content_digest(path, store)}
+
+    def make(draft: Draft) -> Outcome:
+        draft.write_arrays("vectors.safetensors", {"vectors": read_vectors(path, speed=1.1)})
+        return Outcome()
+
+    vectors = cached(store, recipe, make).arrays("vectors.safetensors")["vectors"]
+
+`recipe["stage"]` names the folder of the artifacts, and `version` is bumped by hand when `make` gives another result. A
+`ClipError` that `make` raises, or an outcome that is not `ok` or `partial`, is stored, too, unless it is transient, and
+raised again by every later call; any other error is not.
+
+`finished` does the same for the stages of a clip (`vidfer.pipeline.stage`), each a cached step that reads the ones before.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vidfer.pipeline.atomic import concerns
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.stage import Outcome, Progress, Stage
-from vidfer.pipeline.store import Artifact, Store, StoreError, recipe_key
-from vidfer.types import TRANSIENT, ClipError, Status
+from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, recipe_key, unreadable
+from vidfer.types import TRANSIENT, ClipError, Status, VidferError
+
+Make = Callable[[Draft], Outcome]
+"""Writes the files of an artifact into a draft, and says what became of it."""
 
 StageProgress = Callable[[str, float], None]
 """Called with a stage's name and the share of the clip it has done."""
@@ -92,44 +115,95 @@ def finished(
         done: dict[str, Artifact] = {}
         passing: set[str] = set()
         for step in plan(chain, target, clip, store):
+            name = step.stage.name
             if step.artifact is not None:
-                done[step.stage.name] = step.artifact
+                done[name] = step.artifact
             elif step.due:
                 inputs = {name: done[name] for name in step.stage.inputs}
-                kept = passing.isdisjoint(step.stage.inputs)
-                report = _for_stage(progress, step.stage.name)
-                artifact = _compute(step, clip, inputs, store, stack, report)
-                if kept and artifact.status not in TRANSIENT:
-                    artifact = store.publish(artifact)
-                else:
-                    passing.add(step.stage.name)
-                store.quarantined.discard((step.stage.name, step.key))
-                done[step.stage.name] = artifact
-        yield done[target]
+                keep = passing.isdisjoint(inputs)
+                make = partial(_run, step, clip, inputs, store, progress)
+                done[name] = stack.enter_context(_lent(store, step.recipe, make, keep=keep))
+                if not keep or done[name].status in TRANSIENT:
+                    passing.add(name)
+                store.quarantined.discard((name, step.key))
+        with _named_errors(store):
+            yield done[target]
 
 
-def _compute(
-    step: Step, clip: Path, inputs: Mapping[str, Artifact], store: Store, stack: ExitStack, progress: Progress
-) -> Artifact:
-    draft = stack.enter_context(store.draft(step.stage.name, step.key))
-    progress(0.0)
+def cached(store: Store, recipe: Mapping[str, Any], make: Make) -> Artifact:
+    """Find the artifact of a recipe, or make and store it; see the example at the head of this module.
+
+    Args:
+        store: Where it is kept.
+        recipe: Everything that decides the result, as JSON; `stage` names the kind of artifact.
+        make: Writes the files into the draft that it is given, and says what became of it.
+
+    Returns:
+        An artifact whose status is `ok` or `partial`.
+
+    Raises:
+        ClipError: The artifact could not be made: with the status and message of the stored failure or the one of now.
+        StoreError: The store is full, or cannot be read or written.
+    """
+    with _lent(store, recipe, make) as artifact:
+        if artifact.status not in (Status.OK, Status.PARTIAL):
+            raise ClipError(artifact.status, artifact.message)
+        return artifact
+
+
+@contextmanager
+def _lent(store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = True) -> Iterator[Artifact]:
+    """Lend the artifact of a recipe, found or made; what is not stored is lent for this block only."""
+    stage, key = str(recipe["stage"]), recipe_key(recipe)
+    found = store.find(stage, key)
+    if found is not None:
+        yield found
+        return
+    with ExitStack() as stack:
+        artifact = _make(store, stage, key, recipe, make, stack)
+        yield store.publish(artifact) if keep and artifact.status not in TRANSIENT else artifact
+
+
+def _make(store: Store, stage: str, key: str, recipe: Mapping[str, Any], make: Make, stack: ExitStack) -> Artifact:
+    draft = stack.enter_context(store.draft(stage, key))
     try:
-        outcome = step.stage.run(clip, inputs, draft, progress)
-        if step.stage.reads_clip and content_digest(clip, store) != step.recipe["source"]:
-            raise ClipError(Status.UNREADABLE, f"{clip} was changed while it was read: run it again")
+        with _named_errors(store, stage):
+            outcome = make(draft)
     except ClipError as error:
         outcome = Outcome(error.status, error.message)
-    except FileNotFoundError as error:
-        message = f"{error.filename} was removed while it was in use (by `vidfer cache`?): run the same command again"
-        raise StoreError(message) from error
     except MemoryError:
-        outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {step.stage.name} ran out of memory: close other programs")
+        outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {stage} ran out of memory: close other programs")
     else:
-        return draft.seal(step.recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
+        return draft.seal(recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
     shutil.rmtree(draft.path)
-    draft = stack.enter_context(store.draft(step.stage.name, step.key))
-    return draft.seal(step.recipe, status=outcome.status, message=outcome.message)
+    draft = stack.enter_context(store.draft(stage, key))
+    return draft.seal(recipe, status=outcome.status, message=outcome.message)
 
 
-def _for_stage(progress: StageProgress | None, name: str) -> Progress:
-    return (lambda share: progress(name, share)) if progress else (lambda _share: None)
+def _run(
+    step: Step, clip: Path, inputs: Mapping[str, Artifact], store: Store, progress: StageProgress | None, draft: Draft
+) -> Outcome:
+    report: Progress = partial(progress, step.stage.name) if progress else lambda _share: None
+    report(0.0)
+    outcome = step.stage.run(clip, inputs, draft, report)
+    if step.stage.reads_clip and content_digest(clip, store) != step.recipe["source"]:
+        raise ClipError(Status.UNREADABLE, f"{clip} was changed while it was read: run it again")
+    return outcome
+
+
+@contextmanager
+def _named_errors(store: Store, stage: str = "") -> Iterator[None]:
+    """Say in one sentence which file is at fault: one of the store's, or another that a stage opens by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        if not concerns(error, store.root):
+            if not stage:
+                raise
+            raise VidferError(f"stage {stage} cannot use {error.filename}: {error.strerror}") from error
+        if isinstance(error, FileNotFoundError):
+            message = "was removed while it was in use (by `vidfer cache`?): run the same command again"
+            raise StoreError(f"{error.filename} {message}") from error
+        raise unreadable(store.root, error) from error

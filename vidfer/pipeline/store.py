@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vidfer.pipeline.atomic import FULL, sync
 from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 _KEY = re.compile("[0-9a-f]{64}")
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class StoreError(VidferError):
@@ -81,7 +81,8 @@ class Artifact:
         """Read a safetensors file: each array by its name."""
         from safetensors.numpy import load_file
 
-        return load_file(self.path / name)
+        with (self.path / name).open("rb"):  # its errors name the file, safetensors' do not
+            return load_file(self.path / name)
 
     def json(self, name: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
         """Read a JSON file."""
@@ -118,7 +119,8 @@ class Draft:
         from blake3 import blake3
 
         with explained(self._store.root):
-            _write_synced(self.path / name, data)
+            (self.path / name).write_bytes(data)
+            sync(self.path / name)
         self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
 
     def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
@@ -153,8 +155,9 @@ class Draft:
         manifest["seal"] = _seal_of(manifest)
         text = dump_json(manifest)
         with explained(self._store.root):
-            _write_synced(self.path / MANIFEST, text)
-            _sync_folder(self.path)
+            (self.path / MANIFEST).write_bytes(text)
+            sync(self.path / MANIFEST)
+            sync(self.path)
         return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
 
 
@@ -182,50 +185,40 @@ class Store:
 
         Sizes are checked at every call, digests at the first in this object's life. An artifact that fails is moved to
         `quarantine/`, remembered in `quarantined`, and counts as absent.
+
+        Raises:
+            StoreError: The artifact cannot be read, which says nothing about its bytes: it stays where it is.
         """
         folder = self.path(stage, key)
-        with explained(self.root):
-            if not folder.exists():
-                return None
-        fault = self.fault(folder, digests=folder not in self._verified)
-        if fault:
+        try:
+            folder.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise unreadable(folder, error) from error
+        try:
+            manifest = _load(folder, folder, digests=folder not in self._verified)
+        except _DamageError:
             if self.quarantine(folder):
                 self.quarantined.add((stage, key))
             return None
         self._verified.add(folder)
-        try:
-            return Artifact(folder, json.loads((folder / MANIFEST).read_bytes()))
-        except FileNotFoundError:  # purged in this very moment
-            return None
+        return Artifact(folder, manifest)
 
-    def fault(self, folder: Path, *, digests: bool = True, place: Path | None = None) -> str:
-        """Say what is wrong with an artifact's folder, or return an empty string.
+    def fault(self, folder: Path, *, place: Path | None = None) -> str:
+        """Say what is wrong with an artifact's folder, every byte read, or return an empty string.
 
         Args:
             folder: The folder to look into.
-            digests: Whether to read every byte, and not only compare sizes.
             place: Where the artifact belongs, if it lies elsewhere now.
+
+        Raises:
+            StoreError: The artifact cannot be read.
         """
-        place = place or folder
         try:
-            text = (folder / MANIFEST).read_bytes()
-            manifest = json.loads(text)
-            if text != dump_json(manifest) or manifest["seal"] != _seal_of(manifest):
-                return "the bytes of its manifest have changed"
-            files = {entry["name"]: entry for entry in manifest["files"]}
-            present = {path.name for path in folder.iterdir()} - {MANIFEST}
-            if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
-                return "its manifest belongs to another artifact"
-            if present != set(files):
-                return f"its files are {sorted(present)}, the manifest names {sorted(files)}"
-            for name, entry in files.items():
-                path = folder / name
-                if path.stat().st_size != entry["size"]:
-                    return f"{name} has {path.stat().st_size} bytes, not {entry['size']}"
-                if digests and file_digest(path) != entry["blake3"]:
-                    return f"the bytes of {name} have changed"
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return f"it cannot be read ({error})"
+            _load(folder, place or folder, digests=True)
+        except _DamageError as damage:
+            return str(damage)
         return ""
 
     def draft(self, stage: str, key: str) -> Draft:
@@ -255,7 +248,7 @@ class Store:
                 if winner is not None:
                     return winner
             for folder in (target.parent, target.parent.parent, self.root):
-                _sync_folder(folder)
+                sync(folder)
         self._verified.add(target)
         return Artifact(target, artifact.manifest)
 
@@ -278,18 +271,14 @@ class Store:
                 folder.rename(place)
             except FileNotFoundError:
                 return False
-            if not self.fault(place, place=folder):
-                with suppress(OSError):  # mended once more in between: then this copy is not needed
-                    place.rename(folder)
-                return False
-        return True
-
-
-def default_store() -> Path:
-    """Return where artifacts go when nothing else is said: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
-    given = os.environ.get("VIDFER_STORE")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else cache / "vidfer"
+            sound = True
+            try:
+                sound = not self.fault(place, place=folder)
+            finally:
+                if sound:  # or unreadable: nothing is known against it
+                    with suppress(OSError):  # mended once more in between: then this copy is not needed
+                        place.rename(folder)
+            return not sound
 
 
 def dump_json(value: object) -> bytes:
@@ -310,10 +299,37 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             remedy = "free some space, or see `vidfer cache gc`; then run the same command again, it goes on from there"
             raise StoreError(f"the store {root} is full: {remedy}") from error
         raise StoreError(f"the store {root} cannot be written ({error}): give another one by --store") from error
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """Make an error of the store's that names a file which cannot be read, and why."""
+    reason = error.strerror or error
+    return StoreError(
+        f"{error.filename or path} cannot be read ({reason}): mend that, or give another store by --store"
+    )
+
+
+def default_store() -> Path:
+    """Return the store of everything that names no other one: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
+    return user_folder("VIDFER_STORE", "vidfer")
+
+
+def user_folder(variable: str, name: str) -> Path:
+    """Return the folder that an environment variable names, or else a folder of that name in the user's cache folder.
+
+    Raises:
+        VidferError: The variable is not set, and the user has no home folder.
+    """
+    from platformdirs import user_cache_path
+
+    try:
+        return Path(os.environ.get(variable) or user_cache_path(name, appauthor=False)).expanduser()
+    except RuntimeError as error:
+        raise VidferError(f"there is no home folder to keep {name} in: set ${variable} to a folder") from error
 
 
 def file_digest(path: Path) -> str:
@@ -333,16 +349,39 @@ def _seal_of(manifest: Mapping[str, Any]) -> str:
     return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+class _DamageError(Exception):
+    """The bytes of an artifact are not those that were sealed."""
 
 
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
+    """Read and check the manifest of an artifact that belongs to `place`, and the files that it names."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        text = (folder / MANIFEST).read_bytes()
+        manifest: dict[str, Any] = json.loads(text)
+        if text != dump_json(manifest) or manifest["seal"] != _seal_of(manifest):
+            raise _DamageError("the bytes of its manifest have changed")
+        _check_files(folder, place, manifest, digests=digests)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise _DamageError(f"{error.filename} is not there, or is no file") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _DamageError(f"{error.filename} is a link to itself") from error
+        raise unreadable(folder, error) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _DamageError(f"its manifest is malformed ({error})") from error
+    return manifest
+
+
+def _check_files(folder: Path, place: Path, manifest: Mapping[str, Any], *, digests: bool) -> None:
+    files = {entry["name"]: entry for entry in manifest["files"]}
+    present = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
+        raise _DamageError("its manifest belongs to another artifact")
+    if present != set(files):
+        raise _DamageError(f"its files are {sorted(present)}, the manifest names {sorted(files)}")
+    for name, entry in files.items():
+        path = folder / name
+        if path.stat().st_size != entry["size"]:
+            raise _DamageError(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
+        if digests and file_digest(path) != entry["blake3"]:
+            raise _DamageError(f"the bytes of {name} have changed")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vidfer.inference.decision import Pool, Rules
@@ -58,7 +59,7 @@ class ChainOptions:
     denoise_model: str = "small"
     denoise_threshold: float = 10.0
     image_model: str | None = None
-    weights: str | None = None
+    weights: Path | None = None
     audio_model: str = "is10"
     fusion_model: str = "auto"
     voice: SpeechMode = "auto"
@@ -108,7 +109,7 @@ class ChainOptions:
     @property
     def image_weights(self) -> str:
         """Name or file of the image model's weights, from `weights` and `image_model`."""
-        return self.weights or self.image_model or "compact"
+        return str(self.weights or self.image_model or "compact")
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:

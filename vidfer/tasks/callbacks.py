@@ -1,6 +1,5 @@
 """Callbacks of trainings, and the writer of their checkpoints."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from uuid import uuid4
 
 import lightning
 import torch
@@ -20,6 +18,7 @@ from torchvision.io import write_png
 from torchvision.utils import make_grid
 
 from vidfer.models.batches import CropBatch
+from vidfer.pipeline.atomic import replacing
 from vidfer.types import VidferError
 
 
@@ -170,20 +169,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint; no storage options are used."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
         """Read a checkpoint.

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
+from vidfer.pipeline.atomic import replacing
 from vidfer.types import UsageError, VidferError
 
 _COUNTERS: Final = ("epoch", "step", "generator_steps")
@@ -84,12 +85,10 @@ class _Writer(ExperimentWriter):
         path = Path(self.metrics_file_path)
         if not columns:
             return
-        shorter = path.with_suffix(".tmp")
-        with shorter.open("w", newline="") as file:
+        with replacing(path) as shorter, shorter.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(row for row in rows if int(row["step"]) < step)
-        shorter.replace(path)
 
     def _rows(self) -> tuple[list[str], list[dict[str, str]]]:
         path = Path(self.metrics_file_path)
@@ -122,7 +121,8 @@ def draw_curves(metrics: Path, image: Path) -> None:
         axes.grid(alpha=0.3)
         if len(lines) > 1:
             axes.legend(frameon=False, fontsize="small")
-    figure.savefig(image, dpi=120)
+    with replacing(image) as part:
+        figure.savefig(part, format=image.suffix[1:], dpi=120)
 
 
 def _panels(metrics: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:

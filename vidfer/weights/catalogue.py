@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import VidferError
-from vidfer.weights.files import NAME, SHIPPED, find_weights, write_whole
+from vidfer.weights.files import NAME, SHIPPED, find_weights
 
 CATALOGUE: Final = Path(__file__).with_name("catalogue.json")
 """The registry in the package."""
@@ -133,7 +134,7 @@ def refresh(path: Path = CATALOGUE) -> None:
             files = {suffix: _measure(weights.path.with_suffix(suffix)) for suffix in SUFFIXES}
             new[name] = {"kind": kind, "arch": weights.card["arch"], **told, "files": files}
     new |= {name: fields for name, fields in old.items() if name not in new and "url" in fields}
-    write_whole(path, _as_json(new))
+    write_atomic(path, _as_json(new))
 
 
 def _entry(name: str, fields: Any, source: str) -> Entry:  # noqa: ANN401 - whatever a JSON file holds

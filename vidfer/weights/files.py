@@ -1,13 +1,14 @@
 """Weights on disk: `NAME.safetensors` with a JSON card `NAME.json` beside it. Nothing here imports torch at once."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.store import user_folder
 from vidfer.types import EMOTIONS, VidferError
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ class Weights:
 
 def weights_folder() -> Path:
     """Return where pulled weights are kept: `$VIDFER_WEIGHTS`, or `vidfer-weights` in the user's cache folder."""
-    given = os.environ.get("VIDFER_WEIGHTS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(given) if given else cache / "vidfer-weights"
+    return user_folder("VIDFER_WEIGHTS", "vidfer-weights")
 
 
 def find_weights(kind: str, name_or_file: str | Path) -> Weights:
@@ -191,28 +190,10 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
         raise VidferError(f"a card needs {', '.join(missing)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
-        write_whole(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+        write_atomic(path, data)
+        write_atomic(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
     except OSError as error:
         raise VidferError(f"{path} and its card cannot be written: {error.strerror}") from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path: Where to, in a folder that exists.
-        data: Its content.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_card(path: Path, kind: str) -> Card:

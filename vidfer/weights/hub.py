@@ -7,10 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import VidferError
 from vidfer.weights.catalogue import SUFFIXES, Entry, parse_registry, shipped
 from vidfer.weights.download import Progress, Wanted, download
-from vidfer.weights.files import SHIPPED, Weights, find_weights, read_card, weights_folder, write_whole
+from vidfer.weights.files import SHIPPED, Weights, find_weights, read_card, weights_folder
 
 _RECORD: Final = ".pulled.json"
 _LARGEST: Final = 10_000_000  # bytes of a registry
@@ -99,7 +100,7 @@ def pull(
     weights = find_weights(entry.kind, tensors)
     try:
         weights.read()
-        write_whole(record_of(entry.name), entry.as_registry())
+        write_atomic(record_of(entry.name), entry.as_registry())
     except VidferError as error:
         tensors.unlink()
         card.unlink()

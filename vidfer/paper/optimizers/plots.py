@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from vidfer.evaluation.plots import save_figure
 from vidfer.paper.optimizers.descents import TOLERANCE, Outcome
 from vidfer.paper.optimizers.surfaces import Surface
 
@@ -75,7 +76,7 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[str,
         + "; contours: log10 of the height above the least value",
         fontsize="medium",
     )
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[str, Surface], place: Path) -> None:
@@ -111,7 +112,7 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[st
         "(below the dotted line)",
         fontsize="medium",
     )
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
@@ -140,7 +141,7 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
         axes.grid(alpha=0.3)
     panels[2].legend(loc="lower right", fontsize="small", framealpha=0.8)
     figure.suptitle(title, fontsize="medium")
-    _save(figure, place)
+    save_figure(figure, place)
 
 
 def _contours(axes: "Axes", surface: Surface) -> None:
@@ -197,11 +198,3 @@ def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: "Figure", place: Path) -> None:
-    from matplotlib import rc_context
-
-    figure.savefig(place.with_name(f"{place.name}.png"), dpi=150)
-    with rc_context({"svg.hashsalt": "vidfer"}):  # the same bytes in every run
-        figure.savefig(place.with_name(f"{place.name}.svg"), metadata={"Date": None})

@@ -1,0 +1,45 @@
+"""`vidfer completion`: the shell completion of this command line."""
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Literal
+
+from vidfer.cli.options import POSITIONAL, StrictParser, load
+
+
+@dataclass(frozen=True)
+class CompletionOptions:
+    """Print the completion of this command line: `source <(vidfer completion bash)`.
+
+    Args:
+        shell: For which shell.
+    """
+
+    shell: Literal["bash", "zsh", "tcsh"] = field(metadata=POSITIONAL)
+
+
+def run(options: CompletionOptions) -> int:
+    """Build the parsers of all verbs, and print what shtab makes of them."""
+    from vidfer.cli.main import TRAINING, VERBS
+
+    root = StrictParser(prog="vidfer")
+    verbs = root.add_subcommands(dest="verb")
+    for verb, text in VERBS.items():
+        module = None if verb == "train" else import_module(f"vidfer.cli.{verb}")
+        actions = dict.fromkeys(TRAINING, "") if module is None else getattr(module, "ACTIONS", {})
+        if hasattr(module, "run") and not hasattr(module, "add_parser"):
+            verbs.add_subcommand(verb, load(verb, f"vidfer.cli.{verb}.run")[0], help=text)
+            continue
+        parser = StrictParser(prog=f"vidfer {verb}")
+        verbs.add_subcommand(verb, parser, help=text)
+        if actions:
+            _add_actions(parser, verb, actions)
+    print(root.get_completion_script(f"shtab-{options.shell}"))
+    return 0
+
+
+def _add_actions(parser: StrictParser, verb: str, actions: dict[str, str]) -> None:
+    inside = parser.add_subcommands(dest="action")
+    for action, place in actions.items():
+        found = load(f"{verb} {action}", place)[0] if place else StrictParser()
+        inside.add_subcommand(action, found, help=found.description)

@@ -1,0 +1,101 @@
+"""The one way in which vidfer writes files: whole or not at all, and with one message where results cannot go."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from uuid import uuid4
+
+from vidfer.types import VidferError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers of a disk, a quota or a file that can grow no further."""
+
+_OF_WRITING = FULL | {errno.EROFS, errno.EIO}
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # what file systems without it answer for a folder
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    r"""Write a file, text as UTF-8; until all of it is on the disk, `path` keeps what it held before.
+
+    Raises:
+        OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp()) / "summary.csv"
+        >>> write_atomic(place, "clip,status\n")
+        >>> place.read_text()
+        'clip,status\n'
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Lend a temporary path in the same folder, for writers that want a path; it takes the place of `path` at the end.
+
+    When the block or the disk fails, the temporary file is removed and `path` keeps what it held before. The temporary
+    name has the suffix `.tmp`: give the format to writers that guess it from the name.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    temporary = path.with_name(f".vidfer-{uuid4().hex}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        with suppress(OSError):  # it took its place, was never made, or its folder has gone
+            temporary.unlink()
+
+
+@contextmanager
+def results_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for results, try it, and explain in one sentence if it cannot be written, now or later in the block.
+
+    Raises:
+        VidferError: The folder, or a file in it, cannot be written. Errors about other files pass unchanged.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+        yield folder
+    except OSError as error:
+        above = isinstance(error.filename, str) and Path(error.filename).absolute() in folder.absolute().parents
+        if not above and not concerns(error, folder):
+            raise
+        reason = error.strerror or error
+        raise VidferError(f"results cannot be written to {folder} ({reason}): give another folder by --out") from error
+
+
+def concerns(error: OSError, folder: Path) -> bool:
+    """Tell whether an error is about a folder or a file in it; one that names no file is if writing gives such errors."""
+    names = [
+        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)
+    ]
+    if not names:
+        return error.errno in _OF_WRITING
+    return any(Path(name).absolute().is_relative_to(folder.absolute()) for name in names)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's bytes, or a folder's entries where its file system can promise that.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
+    finally:
+        os.close(handle)
