@@ -78,8 +78,9 @@ def test_a_missing_path_is_named_and_has_a_status(tmp_path, capsys):
 def test_a_missing_weights_file_is_named_before_any_work(tmp_path, capsys):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"")
-    status = main(["analyze", str(clip), "--image-model", "inception_resnet_v2", "--out", str(tmp_path / "out")])
-    assert status == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["analyze", str(clip), "--image-model", "inception_resnet_v2", "--out", str(tmp_path / "out")])
+    assert (ended.value.code, (tmp_path / "out").exists()) == (2, False)
     assert "inception_resnet_v2" in capsys.readouterr().err
 
 
@@ -87,7 +88,9 @@ def test_missing_denoiser_weights_matter_only_where_they_are_used(tmp_path, caps
     (tmp_path / "notes.txt").write_text("no video")
     command = ["analyze", str(tmp_path / "notes.txt"), "--out", str(tmp_path / "out"), "--store", str(tmp_path / "s")]
     command += ["--denoise-model", "nonsense"]
-    assert main(command) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
     assert "no denoise weights 'nonsense'" in capsys.readouterr().err
     assert main([*command, "--denoise", "off"]) == 1
     assert "notes.txt: unsupported" in capsys.readouterr().err

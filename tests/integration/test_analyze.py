@@ -179,7 +179,9 @@ def test_weights_of_make_finetune_answer_clips(clip, store, result, folder, face
     assert main([*command, "--image-model", "test_resnet"]) == 0
     frames = (tmp_path / "out" / "astronaut.mp4" / "frames.csv").read_text().splitlines()
     assert len(frames) == 1 + result.summary["faces"]["n_faces"]
-    assert main([*command, "--image-model", "inception_resnet_v2"]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--image-model", "inception_resnet_v2"])
+    assert ended.value.code == 2
     assert "holds weights of the network 'test_resnet', not of 'inception_resnet_v2'" in capsys.readouterr().err
 
 
