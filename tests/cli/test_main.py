@@ -166,3 +166,21 @@ def test_odd_names_do_no_harm(tmp_path, capsys, name):
     said = capsys.readouterr()
     assert "\x1b[31m.mp4" not in said.out + said.err
     assert len((out / "summary.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("entry", [["vidfer", "train", "finetune"], ["stages.finetune"]])
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--trainer.max_epoch=2"], "did you mean --trainer.max_epochs?"),
+        (["--trainer.max_epochs=x"], "'x' is not a whole number"),
+        (["--model.lrr=2"], "ImageTask takes no option 'lrr'"),
+    ],
+)
+def test_training_takes_no_abbreviation_of_an_option(entry, words, wanted):
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", *entry, "fit", "--config", str(root / "configs" / "finetune.yaml"), *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert wanted in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -55,7 +55,7 @@ from vidfer.types import UsageError, VidferError, parse_list
 Options = TypeVar("Options")
 
 _METAVARS = {int: "N", float: "X", Path: "PATH", str: "NAME"}
-_NOUNS = {int: "a whole number", float: "a number", bool: "true or false"}
+_NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "PosixPath": "a path"}
 
 
 POSITIONAL = {"positional": True}
@@ -226,17 +226,23 @@ def _help(text: str, default: Any) -> str:  # noqa: ANN401 - any value
 
 def _sentence(message: str, parser: ArgumentParser) -> str:
     """Make one sentence of a message of jsonargparse's, by the names that the command line uses."""
-    options = [name for name in parser._option_string_actions if name.startswith("--")]
     if found := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
-        word = found[1].split()[0].partition("=")[0]
-        return f"unrecognized arguments: {found[1]}{did_you_mean(word, options)}"
-    if found := re.match(r"Option '(.*)' is not accepted", message):
-        known = [action.dest for action in parser._actions]
-        return f"no option '{found[1]}' in the configuration{did_you_mean(found[1], known)}"
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        return f"unrecognized arguments: {found[1]}{did_you_mean(found[1].split()[0].partition('=')[0], known)}"
+    if found := re.search(r"ption '([^']+)'( is not accepted|$)", message):
+        where = re.search(r"class_path '(?:\w+\.)*(\w+)'", message)
+        hint = did_you_mean(found[1], [action.dest for action in parser._actions])
+        return f"{where[1] if where else 'the configuration'} takes no option '{found[1]}'{hint}"
+    if inner := re.findall(r'Parser key "([^"]+)":\s*Expected a <class \'(\w+)\'>. Got value: (.*)', message):
+        name, kind, value = inner[-1]
+        return f"{name}: '{value}' is not {_NOUNS.get(kind, kind)}"
     found = re.match(r'Parser key "([^"]+)".*(?:Got|Given) value: ([^\n]*)', message, re.DOTALL)
     action = next((each for each in parser._actions if found and each.dest == found[1]), None)
-    if found is None or action is None:
-        return " ".join(message.split())
-    base = _base(getattr(action, "_typehint", None) or action.type)
-    wanted = _NOUNS.get(base) or f"one of {', '.join(map(str, get_args(base)))}"
-    return f"{next(iter(action.option_strings), action.dest)}: '{found[2]}' is not {wanted}"
+    base = _base(getattr(action, "_typehint", None))
+    wanted = f"one of {', '.join(map(str, get_args(base)))}" if get_origin(base) is Literal else ""
+    wanted = wanted or _NOUNS.get(getattr(base, "__name__", ""), "")
+    if unknown := re.search(r"Expected a dot import path string: (\S+)", message):
+        return f"there is no class '{unknown[1]}'"
+    if found and action and wanted:
+        return f"{next(iter(action.option_strings), found[1])}: '{found[2]}' is not {wanted}"
+    return re.sub(r'Parser key "([^"]+)":', r"\1:", " ".join(message.split()))

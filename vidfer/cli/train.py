@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from omegaconf import DictConfig, OmegaConf
 
+from vidfer.cli.options import StrictParser
 from vidfer.tasks.callbacks import AtomicCheckpointIO, readable_checkpoint, run_folder
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, require_client, send_settings, start_wandb
 from vidfer.types import UsageError, VidferError
@@ -43,6 +44,10 @@ def _sentence(error: BaseException | None) -> VidferError | None:
     return error
 
 
+class _TrainingParser(StrictParser, LightningArgumentParser):
+    """Lightning's parser, without abbreviations of options."""
+
+
 class VidferCLI(LightningCLI):
     """LightningCLI in subclass mode with atomic checkpoints, linked arguments, one config file a run, and an export.
 
@@ -60,6 +65,7 @@ class VidferCLI(LightningCLI):
             seed_everything_default=0,
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
+            parser_class=_TrainingParser,
             parser_kwargs={"parser_mode": "omegaconf"},
             **overrides,
         )
