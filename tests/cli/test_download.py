@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import threading
 import zipfile
 from functools import partial
@@ -76,7 +77,7 @@ def test_a_later_fetch_is_held_against_the_record(get, tmp_path, capsys):
     record = json.loads((root / "DIV2K_valid_HR.json").read_text())
     (root / "DIV2K_valid_HR.json").write_text(json.dumps({**record, "sha256": "0" * 64}))
     assert get("valid", "--part", "valid") == 1
-    assert "has the sha256" in capsys.readouterr().err
+    assert "holds a file of another sha256" in capsys.readouterr().err
     (root / "DIV2K_valid_HR.json").write_text("{}")
     assert get("valid", "--part", "valid") == 1
     assert "is damaged: delete it" in capsys.readouterr().err
@@ -94,16 +95,25 @@ def test_a_folder_that_is_not_whole_is_not_touched(get, tmp_path, capsys):
     (folder / "0801.png").write_bytes(b"mine")
     assert get("valid") == 1
     said = capsys.readouterr().err
-    assert "noted 99: missing (0802.png, 0803.png, 0804.png, ...)" in said
-    assert "dropped 1: damaged (0801.png)" in said
     assert "is there, but not whole: move it away, then run the same command again" in said
     assert [path.name for path in folder.iterdir()] == ["0801.png"]
 
 
+def test_room_on_the_disk_is_asked_for_first(get, monkeypatch, capsys, tmp_path):
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**9, 10**9 - 800_000_000, 800_000_000))
+    assert get("valid", "--part", "valid") == 1
+    assert "has 0.8 GB free, 0.9 GB are needed: make room first" in capsys.readouterr().err
+    assert not (tmp_path / "DIV2K").exists()
+
+
 def test_wrong_usage_is_named(get, tmp_path, capsys):
-    assert get("train", "--part", "all", "--sha256", "0" * 64) == 2
     assert get("train", "--url", "ftp://mirror") == 2
-    with pytest.raises(SystemExit):
-        get("train", "--sha256", "123")
-    assert "'123' is no sha256: 64 hexadecimal digits" in capsys.readouterr().err
+    for words in (("--part", "all", "--sha256", "0" * 64), ("--sha256", "123")):
+        with pytest.raises(SystemExit) as caught:
+            get("train", *words)
+        assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "--sha256 is the checksum of one archive: name it by --part train or --part valid" in said
+    assert "'123' is no sha256: 64 hexadecimal digits" in said
     assert not (tmp_path / "DIV2K").exists()

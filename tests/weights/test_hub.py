@@ -1,12 +1,13 @@
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
 from tests.weights.lab import Lab
 from vidfer.types import VidferError
-from vidfer.weights.files import find_weights
-from vidfer.weights.hub import pull, pulled, read_registry, record_of
+from vidfer.weights.files import SHIPPED, find_weights
+from vidfer.weights.hub import SUFFIXES, pull, pulled, read_registry, record_of, shipped
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def lab(monkeypatch, tmp_path):
     lab.close()
 
 
-def quiet(wanted):
+def quiet(name):
     return nullcontext(lambda done, total: None)
 
 
@@ -45,7 +46,7 @@ def test_pulled_weights_are_found_by_name(lab, image_weights, tmp_path):
 def test_a_cut_connection_is_continued_and_nothing_half_is_found(lab, image_weights, tmp_path):
     lab.offer("net", image_weights)
     lab.cut_after = 100_000  # more than the registry and the card have
-    with pytest.raises(VidferError, match=r"broke off after 0.1 of 4.0 MB; what was fetched is kept, run the same"):
+    with pytest.raises(VidferError, match=r"broke off .*after 0.1 of 4.0 MB; what was fetched is kept, run the same"):
         fetch(lab)
     with pytest.raises(VidferError, match="no image weights 'net'"):
         find_weights("image", "net")
@@ -63,7 +64,7 @@ def test_a_wrong_checksum_leaves_nothing_to_be_found(lab, image_weights, suffix)
         entry["files"][suffix]["sha256"] = "0" * 64
 
     lab.offer("net", image_weights, change=other)
-    with pytest.raises(VidferError, match=r"has the sha256 [0-9a-f]{64}, not 0{64}: it was removed"):
+    with pytest.raises(VidferError, match=r"holds a file of another sha256 than 0{64}: it was removed"):
         fetch(lab)
     with pytest.raises(VidferError, match="no image weights 'net'"):
         find_weights("image", "net")
@@ -93,7 +94,7 @@ def test_a_damaged_card_is_refused_before_the_tensors_are_fetched(lab, image_wei
 def test_tensors_that_are_not_the_cards_are_removed(lab, image_weights, tmp_path):
     image_weights.write_bytes(image_weights.read_bytes() + b" ")
     lab.offer("net", image_weights)
-    with pytest.raises(VidferError, match=r"is not the file that its card net.json describes; both were removed"):
+    with pytest.raises(VidferError, match=r"is not the file that its card net.json describes; it was removed"):
         fetch(lab)
     assert left(tmp_path) == []
 
@@ -105,9 +106,7 @@ def test_what_is_there_is_never_overwritten(lab, image_weights, tmp_path):
     fetch(lab)
     assert [path for path, _ in lab.requests[count:]] == ["/registry.json"]
     (tmp_path / "pulled/net.safetensors").write_bytes(b"mine")
-    with pytest.raises(
-        VidferError, match=r"net.safetensors differ from what the registry lists: delete .*net.safetensors to"
-    ):
+    with pytest.raises(VidferError, match=r"net.safetensors has the sha256 \w+, not \w+: delete it to fetch it anew"):
         fetch(lab)
     assert (tmp_path / "pulled/net.safetensors").read_bytes() == b"mine"
 
@@ -137,3 +136,94 @@ def test_a_folder_that_cannot_be_written_is_named(lab, image_weights, tmp_path):
     lab.offer("net", image_weights)
     with pytest.raises(VidferError, match=r"pulled.* cannot be written"):
         fetch(lab)
+
+
+def test_shipped_weights_are_described_by_their_cards():
+    entries = shipped()
+    assert [(entry.kind, name) for name, entry in entries.items()] == [
+        (kind, name) for kind, names in SHIPPED.items() for name in names
+    ]
+    for name, entry in entries.items():
+        weights = find_weights(entry.kind, name)
+        assert entry.size == sum(weights.path.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+        assert entry.arch == weights.card["arch"]
+        assert entry.licence
+        assert entry.about.startswith("trained on ")
+        assert "?" not in entry.about
+        assert (entry.url, entry.here, entry.faults()) == (None, True, [])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_damage_of_what_was_pulled_is_found(lab, image_weights, tmp_path, suffix):
+    lab.offer("net", image_weights)
+    fetch(lab)
+    [entry] = pulled().values()
+    assert (entry.here, entry.faults()) == (True, [])
+    path = tmp_path / f"pulled/net{suffix}"
+    path.write_bytes(path.read_bytes()[:-1] + b" ")
+    [fault] = entry.faults()
+    assert f"{path} has the sha256" in fault
+    path.unlink()
+    assert not entry.here
+    assert replace(entry, url=None).here
+
+
+FILE = {"size": 5, "sha256": "0123456789abcdef" * 4}
+ENTRY = {
+    "kind": "image", "arch": "resnet18", "licence": "MIT", "about": "for a test", "url": "https://lab.example/w",
+    "files": {".safetensors": FILE, ".json": {**FILE, "size": 7}},
+}  # fmt: skip
+
+
+def read(tmp_path, content):
+    place = tmp_path / "lab.json"
+    place.write_bytes(content if isinstance(content, bytes) else json.dumps({"weights": content}).encode())
+    return read_registry(str(place))
+
+
+def test_an_entry_has_the_size_of_both_files(tmp_path):
+    assert read(tmp_path, {"net": ENTRY})["net"].size == 12
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"{}", b'{"weights": []}', b'{"weights": 1}']
+)
+def test_what_is_no_registry_is_refused(tmp_path, content):
+    with pytest.raises(VidferError, match=r"the registry .*lab.json (is no JSON|has no table 'weights')"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "name", ["../net", "a/b", "a\\b", "net.pt", "net.safetensors", "", ".net", "-net", "n" * 101, "nét"]
+)
+def test_names_that_could_be_files_are_refused(tmp_path, name):
+    with pytest.raises(VidferError, match="needs a name of letters, digits, - and _"):
+        read(tmp_path, {name: ENTRY})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "text"},
+        *({key: value} for key in ("kind", "arch", "licence", "about", "url") for value in (None, 5)),
+        {"url": "file:///etc/passwd"},
+        {"files": None},
+        {"files": {".pt": FILE, ".json": FILE}},
+        {"files": {".json": FILE}},
+        {"files": {".safetensors": FILE, ".json": 5}},
+        {"files": {".safetensors": {**FILE, "sha256": "0" * 63}, ".json": FILE}},
+        {"files": {".safetensors": {**FILE, "sha256": "g" * 64}, ".json": FILE}},
+        {"files": {".safetensors": {**FILE, "size": True}, ".json": FILE}},
+        {"files": {".safetensors": {**FILE, "size": 0}, ".json": FILE}},
+    ],
+)
+def test_entries_that_lack_something_are_named(tmp_path, change):
+    with pytest.raises(
+        VidferError, match=r"lab.json is not usable: 'net' needs .* the texts kind, arch, licence, about, url"
+    ):
+        read(tmp_path, {"fine": ENTRY, "net": {**ENTRY, **change}})
+
+
+def test_an_entry_that_is_no_table_is_named(tmp_path):
+    with pytest.raises(VidferError, match="'net' needs"):
+        read(tmp_path, {"net": 5})

@@ -1,124 +1,124 @@
 """`vidfer weights`: which weights there are, fetch them, check them."""
 
-import argparse
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vidfer.cli.options import POSITIONAL
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
-    from vidfer.weights.catalogue import Entry
+    from vidfer.weights.hub import Entry
+
+ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
+
+_REGISTRY = {"metavar": "FILE|URL"}
 
 
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb and its three actions."""
-    parser = verbs.add_parser("weights", help="list, pull and verify weights")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what ships with vidfer, what was pulled, what can be")
-    listing.set_defaults(run=_list)
-    pull = actions.add_parser(
-        "pull",
-        help="fetch weights into $VIDFER_WEIGHTS or the user's cache folder; their name is then taken wherever weights are named",
-    )
-    pull.add_argument("name", metavar="NAME")
-    pull.set_defaults(run=_pull)
-    verify = actions.add_parser(
-        "verify", help="hold sizes and checksums against the registry (exit status 1 if one differs)"
-    )
-    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that is here")
-    verify.set_defaults(run=_verify)
-    for action in (listing, pull, verify):
-        action.add_argument(
-            "--registry", metavar="FILE|URL", help="another registry than vidfer's own, such as a lab's"
-        )
+@dataclass(frozen=True)
+class ListOptions:
+    """Say what ships with vidfer, what was pulled, what can be.
+
+    Args:
+        registry: A registry of further weights, such as a lab's.
+    """
+
+    registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
-def _known(registry: str | None) -> "dict[str, Entry]":
-    """Return a registry's entries; of vidfer's own also what was pulled, from wherever."""
-    from vidfer.weights.hub import pulled, read_registry
+@dataclass(frozen=True)
+class PullOptions:
+    """Fetch weights into $VIDFER_WEIGHTS or the user's cache folder; their name is then taken wherever weights are named.
 
-    known = read_registry(registry)
-    if registry is None:
-        known = {**known, **pulled(), **{name: entry for name, entry in known.items() if entry.url is None}}
-    return known
+    Args:
+        name: Their name in the registry.
+        registry: A registry of further weights, such as a lab's.
+    """
+
+    name: str = field(metadata=POSITIONAL)
+    registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
-def _list(args: argparse.Namespace) -> int:
-    entries = _known(args.registry).values()
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Hold weights against the checksums of their registry and card (exit status 1 if one differs).
+
+    Args:
+        names: Weights (default: all that are here).
+        registry: A registry of further weights, such as a lab's.
+    """
+
+    names: list[str] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "NAME"})
+    registry: str | None = field(default=None, metadata=_REGISTRY)
+
+
+def list_weights(options: ListOptions) -> int:
+    """Print a table of the weights."""
+    entries = _known(options.registry).values()
     rows = [("name", "kind", "size", "where", "licence", "what")]
-    rows += [
-        (entry.name, entry.kind, f"{entry.size / 1e6:.1f} MB", _where(entry), entry.licence, entry.about)
-        for entry in entries
-    ]
+    for entry in entries:
+        where = "shipped" if entry.url is None else "here" if entry.here else "to be pulled"
+        rows.append((entry.name, entry.kind, f"{entry.size / 1e6:.1f} MB", where, entry.licence, entry.about))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    if all(entry.url is None for entry in entries):
-        print("nothing to pull in this registry; another one is read by --registry FILE|URL", file=sys.stderr)
+    if options.registry is None:
+        print("more weights can be pulled from a registry: --registry FILE|URL", file=sys.stderr)
     return 0
 
 
-def _where(entry: "Entry") -> str:
-    from vidfer.weights.files import weights_folder
-
-    if entry.url is None:
-        return "shipped"
-    here = all((weights_folder() / f"{entry.name}{suffix}").is_file() for suffix in entry.files)
-    return "here" if here else "to be pulled"
-
-
-def _pull(args: argparse.Namespace) -> int:
-    from vidfer.cli.download import say, shown
+def pull_weights(options: PullOptions) -> int:
+    """Fetch weights by name."""
+    from vidfer.cli.download import shown
     from vidfer.weights.hub import pull
 
-    entry = _chosen(_known(args.registry), args.name, args.registry)
+    entry = _chosen(_known(options.registry), options.name, options.registry)
     if entry.url is None:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
-    weights = pull(entry, shown, say)
+    weights = pull(entry, shown)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
     print(f"use them by --{entry.kind}-model {entry.name}")
     return 0
 
 
-def _verify(args: argparse.Namespace) -> int:
-    known = _known(args.registry)
-    names = args.names or [name for name, entry in known.items() if _where(entry) != "to be pulled"]
+def verify_weights(options: VerifyOptions) -> int:
+    """Print a line for each of the weights: right, or what is wrong and how to mend it."""
+    known = _known(options.registry)
+    names = options.names or [name for name, entry in known.items() if entry.here]
     wrong = 0
     for name in names:
-        entry = _chosen(known, name, args.registry)
-        faults = _faults(entry, args.registry)
-        wrong += bool(faults)
-        print(f"{name}: {'; '.join(faults) if faults else 'size and sha256 of weights and card are right'}")
+        fault = _fault(_chosen(known, name, options.registry), options.registry)
+        wrong += bool(fault)
+        print(f"{name}: {fault or 'sha256 of weights and card are right'}")
     print(f"{len(names)} verified, {wrong} wrong", file=sys.stderr)
     return 1 if wrong else 0
 
 
-def _faults(entry: "Entry", registry: str | None) -> list[str]:
-    """Return what is wrong with weights, and last what to do about it; nothing if all is well."""
-    from vidfer.weights.catalogue import CATALOGUE
-    from vidfer.weights.files import weights_folder
+def _fault(entry: "Entry", registry: str | None) -> str:
+    """Return what is wrong with weights, and what to do about it; nothing if all is well."""
     from vidfer.weights.hub import record_of
 
-    again = f"vidfer weights pull {entry.name}"
-    if _where(entry) == "to be pulled":
-        return ["not here", f"fetch them: {again}" + (f" --registry {registry}" if registry else "")]
-    folder = CATALOGUE.parent if entry.url is None else weights_folder()
-    wrong = {suffix: fault for suffix in entry.files if (fault := entry.fault(suffix, folder))}
-    if not wrong:
-        return []
-    if entry.url is None:
-        remedy = "reinstall vidfer; where the weights were replaced on purpose run python -m vidfer.weights.catalogue"
-    else:
-        files = " ".join(str(folder / f"{entry.name}{suffix}") for suffix in wrong)
-        remedy = f"delete {files} and fetch them again: {again} --registry {registry or record_of(entry.name)}"
-    return [*wrong.values(), remedy]
+    again = f"vidfer weights pull {entry.name} --registry {registry or record_of(entry.name)}"
+    if not entry.here:
+        return f"not here; fetch them: {again}"
+    if not (faults := entry.faults()):
+        return ""
+    remedy = "reinstall vidfer" if entry.url is None else f"delete what is wrong and fetch it again: {again}"
+    return "; ".join([*faults, remedy])
+
+
+def _known(registry: str | None) -> "dict[str, Entry]":
+    """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
+    from vidfer.weights.hub import pulled, read_registry, shipped
+
+    return {**pulled(), **shipped()} if registry is None else read_registry(registry)
 
 
 def _chosen(known: "dict[str, Entry]", name: str, registry: str | None) -> "Entry":
     if name not in known:
-        place = registry or "vidfer's registry"
+        place = registry or "vidfer, nor pulled"
         raise UsageError(
-            f"no weights '{name}' in {place}: it has {', '.join(known) or 'none'}; others: --registry FILE|URL"
+            f"no weights '{name}' in {place}: there are {', '.join(known) or 'none'}; others: --registry FILE|URL"
         )
     return known[name]

@@ -1,17 +1,27 @@
-"""DIV2K by its own folders: `DIV2K_train_HR/0001.png` to `0800.png` and `DIV2K_valid_HR/0801.png` to `0900.png`.
+"""DIV2K, fetched and by its own folders: `DIV2K_train_HR/0001.png` to `0800.png`, `DIV2K_valid_HR/0801.png` to `0900.png`.
 
 References:
     Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study. CVPR workshops 2017.
 """
 
+import json
+import shutil
+import zipfile
+import zlib
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from vidfer.datasets.photos import LOW_RESOLUTION, Photos, read_files
 from vidfer.datasets.report import PreparationReport
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import VidferError
+from vidfer.weights.hub import Progress, fetch
+
+ADDRESS: Final = "http://data.vision.ee.ethz.ch/cvl/DIV2K"
+"""The publisher's folder of archives."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -146,6 +156,96 @@ def read_div2k(root: Path, *, smallest: int = 64) -> tuple[Photos, Photos, Prepa
     read = _merge("DIV2K", train_report, valid_report)
     merged = _merge("DIV2K", found, read)
     return train, valid, PreparationReport("DIV2K", found.found, read.kept, merged.dropped, merged.noted)
+
+
+def fetch_part(
+    root: Path, name: str, address: str = ADDRESS, *, sha256: str | None = None, progress: Progress = lambda *_: None
+) -> bool:
+    """Fetch and unpack one part unless it is there; its folder is there whole or not at all.
+
+    Where it came from is written beside it, and a later fetch is held against that checksum.
+
+    Args:
+        root: Folder that gets the part's folder.
+        name: `train` or `valid`.
+        address: Folder that holds the archives.
+        sha256: Checksum of the archive where it is not the publisher's; by default the recorded one, or the publisher's.
+        progress: Called with the bytes at hand and, where known, those of the whole archive.
+
+    Returns:
+        Whether it was fetched.
+
+    Raises:
+        VidferError: The folder is there, but not whole; or the archive cannot be fetched, or is not the one expected.
+    """
+    part = PARTS[name]
+    folder, record, archive = root / part.folder, root / f"{part.folder}.json", root / f"{part.folder}.zip"
+    if folder.exists():
+        if len(list_part(root, name)[0]) == len(part.names):
+            return False
+        raise VidferError(f"{folder} is there, but not whole: move it away, then run the same command again")
+    sha256 = sha256 or _recorded(record) or part.sha256
+    size = part.size if sha256 == part.sha256 else None
+    _require_space(root, archive, size)
+    url = f"{address.rstrip('/')}/{archive.name}"
+    fetch(url, archive, sha256=sha256, size=size, progress=progress)
+    unpack(archive, folder, part.names)
+    try:
+        write_atomic(record, json.dumps({"url": url, "sha256": sha256, "files": len(part.names)}, indent=2) + "\n")
+        archive.unlink()
+    except OSError as error:
+        raise VidferError(f"{record} cannot be written: {error.strerror}") from error
+    return True
+
+
+def _recorded(record: Path) -> str | None:
+    try:
+        sha256 = json.loads(record.read_text())["sha256"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VidferError(f"{record} is damaged: delete it to fetch the archive without its checksum") from error
+    return str(sha256)
+
+
+def _require_space(root: Path, archive: Path, size: int | None) -> None:
+    """Refuse to begin where the archive and its content do not fit beside each other."""
+    have = sum(path.stat().st_size for path in (archive, archive.with_name(f"{archive.name}.part")) if path.exists())
+    free = shutil.disk_usage(next(path for path in (root, *root.absolute().parents) if path.exists())).free
+    if free < (needed := 2 * (size or 0) - have):
+        raise VidferError(f"{root} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: make room first")
+
+
+def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
+    """Unpack a zip archive of one folder, which is there whole or not at all.
+
+    Args:
+        archive: The archive; each of its files lies in a folder named as `folder` is.
+        folder: Where they go; it must not exist.
+        names: The files that the archive has to hold, neither more nor less.
+
+    Raises:
+        VidferError: The archive is damaged or holds other files, the disk is full, or the folder exists.
+    """
+    draft = folder.with_name(f".{folder.name}.unpacking")
+    wanted = {f"{folder.name}/{name}" for name in names}
+    try:
+        with zipfile.ZipFile(archive) as package:
+            found = {member.filename for member in package.infolist() if not member.is_dir()}
+            if other := sorted(found ^ wanted):
+                shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+                raise VidferError(
+                    f"{archive} is not the archive expected: it lacks, or has besides, {len(other)} files ({shown})"
+                )
+            shutil.rmtree(draft, ignore_errors=True)
+            package.extractall(draft, sorted(wanted))
+        (draft / folder.name).rename(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise VidferError(f"{archive} is damaged ({error}): delete it and fetch it again") from error
+    except OSError as error:
+        raise VidferError(f"{archive} could not be unpacked to {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _merge(source: str, first: PreparationReport, second: PreparationReport) -> PreparationReport:

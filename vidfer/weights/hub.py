@@ -1,45 +1,108 @@
-"""Fetch weights that a registry lists into the user's folder of weights."""
+"""Files fetched through pooch, and weights by the names that a registry gives them.
 
+A registry is JSON, `{"weights": {NAME: {"kind", "arch", "licence", "about", "url", "files"}}}`. `files` gives `size` in bytes
+and `sha256` of `.safetensors` and `.json` (the card), which lie at `<url>/NAME.safetensors` and `<url>/NAME.json`. Shipped
+weights are in none: all that is to be known about them stands in their cards.
+"""
+
+import fcntl
+import json
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
-from vidfer.pipeline.atomic import write_atomic
-from vidfer.types import VidferError
-from vidfer.weights.catalogue import SUFFIXES, Entry, parse_registry, shipped
-from vidfer.weights.download import Progress, Wanted, download
-from vidfer.weights.files import SHIPPED, Weights, find_weights, read_card, weights_folder
+from vidfer import __version__
+from vidfer.pipeline.atomic import sync, write_atomic
+from vidfer.types import UsageError, VidferError
+from vidfer.weights.files import NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
 
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes at hand and, where known, those of the whole file."""
+
+Shown = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of a file by its name."""
+
+SUFFIXES: Final = (".json", ".safetensors")
+"""The files of each weights: card and tensors."""
+
+_ADDRESS: Final = re.compile("https?://")
+_TEXTS: Final = ("kind", "arch", "licence", "about", "url")
+_NEEDED: Final = (
+    f"needs a name of letters, digits, - and _ (no dot, no slash), the texts {', '.join(_TEXTS)} (kind: one of "
+    f"{', '.join(SHIPPED)}; url: http or https), and files with size and sha256 of {' and '.join(SUFFIXES)} and of nothing else"
+)
 _RECORD: Final = ".pulled.json"
 _LARGEST: Final = 10_000_000  # bytes of a registry
+_BLOCK: Final = 1 << 18
+_PATIENCE: Final = 60.0  # seconds without a byte
 
 
-def read_registry(place: str | None) -> dict[str, Entry]:
-    """Read a registry.
+@dataclass(frozen=True)
+class Entry:
+    """Weights as a registry or, where they ship with vidfer, their card describes them.
 
     Args:
-        place: A file, or an address that starts with http:// or https://; None for the package's own.
-
-    Returns:
-        Its entries by name.
-
-    Raises:
-        VidferError: It cannot be read or fetched, or is none.
+        kind: One of `SHIPPED`.
+        about: What they are, in one line.
+        files: `size` in bytes and `sha256` by suffix; of shipped weights the sizes.
+        url: Address of the folder that holds the files; None for shipped weights.
     """
-    if place is None:
-        return shipped()
-    if re.match(r"https?://", place):
-        with TemporaryDirectory() as folder:
-            target = Path(folder) / "registry.json"
-            download(Wanted(place, target), progress=_refuse_large)
-            return parse_registry(target.read_bytes(), place)
-    try:
-        return parse_registry(Path(place).read_bytes(), place)
-    except OSError as error:
-        raise VidferError(f"the registry {place} cannot be read: {error.strerror}") from error
+
+    name: str
+    kind: str
+    arch: str
+    licence: str
+    about: str
+    files: dict[str, dict[str, Any]]
+    url: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of both files."""
+        return sum(int(file["size"]) for file in self.files.values())
+
+    @property
+    def here(self) -> bool:
+        """Whether both files lie where weights are looked for."""
+        return self.url is None or all((weights_folder() / f"{self.name}{suffix}").is_file() for suffix in SUFFIXES)
+
+    def faults(self) -> list[str]:
+        """Say what is wrong with the files that are here: other checksums, or tensors that are not the card's."""
+        from pooch import file_hash
+
+        places = {} if self.url is None else {weights_folder() / f"{self.name}{suffix}": suffix for suffix in SUFFIXES}
+        found = {path: file_hash(str(path)) for path in places}
+        wrong = [
+            f"{path} has the sha256 {found[path]}, not {self.files[suffix]['sha256']}"
+            for path, suffix in places.items()
+            if found[path] != self.files[suffix]["sha256"]
+        ]
+        try:
+            if not wrong:
+                find_weights(self.kind, self.name).read()
+        except VidferError as error:
+            wrong = [str(error)]
+        return wrong
+
+
+def shipped() -> dict[str, Entry]:
+    """List the weights in the package, from their cards."""
+    found = {}
+    for kind, names in SHIPPED.items():
+        for name in names:
+            weights = find_weights(kind, name)
+            licence = str(weights.card.get("licence", "")).removeprefix("Weights: ")
+            about = f"trained on {weights.card.get('data', {}).get('source', '?')}"
+            sizes = {suffix: {"size": weights.path.with_suffix(suffix).stat().st_size} for suffix in SUFFIXES}
+            found[name] = Entry(name, kind, weights.card["arch"], licence, about, sizes)
+    return found
 
 
 def pulled() -> dict[str, Entry]:
@@ -59,22 +122,38 @@ def record_of(name: str) -> Path:
     return weights_folder() / f"{name}{_RECORD}"
 
 
-def pull(
-    entry: Entry,
-    shown: Callable[[Wanted], AbstractContextManager[Progress]],
-    say: Callable[[str], None] = lambda message: None,
-) -> Weights:
+def read_registry(place: str) -> dict[str, Entry]:
+    """Read a registry from a file, or from an address that starts with http:// or https://.
+
+    Returns:
+        Its entries by name.
+
+    Raises:
+        VidferError: It cannot be read or fetched, or is none.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(place)
+        if _ADDRESS.match(place):
+            path = fetch(place, Path(folder) / "registry.json", progress=_refuse_large)
+        try:
+            content = json.loads(path.read_bytes())
+        except OSError as error:
+            raise VidferError(f"the registry {place} cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise VidferError(f"the registry {place} is no JSON: {error}") from error
+    weights = content.get("weights") if isinstance(content, dict) else None
+    if not isinstance(weights, dict):
+        raise VidferError(f"the registry {place} has no table 'weights' of names")
+    for name, fields in weights.items():
+        if not _is_entry(name, fields):
+            raise VidferError(f"the registry {place} is not usable: '{name}' {_NEEDED}")
+    return {name: Entry(name, **{key: fields[key] for key in (*_TEXTS, "files")}) for name, fields in weights.items()}
+
+
+def pull(entry: Entry, shown: Shown) -> Weights:
     """Fetch weights and their card, or what is missing of them, and check both.
 
     The card comes first and the tensors last, so that weights are found by name when they are whole and not before.
-
-    Args:
-        entry: What to fetch.
-        shown: Shows the progress of a file.
-        say: Told, in a sentence, when what was fetched earlier cannot be continued.
-
-    Returns:
-        The weights in the user's folder.
 
     Raises:
         VidferError: They ship with vidfer, other files are in their place, the connection or the disk fails, or what came
@@ -84,39 +163,128 @@ def pull(
         raise VidferError(
             f"'{entry.name}' ships with vidfer: there is nothing to pull, and other weights need another name"
         )
-    folder = weights_folder()
-    card, tensors = (folder / f"{entry.name}{suffix}" for suffix in SUFFIXES)
-    other = [path for path in (card, tensors) if path.exists() and entry.fault(path.suffix, folder)]
-    if other:
-        names = " and ".join(map(str, other))
-        raise VidferError(f"{names} differ from what the registry lists: delete {names} to pull '{entry.name}' anew")
-    _fetch(entry, card, shown, say)
+    card, tensors = (weights_folder() / f"{entry.name}{suffix}" for suffix in SUFFIXES)
+    for path, check in ((card, lambda: read_card(tensors, entry.kind)), (tensors, lambda: _record(entry))):
+        file, url = entry.files[path.suffix], f"{entry.url.rstrip('/')}/{path.name}"
+        with shown(path.name) as progress:
+            fetch(url, path, sha256=file["sha256"], size=file["size"], progress=progress)
+        try:
+            check()
+        except VidferError as error:
+            tensors.unlink(missing_ok=True)
+            card.unlink()
+            raise VidferError(f"{error}; it was removed: whoever keeps the registry has to mend it") from error
+    return find_weights(entry.kind, tensors)
+
+
+def _record(entry: Entry) -> None:
+    find_weights(entry.kind, weights_folder() / f"{entry.name}.safetensors").read()
+    fields = asdict(entry)
+    write_atomic(record_of(entry.name), json.dumps({"weights": {fields.pop("name"): fields}}, indent=2) + "\n")
+
+
+def fetch(
+    url: str, target: Path, *, sha256: str | None = None, size: int | None = None, progress: Progress = lambda *_: None
+) -> Path:
+    """Fetch a file, or what is missing of it, check it, and put it into its place whole.
+
+    A file that is there already is checked and left as it is. What came before a break is kept in `<target>.part`, and
+    calling again goes on from there if a checksum is given, which proves that both parts belong together.
+
+    Raises:
+        UsageError: The address is neither http nor https.
+        VidferError: The server, the connection, the disk or the file's content is at fault; the message says which, and
+            what was kept.
+    """
+    from pooch import file_hash, get_logger, retrieve
+
+    if not _ADDRESS.match(url):
+        raise UsageError(f"'{url}' is no address that starts with http:// or https://")
+    if target.exists() and sha256 and (found := file_hash(str(target))) != sha256:
+        raise VidferError(f"{target} has the sha256 {found}, not {sha256}: delete it to fetch it anew")
+    get_logger().setLevel("WARNING")
+    downloader = _Downloader(target.with_name(f"{target.name}.part"), size, progress, keep=sha256 is not None)
     try:
-        read_card(tensors, entry.kind)
-    except VidferError as error:
-        card.unlink()
-        raise VidferError(f"{error}; it was removed: whoever keeps the registry has to mend it") from error
-    _fetch(entry, tensors, shown, say)
-    weights = find_weights(entry.kind, tensors)
-    try:
-        weights.read()
-        write_atomic(record_of(entry.name), entry.as_registry())
-    except VidferError as error:
-        tensors.unlink()
-        card.unlink()
-        raise VidferError(f"{error}; both were removed: whoever keeps the registry has to mend it") from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        retrieve(url, sha256, target.name, target.parent, downloader=downloader)
+    except ValueError as error:  # pooch's word for another checksum
+        raise VidferError(
+            f"{url} holds a file of another sha256 than {sha256}: it was removed; fetch it again, or from "
+            "another address"
+        ) from error
     except OSError as error:
-        raise VidferError(f"{record_of(entry.name)} cannot be written: {error.strerror}") from error
-    return weights
+        raise VidferError(f"{error.filename or downloader.part} cannot be written: {error.strerror}") from error
+    return target
 
 
-def _fetch(
-    entry: Entry, target: Path, shown: Callable[[Wanted], AbstractContextManager[Progress]], say: Callable[[str], None]
-) -> None:
-    file = entry.files[target.suffix]
-    wanted = Wanted(f"{(entry.url or '').rstrip('/')}/{target.name}", target, file["size"], file["sha256"])
-    with shown(wanted) as progress:
-        download(wanted, progress=progress, say=say)
+@dataclass(frozen=True)
+class _Downloader:
+    """What pooch calls to download: it goes on where the last download broke off."""
+
+    part: Path
+    size: int | None
+    progress: Progress
+    keep: bool
+
+    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
+        with self.part.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise VidferError(f"{self.part} is being fetched by another process: wait for it") from error
+            have = file.tell()
+            if not self.keep or (self.size is not None and have > self.size):
+                have = file.truncate(file.seek(0))
+            try:
+                if not have or have != self.size:
+                    self._receive(url, have, file)
+            finally:
+                if not file.tell():  # nothing came
+                    self.part.unlink()
+        sync(self.part)
+        self.part.replace(output_file)
+
+    def _receive(self, url: str, have: int, file: Any) -> None:  # noqa: ANN401 - a file
+        with _request(url, have) as response:
+            if response.status != 206:
+                have = file.truncate(file.seek(0))
+            length = response.headers.get("Content-Length", "")
+            total = have + int(length) if length.isdecimal() else self.size
+            if self.size is not None and total != self.size:
+                raise VidferError(f"{url} holds {total} bytes, not the {self.size} expected: try another address")
+            self.progress(have, total)
+            try:
+                while block := response.read(_BLOCK):
+                    file.write(block)
+                    have += len(block)
+                    self.progress(have, total)
+            except (TimeoutError, ConnectionError, HTTPException) as error:
+                raise VidferError(f"the connection to {url} broke off ({error}) {_kept(have, total)}") from error
+        if total is not None and have < total:
+            raise VidferError(f"the connection to {url} broke off {_kept(have, total)}")
+
+
+def _request(url: str, have: int) -> HTTPResponse:
+    headers = {"User-Agent": f"vidfer/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_PATIENCE)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and have:  # more is here than there
+            return _request(url, 0)
+        raise VidferError(f"{url} answered {error.code} {error.reason}: try later, or another address") from error
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: letters that no address has
+        reason = error.reason if isinstance(error, URLError) else error
+        raise VidferError(f"{url} cannot be reached ({reason}): try later, or another address") from error
+    if response.headers.get_content_type() == "text/html":
+        response.close()
+        raise VidferError(f"{url} answered with a web page, not with a file: open it in a browser to see why")
+    return response
+
+
+def _kept(done: int, total: int | None) -> str:
+    whole = f" of {total / 1e6:.1f}" if total else ""
+    return f"after {done / 1e6:.1f}{whole} MB; what was fetched is kept, run the same command again to go on"
 
 
 def _refuse_large(done: int, total: int | None) -> None:
@@ -124,3 +292,17 @@ def _refuse_large(done: int, total: int | None) -> None:
         raise VidferError(
             f"the registry is larger than {_LARGEST // 1_000_000} MB: give the address of the JSON file itself"
         )
+
+
+def _is_entry(name: str, fields: Any) -> bool:  # noqa: ANN401 - whatever a JSON file holds
+    texts = isinstance(fields, dict) and all(isinstance(fields.get(key), str) for key in _TEXTS)
+    if not texts or not NAME.fullmatch(name) or fields["kind"] not in SHIPPED or not _ADDRESS.match(fields["url"]):
+        return False
+    files = fields.get("files")
+    return isinstance(files, dict) and sorted(files) == sorted(SUFFIXES) and all(map(_is_file, files.values()))
+
+
+def _is_file(file: Any) -> bool:  # noqa: ANN401
+    if not isinstance(file, dict) or type(size := file.get("size")) is not int:
+        return False
+    return size > 0 and re.fullmatch("[0-9a-f]{64}", str(file.get("sha256"))) is not None
