@@ -1,8 +1,12 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 
-from vidfer.inference.models import AudioModel, FusionModel, ImageModel
+from vidfer.inference.models import AudioModel, FusionModel, ImageModel, one_thread
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.models.preprocess import Preprocessing
@@ -116,3 +120,44 @@ def test_a_fusion_model_without_gates_is_refused(tmp_path):
     save_weights(tmp_path / "m.safetensors", build_classifier("mlp", {"modality": "both"}).state_dict(), card)
     with pytest.raises(VidferError, match="holds the network 'mlp', which weighs no modalities"):
         FusionModel(tmp_path / "m.safetensors")
+
+
+def in_a_fresh_thread(function):
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(function).result()
+
+
+@pytest.fixture
+def three_threads():
+    """Give torch three threads, here and in every Python thread to come."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("order", sorted(set(permutations("aabbcc"))))
+def test_one_thread_holds_in_several_python_threads_whatever_their_order(order, three_threads):
+    """A letter's first place is where its thread enters the block, its second is where it leaves."""
+    with ExitStack() as stack:
+        threads = {name: stack.enter_context(ThreadPoolExecutor(1)) for name in "abc"}
+        blocks = {}
+        for name in order:
+            if name in blocks:
+                block = blocks.pop(name)
+                threads[name].submit(block.__exit__, None, None, None).result()
+                assert threads[name].submit(torch.get_num_threads).result() == 3
+            else:
+                blocks[name] = one_thread()
+                threads[name].submit(blocks[name].__enter__).result()
+            inside = [threads[other].submit(torch.get_num_threads).result() for other in blocks]
+            assert set(inside) <= {1}
+            assert in_a_fresh_thread(torch.get_num_threads) == torch.get_num_threads() == 3
+
+
+def test_one_thread_may_be_nested(three_threads):
+    with one_thread():
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3

@@ -56,7 +56,7 @@ class Rules:
     """Settings of the decision.
 
     Args:
-        face_calibration: Of the image model's card; None where it has none, like (1, 0).
+        face_calibration: Of the image model's card, and so on for the other models; None, like (1, 0), where there is none.
         sound_calibration: Of the sound model's card.
         fusion_calibration: Of the fusion model's card.
         class_shares: Seven shares, above 0, of the classes in the image model's training images, from which the faces'
@@ -80,44 +80,30 @@ class Rules:
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """Predictions from a clip's faces.
+    """Predictions from a clip's faces."""
 
-    Args:
-        probabilities: (N, 7), of each face image.
-        people: (P,), the persons' ids, ascending.
-        share: (P,), each person's share of the face images.
-        of_people: (P, 7), each person's distribution.
-        distribution: (7,), their mean, weighted by `share`.
-    """
-
-    probabilities: Floats
-    people: npt.NDArray[np.int64]
-    share: Floats
-    of_people: Floats
-    distribution: Floats
+    probabilities: Floats  # (N, 7), of each face image
+    people: npt.NDArray[np.int64]  # (P,), the persons' ids, ascending
+    share: Floats  # (P,), each person's share of the face images
+    of_people: Floats  # (P, 7), each person's distribution
+    distribution: Floats  # (7,), their mean, weighted by `share`
 
 
 @dataclass(frozen=True)
 class SoundPrediction:
-    """Predictions from a clip's sound: `probabilities` (W, 7) of each window, `distribution` (7,) of all together."""
+    """Predictions from a clip's sound."""
 
-    probabilities: Floats
-    distribution: Floats
+    probabilities: Floats  # (W, 7), of each window that counts
+    distribution: Floats  # (7,), of all together
 
 
 @dataclass(frozen=True)
 class FusedPrediction:
-    """Prediction from all modalities.
+    """Prediction from all modalities."""
 
-    Args:
-        distribution: (7,).
-        method: `trained`, `late`, or `alone` with one modality.
-        weights: Weight of each modality in the sum of distributions.
-    """
-
-    distribution: Floats
-    method: Literal["trained", "late", "alone"]
-    weights: dict[str, float]
+    distribution: Floats  # (7,)
+    method: Literal["trained", "late", "alone"]  # `alone` with one modality
+    weights: dict[str, float]  # of each modality in the sum of distributions
 
 
 def predict_faces(
@@ -129,8 +115,8 @@ def predict_faces(
         logits: (N, 7) of the image model, N >= 1.
         person: (N,) ids.
         times: (N,) presentation times in s.
-        weights: (N,) quality weights, above 0.
-        rules: How.
+        weights: (N,) by quality, above 0.
+        rules: The settings.
 
     Raises:
         VidferError: Logits are not finite.
@@ -139,24 +125,15 @@ def predict_faces(
     if rules.class_shares is not None:
         probabilities = logit_adjustment(probabilities, rules.class_shares)
     people, counts = np.unique(person, return_counts=True)
-    pooled = []
-    for one in people:
-        rows = person == one
-        peaks = rules.pool == "peaks"
-        kept, weight = probabilities[rows], weights[rows]
-        pooled.append(pool_peaks(kept, weight, times[rows]) if peaks else pool(kept, weight))
-    share, of_people = counts / len(person), np.array(pooled)
+    groups = [(probabilities[rows], weights[rows], times[rows]) for rows in (person == one for one in people)]
+    peaks = rules.pool == "peaks"
+    of_people = np.array([pool_peaks(p, w, t) if peaks else pool(p, w) for p, w, t in groups])
+    share = counts / len(person)
     return FacePrediction(probabilities, people, share, of_people, share @ of_people)
 
 
 def used_windows(silent: npt.NDArray[np.bool_], speech: Floats, rules: Rules) -> npt.NDArray[np.bool_]:
-    """Choose the windows of sound that count.
-
-    Args:
-        silent: (W,).
-        speech: (W,), share of each window in which someone speaks.
-        rules: Whether that matters.
-    """
+    """Choose the windows of sound that count, by whether they are silent (W,) and their share of speech (W,), in [0, 1]."""
     return np.asarray(~silent & (speech >= VOICE_SHARE) if rules.speech_only else ~silent)
 
 
@@ -171,15 +148,12 @@ def predict_sound(logits: Floats, rules: Rules) -> SoundPrediction:
 
 
 def predict_joint(logits: Floats, share: Floats, rules: Rules) -> Floats:
-    """Average the fusion model's predictions for each person with the clip's sound, since nobody knows who speaks.
+    """Average the fusion model's predictions over the persons, since nobody knows who speaks.
 
     Args:
-        logits: (P, 7) of the fusion model.
+        logits: (P, 7), of each person with the clip's sound.
         share: (P,), each person's share of the face images.
-        rules: How.
-
-    Returns:
-        (7,) probabilities.
+        rules: The settings.
 
     Raises:
         VidferError: Logits are not finite.
@@ -197,11 +171,8 @@ def fuse_modalities(
     Args:
         faces: None without faces.
         sound: None without sound that counts.
-        joint: (7,), see `predict_joint`; used where both modalities are there. None for late fusion.
-        rules: The modalities' weights.
-
-    Returns:
-        None where there is no modality.
+        joint: (7,), see `predict_joint`, used where both modalities are there; None for late fusion.
+        rules: The settings.
     """
     given = {name: part.distribution for name, part in (("faces", faces), ("sound", sound)) if part is not None}
     if len(given) < 2:

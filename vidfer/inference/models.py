@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -37,39 +38,35 @@ _TEN_CROP_SHARE = 44 / 48
 _BATCH = 32  # faces at a time: enough for speed, little enough for the cache
 
 
-class Model(Protocol):
-    """What `load_model` loads: a class that is built from the name or file of its `kind` of weights."""
-
+class _Kind(Protocol):
     kind: ClassVar[str]
 
-    def __init__(self, name_or_file: str, *, device: str = "cpu") -> None:
-        """Load the weights."""
+
+_Model = TypeVar("_Model", bound=_Kind)
 
 
-_Model = TypeVar("_Model", bound=Model)
-
-
-def load_model(model: type[_Model], name: str, digest: str, device: str = "cpu") -> _Model:
+def load_model(model: type[_Model], name: str, digest: str, device: str | None = None) -> _Model:
     """Load a model once for each content of its weights.
 
     Args:
         model: `ImageModel`, `AudioModel`, `FusionModel` or `vidfer.inference.denoiser.Denoiser`.
         name: Name of shipped weights, or a weights file.
         digest: Of the weights, from which the stage's key was made, see `weights_digest`.
-        device: `cpu`, `cuda` or `cuda:N`.
+        device: `cpu`, `cuda` or `cuda:N`, for models that can be put on one.
 
     Raises:
         VidferError: There is no such device, the weights are unusable, or they changed since `digest` was taken.
     """
-    return cast(_Model, _load(model, name, digest, device))
+    return cast(_Model, _load(model, model.kind, name, digest, device))
 
 
 @lru_cache(maxsize=8)
-def _load(model: type[Model], name: str, digest: str, device: str) -> Model:
-    require_device(device)
-    loaded = model(name, device=device)
-    if weights_digest(model.kind, name) != digest:
-        raise VidferError(f"the {model.kind} weights {name} were changed while they were loaded: run the command again")
+def _load(model: Callable[..., object], kind: str, name: str, digest: str, device: str | None) -> object:
+    if device is not None:
+        require_device(device)
+    loaded = model(name) if device is None else model(name, device=device)
+    if weights_digest(kind, name) != digest:
+        raise VidferError(f"the {kind} weights {name} were changed while they were loaded: run the command again")
     return loaded
 
 
@@ -85,45 +82,35 @@ def require_device(device: str) -> None:
         raise VidferError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices")
 
 
-class _Threads(threading.local):
-    """Whether this thread is inside `one_thread`; shared by all: how many are, and the number of threads before."""
-
-    lock: ClassVar[threading.Lock] = threading.Lock()
-    inside: ClassVar[int] = 0
-    before: ClassVar[int] = 1
-    limited: bool = False
-
-
-_threads = _Threads()
+_setting_threads = threading.Lock()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread inside the block; may be nested and used by several threads at once.
+    """Let torch use one thread inside the block, for what this Python thread computes; others keep their number.
 
     The sums of a convolution depend on how they are split, so one thread keeps the bytes of every artifact the same on
-    any number of cores; clips, not operators, are what runs in parallel (`--jobs`). Torch keeps the number for each thread
-    and another for those to come, so every thread sets it, and restores what was before the first one came.
+    any number of cores; clips, not operators, are what runs in parallel (`--jobs`).
     """
-    if _threads.limited:
-        yield
-        return
-    with _Threads.lock:
-        current = (
-            torch.get_num_threads()
-        )  # also has torch set up this thread, which it would do later, with another number
-        if not _Threads.inside:
-            _Threads.before = current
-        _Threads.inside += 1
-        torch.set_num_threads(1)
-    _threads.limited = True
+    before = _set_threads_here(1)
     try:
         yield
     finally:
-        _threads.limited = False
-        with _Threads.lock:
-            _Threads.inside -= 1
-            torch.set_num_threads(_Threads.before)
+        _set_threads_here(before)
+
+
+def _set_threads_here(count: int) -> int:
+    """Set torch's number of threads for this Python thread and return what it was.
+
+    `torch.set_num_threads` sets it for the calling Python thread, and as the default of those that have not used torch yet. So
+    a fresh one reads that default before, and puts it back.
+    """
+    with _setting_threads, ThreadPoolExecutor(1) as fresh:
+        default = fresh.submit(torch.get_num_threads).result()
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        fresh.submit(torch.set_num_threads, default).result()
+    return before
 
 
 class ImageModel:
@@ -202,7 +189,6 @@ class AudioModel:
 
     Args:
         name_or_file: `is10`, or a `.safetensors` file with its card beside it.
-        device: Where to compute, as torch names it.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card.
@@ -210,9 +196,8 @@ class AudioModel:
 
     kind: ClassVar[str] = "audio"
 
-    def __init__(self, name_or_file: str | Path = "is10", *, device: str = "cpu") -> None:
-        self.card, network = _classifier(self.kind, name_or_file)
-        self.network = network.to(device)
+    def __init__(self, name_or_file: str | Path = "is10") -> None:
+        self.card, self.network = _classifier(self.kind, name_or_file)
 
     def __call__(self, vectors: Floats) -> Floats:
         """Return logits `(W, 7)` of openSMILE's vectors `(W, 1582)` as they are; the network standardises them itself."""
@@ -222,14 +207,14 @@ class AudioModel:
 @torch.inference_mode()
 def window_logits(network: Classifier, vectors: Floats) -> Floats:
     """Apply a classifier of sound to each window by itself: vectors `(W, F)` to log-probabilities `(W, 7)`."""
-    device, count = next(network.parameters()).device, len(vectors)
+    count = len(vectors)
     batch = ClipBatch(
         target=torch.full((count,), -1),
-        sound=_tensor(vectors).to(device)[:, None],
-        sound_mask=torch.ones(count, 1, dtype=torch.bool, device=device),
+        sound=_tensor(vectors)[:, None],
+        sound_mask=torch.ones(count, 1, dtype=torch.bool),
     )
     log_probs: Tensor = network(batch)
-    return np.asarray(log_probs.cpu().numpy())
+    return log_probs.numpy()
 
 
 class FusionModel:
@@ -237,7 +222,6 @@ class FusionModel:
 
     Args:
         name_or_file: `fusion`, or a `.safetensors` file with its card beside it.
-        device: Where to compute, as torch names it.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card, or are of a network that has no gates.
@@ -245,11 +229,11 @@ class FusionModel:
 
     kind: ClassVar[str] = "fusion"
 
-    def __init__(self, name_or_file: str | Path = "fusion", *, device: str = "cpu") -> None:
+    def __init__(self, name_or_file: str | Path = "fusion") -> None:
         self.card, network = _classifier(self.kind, name_or_file)
         if not isinstance(network, FusionClassifier):
             raise VidferError(f"{name_or_file} holds the network '{self.card['arch']}', which weighs no modalities")
-        self.network, self.device = network.to(device), device
+        self.network = network
 
     @torch.inference_mode()
     def __call__(self, embeddings: Floats, vectors: Floats) -> tuple[Floats, Floats]:
@@ -261,13 +245,13 @@ class FusionModel:
         """
         batch = ClipBatch(
             target=torch.full((1,), -1),
-            frames=_tensor(embeddings).to(self.device)[None],
-            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool, device=self.device),
-            sound=_tensor(vectors).to(self.device)[None],
-            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool, device=self.device),
+            frames=_tensor(embeddings)[None],
+            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool),
+            sound=_tensor(vectors)[None],
+            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool),
         )
         parts = self.network.parts(batch)
-        return parts["fused"][0].cpu().numpy(), parts["gates"][0].cpu().numpy()
+        return parts["fused"][0].numpy(), parts["gates"][0].numpy()
 
 
 def _classifier(kind: str, name_or_file: str | Path) -> tuple[dict[str, Any], Classifier]:
