@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.paper import fake
-from vidfer.cli import tables
-from vidfer.cli.main import build_parser, main
-from vidfer.paper import page as write
+from vidfer.cli.main import main
+from vidfer.paper import page, rerun
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,9 +18,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run `vidfer tables` with made-up cells and without figures; gives status, standard output and error."""
-    monkeypatch.setattr(write, "draw_table", lambda *_: None)
-    made = fake.makers(tmp_path)
-    monkeypatch.setattr(tables, "make_makers", lambda args, tasks, store: {task: made[task] for task in tasks})
+    monkeypatch.setattr(page, "draw_table", lambda *_: None)
+    made = fake.experiments(tmp_path)
+    monkeypatch.setattr(
+        rerun, "prepare_experiments", lambda options, tasks, store: {task: made[task] for task in tasks}
+    )
 
     def call(*words):
         command = ["tables", "--data", "made-up", "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]
@@ -48,8 +49,8 @@ def test_the_last_line_is_json_and_the_others_are_for_people(run, tmp_path):
     assert told["tables"]["3"]["size"] == 200
     assert told["tables"]["4"]["mean"]["gan"] == pytest.approx(100 * (0.6 + 0.03 + 0.01 + 0.0625))
     assert Path(told["out"]) == tmp_path / "out" / "tables.md"
-    page = (tmp_path / "out" / "tables.md").read_text()
-    assert "    vidfer tables --data made-up --sizes 50,100 --seeds 2 --models cnn,gan --tables 3,4 --steps 150" in page
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "    vidfer tables --data made-up --sizes 50,100 --seeds 2 --models cnn,gan --tables 3,4 --steps 150" in text
     assert len(fake.counted(tmp_path)) == 16
 
 
@@ -81,12 +82,14 @@ def test_what_is_missing_is_named_and_ends_with_1(run):
     ("words", "said"),
     [
         (["--models", "cnn,transformer"], "no model 'transformer'"),
-        (["--models", "cnn,cnn"], "names something twice"),
-        (["--sizes", "50,0"], "no list of whole numbers"),
-        (["--sizes", "50,050"], "names something twice"),
-        (["--sizes", "few"], "no list of whole numbers"),
+        (["--models", "cnn,cnn"], "names cnn twice"),
+        (["--sizes", "50,0"], "0 is not a whole number from 1 on"),
+        (["--sizes", "50,050"], "names 050 twice"),
+        (["--sizes", "few"], "'few' is no size"),
         (["--tables", "7"], "no table '7'"),
-        (["--seeds", "0"], "not a whole number"),
+        (["--seeds", "0"], "0 is not a whole number from 1 on"),
+        (["--steps", "many"], "--steps"),
+        (["--step", "3"], "did you mean --steps?"),
     ],
 )
 def test_wrong_usage_ends_with_2(run, words, said, capsys):
@@ -99,8 +102,8 @@ def test_wrong_usage_ends_with_2(run, words, said, capsys):
 def test_a_closed_out_is_found_before_any_work(run, tmp_path):
     (tmp_path / "out").write_text("a file")
     status, _, err = run("--seeds", "1")
-    assert status == 2
-    assert "--out" in err
+    assert status == 1
+    assert "give another folder by --out" in err
     assert fake.counted(tmp_path) == []
 
 
@@ -151,10 +154,9 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
 
 
 def test_steps_are_those_of_the_cells_unless_given():
-    from vidfer.paper.denoiser_cell import STEPS
+    from vidfer.paper.denoising import STEPS
 
-    command = ["tables", "--data", "paired", "--out", "x"]
-    assert build_parser().parse_args(command).steps == STEPS
+    assert rerun.RerunOptions("paired", Path("x")).steps == STEPS
 
 
 @pytest.mark.slow

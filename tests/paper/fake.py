@@ -7,8 +7,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from vidfer.paper.cells import Maker
-from vidfer.paper.tables import CLASSIFY, DENOISE, MODELS
+from vidfer.paper.cells import CLASSIFY, DENOISE, Experiment
+from vidfer.paper.tables import MODELS
 from vidfer.types import VidferError
 
 LEVELS = {"cnn": 0.31, "rcnn": 0.36, "lstm": 0.42, "dbn": 0.55, "rnn": 0.41, "gan": 0.6}
@@ -61,23 +61,25 @@ def counted(folder):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def makers(folder, sleep=0.0, **changes):
+def experiments(folder, sleep=0.0, **changes):
     known = {"version": 1, "data": "0" * 64, **changes}
     about = {model: f"{model} & 100 % of_it" for model in MODELS}
     return {
-        CLASSIFY: Maker(partial(classify, folder=folder, sleep=sleep), source="made-up clips", about=about, **known),
-        DENOISE: Maker(partial(denoise, folder=folder), source="made-up photographs", about=about, **known),
+        CLASSIFY: Experiment(
+            partial(classify, folder=folder, sleep=sleep), source="made-up clips", about=about, **known
+        ),
+        DENOISE: Experiment(partial(denoise, folder=folder), source="made-up photographs", about=about, **known),
     }
 
 
 def main(words):
     """Run `vidfer tables` with made-up cells; the first word is the folder of the counter, the second seconds a cell."""
     from vidfer.cli import main as command
-    from vidfer.cli import tables
+    from vidfer.paper import rerun
 
     folder, sleep, *rest = words
-    found = makers(folder, float(sleep))
-    tables.make_makers = lambda args, tasks, store: {task: found[task] for task in tasks}
+    found = experiments(folder, float(sleep))
+    rerun.prepare_experiments = lambda options, tasks, store: {task: found[task] for task in tasks}
     return command.main(["tables", "--data", "made-up", *rest])
 
 

@@ -5,84 +5,81 @@ from functools import partial
 import pytest
 
 from tests.paper import fake
-from vidfer.paper.cells import Cell, find_cells, list_cells, run_cells
+from vidfer.paper.cells import Cell, list_cells, run_cells
 from vidfer.pipeline.store import StoreError
 from vidfer.types import VidferError
 
 CELLS = list_cells({"classify": (50, 100), "denoise": (100,)}, ("cnn", "gan"), 2)
 
 
-def compute(cells, makers, store, jobs=1):
-    found = find_cells(cells, makers, store)
-    for result in run_cells([cell for cell in cells if cell not in found], makers, store, jobs):
-        found[result.cell] = result
-    return found
+def compute(cells, experiments, store, jobs=1):
+    return {result.cell: result for result in run_cells(cells, experiments, store, jobs)}
 
 
 def test_a_finished_cell_is_never_done_again(tmp_path):
-    makers = fake.makers(tmp_path)
-    first = compute(CELLS[:7], makers, tmp_path / "store")
-    again = compute(CELLS, makers, tmp_path / "store")
+    experiments = fake.experiments(tmp_path)
+    first = compute(CELLS[:7], experiments, tmp_path / "store")
+    again = compute(CELLS, experiments, tmp_path / "store")
     assert sorted(fake.counted(tmp_path)) == sorted(f"{c.model} {c.size} {c.seed}" for c in CELLS)
     assert [again[cell].stored for cell in CELLS] == [True] * 7 + [False] * 5
     for cell, result in first.items():
-        assert again[cell].figures == result.figures
+        assert again[cell].metrics == result.metrics
         assert again[cell].key == result.key
-        assert result.figures["processor"]
+        assert result.metrics["processor"]
 
 
 def without_times(results):
     return {
-        cell: {name: value for name, value in result.figures.items() if name != "cpu_seconds"}
+        cell: {name: value for name, value in result.metrics.items() if name != "cpu_seconds"}
         for cell, result in results.items()
     }
 
 
 def test_two_processes_find_what_one_finds(tmp_path):
-    one = compute(CELLS, fake.makers(tmp_path), tmp_path / "one")
-    two = compute(CELLS, fake.makers(tmp_path), tmp_path / "two", jobs=2)
+    one = compute(CELLS, fake.experiments(tmp_path), tmp_path / "one")
+    two = compute(CELLS, fake.experiments(tmp_path), tmp_path / "two", jobs=2)
     assert without_times(one) == without_times(two)
     assert {cell: result.key for cell, result in one.items()} == {cell: result.key for cell, result in two.items()}
 
 
 def test_a_worker_that_dies_loses_only_its_cell(tmp_path):
     (tmp_path / "kill gan 100 0").touch()
-    found = compute(CELLS, fake.makers(tmp_path), tmp_path / "store", jobs=2)
-    lost = [cell for cell, result in found.items() if result.figures is None]
+    found = compute(CELLS, fake.experiments(tmp_path), tmp_path / "store", jobs=2)
+    lost = [cell for cell, result in found.items() if result.metrics is None]
     assert lost == [Cell("classify", "gan", 100, 0), Cell("denoise", "gan", 100, 0)]
     for cell in lost:
         assert found[cell].status == "crashed"
         assert str(cell) in found[cell].reason
     (tmp_path / "kill gan 100 0").unlink()
-    again = compute(CELLS, fake.makers(tmp_path), tmp_path / "store")
+    again = compute(CELLS, fake.experiments(tmp_path), tmp_path / "store")
     assert [cell for cell, result in again.items() if not result.stored] == lost
-    assert all(result.figures for result in again.values())
+    assert all(result.metrics for result in again.values())
 
 
 @pytest.mark.parametrize(
     "changes",
     [{"version": 2}, {"data": "1" * 64}, {"settings": {"cnn": {"epochs": 3}, "gan": {"epochs": 3}}}],
 )
-def test_whatever_decides_the_figures_enters_the_key(tmp_path, changes):
+def test_whatever_decides_the_metrics_enters_the_key(tmp_path, changes):
     cell = CELLS[0]
-    makers = fake.makers(tmp_path)
-    compute([cell], makers, tmp_path / "store")
-    changed = {"classify": replace(makers["classify"], **changes)}
-    assert find_cells([cell], changed, tmp_path / "store") == {}
+    experiments = fake.experiments(tmp_path)
+    compute([cell], experiments, tmp_path / "store")
+    changed = {"classify": replace(experiments["classify"], **changes)}
+    assert not next(run_cells([cell], changed, tmp_path / "store")).stored
     others = [replace(cell, model="gan"), replace(cell, size=51), replace(cell, seed=9)]
-    assert len({makers["classify"].recipe(each)["params"].__repr__() for each in (cell, *others)}) == 4
+    assert len({experiments["classify"].recipe(each)["params"].__repr__() for each in (cell, *others)}) == 4
 
 
 def test_another_models_settings_change_nothing(tmp_path):
-    maker = replace(fake.makers(tmp_path)["classify"], settings={"cnn": {"epochs": 1}, "gan": {"epochs": 1}})
-    other = replace(maker, settings={"cnn": {"epochs": 1}, "gan": {"epochs": 2}})
-    assert maker.recipe(CELLS[0]) == other.recipe(CELLS[0])
+    experiment = replace(fake.experiments(tmp_path)["classify"], settings={"cnn": {"epochs": 1}, "gan": {"epochs": 1}})
+    other = replace(experiment, settings={"cnn": {"epochs": 1}, "gan": {"epochs": 2}})
+    assert experiment.recipe(CELLS[0]) == other.recipe(CELLS[0])
 
 
 def test_too_few_samples_are_said_without_any_work(tmp_path):
-    makers = {task: replace(maker, limit=60) for task, maker in fake.makers(tmp_path).items()}
-    found = find_cells(CELLS, makers, tmp_path / "store")
-    assert {cell.size for cell in found} == {100}
+    experiments = {task: replace(experiment, limit=60) for task, experiment in fake.experiments(tmp_path).items()}
+    first = [cell for cell in CELLS if cell.size == 100]
+    found = compute(first, experiments, tmp_path / "store")
     assert {result.reason for result in found.values()} == {"there are only 60 samples to train on"}
     assert fake.counted(tmp_path) == []
 
@@ -103,16 +100,18 @@ def overflow(model, size, seed):
     ("work", "reason"), [(refuse, "it lacks sound"), (diverge, "the training diverged: psnr is no finite number")]
 )
 def test_what_cannot_be_computed_has_a_reason_and_is_tried_again(tmp_path, work, reason):
-    makers = {"classify": replace(fake.makers(tmp_path)["classify"], compute=work)}
-    (result,) = run_cells(CELLS[:1], makers, tmp_path / "store")
-    assert (result.figures, result.reason, result.status) == (None, reason, "unavailable")
-    assert find_cells(CELLS[:1], makers, tmp_path / "store") == {}
+    experiments = {"classify": replace(fake.experiments(tmp_path)["classify"], compute=work)}
+    (result,) = run_cells(CELLS[:1], experiments, tmp_path / "store")
+    assert (result.metrics, result.reason, result.status) == (None, reason, "unavailable")
+    working = compute(CELLS[:1], fake.experiments(tmp_path), tmp_path / "store")
+    assert not working[CELLS[0]].stored
+    assert working[CELLS[0]].metrics
 
 
 def test_a_full_store_stops_everything(tmp_path):
-    makers = {"classify": replace(fake.makers(tmp_path)["classify"], compute=partial(overflow))}
+    experiments = {"classify": replace(fake.experiments(tmp_path)["classify"], compute=partial(overflow))}
     with pytest.raises(StoreError, match="full"):
-        list(run_cells(CELLS[:2], makers, tmp_path / "store"))
+        list(run_cells(CELLS[:2], experiments, tmp_path / "store"))
 
 
 def test_cells_are_ordered_seed_by_seed():

@@ -11,19 +11,19 @@ import pytest
 
 from tests.paper import fake
 from vidfer.paper.cells import Cell, Result, list_cells
-from vidfer.paper.page import Rerun, versions, write_rerun
-from vidfer.paper.render import escape_latex
+from vidfer.paper.page import escape_latex, versions, write_rerun
 from vidfer.paper.reported import LABEL, REPORTED
-from vidfer.paper.tables import MODELS, choose_tables
+from vidfer.paper.tables import MODELS, TABLES, Rerun
 
 SIZES = {"classify": (50, 300), "denoise": (100, 600)}
+ONE = {table.number: [table] for table in TABLES}
 PRINTED = {value for table in REPORTED.values() for row in table.values() for value in row.values()}
 
 
 @pytest.fixture(scope="module")
 def rerun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fake")
-    made = fake.makers(folder)
+    made = fake.experiments(folder)
     results = []
     for cell in list_cells(SIZES, tuple(MODELS), 3):
         if cell == Cell("classify", "lstm", 50, 1):
@@ -31,16 +31,16 @@ def rerun(tmp_path_factory):
         elif cell.model == "dbn" and cell.size == 300:
             results.append(Result(cell, reason="there are only 250 samples & no more", status="unavailable"))
         else:
-            figures = made[cell.task].compute(cell.model, cell.size, cell.seed)
-            results.append(Result(cell, figures | {"processor": "Test_CPU"}, key="0" * 64))
+            metrics = made[cell.task].compute(cell.model, cell.size, cell.seed)
+            results.append(Result(cell, metrics | {"processor": "Test_CPU"}, key="0" * 64))
     return Rerun(
-        choose_tables(),
+        TABLES,
         tuple(MODELS),
         SIZES,
         3,
         results,
-        {task: maker.source for task, maker in made.items()},
-        {task: maker.about for task, maker in made.items()},
+        {task: experiment.source for task, experiment in made.items()},
+        {task: experiment.about for task, experiment in made.items()},
         "vidfer tables --data made-up --out DIR",
     )
 
@@ -138,7 +138,7 @@ def test_the_page_names_data_seeds_command_and_versions(out):
 
 def test_one_seed_says_that_there_is_no_interval(rerun, tmp_path):
     one = [result for result in rerun.results if result.cell.seed == 0]
-    alone = Rerun(choose_tables(("4",)), rerun.models, rerun.sizes, 1, one, {"classify": "made-up clips"})
+    alone = replace(rerun, tables=ONE["4"], seeds=1, results=one, sources={"classify": "made-up clips"})
     write_rerun(alone, tmp_path)
     assert "One seed only: there is no interval" in (tmp_path / "tables.md").read_text()
     assert " to " not in (tmp_path / "table4_accuracy.md").read_text()
@@ -147,14 +147,14 @@ def test_one_seed_says_that_there_is_no_interval(rerun, tmp_path):
 
 
 def test_the_same_cells_give_the_same_bytes(rerun, out, tmp_path):
-    for path in write_rerun(replace(rerun, tables=choose_tables(("3", "5"))), tmp_path):
+    for path in write_rerun(replace(rerun, tables=ONE["3"] + ONE["5"]), tmp_path):
         if path.stem != "tables":
             assert path.read_bytes() == (out / path.name).read_bytes()
 
 
 def test_nothing_measured_is_still_a_table(rerun, tmp_path):
     none = [Result(result.cell, reason="no data", status="unavailable") for result in rerun.results]
-    write_rerun(Rerun(choose_tables(("5",)), rerun.models, rerun.sizes, 3, none, {"classify": "nothing"}), tmp_path)
+    write_rerun(replace(rerun, tables=ONE["5"], results=none, sources={"classify": "nothing"}), tmp_path)
     assert "(a) no data" in (tmp_path / "tables.md").read_text()
     assert "<!-- nothing could be measured -->" in (tmp_path / "figure9_time.svg").read_text()
 

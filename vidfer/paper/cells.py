@@ -1,31 +1,32 @@
-"""Cells of the tables: each is trained and tested once, kept by content, and never done again."""
+"""Cells of the tables: each is one training with its test, kept by content and never computed twice."""
 
 import math
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from vidfer.paper.tables import CLASSIFY
-from vidfer.pipeline.store import Artifact, Store, StoreError, recipe_key
+from vidfer.pipeline.runner import cached
+from vidfer.pipeline.stage import Outcome
+from vidfer.pipeline.store import Draft, Store, StoreError, recipe_key
 from vidfer.types import ClipError, VidferError
 
 STAGE: Final = "cells"
-
-Compute = Callable[[str, int, int], dict[str, Any]]
-"""From model, number of samples and seed to the cell's figures; pickled where several processes work."""
+CLASSIFY: Final = "classify"
+DENOISE: Final = "denoise"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one training and its test are known by.
+    """What identifies a training and its test.
 
     Args:
         task: `classify` or `denoise`.
         model: One of `MODELS`.
         size: Number of training samples.
-        seed: Which samples, and the training's chance.
+        seed: Seed of the choice of samples and of the training.
     """
 
     task: str
@@ -34,25 +35,26 @@ class Cell:
     seed: int
 
     def __str__(self) -> str:
-        what = "clips" if self.task == CLASSIFY else "images"
-        return f"{self.model} on {self.size} {what}, seed {self.seed}"
+        samples = "clips" if self.task == CLASSIFY else "images"
+        return f"{self.model} on {self.size} {samples}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
-class Maker:
-    """How the cells of a task come about.
+class Experiment:
+    """How the cells of a task are computed, and all that decides their metrics.
 
     Args:
-        compute: What does the work, by one thread, so that the figures do not depend on how many cells are computed at once.
-        version: Bumped by hand when the same cell would give other figures.
+        compute: From model, number of samples and seed to the cell's metrics, on one thread of the CPU; pickled where
+            several processes work.
+        version: Bumped by hand when the same cell would give other metrics.
         data: Digest of the data, by content.
-        settings: Everything else that decides the figures, by model, as JSON.
-        limit: How many training samples there are; None where only `compute` knows.
-        source: What the data are, for people.
-        about: What each model reads or is, for people.
+        settings: Everything else that decides the metrics, by model, as JSON.
+        limit: Number of training samples that there are; None where only `compute` knows.
+        source: The data in words.
+        about: What each model reads or is, in words.
     """
 
-    compute: Compute
+    compute: Callable[[str, int, int], dict[str, Any]]
     version: int
     data: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Result:
 
     Args:
         cell: Which one.
-        figures: What it measured; None where it could not be computed.
+        metrics: What it measured; None where it could not be computed.
         reason: Why not.
         status: `ok`; `unavailable`, where data or model do not allow it; `crashed`, where its process died.
         stored: Whether it was found in the store.
@@ -89,111 +91,94 @@ class Result:
     """
 
     cell: Cell
-    figures: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] | None = None
     reason: str = ""
     status: str = "ok"
     stored: bool = False
     key: str = ""
 
 
-def list_cells(tasks: Mapping[str, Sequence[int]], models: Sequence[str], seeds: int) -> list[Cell]:
-    """List cells seed by seed, so that an interrupted run has whole tables of fewer seeds.
-
-    Args:
-        tasks: The numbers of samples, by task.
-        models: The models.
-        seeds: How many seeds, from 0 on.
-    """
+def list_cells(sizes: Mapping[str, Sequence[int]], models: Sequence[str], seeds: int) -> list[Cell]:
+    """List cells seed by seed, so that an interrupted run has whole tables of fewer seeds; `sizes` are by task."""
     return [
         Cell(task, model, size, seed)
         for seed in range(seeds)
-        for task, sizes in tasks.items()
-        for size in sizes
+        for task in sizes
+        for size in sizes[task]
         for model in models
     ]
 
 
-def find_cells(cells: Sequence[Cell], makers: Mapping[str, Maker], store: Path) -> dict[Cell, Result]:
-    """Look cells up in the store, and leave out those for which there are too few samples.
+def run_cells(
+    cells: Sequence[Cell], experiments: Mapping[str, Experiment], store: Path, jobs: int = 1
+) -> Iterator[Result]:
+    """Yield the results of cells: first those that need no work, then each as soon as it is computed and stored.
+
+    What cannot be computed is not stored, so that the next run tries it again.
 
     Args:
         cells: The cells.
-        makers: By task.
+        experiments: By task.
         store: Folder of artifacts.
-
-    Returns:
-        The results of those that need not be computed.
-    """
-    known, shelf = {}, Store(store)
-    for cell in cells:
-        maker = makers[cell.task]
-        if maker.limit is not None and cell.size > maker.limit:
-            reason = f"there are only {maker.limit} samples to train on"
-            known[cell] = Result(cell, reason=reason, status="unavailable")
-        elif artifact := shelf.find(STAGE, recipe_key(maker.recipe(cell))):
-            known[cell] = Result(cell, _figures(artifact), stored=True, key=artifact.key)
-    return known
-
-
-def run_cells(cells: Sequence[Cell], makers: Mapping[str, Maker], store: Path, jobs: int = 1) -> Iterator[Result]:
-    """Compute cells and yield each as it is finished.
-
-    It is in the store before it is yielded. What cannot be computed is not stored, so that it is tried again.
-
-    Args:
-        cells: The cells.
-        makers: By task.
-        store: Folder of artifacts.
-        jobs: How many cells at once; above 1 in processes of their own, of which one that dies loses only its cell.
+        jobs: Cells at once; above 1 in processes of their own, of which one that dies loses only its cell.
 
     Raises:
         StoreError: The store is full or cannot be written.
     """
     from vidfer.pipeline.workers import run_all
 
-    for position, done in run_all(_Work(makers, store), cells, jobs, lambda *_: None):
-        if isinstance(done, ClipError):
-            yield Result(cells[position], reason=f"{done.status}: {done.message}", status="crashed")
+    shelf, due = Store(store), []
+    for cell in cells:
+        experiment = experiments[cell.task]
+        if experiment.limit is not None and cell.size > experiment.limit:
+            reason = f"there are only {experiment.limit} samples to train on"
+            yield Result(cell, reason=reason, status="unavailable")
+        elif artifact := shelf.find(STAGE, recipe_key(experiment.recipe(cell))):
+            yield Result(cell, artifact.json("metrics.json"), stored=True, key=artifact.key)
         else:
-            yield Result(cells[position], **done)
-
-
-def _figures(artifact: Artifact) -> dict[str, Any]:
-    figures: dict[str, Any] = artifact.json("figures.json")
-    return figures
+            due.append(cell)
+    for position, done in run_all(_Work(experiments, store), due, jobs, lambda *_: None):
+        if isinstance(done, ClipError):
+            yield Result(due[position], reason=f"{done.status}: {done.message}", status="crashed")
+        else:
+            yield Result(due[position], **done)
 
 
 @dataclass(frozen=True)
 class _Work:
-    makers: Mapping[str, Maker]
+    experiments: Mapping[str, Experiment]
     store: Path
 
     def __call__(self, cell: Cell, progress: Callable[[str, float], None]) -> dict[str, Any]:
-        maker = self.makers[cell.task]
-        start = time.process_time()
+        experiment = self.experiments[cell.task]
+
+        def make(draft: Draft) -> Outcome:
+            try:
+                draft.write_json("metrics.json", _measure(experiment, cell))
+            except ClipError as error:  # the cached step would store a clip's failure
+                raise VidferError(str(error)) from error
+            return Outcome()
+
         try:
-            figures = maker.compute(cell.model, cell.size, cell.seed)
+            artifact = cached(Store(self.store), experiment.recipe(cell), make)
         except StoreError:
             raise
         except VidferError as error:
             return {"reason": str(error), "status": "unavailable"}
-        if wrong := sorted(
-            name for name, value in figures.items() if isinstance(value, float) and not math.isfinite(value)
-        ):
-            return {"reason": f"the training diverged: {', '.join(wrong)} is no finite number", "status": "unavailable"}
-        told = figures | {"processor": processor_name(), "cpu_seconds": round(time.process_time() - start, 3)}
-        recipe = maker.recipe(cell)
-        store = Store(self.store)
-        with store.draft(STAGE, recipe_key(recipe)) as draft:
-            draft.write_json("figures.json", told)
-            artifact = store.publish(draft.seal(recipe))
-        return {"figures": _figures(artifact), "key": artifact.key}
+        return {"metrics": artifact.json("metrics.json"), "key": artifact.key}
 
 
-def processor_name() -> str:
-    """Name the processor, for whoever reads the times."""
-    import platform
+def _measure(experiment: Experiment, cell: Cell) -> dict[str, Any]:
+    start = time.process_time()
+    metrics = experiment.compute(cell.model, cell.size, cell.seed)
+    infinite = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
+    if infinite:
+        raise VidferError(f"the training diverged: {', '.join(sorted(infinite))} is no finite number")
+    return metrics | {"processor": _processor(), "cpu_seconds": round(time.process_time() - start, 3)}
 
+
+def _processor() -> str:
+    """Name the processor, for those who read the times."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -4,16 +4,15 @@ References:
     Okabe, Ito: Color universal design. 2008: the colours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from vidfer.evaluation.plots import new_figure, save_figure
-from vidfer.paper.aggregate import Entry
 from vidfer.paper.reported import LABEL
-from vidfer.paper.tables import MODELS
+from vidfer.paper.tables import MODELS, Entry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +26,8 @@ _STYLES: Final = {
     "gan": ("#D55E00", "P"),
 }
 _GRAY: Final = "#666666"
-_LOG_RATIO: Final = 20
-"""Values further apart than this are drawn on a logarithmic axis."""
-_HALF: Final = 60
-"""Where an axis of shares ends, in %, if nothing lies above."""
+_LOG_RATIO: Final = 20  # values further apart than this are drawn on a logarithmic axis
+_HALF: Final = 60  # where an axis of shares ends, in %, if nothing lies above
 
 
 def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tuple[float, str] | None = None) -> None:
@@ -55,62 +52,50 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tup
     if beside:
         _draw_paper(panels[1], entries)
     sizes = sorted({entry.size for entry in entries})
-    margin = 0.5 * _step(sizes)
+    margin = 0.5 * _spread(sizes)
     for axes in panels:
         axes.set_xticks(sizes)
-        axes.set_xlim(sizes[0] - margin, sizes[-1] + margin)
-        axes.set_xlabel(f"number of {table.samples}")
+        axes.set(xlim=(sizes[0] - margin, sizes[-1] + margin), xlabel=f"number of {table.samples}")
         axes.grid(alpha=0.3)
         if table.unit == "%":
             axes.set_ylim(0, 100 if max(_drawn(entries), default=100) > _HALF else _HALF)
     panels[0].set_ylabel(f"{table.axis or table.title} ({table.unit})")
-    handles, labels = panels[0].get_legend_handles_labels()
-    if handles:
-        order = sorted(range(len(labels)), key=lambda at: labels[at] not in MODELS.values())  # the models first
-        handles, labels = [handles[at] for at in order], [labels[at] for at in order]
-        figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False, fontsize="small")
+    found = zip(*panels[0].get_legend_handles_labels(), strict=True)
+    legend = dict(sorted(((label, each) for each, label in found), key=lambda item: item[0] not in MODELS.values()))
+    if legend:
+        figure.legend(
+            legend.values(), legend.keys(), loc="outside lower center", ncols=7, frameon=False, fontsize="small"
+        )
     wrapped = [line for part in title.splitlines() for line in wrap(part, 118 if beside else 84)]
     figure.suptitle("\n".join(wrapped), fontsize="medium")
     save_figure(figure, place)
 
 
 def _draw_ours(axes: "Axes", entries: Sequence[Entry]) -> None:
-    table = entries[0].table
+    width = _spread(sorted({entry.size for entry in entries}))
     models = list(dict.fromkeys(entry.model for entry in entries))
-    step = _step(sorted({entry.size for entry in entries}))
     for at, model in enumerate(models):
         color, mark = _STYLES[model]
-        row = [entry for entry in entries if entry.model == model and entry.mean is not None]
-        shift = step * 0.09 * (at - (len(models) - 1) / 2)
-        x, means = [entry.size + shift for entry in row], [entry.mean or 0.0 for entry in row]
-        ends = [entry.shown or (entry.mean or 0.0,) * 2 for entry in row]
-        spread = [
+        shift = width * 0.09 * (at - (len(models) - 1) / 2)
+        row = [(entry, entry.mean) for entry in entries if entry.model == model and entry.mean is not None]
+        x, means = [entry.size + shift for entry, _ in row], [mean for _, mean in row]
+        ends = [entry.shown or (mean, mean) for entry, mean in row]
+        bars = [
             [max(0.0, mean - low) for mean, (low, _) in zip(means, ends, strict=True)],
             [max(0.0, high - mean) for mean, (_, high) in zip(means, ends, strict=True)],
         ]
         axes.plot(x, means, color=color, linewidth=0.8, alpha=0.6)
         axes.errorbar(
-            x, means, spread, fmt=mark, color=color, markersize=5, linewidth=1.2, capsize=2, label=MODELS[model]
+            x, means, bars, fmt=mark, color=color, markersize=5, linewidth=1.2, capsize=2, label=MODELS[model]
         )
-    means = [entry.mean for entry in entries if entry.mean]
-    if table.digits is None and means and max(means) > _LOG_RATIO * min(means):
-        axes.set_yscale("log")
-    if not means:
+    positive = [entry.mean for entry in entries if entry.mean]
+    if not positive:
         axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=_GRAY)
+    elif entries[0].table.digits is None and max(positive) > _LOG_RATIO * min(positive):
+        axes.set_yscale("log")
     several = any(entry.shown for entry in entries)
-    said = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
-    axes.set_title(f"measured here: {said}", fontsize="small")
-
-
-def _drawn(entries: Sequence[Entry]) -> list[float]:
-    """List the largest values that are drawn, the paper's among them."""
-    ours = [entry.shown[1] if entry.shown else entry.mean for entry in entries]
-    return [value for value in (*ours, *(float(entry.paper) for entry in entries if entry.paper)) if value is not None]
-
-
-def _step(sizes: Sequence[int]) -> float:
-    """Say how far the points of one size may spread, so that they stay apart from the next and near their tick."""
-    return min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or sizes[0]
+    what = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
+    axes.set_title(f"measured here: {what}", fontsize="small")
 
 
 def _draw_paper(axes: "Axes", entries: Sequence[Entry]) -> None:
@@ -118,11 +103,23 @@ def _draw_paper(axes: "Axes", entries: Sequence[Entry]) -> None:
         color, mark = _STYLES[model]
         row = [entry for entry in entries if entry.model == model and entry.paper]
         x, y = [entry.size for entry in row], [float(entry.paper) for entry in row]
-        axes.plot(
-            x, y, mark, linestyle="--", color=color, alpha=0.45, markersize=5, markerfacecolor="none", linewidth=1
-        )
+        axes.plot(x, y, f"--{mark}", color=color, alpha=0.45, markersize=5, markerfacecolor="none", linewidth=1)
     axes.set_facecolor("#f2f2f2")
     axes.set_title(LABEL, fontsize="small", color=_GRAY)
     axes.tick_params(colors=_GRAY)
     if entries[0].table.unit != "%":
         axes.set_ylabel(f"{entries[0].table.unit}, on a scale of its own", color=_GRAY, fontsize="small")
+
+
+def _drawn(entries: Sequence[Entry]) -> Iterator[float]:
+    """Yield the largest values that are drawn, the paper's among them."""
+    for entry in entries:
+        if entry.mean is not None:
+            yield entry.shown[1] if entry.shown else entry.mean
+        if entry.paper:
+            yield float(entry.paper)
+
+
+def _spread(sizes: Sequence[int]) -> float:
+    """Return how far the points of one size may spread, so that they stay apart from the next and near their tick."""
+    return min([(sizes[-1] - sizes[0]) / 5, *(b - a for a, b in pairwise(sizes))]) or sizes[0]

@@ -1,163 +1,204 @@
-"""The rerun as files: every table and figure, every cell, and the page that joins them."""
+"""Tables as CSV, Markdown and LaTeX, and the page that joins them; ours and the paper's figures never share a column."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+import platform
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vidfer.paper.aggregate import Entry, fill_table
-from vidfer.paper.cells import Result
+from vidfer import __version__
+from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.paper.figures import draw_table
-from vidfer.paper.render import cells_csv, table_csv, table_latex, table_markdown
 from vidfer.paper.reported import LABEL
-from vidfer.paper.tables import CLASSIFY, DENOISE, MODELS, Table
+from vidfer.paper.tables import MODELS, Entry, Rerun, Table
 from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.columns import to_csv
+from vidfer.pipeline.versions import tool_versions
 
-_PACKAGES = ("torch", "numpy", "timm", "opensmile")
-
-
-@dataclass(frozen=True)
-class Rerun:
-    """All that was measured, and what has to be said about it.
-
-    Args:
-        tables: Which tables.
-        models: Their columns.
-        sizes: Their rows, by task.
-        seeds: How many seeds each place should have.
-        results: Every cell.
-        sources: What the data are, by task.
-        about: What each model reads or is, by task and model.
-        command: What was typed.
-    """
-
-    tables: Sequence[Table]
-    models: Sequence[str]
-    sizes: Mapping[str, Sequence[int]]
-    seeds: int
-    results: Sequence[Result]
-    sources: Mapping[str, str]
-    about: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    command: str = "vidfer tables"
-
-    def entries(self, table: Table) -> list[Entry]:
-        """Fill a table."""
-        return fill_table(table, self.results, self.models, self.sizes[table.task])
-
-    def title(self, table: Table) -> str:
-        """Name a table, its unit and its data."""
-        tested = sorted({entry.n_test for entry in self.entries(table) if entry.n_test})
-        number = f"; n = {' or '.join(tested)}" if tested else ""
-        return f"{table.title} ({table.unit}): {self.sources[table.task]}{number}; seeds: {self.seeds}"
-
-    def reference(self, table: Table) -> tuple[float, str] | None:
-        """Return a value to compare with, and what it is: of guessing, or of what the denoisers were given."""
-        if table.chance is not None:
-            return table.chance, "equal shares for every class"
-        done = [each.figures for each in self.results if each.cell.task == table.task and each.figures]
-        before = [float(figures[table.before]) for figures in done if table.before in figures]
-        return (sum(before) / len(before), f"before denoising: {before[0]:.2f} {table.unit}") if before else None
+_ESCAPES = str.maketrans(
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {sign: f"\\{sign}" for sign in "&%$#_{}"}
+)
 
 
 def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
-    """Write all files into a folder; the same cells give the same bytes.
-
-    Args:
-        rerun: What was measured.
-        out: The folder; it is made if it is not there.
+    """Write all files into an existing folder; the same cells give the same bytes.
 
     Returns:
         `tables.md` first, then the others.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"cells.csv": cells_csv(rerun.results)}
+    files = {"tables.md": _lines(render_page(rerun)), "cells.csv": cells_csv(rerun.results)}
     figures = []
     for table in rerun.tables:
         entries, title = rerun.entries(table), rerun.title(table)
-        stem = table_stem(table)
+        stem, figure = _stems(table)
         files[f"{stem}.csv"] = table_csv(entries)
-        files[f"{stem}.md"] = _lines([*_heading(table, title, 1), *table_markdown(entries, rerun.seeds)])
-        caption = f"{_origin(table)}. {title}. {_interval_note(rerun.seeds)}"
+        files[f"{stem}.md"] = _lines([*_heading(rerun, table, 1), *table_markdown(entries, rerun.seeds)])
+        caption = f"{_origin(table)}. {title}. {_interval_note(rerun.seeds)}"  # LaTeX numbers captions by itself
         files[f"{stem}.tex"] = table_latex(entries, rerun.seeds, caption).encode()
-        figures.append(figure_stem(table))
-        heading = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
-        draw_table(entries, out / figures[-1], heading, rerun.reference(table))
-    files["tables.tex"] = _document(rerun.tables).encode()
-    files["tables.md"] = _lines(_page(rerun))
-    for name, data in files.items():
-        write_atomic(out / name, data)
-    names = [
-        "tables.md",
-        *sorted({*files} - {"tables.md"}),
-        *(f"{name}{end}" for name in figures for end in (".png", ".svg")),
+        draw_table(
+            entries, out / figure, f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}", rerun.reference(table)
+        )
+        figures += [out / f"{figure}.png", out / f"{figure}.svg"]
+    files["tables.tex"] = _document(rerun.tables)
+    for name, content in files.items():
+        write_atomic(out / name, content)
+    return [*(out / name for name in files), *figures]
+
+
+def table_csv(entries: Sequence[Entry]) -> bytes:
+    """Write one table in long form: a line for each place; intervals as computed, even beyond what is possible."""
+    columns: dict[str, list[object]] = {
+        "table": [entry.table.number for entry in entries],
+        "metric": [entry.table.key for entry in entries],
+        "unit": [entry.table.unit for entry in entries],
+        "model": [entry.model for entry in entries],
+        "size": [entry.size for entry in entries],
+        "seeds": [len(entry.values) for entry in entries],
+        "mean": [entry.mean for entry in entries],
+        "low": [entry.interval[0] if entry.interval else None for entry in entries],
+        "high": [entry.interval[1] if entry.interval else None for entry in entries],
+        "n_test": [entry.n_test for entry in entries],
+        "data": [entry.data for entry in entries],
+        "missing": ["; ".join(entry.reasons) for entry in entries],
+        LABEL: [float(entry.paper) if entry.paper else None for entry in entries],
+    }
+    return to_csv(columns)
+
+
+def cells_csv(results: Sequence[Result]) -> bytes:
+    """Write every cell with all that it measured, in its own units; `psnr_by_sigma 15` is an entry of a nested metric."""
+    flat: list[dict[str, Any]] = []
+    for result in results:
+        flat.append({})
+        for name, value in (result.metrics or {}).items():
+            if isinstance(value, dict):
+                flat[-1] |= {f"{name} {key}": each for key, each in value.items()}
+            elif not isinstance(value, list):  # lists stay in the store
+                flat[-1][name] = value
+    names = dict.fromkeys(name for metrics in flat for name in metrics)
+    columns: dict[str, list[object]] = {
+        **{name: [getattr(result.cell, name) for result in results] for name in ("task", "model", "size", "seed")},
+        **{name: [getattr(result, name) for result in results] for name in ("status", "reason")},
+        **{name: [metrics.get(name) for metrics in flat] for name in names},
+        "key": [result.key for result in results],
+    }
+    return to_csv(columns)
+
+
+def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
+    """Write one table as lines of Markdown: rows and columns as in the paper, the paper's figures in columns of their own.
+
+    Args:
+        entries: Of the table, row by row.
+        seeds: How many seeds there should be; places with fewer say so.
+    """
+    letters, beside = _notes(entries, seeds), any(entry.paper for entry in entries)
+    rows = _rows(entries)
+    titles = [MODELS[entry.model] for entry in rows[0]]
+    lines = [[entries[0].table.samples, *titles, *([f"paper: {title}" for title in titles] if beside else [])]]
+    lines.append(["---:"] * len(lines[0]))
+    for row in rows:
+        cells = []
+        for entry in row:
+            interval = f" ({text})" if (text := format_interval(entry)) else ""
+            marks = "".join(f" ({letters[text]})" for text in _entry_notes(entry, seeds))
+            cells.append(f"{format_value(entry.mean, entry.table)}{interval}{marks}")
+        lines.append([str(row[0].size), *cells, *([f"*{entry.paper or '-'}*" for entry in row] if beside else [])])
+    below = [f"Columns headed *paper*: {LABEL}."] if beside else []
+    below += [f"({letter}) {text}" for text, letter in letters.items()]
+    return [*markdown_table(lines), *(line for text in below for line in ("", text))]
+
+
+def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write rows of cells as lines of Markdown."""
+    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+
+
+def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> str:
+    """Write one table as LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means.
+
+    Args:
+        entries: Of the table, row by row.
+        seeds: How many seeds there should be.
+        caption: Plain text.
+    """
+    table, rows, letters = entries[0].table, _rows(entries), _notes(entries, seeds)
+    width, beside = len(rows[0]), any(entry.paper for entry in entries)
+    titles = " & ".join(escape_latex(MODELS[entry.model]) for entry in rows[0])
+    paper = rf" & \multicolumn{{{width}}}{{c}}{{\color{{gray}}{escape_latex(LABEL)}}}" if beside else ""
+    lines = [
+        r"\begin{table}[htbp]",
+        rf"\centering\scriptsize\setlength{{\tabcolsep}}{{3pt}}\caption{{{escape_latex(caption)}}}\par\smallskip",
+        rf"\label{{tab:vidfer-{table.name.replace('_', '-')}}}",
+        rf"\begin{{tabular}}{{r*{{{width}}}{{c}}" + (rf"*{{{width}}}{{>{{\color{{gray}}}}c}}}}" if beside else "}"),
+        r"\toprule",
+        rf" & \multicolumn{{{width}}}{{c}}{{measured here, {escape_latex(table.unit)}}}{paper} \\",
+        rf"\cmidrule(lr){{2-{width + 1}}}" + (rf"\cmidrule(lr){{{width + 2}-{2 * width + 1}}}" if beside else ""),
+        " & ".join([escape_latex(table.samples), titles, *([titles] if beside else [])]) + r" \\",
+        r"\midrule",
     ]
-    return [out / name for name in names]
+    for row in rows:
+        cells = [str(row[0].size)]
+        for entry in row:
+            marks = ",".join(letters[text] for text in _entry_notes(entry, seeds))
+            value = "--" if entry.mean is None else format_value(entry.mean, table)
+            cells.append(value + (rf"\textsuperscript{{{marks}}}" if marks else ""))
+        lines.append(" & ".join(cells + ([entry.paper or "--" for entry in row] if beside else [])) + r" \\")
+        if any(entry.shown for entry in row):
+            small = [
+                rf"{{\tiny {format_interval(entry).replace(' to ', '--')}}}" if entry.shown else "" for entry in row
+            ]
+            lines.append(" & ".join(["", *small, *([""] * width if beside else [])]) + r" \\[2pt]")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip {letter}: {escape_latex(text)}" for text, letter in letters.items()]
+    return "\n".join([*lines, r"\end{table}", ""])
 
 
-def table_stem(table: Table) -> str:
-    """Return the name of a table's files, without suffix."""
-    return f"table{table.number}_{table.name}"
+def format_value(value: float | None, table: Table) -> str:
+    """Write a value with the table's decimals, or three significant digits, never with an exponent; `-` for None.
+
+    Example:
+        >>> from vidfer.paper.tables import TABLES
+        >>> format_value(0.0012345, next(each for each in TABLES if each.name == "time"))
+        '0.00123'
+    """
+    if value is None:
+        return "-"
+    digits = table.digits
+    if digits is None:
+        digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{digits}f}"
 
 
-def figure_stem(table: Table) -> str:
-    """Return the name of a figure's files, without suffix."""
-    return f"figure{table.figure}_{table.name}"
+def format_interval(entry: Entry) -> str:
+    """Write the interval as `low to high`, with as many decimals as the mean; empty where there is none."""
+    if entry.shown is None:
+        return ""
+    digits = len(format_value(entry.mean, entry.table).partition(".")[2])
+    return " to ".join(f"{end:.{digits}f}" for end in entry.shown)
 
 
-def _heading(table: Table, title: str, level: int) -> list[str]:
+def escape_latex(text: str) -> str:
+    """Make plain text safe for LaTeX."""
+    return text.translate(_ESCAPES)
+
+
+def _stems(table: Table) -> tuple[str, str]:
+    """Return the names of a table's and its figure's files, without suffix."""
+    return f"table{table.number}_{table.name}", f"figure{table.figure}_{table.name}"
+
+
+def _heading(rerun: Rerun, table: Table, level: int) -> list[str]:
+    """Write the lines above a table."""
     companion = "" if table.number.isdigit() else " (a companion that the paper lacks)"
-    return [f"{'#' * level} Table {table.number}{companion}. {table.title}, {table.unit}", "", f"{title}.", ""]
-
-
-def _origin(table: Table) -> str:
-    """Say which of the paper's tables a table reruns: LaTeX numbers captions by itself."""
-    if table.number.isdigit():
-        return f"The paper's table {table.number}, rerun"
-    return f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
-
-
-def _page(rerun: Rerun) -> Iterator[str]:
-    yield from ["# The paper's tables, rerun", "", f"    {rerun.command}", ""]
-    yield (
-        f"Every figure outside the columns and panels marked *{LABEL}* was measured here, by the command above. The paper's "
-        "figures cannot all be true (rounding an image to 8 bits alone limits PSNR to 58.9 dB) and its tables name no data: "
-        "they stand beside ours and decided nothing."
-    )
-    yield from ["", *_what(rerun), "", *_models(rerun), *_missing(rerun), ""]
-    for table in rerun.tables:
-        yield from _heading(table, rerun.title(table), 2)
-        yield from [f"![{table.title}]({figure_stem(table)}.png)", ""]
-        yield from table_markdown(rerun.entries(table), rerun.seeds)
-        files = [f"[{end}]({table_stem(table)}.{end})" for end in ("csv", "md", "tex")]
-        yield from ["", f"Files: {', '.join(files)}, [svg]({figure_stem(table)}.svg).", ""]
-    yield "Every single cell is in [cells.csv](cells.csv); [tables.tex](tables.tex) joins the LaTeX tables."
-
-
-def _what(rerun: Rerun) -> Iterator[str]:
-    for task, source in rerun.sources.items():
-        kind = "Classifiers" if task == CLASSIFY else "Denoisers"
-        done = [result.figures for result in rerun.results if result.cell.task == task and result.figures]
-        data = "; ".join(dict.fromkeys(str(figures["data"]) for figures in done))
-        counts = sorted({int(figures["n_test"]) for figures in done})
-        tested = (
-            f", n = {' or '.join(map(str, counts))} test {'clips' if task == CLASSIFY else 'images'}" if counts else ""
-        )
-        before = [
-            each for table in rerun.tables if table.task == task and table.before and (each := rerun.reference(table))
-        ]
-        yield f"- {kind}: {data or source}{tested}{''.join(f'; {said}' for _, said in before)}."
-    yield f"- {_interval_note(rerun.seeds)}"
-    if any(table.name == "time" for table in rerun.tables):
-        yield (
-            "- Execution time: CPU-seconds of answering as many clips as the row says, by one thread, features at hand"
-            f"{_on(rerun.results)}."
-        )
-    if CLASSIFY in rerun.sources:
-        yield "- Precision and recall are means over the classes; RMSE is over clips and classes, 35.0 % for equal shares."
-    yield f"- Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}."
+    title = f"{'#' * level} Table {table.number}{companion}. {table.title}, {table.unit}"
+    return [title, "", f"{rerun.title(table)}.", ""]
 
 
 def _interval_note(seeds: int) -> str:
+    """Say what the intervals are."""
     if seeds < 2:
         return "One seed only: there is no interval, and differences between models may be chance."
     return (
@@ -166,71 +207,100 @@ def _interval_note(seeds: int) -> str:
     )
 
 
-def _on(results: Sequence[Result]) -> str:
-    names = sorted(
-        {str(result.figures["processor"]) for result in results if result.figures and result.cell.task == CLASSIFY}
-    )
-    return f", on {' and '.join(names)}" if names else ""
-
-
 def versions() -> dict[str, str]:
     """Return the versions that stand in the page."""
-    import platform
-
-    from vidfer import __version__
-    from vidfer.pipeline.versions import tool_versions
-
-    found = {name: version for name, version in tool_versions(*_PACKAGES).items() if version}
+    found = {name: text for name, text in tool_versions("torch", "numpy", "timm", "opensmile").items() if text}
     return {"vidfer": __version__, "Python": platform.python_version(), **found}
 
 
-def _models(rerun: Rerun) -> Iterator[str]:
-    tasks = [task for task in (CLASSIFY, DENOISE) if task in rerun.sources]
-    heads = {CLASSIFY: ["classifier reads", "parameters"], DENOISE: ["denoiser", "parameters"]}
-    columns = ["model", *(head for task in tasks for head in heads[task])]
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'---|' * len(columns)}"
-    for model in rerun.models:
-        cells = [MODELS[model]]
-        for task in tasks:
-            counts = sorted(
-                {
-                    _params(each)
-                    for each in rerun.results
-                    if each.figures and (each.cell.task, each.cell.model) == (task, model)
-                }
-            )
-            cells += [rerun.about.get(task, {}).get(model, "-"), " or ".join(f"{count:,}" for count in counts) or "-"]
-        yield f"| {' | '.join(cells)} |"
-
-
-def _params(result: Result) -> int:
-    figures: Mapping[str, Any] = result.figures or {}
-    return int(figures["params"])
-
-
-def _missing(rerun: Rerun) -> Iterator[str]:
-    missing = [result for result in rerun.results if result.figures is None]
-    if missing:
-        yield ""
-        yield (
-            f"{len(missing)} of {len(rerun.results)} cells are missing; each place says why. The same command tries them again."
-        )
-
-
-def _document(tables: Sequence[Table]) -> str:
-    return "\n".join(
-        [
-            r"\documentclass{article}",
-            r"\usepackage[landscape,margin=15mm]{geometry}",
-            r"\usepackage{array,booktabs,xcolor}",
-            r"\begin{document}",
-            *(rf"\input{{{table_stem(table)}}}" for table in tables),
-            r"\end{document}",
+def render_page(rerun: Rerun) -> Iterator[str]:
+    """Write the lines of the page that joins all tables and figures."""
+    yield from ["# The paper's tables, rerun", "", f"    {rerun.command}", ""]
+    yield (
+        f"Every figure outside the columns and panels marked *{LABEL}* was measured here, by the command above. The paper's "
+        "figures cannot all be true (rounding an image to 8 bits alone limits PSNR to 58.9 dB) and its tables name no data: "
+        "they stand beside ours and decided nothing."
+    )
+    yield from ["", *_conditions(rerun), "", *_models(rerun), ""]
+    if missing := sum(result.metrics is None for result in rerun.results):
+        total = len(rerun.results)
+        yield from [
+            f"{missing} of {total} cells are missing; each place says why. The same command tries them again.",
             "",
         ]
-    )
+    for table in rerun.tables:
+        stem, figure = _stems(table)
+        yield from [*_heading(rerun, table, 2), f"![{table.title}]({figure}.png)", ""]
+        yield from table_markdown(rerun.entries(table), rerun.seeds)
+        files = [f"[{end}]({stem}.{end})" for end in ("csv", "md", "tex")]
+        yield from ["", f"Files: {', '.join(files)}, [svg]({figure}.svg).", ""]
+    yield "Every single cell is in [cells.csv](cells.csv); [tables.tex](tables.tex) joins the LaTeX tables."
 
 
-def _lines(lines: Sequence[str] | Iterator[str]) -> bytes:
+def _conditions(rerun: Rerun) -> Iterator[str]:
+    for task, source in rerun.sources.items():
+        kind, samples = ("Classifiers", "clips") if task == CLASSIFY else ("Denoisers", "images")
+        done = rerun.measured(task)
+        data = "; ".join(dict.fromkeys(str(metrics["data"]) for metrics in done)) or source
+        counts = " or ".join(map(str, sorted({int(metrics["n_test"]) for metrics in done})))
+        before = [rerun.reference(table) for table in rerun.tables if table.task == task and table.before]
+        notes = [f", n = {counts} test {samples}" if counts else "", *(f"; {each[1]}" for each in before if each)]
+        yield f"- {kind}: {data}{''.join(notes)}."
+    yield f"- {_interval_note(rerun.seeds)}"
+    if any(table.name == "time" for table in rerun.tables):
+        processors = sorted({str(metrics["processor"]) for metrics in rerun.measured(CLASSIFY)})
+        yield (
+            "- Execution time: CPU-seconds of the predictions for as many clips as the row says, on one thread, from stored "
+            f"features{', on ' if processors else ''}{' and '.join(processors)}."
+        )
+    if CLASSIFY in rerun.sources:
+        yield "- Precision and recall are means over the classes; RMSE is over clips and classes, 35.0 % for equal shares."
+    yield f"- Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}."
+
+
+def _models(rerun: Rerun) -> list[str]:
+    heads = {CLASSIFY: ["classifier reads", "parameters"], DENOISE: ["denoiser", "parameters"]}
+    tasks = [task for task in heads if task in rerun.sources]
+    rows = [["model", *(head for task in tasks for head in heads[task])]]
+    rows.append(["---"] * len(rows[0]))
+    for model in rerun.models:
+        rows.append([MODELS[model]])
+        for task in tasks:
+            done = [
+                each for each in rerun.results if each.metrics and (each.cell.task, each.cell.model) == (task, model)
+            ]
+            counts = sorted({int(each.metrics["params"]) for each in done if each.metrics})
+            about: Mapping[str, str] = rerun.about.get(task, {})
+            rows[-1] += [about.get(model, "-"), " or ".join(f"{count:,}" for count in counts) or "-"]
+    return markdown_table(rows)
+
+
+def _notes(entries: Iterable[Entry], seeds: int) -> dict[str, str]:
+    """Give each reason why cells are missing a letter."""
+    texts = dict.fromkeys(text for entry in entries for text in _entry_notes(entry, seeds))
+    return {text: string.ascii_lowercase[at] if at < 26 else str(at - 25) for at, text in enumerate(texts)}
+
+
+def _entry_notes(entry: Entry, seeds: int) -> list[str]:
+    few = f"{len(entry.values)} of {seeds} seeds: " if 0 < len(entry.values) < seeds else ""
+    return [f"{few}{reason}" for reason in entry.reasons]
+
+
+def _rows(entries: Sequence[Entry]) -> list[list[Entry]]:
+    return [[entry for entry in entries if entry.size == size] for size in dict.fromkeys(each.size for each in entries)]
+
+
+def _origin(table: Table) -> str:
+    if table.number.isdigit():
+        return f"The paper's table {table.number}, rerun"
+    return f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
+
+
+def _document(tables: Sequence[Table]) -> bytes:
+    packages = (r"\usepackage[landscape,margin=15mm]{geometry}", r"\usepackage{array,booktabs,xcolor}")
+    inputs = [rf"\input{{{_stems(table)[0]}}}" for table in tables]
+    return _lines([r"\documentclass{article}", *packages, r"\begin{document}", *inputs, r"\end{document}"])
+
+
+def _lines(lines: Iterable[str]) -> bytes:
     return ("\n".join(lines).rstrip() + "\n").encode()

@@ -1,19 +1,21 @@
-"""The paper's tables as they are rerun: which figure of which cells, in what unit."""
+"""The paper's tables as they are rerun: which metric of which cells, in what unit, and what stands in each place."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.paper.cells import CLASSIFY, DENOISE, Result
+from vidfer.paper.reported import reported
+from vidfer.types import VidferError
 
 MODELS: Final = {"cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA"}
 """The paper's columns, in its order, with their titles."""
 
-CLASSIFY: Final = "classify"
-DENOISE: Final = "denoise"
 
-SIZE_RATIO: Final = 2
-"""The paper's denoisers are given twice as many images as its classifiers are given clips."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One table of the paper, or a companion that the paper lacks.
 
@@ -22,31 +24,32 @@ class Table:
         figure: The number of the paper's figure of the same values; `7b` likewise.
         name: Short, for file names.
         title: What is measured.
-        task: Whose cells are read: `CLASSIFY` or `DENOISE`.
-        key: The figure's name in a cell.
-        unit: Of what is printed.
-        scale: From a cell's figure to what is printed.
-        low: Smallest value that can be, in the unit; an interval is drawn and printed from there on.
-        high: Largest value that can be.
-        digits: Decimals that are printed; None for three significant digits.
-        chance: What equal shares for every class, or guessing, would reach, in the unit; None where that means nothing.
         axis: What stands beside the axis; the title if it is not given.
-        before: Name of the same figure of what a denoiser is given; empty where there is none.
+        task: Whose cells are read: `CLASSIFY` or `DENOISE`.
+        key: The metric's name in a cell.
+        unit: Of what is printed.
+        scale: Factor from a cell's metric to what is printed.
+        low: Smallest possible value, in the unit; intervals are drawn and printed from there on.
+        high: Largest possible value.
+        digits: Decimals that are printed; None for three significant digits.
+        chance: What equal probabilities for every class, or guessing, would reach, in the unit; None where that means
+            nothing.
+        before: Name of the same metric of a denoiser's input; empty where there is none.
     """
 
     number: str
     figure: str
     name: str
     title: str
-    task: str
+    axis: str = ""
+    task: str = CLASSIFY
     key: str
-    unit: str
+    unit: str = "%"
     scale: float = 1.0
-    low: float | None = None
+    low: float | None = 0.0
     high: float | None = None
     digits: int | None = 1
     chance: float | None = None
-    axis: str = ""
     before: str = ""
 
     @property
@@ -55,48 +58,167 @@ class Table:
         return "training clips" if self.task == CLASSIFY else "training images"
 
 
-def _share(number: str, figure: str, name: str, title: str, key: str, chance: float | None = None) -> Table:
-    return Table(number, figure, name, title, CLASSIFY, key, "%", 100.0, 0.0, 100.0, 1, chance)
+def _share(number: str, figure: str, name: str, title: str, chance: float | None = None) -> Table:
+    return Table(number=number, figure=figure, name=name, title=title, key=name, scale=100, high=100, chance=chance)
 
 
 TABLES: Final = (
-    _share("1", "5", "precision", "Precision, mean over the classes", "precision"),
-    _share("2", "6", "recall", "Recall, mean over the classes", "recall", 100 / 7),
+    _share("1", "5", "precision", "Precision, mean over the classes"),
+    _share("2", "6", "recall", "Recall, mean over the classes", 100 / 7),
     Table(
-        "3",
-        "7",
-        "psnr",
-        "Peak signal-to-noise ratio of denoisers",
-        DENOISE,
-        "psnr",
-        "dB",
-        digits=2,
-        axis="PSNR",
-        before="psnr_noisy",
+        number="3", figure="7", name="psnr", title="Peak signal-to-noise ratio of denoisers", axis="PSNR", task=DENOISE,
+        key="psnr", unit="dB", low=None, digits=2, before="psnr_noisy",
     ),
-    _share("4", "8", "accuracy", "Accuracy", "accuracy", 100 / 7),
-    Table("5", "9", "time", "Execution time", CLASSIFY, "seconds", "s", low=0.0, digits=None),
-    _share("6", "10", "rmse", "RMSE of the class probabilities", "rmse", 100 * (6 / 49) ** 0.5),
+    _share("4", "8", "accuracy", "Accuracy", 100 / 7),
+    Table(number="5", figure="9", name="time", title="Execution time", key="seconds", unit="s", digits=None),
+    _share("6", "10", "rmse", "RMSE of the class probabilities", 100 * (6 / 49) ** 0.5),
     Table(
-        "3b",
-        "7b",
-        "pixel_rmse",
-        "RMSE of the denoisers' pixels",
-        DENOISE,
-        "rmse",
-        "on 0-255",
-        low=0.0,
-        digits=2,
-        axis="RMSE of pixels",
+        number="3b", figure="7b", name="pixel_rmse", title="RMSE of the denoisers' pixels", axis="RMSE of pixels",
+        task=DENOISE, key="rmse", unit="on 0-255", digits=2,
     ),
-)
+)  # fmt: skip
 """Tables 1 to 6 with figures 5 to 10, and the companion of table 3."""
 
 
-def choose_tables(numbers: tuple[str, ...] | None = None) -> tuple[Table, ...]:
-    """Choose tables by number; table 3 brings its companion.
+@dataclass(frozen=True)
+class Entry:
+    """One place of one table.
 
     Args:
-        numbers: Of the paper's tables; None for all.
+        table: The table.
+        model: Its column.
+        size: Its row: number of training samples.
+        values: What each seed measured, in the table's unit.
+        interval: The mean's 95 % interval; None with fewer than two seeds. It may exceed the table's limits.
+        n_test: Number of test samples; a range where cells differ.
+        data: What was tested on.
+        reasons: Why seeds are missing.
     """
-    return tuple(each for each in TABLES if numbers is None or each.number.rstrip("b") in numbers)
+
+    table: Table
+    model: str
+    size: int
+    values: tuple[float, ...]
+    interval: tuple[float, float] | None
+    n_test: str
+    data: str
+    reasons: tuple[str, ...]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over seeds; None without any."""
+        return sum(self.values) / len(self.values) if self.values else None
+
+    @property
+    def shown(self) -> tuple[float, float] | None:
+        """The interval as it is printed and drawn: without what is impossible, such as shares above 100 %."""
+        if self.interval is None:
+            return None
+        low, high = self.interval
+        return (
+            low if self.table.low is None else max(self.table.low, low),
+            high if self.table.high is None else min(self.table.high, high),
+        )
+
+    @property
+    def paper(self) -> str:
+        """What the paper reports, as printed there; empty where it reports nothing."""
+        return reported(self.table.number, self.size, self.model)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What was measured, and on what.
+
+    Args:
+        tables: Which tables.
+        models: Their columns.
+        sizes: Their rows, by task.
+        seeds: How many seeds each place should have.
+        results: Every cell.
+        sources: The data in words, by task.
+        about: What each model reads or is, by task and model.
+        command: What was typed.
+    """
+
+    tables: Sequence[Table]
+    models: Sequence[str]
+    sizes: Mapping[str, Sequence[int]]
+    seeds: int
+    results: Sequence[Result]
+    sources: Mapping[str, str]
+    about: Mapping[str, Mapping[str, str]]
+    command: str
+
+    def entries(self, table: Table) -> list[Entry]:
+        """Fill a table, row by row.
+
+        Raises:
+            VidferError: A cell lacks the table's metric.
+        """
+        places: dict[tuple[int, str], list[Result]] = {
+            (size, model): [] for size in self.sizes[table.task] for model in self.models
+        }
+        for result in self.results:
+            place = (result.cell.size, result.cell.model)
+            if result.cell.task == table.task and place in places:
+                places[place].append(result)
+        return [_entry(table, model, size, found) for (size, model), found in places.items()]
+
+    def measured(self, task: str) -> list[Mapping[str, Any]]:
+        """List the metrics of a task's cells that could be computed."""
+        return [each.metrics for each in self.results if each.cell.task == task and each.metrics is not None]
+
+    def title(self, table: Table) -> str:
+        """Name a table, its unit and its data."""
+        tested = sorted({entry.n_test for entry in self.entries(table) if entry.n_test})
+        number = f"; n = {' or '.join(tested)}" if tested else ""
+        return f"{table.title} ({table.unit}): {self.sources[table.task]}{number}; seeds: {self.seeds}"
+
+    def reference(self, table: Table) -> tuple[float, str] | None:
+        """Return a value to compare with, and what it is: of guessing, or of the denoisers' input."""
+        if table.chance is not None:
+            return table.chance, "equal probabilities for every class"
+        before = [float(metrics[table.before]) for metrics in self.measured(table.task) if table.before in metrics]
+        return (sum(before) / len(before), f"before denoising: {before[0]:.2f} {table.unit}") if before else None
+
+
+def mean_interval(values: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Compute the 95 % interval of a mean over the first axis by Student's t with n - 1 degrees of freedom.
+
+    It supposes that the values are normally distributed and independent.
+
+    Returns:
+        Lower and upper end; None with fewer than two values, which say nothing about their spread.
+
+    Example:
+        >>> low, high = mean_interval([1.0, 2.0, 3.0])
+        >>> round(float(low), 2), round(float(high), 2)
+        (-0.48, 4.48)
+    """
+    from scipy.stats import sem, t
+
+    array = np.asarray(values, np.float64)
+    if len(array) < 2:
+        return None
+    mean, half = array.mean(axis=0), t.ppf(0.975, len(array) - 1) * sem(array, axis=0)
+    return mean - half, mean + half
+
+
+def _entry(table: Table, model: str, size: int, results: Sequence[Result]) -> Entry:
+    done = [result.metrics for result in sorted(results, key=lambda each: each.cell.seed) if result.metrics is not None]
+    if any(table.key not in metrics for metrics in done):
+        raise VidferError(f"a cell of {model} has no {table.key}: raise its version, so that it is computed anew")
+    values = tuple(table.scale * float(metrics[table.key]) for metrics in done)
+    interval = mean_interval(values)
+    counts = sorted({int(metrics["n_test"]) for metrics in done})
+    return Entry(
+        table=table,
+        model=model,
+        size=size,
+        values=values,
+        interval=None if interval is None else (float(interval[0]), float(interval[1])),
+        n_test=" to ".join(str(count) for count in dict.fromkeys((*counts[:1], *counts[-1:]))),
+        data="; ".join(dict.fromkeys(str(metrics["data"]) for metrics in done)),
+        reasons=tuple(dict.fromkeys(result.reason for result in results if result.reason)),
+    )

@@ -5,20 +5,23 @@ import pytest
 import torch
 
 from vidfer.models.rbm import RBM, fit_rbm
-from vidfer.paper.denoisers.build import FAMILIES, build_denoiser
-from vidfer.paper.denoisers.dbn import PatchDenoiser
-from vidfer.paper.denoisers.lstm import LSTMDenoiser
-from vidfer.paper.denoisers.rcnn import RecursiveDenoiser
-from vidfer.paper.denoisers.rnn import RNNDenoiser
+from vidfer.paper.denoisers import (
+    DENOISERS,
+    LSTMDenoiser,
+    PatchDenoiser,
+    RecursiveDenoiser,
+    RNNDenoiser,
+    denoise_task,
+)
 from vidfer.types import VidferError
 
 
 def build(family):
     torch.manual_seed(0)
-    return build_denoiser(family)
+    return denoise_task(family).generator
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", DENOISERS)
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (13, 9), (5, 3), (1, 1)])
 def test_any_size(family, height, width):
     network = build(family).eval()
@@ -28,12 +31,12 @@ def test_any_size(family, height, width):
     assert denoised.isfinite().all()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", DENOISERS)
 def test_sizes_are_comparable(family):
     assert 40_000 < sum(weight.numel() for weight in build(family).parameters()) < 130_000
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", DENOISERS)
 def test_one_crop_by_heart(family):
     network = build(family)
     dice = torch.Generator().manual_seed(1)
@@ -58,7 +61,7 @@ def test_untrained_networks_change_nothing(family):
 
 def test_unknown_family():
     with pytest.raises(VidferError, match="'svm': use one of cnn, rcnn, lstm, dbn, rnn, gan"):
-        build_denoiser("svm")
+        denoise_task("svm")
 
 
 def of_one_pixel(conv):
@@ -69,7 +72,7 @@ def of_one_pixel(conv):
 def test_lstm_of_one_pixel_is_an_lstm():
     torch.manual_seed(0)
     network = LSTMDenoiser(width=6)
-    weight, bias = of_one_pixel(network.gates)
+    weight, bias = of_one_pixel(network.conv)
     order = [0, 1, 3, 2]  # torch: input, forget, update, output
     weight, bias = (torch.cat([value.chunk(4)[index] for index in order]) for value in (weight, bias))
     cell = torch.nn.LSTMCell(24, 6)
@@ -77,7 +80,7 @@ def test_lstm_of_one_pixel_is_an_lstm():
         {"weight_ih": weight[:, :24], "weight_hh": weight[:, 24:], "bias_ih": bias, "bias_hh": torch.zeros(24)}
     )
     seen, output, state = torch.randn(5, 24), torch.randn(5, 6), torch.randn(5, 6)
-    found = network.step(*(value[..., None, None] for value in (seen, output, state)))
+    found = network._step(*(value[..., None, None] for value in (seen, output, state)))
     for ours, theirs in zip(found, cell(seen, (output, state)), strict=True):
         torch.testing.assert_close(ours[..., 0, 0], theirs)
 
@@ -86,7 +89,7 @@ def test_rnn_of_one_pixel_is_an_elman_network():
     torch.manual_seed(0)
     network = RNNDenoiser(width=5, steps=3)
     torch.nn.init.normal_(network.tail.weight, std=0.3)
-    weight, bias = of_one_pixel(network.hidden)
+    weight, bias = of_one_pixel(network.conv)
     out, out_bias = of_one_pixel(network.tail)
     cell = torch.nn.RNNCell(24, 5)
     cell.load_state_dict(
@@ -97,7 +100,7 @@ def test_rnn_of_one_pixel_is_an_elman_network():
     for _ in range(3):
         state = cell(torch.cat([folded, estimate], dim=1), state)
         estimate = estimate + state @ out.T + out_bias
-    torch.testing.assert_close(folded + network.correct(folded[..., None, None])[..., 0, 0], estimate)
+    torch.testing.assert_close(folded + network._correct(folded[..., None, None])[..., 0, 0], estimate)
 
 
 def test_recursion_shares_its_weights():

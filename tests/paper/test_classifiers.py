@@ -1,31 +1,17 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import precision_score, recall_score, root_mean_squared_error
+from sklearn.metrics import root_mean_squared_error
 
 from vidfer.datamodules.features import Sample
-from vidfer.metrics.classification import score
-from vidfer.models.classifiers.build import build_classifier
-from vidfer.paper.classifier_cell import (
+from vidfer.paper import classifiers
+from vidfer.paper.classifiers import (
     INPUTS,
     inference_seconds,
-    macro_precision_recall,
     probability_rmse,
     run_classifier_cell,
 )
 from vidfer.types import VidferError
-
-
-def test_precision_and_recall_are_scikit_learns():
-    dice = np.random.default_rng(0)
-    target, preds = dice.integers(0, 6, 200), dice.integers(0, 5, 200)
-    found = macro_precision_recall(score(target, preds).confusion)
-    labels = np.unique(target)
-    expected = [
-        measure(target, preds, labels=labels, average="macro", zero_division=0)
-        for measure in (precision_score, recall_score)
-    ]
-    assert found == pytest.approx(expected)
 
 
 def test_rmse_is_scikit_learns_and_that_of_equal_shares_is_known():
@@ -36,10 +22,17 @@ def test_rmse_is_scikit_learns_and_that_of_equal_shares_is_known():
     assert probability_rmse(np.full((1, 7), 1 / 7), np.array([2])) == pytest.approx(np.sqrt(6) / 7)
 
 
-def test_more_clips_take_longer():
-    network = build_classifier("lstm").eval()
+def test_the_time_is_that_of_as_many_clips_as_are_asked_for_the_least_of_three(monkeypatch):
+    clips = []
+
+    def classifier(batch):
+        clips.append(batch["names"] if "names" in batch else len(batch["target"]))
+
+    ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 23.0])
+    monkeypatch.setattr(classifiers.time, "process_time", lambda: next(ticks))
     samples = [Sample("x", None, 0, {"frames": torch.randn(8, 128)})] * 3
-    assert 0 < inference_seconds(network, samples, 10) < inference_seconds(network, samples, 2000)
+    assert inference_seconds(classifier, samples, 10) == 2.0
+    assert clips == [10, 10, 10]
 
 
 @pytest.fixture
@@ -69,6 +62,26 @@ def test_every_model_of_the_tables(cell, model):
     assert found["seconds"] > 0
     assert "sample (synthesised" in found["data"]
     assert "ravdess-3" in found["data"]
+
+
+def test_the_execution_time_of_a_cell_is_of_as_many_clips_as_it_was_trained_on(cell, monkeypatch):
+    counts = []
+    monkeypatch.setattr(classifiers, "inference_seconds", lambda _network, _samples, count: counts.append(count) or 4.5)
+    assert cell("rnn", 14)["seconds"] == 4.5
+    assert counts == [14]
+
+
+@pytest.mark.parametrize("model", ["rnn", "gan"])
+def test_metrics_are_those_of_the_predictions(cell, monkeypatch, model):
+    target = np.array([0, 0, 0, 3, 3, 6])
+    probabilities = np.full((6, 7), 0.1)
+    probabilities[np.arange(6), [0, 0, 3, 3, 2, 3]] = 0.4
+    monkeypatch.setattr(classifiers, "answer_all", lambda *_: (probabilities, target))
+    found = cell(model, 14)
+    assert found["precision"] == pytest.approx((1 + 1 / 3 + 0) / 3)  # a class that is never predicted counts 0
+    assert found["recall"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+    assert found["accuracy"] == pytest.approx(3 / 6)
+    assert found["n_test"] == 6
 
 
 def test_a_cell_repeats_itself(cell):

@@ -3,9 +3,8 @@ import pytest
 from scipy import stats
 
 from tests.paper import fake
-from vidfer.paper.aggregate import fill_table, mean_interval
 from vidfer.paper.cells import Cell, Result
-from vidfer.paper.tables import TABLES
+from vidfer.paper.tables import TABLES, Rerun, mean_interval
 from vidfer.types import VidferError
 
 ACCURACY = next(table for table in TABLES if table.name == "accuracy")
@@ -29,9 +28,13 @@ def test_equal_seeds_have_an_interval_of_no_width():
     assert mean_interval([0.1, 0.1, 0.1]) == pytest.approx((0.1, 0.1))
 
 
-def results(tmp_path, seeds=3, size=50, **figures):
+def fill_table(table, results, models, sizes):
+    return Rerun([table], models, {table.task: sizes}, 3, results, {}, {}, "").entries(table)
+
+
+def results(tmp_path, seeds=3, size=50, **metrics):
     cells = [Cell("classify", "gan", size, seed) for seed in range(seeds)]
-    return [Result(cell, fake.classify(cell.model, cell.size, cell.seed, folder=tmp_path) | figures) for cell in cells]
+    return [Result(cell, fake.classify(cell.model, cell.size, cell.seed, folder=tmp_path) | metrics) for cell in cells]
 
 
 def test_a_place_holds_its_seeds_and_nothing_else(tmp_path):
@@ -45,16 +48,16 @@ def test_a_place_holds_its_seeds_and_nothing_else(tmp_path):
 
 def test_shares_are_cut_off_only_where_they_are_shown(tmp_path):
     found = [
-        Result(each.cell, {**each.figures, "accuracy": value, "seconds": value / 100})
+        Result(each.cell, {**each.metrics, "accuracy": value, "seconds": value / 100})
         for each, value in zip(results(tmp_path), (1.0, 1.0, 0.8), strict=True)
     ]
     (entry,) = fill_table(ACCURACY, found, ["gan"], [50])
-    assert entry.high > 100
-    assert entry.shown == (pytest.approx(entry.low), 100.0)
-    spread = [Result(each.cell, {**each.figures, "seconds": 0.001 + each.cell.seed}) for each in found]
+    assert entry.interval[1] > 100
+    assert entry.shown == (pytest.approx(entry.interval[0]), 100.0)
+    spread = [Result(each.cell, {**each.metrics, "seconds": 0.001 + each.cell.seed}) for each in found]
     (entry,) = fill_table(TIME, spread, ["gan"], [50])
-    assert entry.low < 0
-    assert entry.shown == (0.0, pytest.approx(entry.high))
+    assert entry.interval[0] < 0
+    assert entry.shown == (0.0, pytest.approx(entry.interval[1]))
 
 
 def test_what_is_missing_says_why(tmp_path):

@@ -1,0 +1,166 @@
+"""Cells of the paper's tables of classifiers: a model, a number of training clips, a seed."""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from inspect import signature
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.features import Sample, collate_clips
+from vidfer.datamodules.named import build_clip_data
+from vidfer.inference.models import one_thread
+from vidfer.models.classifiers.base import Classifier
+from vidfer.paper.cells import Experiment
+from vidfer.tasks.fit import RECIPES, Recipe, answer_all, fit
+from vidfer.types import EMOTIONS
+
+VERSION: Final = 1
+"""Bumped by hand when the same cell would give other metrics."""
+
+STEPS: Final = 300
+"""Steps of every training, whatever the model and the number of clips; a few more where whole epochs do not divide it."""
+
+BATCH: Final = 16
+"""Clips a step."""
+
+INPUTS: Final = {
+    "cnn": "face images",
+    "rcnn": "face images with landmarks",
+    "lstm": "face embeddings in order",
+    "rnn": "face embeddings in order",
+    "dbn": "face embeddings and sound vectors",
+    "gan": "face embeddings and sound vectors",
+}
+"""What each of the paper's models reads here; the paper does not say."""
+
+_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {"dbn": {"modality": "both"}, "gan": {"modality": "both"}}
+_NO_SETTINGS: Final = ("root", "faces_root", "store", "image_model", "size", "seed")  # places, or what each cell says
+
+
+def classifier_experiment(data: str, root: str | None, store: Path) -> Experiment:
+    """Prepare the cells of classifiers: generate what is to be generated, find the clips, and digest all contents.
+
+    Args:
+        data: See `vidfer.datamodules.named.build_clip_data`.
+        root: Where the data lie; None for the usual place.
+        store: Folder of artifacts.
+
+    Raises:
+        VidferError: There are no such data, or a person is in two splits.
+    """
+    module = build_clip_data(data, root, store=str(store), seed=0)
+    digest = module.content_digest()  # prepares the data, too
+    shared = {
+        "steps": STEPS,
+        "batch": BATCH,
+        "reading": {name: value for name, value in module.hparams.items() if name not in _NO_SETTINGS},
+    }
+    return Experiment(
+        compute=partial(run_classifier_cell, data=data, root=root, store=str(store)),
+        version=VERSION,
+        data=digest,
+        settings={model: _training(model) | shared for model in INPUTS},
+        limit=len(module.splits()["train"]),
+        source=module.source,
+        about=INPUTS,
+    )
+
+
+def cell_recipe(model: str, size: int = BATCH) -> Recipe:
+    """Return how one of `INPUTS` is trained on `size` clips: by its recipe, in `STEPS` steps of `BATCH` clips."""
+    known = RECIPES[model]
+    epochs = -(-STEPS // max(size // BATCH, 1))
+    return Recipe(model, known.arguments | _ARGUMENTS.get(model, {}), epochs, known.settings)
+
+
+def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
+    """Train a model on so many clips and test it on held-out people, on one thread of the CPU.
+
+    Args:
+        model: One of `INPUTS`.
+        size: Number of training clips, with classes as balanced as possible.
+        seed: Seed of the choice of clips and of the training.
+        data: See `build_clip_data`.
+        root: Where the data lie; None for the usual place.
+        store: Folder of artifacts.
+
+    Returns:
+        `precision` (equation 17) and `recall` (equation 18), means over the classes that occur, where a class that is never
+        predicted has precision 0; `accuracy`, and `rmse` of the class probabilities; all in [0, 1]. `seconds` of CPU for
+        the predictions of `size` clips from stored features; `n_test`, `params`, and `data`, which names the data.
+
+    Raises:
+        VidferError: There are fewer clips, or they lack what the model reads.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    recipe = cell_recipe(model, size)
+    with one_thread():
+        module = build_clip_data(data, root, size=size, seed=seed, store=store, batch_size=BATCH)
+        module.share(_read(data, root, store, recipe.task().reads))
+        task = fit(recipe, module, seed=seed)
+        probabilities, target = answer_all(task.classifier, module.test_dataloader())
+        seconds = inference_seconds(task.classifier, module.samples["test"], size)
+    preds = probabilities.argmax(1)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        target, preds, labels=np.unique(target), average="macro", zero_division=0
+    )
+    people = sorted({clip.person or "unknown" for clip in module.splits()["test"]})
+    return {
+        "precision": float(precision),
+        "recall": float(recall),
+        "accuracy": float((preds == target).mean()),
+        "rmse": probability_rmse(probabilities, target),
+        "seconds": seconds,
+        "n_test": len(target),
+        "params": sum(weight.numel() for weight in task.classifier.parameters()),
+        "data": f"{module.source}, tested on {', '.join(people)}",
+    }
+
+
+def probability_rmse(probabilities: npt.NDArray[np.float64], target: npt.NDArray[np.int64]) -> float:
+    """Compute the RMSE between probabilities `(N, 7)` and one-hot targets `(N,)`, in [0, 1]; 0.35 for equal shares."""
+    return float(np.sqrt(((probabilities - np.eye(len(EMOTIONS))[target]) ** 2).mean()))
+
+
+def inference_seconds(classifier: Classifier, samples: Sequence[Sample], count: int) -> float:
+    """Measure the CPU time of `count` clips' predictions, in one batch and from features: the least of three runs.
+
+    Args:
+        classifier: In evaluation mode.
+        samples: Clips, repeated until there are `count`.
+        count: How many.
+    """
+    batch = collate_clips([samples[at % len(samples)] for at in range(count)])
+    spent = []
+    with torch.inference_mode():
+        for _ in range(3):
+            start = time.process_time()
+            classifier(batch)
+            spent.append(time.process_time() - start)
+    return min(spent)
+
+
+@lru_cache(maxsize=4)
+def _read(data: str, root: str | None, store: str, reads: tuple[str, ...]) -> ClipDataModule:
+    """Read a data set's clips once in a process, whatever the cells draw from them."""
+    module = build_clip_data(data, root, store=store, reads=list(reads))
+    module.prepare_data()
+    module.notify = lambda _line: None  # in the middle of a table's progress
+    for stage in ("fit", "test"):
+        module.setup(stage)
+    return module
+
+
+def _training(model: str) -> dict[str, Any]:
+    """Return all settings of a training, defaults of the network and of the task included: they may be changed, too."""
+    task = cell_recipe(model).task()
+    accepted = signature(type(task.classifier)).parameters.values()
+    defaults = {each.name: each.default for each in accepted if each.default is not each.empty}
+    return {**task.hparams, "arguments": {**defaults, **(task.hparams["arguments"] or {})}}

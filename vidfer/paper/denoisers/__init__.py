@@ -1,1 +1,0 @@
-"""The denoisers of the paper's table 3, one for each family."""

@@ -1,0 +1,174 @@
+"""`vidfer tables`: what is asked for, computed, and written."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from vidfer.paper.cells import CLASSIFY, Experiment, Result, list_cells, run_cells
+from vidfer.paper.page import format_value
+from vidfer.paper.tables import MODELS, TABLES, Rerun, Table
+from vidfer.pipeline.store import default_store
+from vidfer.types import UsageError
+
+Model = Literal["cnn", "rcnn", "lstm", "dbn", "rnn", "gan"]
+Number = Literal["1", "2", "3", "4", "5", "6"]
+
+_DECIDING: Final = ("data", "root", "sizes", "seeds", "models", "tables", "denoise_root", "steps")
+
+
+@dataclass(frozen=True)
+class RerunOptions:
+    """Rerun the paper's tables and figures on named data.
+
+    Every classifier is trained on so many clips and tested on held-out people; every denoiser on twice as many images. A
+    finished cell is kept in the store: after an interruption the same command goes on with the next one. The paper's own
+    figures are printed beside ours, marked as reported and not reproduced.
+
+    Args:
+        data: `paired`, `ravdess`, `crema_d`, `afew`, `folders`, `manifest`, or a folder or CSV file of labelled clips;
+            `sample` for generated ones.
+        out: Folder for tables and figures.
+        root: Where the data lie (default: the usual place below data/).
+        sizes: Numbers of training clips; denoisers get twice as many images.
+        seeds: Trainings of each cell.
+        models: Columns of the tables.
+        tables: The paper's numbers of tables.
+        denoise_root: Photographs of table 3, with set5 and set14 beside them, or `sample` (default: data/bsds500; with
+            --data sample: `sample`).
+        steps: Training steps of every denoiser.
+        jobs: Cells at once.
+        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
+
+    Raises:
+        UsageError: A number is below 1.
+    """
+
+    data: str = field(metadata={"metavar": "NAME|PATH"})
+    out: Path
+    root: str | None = field(default=None, metadata={"metavar": "DIR"})
+    sizes: tuple[int, ...] = (50, 100, 150, 200, 250, 300)
+    seeds: int = 5
+    models: tuple[Model, ...] = get_args(Model)
+    tables: tuple[Number, ...] = get_args(Number)
+    denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
+    steps: int = 150
+    jobs: int = 1
+    store: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("sizes", "seeds", "steps", "jobs"):
+            value = getattr(self, name)
+            if (least := min(value) if isinstance(value, tuple) else value) < 1:
+                raise UsageError(f"--{name}: {least} is not a whole number from 1 on")
+        for name, order in (("sizes", sorted(self.sizes)), ("models", MODELS), ("tables", get_args(Number))):
+            object.__setattr__(self, name, tuple(each for each in order if each in getattr(self, name)))
+
+    @property
+    def command(self) -> str:
+        """The command, with the options that decide what is measured."""
+        words = ["vidfer", "tables"]
+        for name in _DECIDING:
+            value = getattr(self, name)
+            if value is not None:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                words += [f"--{name.replace('_', '-')}", text]
+        return f"{shlex.join(words)} --out DIR"
+
+
+def prepare_experiments(options: RerunOptions, tasks: Sequence[str], store: Path) -> dict[str, Experiment]:
+    """Find the data of the tasks `classify` and `denoise`, or of one of them.
+
+    Raises:
+        VidferError: Data are missing.
+    """
+    from vidfer.paper.classifiers import classifier_experiment
+    from vidfer.paper.denoising import denoiser_experiment
+
+    photos = options.denoise_root or ("sample" if options.data == "sample" else "data/bsds500")
+    return {
+        task: classifier_experiment(options.data, options.root, store)
+        if task == CLASSIFY
+        else denoiser_experiment(photos, options.steps)
+        for task in tasks
+    }
+
+
+def rerun_tables(
+    options: RerunOptions, notify: Callable[[str], None], progress: Callable[[int, int, str], None]
+) -> Rerun:
+    """Compute those cells of the tables that the store does not have.
+
+    Args:
+        options: What is wanted.
+        notify: Called with a line on each cell that cannot be computed.
+        progress: Called after each cell: cells done, all cells, and its name.
+
+    Raises:
+        VidferError: Data are missing, or the store cannot be written.
+    """
+    store = options.store or default_store()
+    tables = [each for each in TABLES if each.number.rstrip("b") in options.tables]  # 3 brings its companion
+    tasks = tuple(dict.fromkeys(table.task for table in tables))
+    sizes = {task: [size * (1 if task == CLASSIFY else 2) for size in options.sizes] for task in tasks}  # as the paper
+    experiments = prepare_experiments(options, tasks, store)
+    cells = list_cells(sizes, options.models, options.seeds)
+    results: dict[object, Result] = {}
+    for result in run_cells(cells, experiments, store, options.jobs):
+        results[result.cell] = result
+        progress(len(results), len(cells), str(result.cell))
+        if result.reason:
+            notify(f"{result.cell}: {result.status}: {result.reason}")
+    return Rerun(
+        tables=tables,
+        models=options.models,
+        sizes=sizes,
+        seeds=options.seeds,
+        results=[results[cell] for cell in cells],
+        sources={task: experiment.source for task, experiment in experiments.items()},
+        about={task: experiment.about for task, experiment in experiments.items()},
+        command=options.command,
+    )
+
+
+def overview(rerun: Rerun) -> list[str]:
+    """Say in a few lines what was measured at the largest size of each table."""
+    width = max(len(f"{table.title}, {table.unit}") for table in rerun.tables)
+    lines = list(rerun.sources.values())
+    titles = "".join(f"{MODELS[model]:>11}" for model in rerun.models)
+    lines.append(f"{'measured here, means':{width}} {'n':>5}{titles}")
+    for table in rerun.tables:
+        size, means = _largest(rerun, table)
+        cells = "".join(f"{format_value(mean, table):>11}" for mean in means.values())
+        lines.append(f"{f'{table.title}, {table.unit}':{width}} {size:>5}{cells}")
+    return lines
+
+
+def summary(rerun: Rerun, page: Path) -> dict[str, Any]:
+    """Return what the command's last line says as JSON; `page` is the path of `tables.md`."""
+    missing: dict[str, int] = {}
+    for result in rerun.results:
+        if result.metrics is None:
+            missing[result.reason] = missing.get(result.reason, 0) + 1
+    tables = {}
+    for table in rerun.tables:
+        size, means = _largest(rerun, table)
+        rounded = {model: None if mean is None else round(mean, 6) for model, mean in means.items()}
+        tables[table.number] = {"metric": table.key, "unit": table.unit, "size": size, "mean": rounded}
+    return {
+        "out": str(page),
+        "data": dict(rerun.sources),
+        "seeds": rerun.seeds,
+        "cells": len(rerun.results),
+        "stored": sum(result.stored for result in rerun.results),
+        "missing": missing,
+        "tables": tables,
+    }
+
+
+def _largest(rerun: Rerun, table: Table) -> tuple[int, dict[str, float | None]]:
+    """Return the largest size at which a table has a value, or that was wanted, with its means by model."""
+    entries = rerun.entries(table)
+    size = max((entry.size for entry in entries if entry.mean is not None), default=max(rerun.sizes[table.task]))
+    return size, {entry.model: entry.mean for entry in entries if entry.size == size}
