@@ -12,7 +12,9 @@ def run(options: RerunOptions) -> int:
     from vidfer.paper.page import write_rerun
 
     with results_folder(options.out) as out:
-        rerun = rerun_tables(options, notify=_print, progress=lambda done, total, cell: _print(f"{done}/{total}: {cell}"))
+        rerun = rerun_tables(
+            options, notify=_print, progress=lambda done, total, cell: _print(f"{done}/{total}: {cell}")
+        )
         page, *_ = write_rerun(rerun, out)
     print("\n".join(overview(rerun)))
     print(json.dumps(summary(rerun, page), ensure_ascii=False))
