@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from vidfer.media.detect import Detections
 
-_REACH: Final = 0.5  # sizes of a face that it may move between frames, plus as many a second
-_SPEED: Final = 2.0
-_ALIKE: Final = 0.4  # correlation of descriptors below which two faces are not matched, wherever they are
+_STAY: Final = 0.5  # sizes of a face within which it stays in its place
+_SPEED: Final = 2.0  # sizes a second that it may move besides
+_RETURN: Final = 1.5  # sizes from its last place within which a face is known again after an absence
+_ALIKE: Final = 0.35  # likeness below which even a face in its place is another's
+_SURE: Final = 0.65  # likeness that motion or an absence asks for
 _LEARN: Final = 0.1
 _FORBIDDEN: Final = 1e6
 
@@ -21,14 +23,22 @@ class _Track:
     id: int
     box: NDArray[np.float64]
     look: NDArray[np.float64]
+    mean: NDArray[np.float64]
     seen: float
+    missed: float = float("inf")  # the first frame since then that lacks the face
 
 
 class Tracker:
-    """Assign track numbers by place and appearance (Hungarian method), across gaps, never across cuts.
+    """Assign track numbers by place and appearance (Hungarian method), never across cuts.
+
+    Distances are counted in sizes of the face. One within half a size of its last place has stayed there: it is the same person
+    unless it looks clearly different, however much time lies between two frames. One that has moved can be as far away as
+    2 sizes a second allow, and must look the more alike the farther it is. A face that has been missing for longer than
+    `max_gap` is looked for no more, and is known again only near its place and when it looks alike.
 
     Args:
-        max_gap: Seconds that a track survives without its face.
+        max_gap: Seconds for which a missing face is followed, from the first frame that lacks it; so the time between two
+            sampled frames does not count.
         min_score: Detection score that starts a track; matched faces need less.
     """
 
@@ -40,13 +50,13 @@ class Tracker:
 
     @property
     def boxes(self) -> NDArray[np.float64]:
-        """Where the faces of the latest frame and those lost since are expected: `(N, 4)` px, at their last place."""
-        return np.array([track.box for track in self._tracks]).reshape(-1, 4)
+        """Last places of the faces that are followed, `(N, 4)` px."""
+        return np.array([track.box for track in self._followed()]).reshape(-1, 4)
 
     @property
     def lost(self) -> bool:
-        """Whether a face that was there is missing in the latest frame."""
-        return any(track.seen < self._now for track in self._tracks)
+        """Whether a face that is followed is missing in the latest frame."""
+        return any(track.missed <= self._now for track in self._followed())
 
     def cut(self) -> None:
         """End all tracks: a new scene begins."""
@@ -66,48 +76,68 @@ class Tracker:
         from scipy.optimize import linear_sum_assignment
 
         self._now = pts
-        self._tracks = [track for track in self._tracks if pts - track.seen <= self._max_gap]
         ids: list[int | None] = [None] * len(faces)
-        cost = self._cost(pts, faces.boxes, np.array(looks))
+        cost = self._cost(faces.boxes, np.array(looks))
         for row, column in np.transpose(linear_sum_assignment(cost)).tolist():
             if cost[row, column] < _FORBIDDEN:
                 track = self._tracks[row]
-                track.box, track.seen = faces.boxes[column], pts
-                track.look = track.look + _LEARN * (looks[column] - track.look)
+                track.box, track.look, track.seen, track.missed = faces.boxes[column], looks[column], pts, float("inf")
+                track.mean = track.mean + _LEARN * (looks[column] - track.mean)
                 ids[column] = track.id
+        for track in self._tracks:
+            if track.seen < pts:
+                track.missed = min(track.missed, pts)
         for column in range(len(faces)):
             if ids[column] is None and faces.scores[column] >= self._min_score:
-                self._tracks.append(_Track(self._count, faces.boxes[column], looks[column], pts))
+                look = looks[column]
+                self._tracks.append(_Track(self._count, faces.boxes[column], look, look, pts))
                 ids[column] = self._count
                 self._count += 1
         return ids
 
-    def _cost(self, pts: float, boxes: NDArray[np.float64], looks: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _followed(self) -> list[_Track]:
+        return [track for track in self._tracks if self._now - track.missed <= self._max_gap]
+
+    def _cost(self, boxes: NDArray[np.float64], looks: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return `(tracks, faces)`: unlikeness plus distance in units of what the face could have moved."""
         cost = np.full((len(self._tracks), len(boxes)), _FORBIDDEN)
         if not len(boxes):
             return cost
+        followed = {track.id for track in self._followed()}
         for row, track in enumerate(self._tracks):
-            alike = looks @ track.look / max(float(np.linalg.norm(track.look)), 1e-9)
+            alike = np.maximum(looks @ track.look, looks @ track.mean / max(float(np.linalg.norm(track.mean)), 1e-9))
             sizes, size = _size(boxes), _size(track.box[None])[0]
             distance = np.linalg.norm(_centre(boxes) - _centre(track.box[None]), axis=1) / np.maximum(sizes, size)
-            reach = _REACH + _SPEED * (pts - track.seen)
-            possible = (distance < reach) & (np.maximum(sizes, size) < 2 * np.minimum(sizes, size)) & (alike > _ALIKE)
-            cost[row, possible] = ((1 - alike) + distance / reach)[possible]
+            needed = np.where(distance < _STAY, _ALIKE, _SURE)
+            reach = _STAY + _SPEED * (self._now - track.seen)
+            absent = track.id not in followed
+            if absent:
+                needed, reach = np.maximum(needed, _SURE), _RETURN
+            possible = (distance < reach) & (np.maximum(sizes, size) < 2 * np.minimum(sizes, size)) & (alike > needed)
+            cost[row, possible] = ((1 - alike) + distance / reach + absent)[possible]
         return cost
 
 
 def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return a face's descriptor: its aligned crop in 10x10 colour blocks, mean removed, norm 1, `(300,)`.
+    """Return a face's descriptor, of norm 1: the product of two is their likeness, 1 at most.
+
+    Half of it is the crop in 10x10 colour blocks without their mean, which a change of brightness or contrast leaves as it
+    was; the other half its histogram of chromaticity (red and blue as shares of the sum), which motion and expression leave.
 
     Args:
-        crop: `(160, 160, 3)` uint8.
+        crop: `(160, 160, 3)` uint8 RGB.
+
+    Returns:
+        `(556,)`.
     """
     import cv2
 
     blocks = np.asarray(cv2.resize(crop, (10, 10), interpolation=cv2.INTER_AREA), np.float64).ravel()
-    blocks -= blocks.mean()
-    return np.asarray(blocks / max(float(np.linalg.norm(blocks)), 1e-9), np.float64)
+    pixels = np.asarray(cv2.resize(crop, (36, 36), interpolation=cv2.INTER_AREA), np.float64).reshape(-1, 3) + 4
+    shares = pixels / pixels.sum(axis=1, keepdims=True)
+    counts = np.histogram2d(shares[:, 0], shares[:, 2], bins=16, range=[[0.15, 0.6], [0.1, 0.5]])[0]
+    parts = [blocks - blocks.mean(), np.sqrt(counts).ravel()]
+    return np.concatenate([part / max(float(np.linalg.norm(part)), 1e-9) for part in parts]) / np.sqrt(2)
 
 
 def distinct(faces: Detections, *, overlap: float = 0.5) -> Detections:

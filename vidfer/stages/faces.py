@@ -76,7 +76,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
