@@ -137,7 +137,8 @@ def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     shares = pixels / pixels.sum(axis=1, keepdims=True)
     counts = np.histogram2d(shares[:, 0], shares[:, 2], bins=16, range=[[0.15, 0.6], [0.1, 0.5]])[0]
     parts = [blocks - blocks.mean(), np.sqrt(counts).ravel()]
-    return np.concatenate([part / max(float(np.linalg.norm(part)), 1e-9) for part in parts]) / np.sqrt(2)
+    units = [part / max(float(np.linalg.norm(part)), 1e-9) for part in parts]
+    return np.asarray(np.concatenate(units) / np.sqrt(2), np.float64)
 
 
 def distinct(faces: Detections, *, overlap: float = 0.5) -> Detections:
