@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from vidfer.datasets.fer2013 import LabelledImages, read_training_images, split_by_hash
 from vidfer.datasets.paired import distort
+from vidfer.evaluation.calibration import label_smoothing
 from vidfer.inference import decision as answer
 from vidfer.inference.models import ImageModel
-from vidfer.metrics.calibration import fit_temperature, label_smoothing
+from vidfer.metrics.calibration import fit_temperature
 from vidfer.types import EMOTIONS
 
 Floats = NDArray[np.floating[Any]]

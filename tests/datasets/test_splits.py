@@ -1,6 +1,7 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vidfer.datasets.clips import LabelledClip, find_clips
@@ -63,6 +64,21 @@ def test_folds_are_even_in_classes():
     clips = [*clips_of(*"abcd", labels=("happy",)), *clips_of(*"efgh", labels=("sad",))]
     for _, test in leave_persons_out(clips, 4):
         assert Counter(clips[at].label for at in test) == {"happy": 1, "sad": 1}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_fold_is_empty_and_no_person_in_two_whatever_the_clips(seed):
+    rng = np.random.default_rng(seed)
+    people = int(rng.integers(2, 7))
+    clips = [
+        LabelledClip(Path(f"{person}-{at}.wav"), str(rng.choice(EMOTIONS)), f"person-{person}")
+        for person in range(people)
+        for at in range(rng.integers(1, 4))
+    ]
+    for folds in range(2, people + 1):
+        tested = [{clips[at].person for at in test} for _, test in leave_persons_out(clips, folds, seed)]
+        assert all(tested)
+        assert sum(map(len, tested)) == people
 
 
 @pytest.mark.parametrize("folds", [0, 1, 25])

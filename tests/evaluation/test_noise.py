@@ -5,7 +5,7 @@ import pytest
 
 from vidfer.cli.main import main
 from vidfer.datasets.demo_clip import write_demo_clip
-from vidfer.evaluation.noise import Answers, compare, write_noisy
+from vidfer.evaluation.noise import FacePredictions, compare, write_noisy
 from vidfer.media import decode
 from vidfer.media.decode import Frame, read_frames
 from vidfer.media.quality import noise_sigma
@@ -18,7 +18,7 @@ def answers(*rows):
     """Faces from (frame, left edge, answer): boxes are 10 px squares at the top."""
     frame, left, answer = np.array(rows, float).reshape(-1, 3).T
     box = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1)
-    return Answers(frame.astype(int), box, answer.astype(int), np.zeros(len(frame)))
+    return FacePredictions(frame.astype(int), box, answer.astype(int), np.zeros(len(frame)))
 
 
 @pytest.mark.parametrize(

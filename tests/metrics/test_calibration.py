@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from vidfer.metrics.calibration import TEMPERATURES, coverage_curve, fit_temperature, label_smoothing
+from vidfer.metrics.calibration import TEMPERATURES, coverage_curve, fit_temperature
 from vidfer.metrics.classification import negative_log_likelihood, wilson_interval
 
 
@@ -39,9 +39,3 @@ def test_coverage_worked_by_hand():
     assert [each.accuracy for each in curve] == [0.5, pytest.approx(2 / 3), None]
     assert curve[1].interval == wilson_interval(2, 3)
     assert curve[2].interval is None
-
-
-def test_the_label_smoothing_of_a_training_is_in_its_card():
-    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1}}}) == 0.1
-    assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
-    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import recall_score
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_calibration_error,
@@ -8,7 +9,13 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from vidfer.metrics.classification import negative_log_likelihood, reliability, score, wilson_interval
+from vidfer.metrics.classification import (
+    macro_recall,
+    negative_log_likelihood,
+    reliability,
+    score,
+    wilson_interval,
+)
 
 
 def test_scores_agree_with_torchmetrics():
@@ -29,6 +36,19 @@ def test_classes_without_samples_do_not_count_in_the_mean_recall():
     assert scores.uar == pytest.approx(0.75)
     assert scores.f1_macro == pytest.approx((2 / 3 + 0.8) / 2)
     assert scores.confusion[0][3] == 1  # rows are targets
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mean_recall_is_scikit_learns_whatever_is_absent_or_predicted_for_nothing(seed):
+    rng = np.random.default_rng(seed)
+    classes = rng.choice(7, rng.integers(1, 7), replace=False)
+    target, preds = rng.choice(classes, 40), rng.integers(0, 7, 40)
+    expected = recall_score(target, preds, labels=np.unique(target), average="macro", zero_division=0)
+    assert score(target, preds).uar == pytest.approx(expected)
+    counts = np.zeros((7, 9), int)  # further columns, as of clips without a prediction, count as mistakes
+    np.add.at(counts, (target, np.where(preds == 6, 8, preds)), 1)
+    if 6 not in target:
+        assert macro_recall(counts) == pytest.approx(expected)
 
 
 def test_wilson_interval_equals_the_textbook():

@@ -1,121 +1,141 @@
-"""`vidfer evaluate`: measure a model on data where the truth is known."""
+"""`vidfer evaluate`: measure a model where the truth is known."""
 
-import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from vidfer.cli.options import add_store_option, require_weights
-from vidfer.evaluation import clips as evaluate_clip
-from vidfer.evaluation import denoise as evaluate_denoise
-from vidfer.evaluation import image as evaluate_image
-from vidfer.evaluation import noise as evaluate_clips
-from vidfer.evaluation import paired as evaluate_paired
-from vidfer.evaluation.folds import add_calibration_options, add_fold_options, require_folds, run_audio_folds
-from vidfer.evaluation.held_out import leave_out_trained
-from vidfer.types import ClipError, Status, UsageError, VidferError
+from vidfer.cli.chain import WorkOptions
+from vidfer.cli.display import progress_bar
+from vidfer.cli.options import POSITIONAL, find_clips
+from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio
+from vidfer.evaluation.clips import Labels, clip_lines, evaluate_clips
+from vidfer.evaluation.denoise import DenoiseOptions, denoise_lines, evaluate_denoise
+from vidfer.evaluation.folds import FoldOptions, cross_validate_clips, fold_lines
+from vidfer.evaluation.image import ImageOptions, evaluate_image, image_lines
+from vidfer.evaluation.noise import NoiseOptions, evaluate_noise, noise_lines
+from vidfer.evaluation.paired import PairedOptions, evaluate_paired, paired_lines
+from vidfer.pipeline.store import Store, default_store
+from vidfer.types import UsageError
 
-if TYPE_CHECKING:
-    from vidfer.datasets.clips import LabelledClip
-    from vidfer.metrics.classification import Scores
-    from vidfer.pipeline.store import Store
-
-
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb and the kinds of model."""
-    parser = verbs.add_parser("evaluate", help="measure a model where the truth is known")
-    kinds = parser.add_subparsers(required=True, metavar="KIND")
-    evaluate_image.add_kind(kinds)
-    audio = kinds.add_parser("audio", help="an audio model on recordings whose expression is known")
-    audio.add_argument("--data", default="ravdess", metavar="NAME|DIR", help="which set (default: ravdess)")
-    audio.add_argument("--root", type=Path, metavar="DIR", help="where it lies (default: data/NAME)")
-    audio.add_argument("--actors", "--people", metavar="A-B,C", help="such as 17-20 (default: all)")
-    audio.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
-    audio.add_argument(
-        "--voice", choices=("auto", "off"), default="auto", help="whether windows count only where someone speaks"
-    )
-    add_fold_options(audio)
-    add_calibration_options(audio)
-    add_store_option(audio)
-    audio.set_defaults(run=_audio)
-    evaluate_denoise.add_kind(kinds)
-    evaluate_clip.add_kind(kinds)
-    evaluate_clips.add_kind(kinds)
-    evaluate_paired.add_kind(kinds)
+ACTIONS = {name: f"vidfer.cli.evaluate.{name}" for name in ("image", "audio", "clip", "clips", "paired", "denoise")}
 
 
-def evaluate_sound(
-    clips: "Sequence[LabelledClip]", model: str | Path, store: "Store", *, voice: bool = True
-) -> "Scores":
-    """Score an audio model on recordings, by the windows and the pooling that `vidfer analyze` uses.
+@dataclass(frozen=True)
+class ClipOptions:
+    """Predictions for clips whose expression is known.
+
+    --labels ravdess reads the third field of names such as 01-01-05-01-02-01-12.mp4, calm as neutral. --labels name looks for a
+    class, or a common form of its name (sadness, surprised, ...), among the words of the file's and its folder's names. Clips
+    without a label are named and left out. A clip without a face counts as a mistake of the faces, and so does uncertain; sound
+    is counted where there is some. Clips of one person are no independent samples: the interval is too narrow for people at
+    large. With --folds PATH is a data set: a folder or CSV file in one of the layouts of docs/data.md, or paired; by default the
+    classifier fusion is trained.
 
     Args:
-        clips: Recordings with their labels.
-        model: Shipped name or weights file.
-        store: Where vectors are kept.
-        voice: Whether windows count only where someone speaks.
-
-    Raises:
-        VidferError: There is nothing to answer, or there are no such weights.
+        paths: Video files, or folders of them.
+        labels: Where the truth stands, see above.
+        people: With --folds, whose clips of the data set are taken (default: all).
+        cross: Cross-validation.
+        work: The chain.
     """
-    import numpy as np
 
-    from vidfer.inference.decision import Rules, predict_sound, used_windows
-    from vidfer.inference.models import AudioModel, one_thread
-    from vidfer.metrics.classification import score
-    from vidfer.pipeline.runner import finished
-    from vidfer.stages.audio import AudioStage
-    from vidfer.weights.files import find_weights, read_calibration
-
-    rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=voice)
-    audio_model = AudioModel(model)
-    target, preds = [], []
-    for clip in clips:
-        try:
-            with finished((AudioStage(),), "audio", clip.path, store) as artifact:
-                windows = artifact.arrays("windows.safetensors") if artifact.names("windows") else None
-                status, message = artifact.status, artifact.message
-        except ClipError as error:
-            windows, status, message = None, error.status, error.message
-        kept = np.zeros(0, bool) if windows is None else used_windows(windows["silent"] == 1, windows["voice"], rules)
-        if windows is None or not kept.any():
-            status = Status.NO_VOICE if windows is not None and status is Status.OK else status
-            print(f"  left out: {clip.name}: {status}{message and ': '}{message}", file=sys.stderr)
-            continue
-        with one_thread():
-            logits = audio_model(windows["vectors"][kept])
-        target.append(clip.target)
-        preds.append(int(predict_sound(logits, rules).distribution.argmax()))
-    if not target:
-        raise VidferError("no recording there could be answered")
-    return score(np.array(target), np.array(preds))
+    paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
+    labels: Labels | None = None
+    people: str | None = field(default=None, metadata={"metavar": "A-B,C"})
+    cross: FoldOptions = field(default_factory=FoldOptions, metadata=FoldOptions.GROUPS)
+    work: WorkOptions = field(default_factory=WorkOptions)
 
 
-def _audio(args: argparse.Namespace) -> int:
-    from vidfer.datasets.clips import find_clips
-    from vidfer.datasets.splits import take_people
-    from vidfer.pipeline.store import Store, default_store
-    from vidfer.stages.chain import incompatibility
-    from vidfer.weights.files import find_weights
+@dataclass(frozen=True)
+class NoisyClipOptions:
+    """Predictions for clips under added noise, denoised and not.
 
-    require_weights({"audio": args.audio_model})
-    if args.folds:
-        return run_audio_folds(args)
-    require_folds(args)
-    if fault := incompatibility("audio", args.audio_model):
-        raise UsageError(f"the audio model {args.audio_model} does not fit: {fault}")
-    clips, report = find_clips(args.data, args.root)
-    for line in report.lines():
-        print(line, file=sys.stderr)
-    chosen = take_people(clips, args.actors) if args.actors else clips
-    card = find_weights("audio", args.audio_model).card
-    chosen = leave_out_trained(chosen, {args.audio_model: card}, named=bool(args.actors))
-    scores = evaluate_sound(chosen, args.audio_model, Store(args.store or default_store()), voice=args.voice == "auto")
-    who = f"people {args.actors}" if args.actors else "all people it was not trained on"
-    for line in evaluate_image.score_lines(f"{args.audio_model} on {args.root or args.data}, {who}", scores):
+    Each clip gets a noisy copy (Gaussian noise on every pixel of every frame that is looked at, rounded and clipped to 8 bits,
+    the same in every run), and both go through the chain with --denoise off and auto. "same" is the share of the clean clip's
+    faces, at --denoise off, with the same prediction in the noisy copy; a face that is not detected there counts as different.
+    The faces of one clip are no independent samples, so there is no interval.
+
+    Args:
+        paths: Video files, or folders of them.
+        how: The noise, and the chain.
+        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
+    """
+
+    paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
+    how: NoiseOptions = field(default_factory=NoiseOptions)
+    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+
+
+def image(options: ImageOptions) -> int:
+    """Measure an image model."""
+    return _show(evaluate_image(options, _notify), image_lines)
+
+
+def audio(options: AudioOptions) -> int:
+    """Measure or cross-validate an audio model."""
+    return _show(evaluate_audio(options, _notify), audio_lines)
+
+
+def clip(options: ClipOptions) -> int:
+    """Measure the whole chain on labelled clips, or cross-validate a classifier of clips."""
+    work, cross = options.work, options.cross
+    store = work.store or default_store()
+    if cross.folds:
+        chain = work.chain
+        for name, wrong in (("--labels", options.labels), ("--weights", chain.weights)):
+            if wrong is not None:
+                raise UsageError(f"{name} does not go with --folds, which trains on the data set's own labels")
+        if len(options.paths) > 1:
+            raise UsageError("--folds takes one data set")
+        found = cross_validate_clips(
+            str(options.paths[0]), options.people, cross, image_model=chain.image_weights,
+            speech_only=chain.voice == "auto", store=store, notify=_notify,
+        )  # fmt: skip
+        return _show(found, fold_lines)
+    cross.require_folds()
+    if options.people is not None:
+        raise UsageError("--people goes with --folds: name the clips instead")
+    if options.labels is None:
+        raise UsageError("say where the truth stands: --labels ravdess|name")
+    clips = [file for file, _ in find_clips(options.paths, leave_out=[store])]
+    with progress_bar() as progress:
+        found = evaluate_clips(
+            clips, options.labels, work.chain, store, jobs=work.jobs, notify=_notify, progress=progress
+        )
+    return _show(found, clip_lines)
+
+
+def clips(options: NoisyClipOptions) -> int:
+    """Measure what noise does to predictions, and what denoising restores."""
+    store = Store(options.store or default_store())
+    files = [file for file, _ in find_clips(options.paths, leave_out=[store.root])]
+    with progress_bar() as progress:
+        found = evaluate_noise(files, options.how, store, _notify, progress)
+    return _show(found, noise_lines)
+
+
+def paired(options: PairedOptions) -> int:
+    """Measure what fusion brings."""
+    return _show(evaluate_paired(options, _notify), paired_lines)
+
+
+def denoise(options: DenoiseOptions) -> int:
+    """Measure a denoiser beside references."""
+    with progress_bar() as progress:
+        found = evaluate_denoise(options, _notify, progress)
+    return _show(found, denoise_lines)
+
+
+def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]]) -> int:
+    """Print a result for people, then as one line of JSON."""
+    for line in lines(found):
         print(line)
-    print(json.dumps({**asdict(scores), "left_out": len(chosen) - scores.n}))
+    print(json.dumps(found, ensure_ascii=False))
     return 0
+
+
+def _notify(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """Splits of labelled clips in which no person is in two parts."""
 
 import re
-from collections import defaultdict
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from vidfer.datasets.preparation import LabelledClip
-from vidfer.types import EMOTIONS, VidferError, parse_list
+from vidfer.types import VidferError, parse_list
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -90,15 +90,15 @@ def parse_people(text: str, known: Collection[str]) -> set[str]:
 
 
 def leave_persons_out(clips: Sequence[LabelledClip], folds: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:
-    """Divide clips into folds of whole persons, so that each person is tested on once.
+    """Divide clips into subject-independent folds, so that each person is tested on once.
 
-    Persons in a random order, those with the most clips first, each go to the fold whose classes they crowd least; so folds
-    come out about even in size and classes.
+    scikit-learn's `StratifiedGroupKFold` with persons as groups keeps the folds about even in classes; where it cannot, or
+    leaves a fold empty, `GroupKFold` makes them even in persons.
 
     Args:
         clips: Clips of known persons.
         folds: Number of folds, from 2 to the number of persons, when each is left out alone.
-        seed: Seed of the order.
+        seed: Seed of the order of the persons.
 
     Returns:
         For each fold the indices of the clips to train on, and of those to test on, ascending.
@@ -106,26 +106,23 @@ def leave_persons_out(clips: Sequence[LabelledClip], folds: int, seed: int = 0) 
     Raises:
         VidferError: A person is unknown, or there are too few persons or folds.
     """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
     unknown = [clip.name for clip in clips if clip.person is None]
     if unknown:
         raise VidferError(f"leaving persons out needs to know who is in each clip, not so for {unknown[0]}: {_REMEDY}")
-    counts: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = defaultdict(lambda: np.zeros(len(EMOTIONS)))
-    for clip in clips:
-        counts[str(clip.person)][clip.target] += 1
-    if not 2 <= folds <= len(counts):
-        raise VidferError(f"{folds} folds of {len(counts)} people: choose from 2 to as many as there are people")
-    people = sorted(counts)
-    order = np.random.default_rng(seed).permutation(len(people))
-    per_class = np.maximum(sum(counts.values(), np.zeros(len(EMOTIONS))), 1)
-    held = np.zeros((folds, len(EMOTIONS)))
-    fold_of: dict[str, int] = {}
-    for person in sorted((people[at] for at in order), key=lambda person: -counts[person].sum()):
-        crowded = (held * counts[person] / per_class).sum(1)
-        fold = int(np.lexsort((held.sum(1), crowded))[0])
-        held[fold] += counts[person]
-        fold_of[person] = fold
-    own = np.array([fold_of[str(clip.person)] for clip in clips])
-    return [(np.flatnonzero(own != fold).tolist(), np.flatnonzero(own == fold).tolist()) for fold in range(folds)]
+    person, target = np.array([str(clip.person) for clip in clips]), np.array([clip.target for clip in clips])
+    count = len(set(person))
+    if not 2 <= folds <= count:
+        raise VidferError(f"{folds} folds of {count} people: choose from 2 to as many as there are people")
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    if np.bincount(target).max() >= folds:  # else there is nothing to stratify, and scikit-learn refuses
+        with warnings.catch_warnings():  # of classes with fewer clips than folds
+            warnings.simplefilter("ignore", UserWarning)
+            parts = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(target, target, person))
+    if not parts or not all(len(test) for _, test in parts):
+        parts = list(GroupKFold(folds, shuffle=True, random_state=seed).split(target, target, person))
+    return [(train.tolist(), test.tolist()) for train, test in parts]
 
 
 def require_disjoint(splits: Mapping[str, Sequence[LabelledClip]]) -> None:

@@ -1,73 +1,98 @@
-"""`vidfer evaluate image --calibrate`: how sure a model may be, and what to withhold."""
+"""Temperature scaling of an image model on half of a split, and of a sound model on out-of-fold predictions."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.evaluation.subject import Subject
-from vidfer.pipeline.atomic import results_folder, write_atomic
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.inference.decision import invert_label_smoothing, softmax
+from vidfer.metrics.calibration import coverage_curve, fit_temperature
+from vidfer.metrics.classification import Reliability, negative_log_likelihood, reliability
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
-    import numpy.typing as npt
-
     from vidfer.metrics.calibration import Coverage
-    from vidfer.metrics.classification import Reliability
+
+Floats = npt.NDArray[np.floating[Any]]
 
 _BINS: Final = 15
+_HALF: Final = "the half of each class with the smaller content digests"
 
 
-def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
-    """Fit the temperature on one half of the images and measure on the other; halves are made by content, class by class.
+def label_smoothing(card: Mapping[str, Any]) -> float:
+    """Return the label smoothing in [0, 1) that weights were trained with; 0 where it is unknown, or they were distilled."""
+    recipe = card.get("recipe")
+    task = recipe.get("task") if isinstance(recipe, dict) else None
+    if not isinstance(task, dict) or task.get("distillation"):
+        return 0.0
+    return float(task.get("label_smoothing", 0.0))
+
+
+def fitted_half(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Choose the half of each class, by content, that the temperature is fitted on: bool `(N,)`.
 
     Args:
-        subject: What to calibrate; its card's temperature is not applied.
+        target: Classes `(N,)`.
+        digest: Content digests of the N images.
+    """
+    from vidfer.datasets.fer2013 import stratified_rank
+
+    return stratified_rank(target, digest) < 0.5
+
+
+def calibrate_images(
+    logits: Floats,
+    target: npt.NDArray[np.int64],
+    digest: Sequence[str],
+    *,
+    card: Mapping[str, Any],
+    source: str,
+    tta: str,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Fit the temperature on one half of the images and measure on the other.
+
+    Args:
+        logits: `(N, 7)`, as the network gives them.
+        target: True classes `(N,)`.
+        digest: Content digests, which divide each class into halves.
+        card: The weights' card; its label smoothing is inverted before, its temperature is not applied.
+        source: Name of the images.
+        tta: Views that the logits were averaged over.
         out: Folder for `reliability.png`, `coverage.csv`, `coverage.png` and the plots as SVG; None for none.
 
     Returns:
-        The entry `calibration` of a card: `temperature`; `smoothing`, the label smoothing that is taken back before; `tta`;
+        The entry `calibration` of a card: `temperature`; `smoothing`, the label smoothing that is inverted before; `tta`;
         `fitted_on`, `n_fitted`; `measured_on`, `n_measured`; `ece_before`, `ece_after`, `nll_before`, `nll_after` of the half
-        measured; `bins` of the ECE; `coverage`, a list of threshold, share of images whose top probability reaches it, and
+        measured; `bins` of the ECE; `coverage`, a list of threshold, share of images whose confidence reaches it, and
         accuracy among these (None where there are none).
 
     Raises:
         VidferError: There are too few images for two halves, or the folder cannot be written.
     """
-    from vidfer.datasets.fer2013 import stratified_rank
-    from vidfer.inference.decision import invert_label_smoothing, softmax
-    from vidfer.metrics.calibration import coverage_curve, fit_temperature, label_smoothing
-    from vidfer.metrics.classification import negative_log_likelihood, reliability
-
-    target, logits = subject.data.target, subject.logits()
-    fitted = stratified_rank(target, subject.data.digest) < 0.5
+    fitted = fitted_half(target, digest)
     if fitted.all() or not fitted.any():
-        raise VidferError(f"{subject.source}: {len(target)} images cannot be divided into two halves; more are needed")
-    smoothing = label_smoothing(subject.model.card)
+        raise VidferError(f"{source}: {len(target)} images cannot be divided into two halves; more are needed")
+    smoothing = label_smoothing(card)
     plain = invert_label_smoothing(logits, smoothing)
     temperature = round(fit_temperature(plain[fitted], target[fitted]), 6)
-    truth = target[~fitted]
-    results = {}
-    for when, divided in (("before", logits[~fitted]), ("after", plain[~fitted] / temperature)):
-        probabilities = softmax(divided)
-        results[when] = (reliability(probabilities, truth, _BINS), negative_log_likelihood(divided, truth))
-    curve = coverage_curve(probabilities, truth)
+    truth, after = target[~fitted], plain[~fitted] / temperature
+    curve = coverage_curve(softmax(after), truth)
     if out is not None:
-        _write(out, {when: found for when, (found, _) in results.items()}, curve, subject.title)
-    title = f"{subject.title}, label smoothing of {smoothing:g} taken back" if smoothing else subject.title
-    _tell(title, temperature, fitted, results, curve)
+        _write(out, logits[~fitted], after, truth, curve, f"{source}, --tta {tta}")
     return {
         "temperature": temperature,
         "smoothing": smoothing,
-        "tta": subject.tta,
-        "fitted_on": f"{subject.source}, the half of each class with the smaller content digests",
+        "tta": tta,
+        "fitted_on": f"{source}, {_HALF}",
         "n_fitted": int(fitted.sum()),
-        "measured_on": f"{subject.source}, the other half",
+        "measured_on": f"{source}, the other half",
         "n_measured": len(truth),
-        **{f"ece_{when}": round(found.ece, 6) for when, (found, _) in results.items()},
-        **{f"nll_{when}": round(nll, 6) for when, (_, nll) in results.items()},
+        **_measure(logits[~fitted], truth, "before"),
+        **_measure(after, truth, "after"),
         "bins": _BINS,
         "coverage": [
             [each.threshold, round(each.coverage, 6), None if each.accuracy is None else round(each.accuracy, 6)]
@@ -76,37 +101,143 @@ def measure(subject: Subject, out: Path | None) -> dict[str, Any]:
     }
 
 
-def _write(out: Path, diagrams: "dict[str, Reliability]", curve: "Sequence[Coverage]", title: str) -> None:
+def calibration_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render the entry `calibration` of a card for a terminal."""
+    inverted = f", after inverting a label smoothing of {found['smoothing']:g}" if found["smoothing"] else ""
+    lines = [
+        f"temperature {found['temperature']:.4f}{inverted}",
+        f"fitted on {found['fitted_on']}, n = {found['n_fitted']}",
+    ]
+    measured = [(found["measured_on"], found["n_measured"], found)]
+    if "folds" in found:
+        measured.insert(0, (found["fitted_on"], found["n_fitted"], found["folds"]))
+    for on, n, values in measured:
+        lines.append(f"measured on {on}, n = {n}")
+        lines += [
+            f"  {w:<7} ECE {values[f'ece_{w}']:.4f}, NLL {values[f'nll_{w}']:.4f} nats" for w in ("before", "after")
+        ]
+    if "coverage" in found:
+        lines.append("confidence from   kept   accuracy of these")
+        lines += [f"{t:>15.2f}{share:>7.3f}   {a:.3f}" for t, share, a in found["coverage"] if a is not None]
+    return lines
+
+
+def _write(
+    out: Path, before: Floats, after: Floats, truth: npt.NDArray[np.int64], curve: "Sequence[Coverage]", title: str
+) -> None:
     from vidfer.evaluation.plots import draw_coverage, draw_reliability
+    from vidfer.pipeline.atomic import results_folder, write_atomic
     from vidfer.pipeline.columns import to_csv
 
+    columns: dict[str, list[Any]] = {
+        name: [asdict(each)[name] for each in curve] for name in ("threshold", "n", "coverage", "accuracy")
+    }
+    for position, name in enumerate(("low", "high")):
+        columns[name] = [None if each.interval is None else each.interval[position] for each in curve]
     with results_folder(out):
+        diagrams = {"before": _reliability(before, truth), "after": _reliability(after, truth)}
         draw_reliability(diagrams, out / "reliability")
         draw_coverage(curve, out / "coverage", title)
-        columns: dict[str, list[Any]] = {
-            name: [asdict(each)[name] for each in curve] for name in ("threshold", "n", "coverage", "accuracy")
-        }
-        for position, name in enumerate(("low", "high")):
-            columns[name] = [None if each.interval is None else each.interval[position] for each in curve]
         write_atomic(out / "coverage.csv", to_csv(columns))
 
 
-def _tell(
-    title: str,
-    temperature: float,
-    fitted: "npt.NDArray[np.bool_]",
-    results: "dict[str, tuple[Reliability, float]]",
-    curve: "Sequence[Coverage]",
-) -> None:
-    print(
-        f"{title}: temperature {temperature:.4f}, fitted on {fitted.sum()} images, measured on {(~fitted).sum()} others"
-    )
-    for when, (found, nll) in results.items():
-        print(f"{when:<7} ECE {found.ece:.4f}, NLL {nll:.4f} nats")
-    print("top probability from   answered   accuracy of these (95 % interval)")
-    for each in curve:
-        if each.accuracy is not None and each.interval is not None:
-            low, high = each.interval
-            print(
-                f"{each.threshold:>20.2f}{each.coverage:>11.3f}   {each.accuracy:.3f} ({low:.3f} to {high:.3f}), n = {each.n}"
-            )
+def _reliability(logits: Floats, truth: npt.NDArray[np.int64]) -> Reliability:
+    return reliability(softmax(logits), truth, _BINS)
+
+
+def _measure(logits: Floats, truth: npt.NDArray[np.int64], when: str) -> dict[str, float]:
+    ece, nll = _reliability(logits, truth).ece, negative_log_likelihood(logits, truth)
+    return {f"ece_{when}": round(ece, 6), f"nll_{when}": round(nll, 6)}
+
+
+class FoldCalibrator:
+    """Fits a temperature to the logits of each fold's network for the people that it was not trained on.
+
+    The shipped network was trained on all of these people, so that its own logits for them would be overconfident; those for
+    people whom nothing was trained on are left for measuring.
+
+    Args:
+        smoothing: Label smoothing of the training. It is inverted before, if that makes the predictions more likely: pooling
+            has undone part of it where a clip has many windows.
+    """
+
+    def __init__(self, smoothing: float) -> None:
+        self.smoothing = smoothing
+        self._windows: list[list[Floats]] = []
+        self._target: list[npt.NDArray[np.int64]] = []
+
+    def add(self, windows: Sequence[Floats], target: Sequence[int]) -> None:
+        """Add a fold's logits `(W, 7)` of each clip's windows, and the clips' classes."""
+        self._windows.append(list(windows))
+        self._target.append(np.array(target))
+
+    def fit(self) -> dict[str, Any]:
+        """Fit the temperature; it stays 1 where the one of some people makes the predictions for others less likely.
+
+        Returns:
+            `temperature` and `smoothing`; `n_fitted`; and `ece_before`, `ece_after`, `nll_before`, `nll_after` of the
+            out-of-fold predictions, each fold at the temperature of the others.
+        """
+        truth = np.concatenate(self._target)
+        found = []
+        for smoothing in sorted({0.0, self.smoothing}):
+            folds = [pool_windows(each, smoothing) for each in self._windows]
+            scaled = []
+            for held, logits in enumerate(folds):
+                rest = [at for at in range(len(folds)) if at != held]
+                others = np.concatenate([folds[at] for at in rest]), np.concatenate([self._target[at] for at in rest])
+                scaled.append(logits / fit_temperature(*others))
+            temperature = round(fit_temperature(np.concatenate(folds), truth), 6)
+            after = _measure(np.concatenate(scaled), truth, "after")
+            found.append({"temperature": temperature, "smoothing": smoothing, **after})
+        plain = np.concatenate([pool_windows(each, 0.0) for each in self._windows])
+        found.append({"temperature": 1.0, "smoothing": 0.0, **_measure(plain, truth, "after")})
+        best = min(found, key=lambda each: each["nll_after"])
+        return {**best, "n_fitted": len(truth), **_measure(plain, truth, "before")}
+
+
+def pool_windows(clips: Sequence[Floats], smoothing: float) -> Floats:
+    """Pool the logits `(W, 7)` of each clip's windows to `(N, 7)`, as `vidfer.inference.decision.predict_sound` does.
+
+    The mean of log-probabilities is linear in the logits, so that a temperature fitted to clips holds for their windows.
+    """
+    return np.stack([invert_label_smoothing(each, smoothing).mean(0) for each in clips])
+
+
+def calibrate_sound(
+    calibrator: FoldCalibrator,
+    fitted_on: str,
+    predict: Callable[[Floats], Floats],
+    windows: Sequence[Floats],
+    target: Sequence[int],
+    measured_on: str,
+) -> dict[str, Any]:
+    """Fit the temperature to the folds' predictions, and measure the weights with it on other people.
+
+    Args:
+        calibrator: After the last fold.
+        fitted_on: The folds, for the card.
+        predict: The weights that are calibrated: from vectors `(W, F)` to logits `(W, 7)`.
+        windows: Vectors `(W, F)` of each clip of people whom nothing was trained on.
+        target: Their classes.
+        measured_on: Who they are, for the card.
+
+    Returns:
+        The entry `calibration` of a card, as of `calibrate_images` without `tta` and `coverage`; `folds` has ECE and NLL of
+        the out-of-fold predictions.
+    """
+    folds = calibrator.fit()
+    temperature, smoothing, fitted = (folds.pop(name) for name in ("temperature", "smoothing", "n_fitted"))
+    logits, truth = [predict(each) for each in windows], np.array(target)
+    return {
+        "temperature": temperature,
+        "smoothing": smoothing,
+        "fitted_on": fitted_on,
+        "n_fitted": fitted,
+        "folds": folds,
+        "measured_on": measured_on,
+        "n_measured": len(truth),
+        **_measure(pool_windows(logits, 0.0), truth, "before"),
+        **_measure(pool_windows(logits, smoothing) / temperature, truth, "after"),
+        "bins": _BINS,
+    }

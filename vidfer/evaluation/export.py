@@ -1,29 +1,26 @@
-"""From a finished training to weights with a card."""
+"""Weights with a card: written at the end of a training, and added to by an evaluation."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import lightning
-import torch
-from lightning.pytorch.callbacks import WeightAveraging
-from lightning.pytorch.utilities import rank_zero_info
+from vidfer.pipeline.atomic import write_atomic
+from vidfer.types import UsageError, VidferError
+from vidfer.weights.files import SHIPPED, find_weights, save_weights, weights_digest, weights_folder
 
-from vidfer.datamodules.clips import ClipDataModule
-from vidfer.datamodules.denoise import DenoiseDataModule
-from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.evaluation.image import evaluate_images
-from vidfer.metrics.classification import score
-from vidfer.tasks.clip import ClipTask
-from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
-from vidfer.tasks.fit import answer_all
-from vidfer.types import VidferError
-from vidfer.weights.files import find_weights, save_weights
+if TYPE_CHECKING:
+    import lightning
+
+    from vidfer.datamodules.clips import ClipDataModule
+    from vidfer.datamodules.denoise import DenoiseDataModule
+    from vidfer.tasks.clip import ClipTask
+    from vidfer.tasks.denoise import DenoiseTask
 
 INTENDED: Final = (
     "Research and analysis of displayed facial and vocal expressions in recordings whose subjects agreed to it, as an "
-    "average over many faces or windows. The answer names the expression shown, not what a person feels."
+    "average over many faces or windows. The prediction names the expression shown, not what a person feels."
 )
 INTENDED_OF_DENOISERS: Final = (
     "Removing noise like that of a sensor from photographs and frames before they are analysed. What it restores is likely, "
@@ -37,7 +34,7 @@ PROHIBITED: Final = (
 _FOLDERS = ("root", "faces_root", "test_root", "store", "weights")
 
 
-def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path) -> None:  # noqa: ANN401 - duck-typed
+def export_weights(trainer: "lightning.Trainer", task: Any, data: Any, path: Path) -> None:  # noqa: ANN401 - duck-typed
     """Write a trained network's weights and card, then measure it on its test split and add that to the card.
 
     Args:
@@ -46,6 +43,11 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
         data: A data module with `card_entries()`: the card's `preprocessing`, `data` and `licence`.
         path: Where to: a `.safetensors` path.
     """
+    from lightning.pytorch.callbacks import WeightAveraging
+    from lightning.pytorch.utilities import rank_zero_info
+
+    from vidfer.tasks.denoise import DenoiseTask
+
     if isinstance(task, DenoiseTask) and not task.generator_steps:
         raise VidferError(
             "the generator took no step, so there is nothing to export: give more crops_per_epoch or max_epochs"
@@ -70,13 +72,8 @@ def export_weights(trainer: lightning.Trainer, task: Any, data: Any, path: Path)
     }
     if task.hparams.get("weights"):
         card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
-    if isinstance(data, DenoiseDataModule):
-        card["metrics"] = [_measure_denoiser(task, data)]
-    else:
-        save_weights(path, state, card)
-        device = str(trainer.strategy.root_device)
-        clips = isinstance(task, ClipTask) and isinstance(data, ClipDataModule)
-        card["metrics"] = _measure_clips(task, data) if clips else _measure(data, path, device)
+    save_weights(path, state, card)
+    card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
 
@@ -86,17 +83,49 @@ def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
 
 
-def _steps(trainer: lightning.Trainer, task: Any) -> int | dict[str, int]:  # noqa: ANN401 - any task
+def _steps(trainer: "lightning.Trainer", task: Any) -> int | dict[str, int]:  # noqa: ANN401 - any task
+    from vidfer.tasks.denoise import DenoiseTask
+
     if isinstance(task, DenoiseTask):
         return {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
     return trainer.global_step
 
 
-def _measure_denoiser(task: DenoiseTask, data: DenoiseDataModule) -> dict[str, Any]:
-    """Measure without the trainer: under several processes, this one is alone here."""
+def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any task and data
+    """Measure on the test split, without the trainer: under several processes, this one is alone here."""
+    from lightning.pytorch.utilities import rank_zero_info
+
+    from vidfer.datamodules.clips import ClipDataModule
+    from vidfer.datamodules.denoise import DenoiseDataModule
+    from vidfer.datamodules.fer2013 import Fer2013DataModule
+    from vidfer.evaluation.image import accuracy_line, image_metrics
+
+    if isinstance(data, DenoiseDataModule):
+        return [_measure_denoiser(task, data)]
+    found = []
+    try:
+        if isinstance(data, ClipDataModule):
+            found = [_measure_clips(task, data)]
+        elif isinstance(data, Fer2013DataModule):
+            found = [
+                image_metrics(data.root, data.test_split, path, tta=tta, labels=data.labels, device=device)
+                for tta in ("none", "flip")
+            ]
+    except VidferError as error:  # the weights are there: no test split is no reason to lose them
+        rank_zero_info(f"not measured on a test split: {error}")
+    for each in found:
+        rank_zero_info(accuracy_line(each["on"], each))
+    return found
+
+
+def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[str, Any]:
+    import torch
+    from lightning.pytorch.utilities import rank_zero_info
+
+    from vidfer.tasks.denoise import mean_psnr, mean_ssim
+
     data.setup("test")
-    total = torch.zeros(3, dtype=torch.float64)
-    n = 0
+    total, n = torch.zeros(3, dtype=torch.float64), 0
     with torch.inference_mode():
         for batch in data.test_dataloader():
             noisy, clean = batch["noisy"].to(task.device), batch["clean"].to(task.device)
@@ -105,40 +134,81 @@ def _measure_denoiser(task: DenoiseTask, data: DenoiseDataModule) -> dict[str, A
             total += torch.stack(found).double().cpu() * len(clean)
             n += len(clean)
     psnr, ssim, psnr_noisy = (round(value, 4) for value in (total / n).tolist())
-    on = f"{data.test_source}, {n} crops with noise of sigma {', '.join(f'{sigma:g}' for sigma in data.sigmas)}"
+    split = "test" if data.test_root else "val"
+    name = data.test_source if split == "test" else f"{data.report.source}, validation photographs"
+    on = f"{name}, {n} crops with noise of sigma {', '.join(f'{sigma:g}' for sigma in data.sigmas)}"
     rank_zero_info(f"{on}: PSNR {psnr:.2f} dB, noisy {psnr_noisy:.2f} dB")
-    return {"on": on, "n": n, "psnr": psnr, "ssim": ssim, "psnr_noisy": psnr_noisy}
+    return {"on": on, "split": split, "n": n, "psnr": psnr, "ssim": ssim, "psnr_noisy": psnr_noisy}
 
 
-def _measure(data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any data module
-    if isinstance(data, Fer2013DataModule):
-        try:
-            found = [
-                evaluate_images(data.root, data.test_split, path, tta=tta, labels=data.labels, device=device)
-                for tta in ("none", "flip")
-            ]
-        except VidferError as error:  # the weights are there: no test images is no reason to lose them
-            rank_zero_info(f"not measured on test images: {error}")
-            return []
-    else:
-        return []
-    return _told(found)
+def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
+    from vidfer.metrics.classification import score
+    from vidfer.tasks.fit import answer_all
 
-
-def _measure_clips(task: ClipTask, data: ClipDataModule) -> list[dict[str, Any]]:
-    """Measure a classifier of clips on its test split, if there is one."""
     data.setup("test")
-    if "test" not in data.samples:
-        rank_zero_info("not measured: nobody is held out to test on")
-        return []
     probabilities, target = answer_all(task.classifier.cpu().eval(), data.test_dataloader())
     people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
     how = ", sound by each speaker's statistics" if data.options["standardise"] == "speaker" else ""
-    return _told([{"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}])
+    return {"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}
 
 
-def _told(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for each in found:
-        low, high = each["accuracy_ci95"]
-        rank_zero_info(f"{each['on']}: accuracy {each['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {each['n']}")
-    return found
+def require_weights(wanted: Mapping[str, str]) -> None:
+    """Check before any work that weights exist, by kind.
+
+    Raises:
+        UsageError: There are no such weights.
+    """
+    try:
+        for kind, name in wanted.items():
+            find_weights(kind, name)
+    except VidferError as error:
+        raise UsageError(str(error)) from error
+
+
+def require_own_card(kind: str, model: str) -> None:
+    """Refuse to write into the card of weights that were pulled: it would no longer be what the registry describes.
+
+    Args:
+        kind: `image` or `audio`.
+        model: Shipped name or weights file.
+
+    Raises:
+        UsageError: The weights were pulled.
+        VidferError: There are no such weights.
+    """
+    path = find_weights(kind, model).path
+    if path.parent.resolve() == weights_folder().resolve():
+        raise UsageError(
+            f"{path} was pulled and keeps its card: copy it and its card to another folder, and name that file"
+        )
+
+
+def write_card(kind: str, model: str, digest: str, entries: dict[str, Any]) -> str:
+    """Add entries to the card of weights; their digest, and so every key, stays the same.
+
+    Args:
+        kind: `image` or `audio`.
+        model: Shipped name or weights file.
+        digest: Digest of the weights that were measured, see `weights_digest`.
+        entries: New entries of the card; `metrics` replace those on the same data only.
+
+    Returns:
+        A line that says where they were written.
+
+    Raises:
+        VidferError: The weights were changed meanwhile, or the card cannot be written.
+    """
+    if weights_digest(kind, model) != digest:
+        raise VidferError(f"the {kind} weights {model} were changed while they were measured: run the command again")
+    weights = find_weights(kind, model)
+    place = weights.path.with_suffix(".json")
+    card = {**weights.card, **entries}
+    if "metrics" in entries:
+        before = weights.card.get("metrics")
+        kept = [each for each in before if isinstance(each, dict) and "on" in each] if isinstance(before, list) else []
+        card["metrics"] = list({each["on"]: each for each in [*kept, *entries["metrics"]]}.values())
+    try:
+        write_atomic(place, json.dumps(card, indent=2) + "\n")
+    except OSError as error:
+        raise VidferError(f"the card {place} cannot be written: {error.strerror}") from error
+    return f"written to {place}" + (", the card of vidfer's own weights" if model in SHIPPED[kind] else "")

@@ -1,169 +1,228 @@
-"""`vidfer evaluate audio|clip --folds K`: train a classifier K times, each time without some people, and ask it about them."""
+"""Subject-independent K-fold cross-validation of a classifier of clips, beside scikit-learn's support vector machines.
 
-import argparse
-import json
-import sys
+References:
+    Cortes, Vapnik: Support-vector networks. Machine Learning 20, 1995.
+    Schuller et al.: The INTERSPEECH 2010 paralinguistic challenge. Interspeech 2010 (linear machines on these vectors).
+"""
+
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from vidfer.cli.options import count
+import numpy as np
+import numpy.typing as npt
+
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from vidfer.datamodules.clips import ClipDataModule
-    from vidfer.evaluation.sound_calibration import Calibrator
+    from vidfer.models.batches import ClipBatch
+    from vidfer.models.classifiers.base import VectorClassifier
     from vidfer.tasks.clip import ClipTask
     from vidfer.tasks.fit import Recipe
 
+Notify = Callable[[str], None]
+Classes = npt.NDArray[np.int64]
 
-_SMOOTHING = 0.1  # the default of ClipTask
+SVMS: Final[Mapping[str, dict[str, Any]]] = {
+    "linear, C = 0.0003": {"kernel": "linear", "C": 0.0003},
+    "linear, C = 0.001": {"kernel": "linear", "C": 0.001},
+    "linear, C = 0.01": {"kernel": "linear", "C": 0.01},
+    "rbf, C = 1": {"kernel": "rbf", "C": 1.0},
+    "rbf, C = 10": {"kernel": "rbf", "C": 10.0},
+}
+"""The support vector machines that are tried; classes weigh the same."""
 
-Look = Callable[["ClipTask", "ClipDataModule"], None]
+POOLS: Final = ("mean vector", "mean score")
+"""A clip as the mean of its vectors; or every vector by itself, and the clip by the mean of their scores."""
 
-
-def add_fold_options(parser: argparse.ArgumentParser) -> None:
-    """Add what decides a k-fold evaluation."""
-    group = parser.add_argument_group("leaving persons out (trains anew)")
-    group.add_argument(
-        "--folds",
-        type=count,
-        metavar="K",
-        help="train K times without a K-th of the people, and answer for these; with as many folds as people, each is left out",
-    )
-    group.add_argument(
-        "--classifier", metavar="NAME", help="what to train (default: as the weights named here were trained)"
-    )
-    group.add_argument(
-        "--against",
-        choices=("svm",),
-        help="scikit-learn's support vector machines on the same folds and the vectors of the recordings as they are",
-    )
-    group.add_argument(
-        "--standardise",
-        choices=("global", "speaker"),
-        help="speaker: sound by the statistics of all recordings of the person who is tested, so no single unknown clip",
-    )
-    group.add_argument("--seed", type=_seed, metavar="N", help="of the folds and the training (default: 0)")
+_KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
 
 
-def add_calibration_options(parser: argparse.ArgumentParser) -> None:
-    """Add what calibrates a sound model by the answers of the folds."""
-    group = parser.add_argument_group("calibration (with --folds)")
-    group.add_argument(
-        "--calibrate",
-        metavar="A-B,C",
-        help="fit a temperature to the folds' answers, and measure --audio-model with it on these people, trained on nowhere",
-    )
-    group.add_argument("--write-card", action="store_true", default=None, help="keep it in the card of --audio-model")
+@dataclass(frozen=True)
+class FoldOptions:
+    """Subject-independent K-fold cross-validation.
 
-
-def require_folds(args: argparse.Namespace) -> None:
-    """Refuse options that only mean something with --folds.
-
-    Raises:
-        UsageError: There is one.
+    Args:
+        folds: Train K times without a K-th of the people, and test on these; with as many folds as people, each is left out.
+        classifier: What to train with --folds (default: as the weights named here were trained).
+        against: With --folds, compare with scikit-learn's support vector machines on the same folds and recorded vectors.
+        standardise: With --folds, speaker standardises sound by the statistics of all recordings of the person who is tested,
+            so no single unknown clip can be predicted.
+        seed: With --folds, seed of the folds and the training (default: 0).
     """
-    for name in ("classifier", "against", "standardise", "seed", "calibrate", "write_card"):
-        if getattr(args, name, None) is not None:
-            raise UsageError(
-                f"--{name.replace('_', '-')} goes with --folds, which trains anew; without it, weights are measured as they are"
-            )
+
+    GROUPS: ClassVar[Mapping[str, Any]] = {
+        "groups": {
+            "subject-independent cross-validation (trains anew)": (
+                "folds",
+                "classifier",
+                "against",
+                "standardise",
+                "seed",
+            ),
+            "calibration (with --folds)": ("calibrate", "write_card"),
+        }
+    }
+
+    folds: int | None = field(default=None, metadata={"metavar": "K"})
+    classifier: str | None = None
+    against: Literal["svm"] | None = None
+    standardise: Literal["global", "speaker"] | None = None
+    seed: int | None = None
+
+    def require_folds(self, **more: object) -> None:
+        """Refuse options that only mean something with --folds, of this class and others.
+
+        Raises:
+            UsageError: There is one.
+        """
+        for name, value in {**asdict(self), **more}.items():
+            if value not in (None, False):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} goes with --folds, which trains anew; without it, weights are measured as is"
+                )
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
-    return int(text)
-
-
-def recipe_of(card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
-    """Read from a card how its weights were trained.
-
-    Returns:
-        The recipe, and the arguments of the data module that decide what is learnt from.
-
-    Raises:
-        VidferError: The card does not say.
-    """
-    from vidfer.tasks.fit import Recipe
-
-    recipe = card.get("recipe")
-    parts = recipe if isinstance(recipe, dict) else {}
-    if (
-        not all(isinstance(parts.get(name), dict) for name in ("task", "data"))
-        or parts["task"].get("name") != "ClipTask"
-    ):
-        raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
-    task, data = parts["task"], parts["data"]
-    settings = {name: value for name, value in task.items() if name not in ("name", "classifier", "arguments")}
-    found = Recipe(task["classifier"], task["arguments"] or {}, int(parts["epochs"]), settings)
-    kept = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
-    return found, {name: data[name] for name in kept if name in data}
-
-
-def run_folds(
+def cross_validate(
     recipe: "Recipe",
-    make_data: "Callable[[int], ClipDataModule]",
-    folds: int,
-    seed: int,
-    against: str | None,
-    look: Look | None = None,
+    source: tuple[str, str | None],
+    people: str | None,
+    options: FoldOptions,
+    settings: Mapping[str, Any],
+    notify: Notify,
+    look: "Callable[[ClipTask, ClipDataModule], None] | None" = None,
 ) -> dict[str, Any]:
-    """Train and answer fold by fold.
+    """Train and test fold by fold.
 
     Args:
         recipe: What to train.
-        make_data: From a fold's number to its data module.
-        folds: How many.
-        seed: Seed of the training.
-        against: `svm` for the reference, or None.
-        look: Gets each fold's network and data, once both are ready to be tested.
+        source: Data set by name or path, and where it lies.
+        people: Whose clips are taken, such as `2-16`; None for all.
+        options: The folds.
+        settings: Further arguments of the data module.
+        notify: Called with a line about each fold, and about what is left out.
+        look: Called with each fold's network and data, once both are ready to be tested.
 
     Returns:
-        `scores` of the out-of-fold answers as a whole, `people` and `accuracy` of each fold, and `svm`: the scores of each
-        machine.
-    """
-    import numpy as np
+        `on`, which names all this; `recipe`, `data`, `seed`; `scores` of the out-of-fold predictions as a whole; `folds`:
+        `people`, `n`, `left_out` and `accuracy` of each; `svm`: the scores of each machine.
 
+    Raises:
+        UsageError: The options do not fit the classifier.
+        VidferError: There are too few people, or there is nothing to read.
+    """
+    from vidfer.datamodules.named import build_clip_data
     from vidfer.metrics.classification import score
 
-    target, preds, told = [], [], []
-    machines: dict[str, list[Any]] = {}
-    for fold in range(folds):
-        data = make_data(fold)
-        right, ours, others = _one_fold(recipe, data, seed, against, look)
-        target.append(right)
-        preds.append(ours)
-        for name, answers in others.items():
-            machines.setdefault(name, []).append(answers)
-        people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
+    (name, root), seed, count = source, options.seed or 0, options.folds or 0
+    extra = {} if name == "sample" else {key: value for key, value in settings.items() if key != "store"}
+    if options.standardise is not None:
+        extra |= {"standardise": options.standardise}
+    folds, parts = [], []
+    for fold in range(count):
+        data = build_clip_data(
+            name, root, train_people=people or "", val_people="", test_people="", folds=count, fold=fold, seed=seed,
+            store=settings["store"], **extra,
+        )  # fmt: skip
+        data.notify = notify if not fold else lambda _: None
+        data.prepare_data()
+        target, preds = _one_fold(recipe, data, seed, options.against, look)
+        accuracy = float((target == preds[""]).mean())
+        tested = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
         left_out = sum(map(len, data.left_out["test"].values()))
-        accuracy = float((right == ours).mean())
-        told.append({"people": people, "n": len(right), "left_out": left_out, "accuracy": accuracy})
-        print(
-            f"fold {fold + 1} of {folds}: {told[-1]['accuracy']:.3f}, n = {len(right)}: {', '.join(people)}",
-            file=sys.stderr,
-        )
-    truth = np.concatenate(target)
+        folds.append({"people": tested, "n": len(target), "left_out": left_out, "accuracy": accuracy})
+        parts.append((target, preds))
+        notify(f"fold {fold + 1} of {count}: accuracy {accuracy:.3f}, n = {len(target)}: {', '.join(tested)}")
+    truth = np.concatenate([target for target, _ in parts])
+    scores = {key: asdict(score(truth, np.concatenate([preds[key] for _, preds in parts]))) for key in parts[0][1]}
+    how = ", sound by each speaker's statistics" if options.standardise == "speaker" else ""
+    who = f"people {people}" if people else "all people"
     return {
-        "scores": asdict(score(truth, np.concatenate(preds))),
-        "folds": told,
-        "svm": {name: asdict(score(truth, np.concatenate(parts))) for name, parts in machines.items()},
+        "on": f"{recipe.classifier} on {data.source}, {who}, {count} subject-independent folds{how}",
+        "recipe": asdict(recipe),
+        "data": extra,
+        "seed": seed,
+        "scores": scores.pop(""),
+        "folds": folds,
+        "svm": scores,
     }
 
 
+def cross_validate_clips(
+    data: str,
+    people: str | None,
+    options: FoldOptions,
+    *,
+    image_model: str,
+    speech_only: bool,
+    store: Path,
+    notify: Notify,
+) -> dict[str, Any]:
+    """Cross-validate a classifier of clips, `fusion` unless another is named, see `cross_validate`.
+
+    Args:
+        data: Data set by name or path.
+        people: Whose clips are taken; None for all.
+        options: The folds.
+        image_model: Whose embeddings of faces are read: a name or a weights file.
+        speech_only: Whether windows of sound count only where someone speaks.
+        store: Where artifacts are kept.
+        notify: Called with a line about each fold, and about what is left out.
+    """
+    recipe, _ = find_recipe(options.classifier or "fusion", {})
+    settings = {"voice": speech_only, "image_model": image_model, "store": str(store)}
+    return cross_validate(recipe, (data, None), people, options, settings, notify)
+
+
+def fold_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render what `cross_validate` returned for a terminal."""
+    from vidfer.evaluation.image import score_lines
+
+    lines = score_lines(found["on"], found["scores"])
+    if found["svm"]:
+        best = max(found["svm"], key=lambda name: found["svm"][name]["accuracy"])
+        low, high = found["svm"][best]["accuracy_ci95"]
+        lines.append(
+            f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these predictions ({best}): "
+            f"accuracy {found['svm'][best]['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+        )
+    return lines
+
+
+def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
+    """Find how to train: the recipe of a classifier by name, or the one in the card of weights.
+
+    Returns:
+        The recipe, and the arguments of the data module that decide what is trained on.
+
+    Raises:
+        VidferError: There is no name, and the card does not say.
+    """
+    from vidfer.tasks.fit import RECIPES, Recipe
+
+    if classifier:
+        return RECIPES.get(classifier, Recipe(classifier)), {}
+    recipe = card.get("recipe")
+    parts = recipe if isinstance(recipe, dict) else {}
+    task, data = parts.get("task"), parts.get("data")
+    if not isinstance(task, dict) or not isinstance(data, dict) or task.get("name") != "ClipTask":
+        raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
+    settings = {name: value for name, value in task.items() if name not in ("name", "classifier", "arguments")}
+    found = Recipe(task["classifier"], task["arguments"] or {}, int(parts["epochs"]), settings)
+    return found, {name: data[name] for name in _KEPT if name in data}
+
+
 def _one_fold(
-    recipe: "Recipe", data: "ClipDataModule", seed: int, against: str | None, look: Look | None
-) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, npt.NDArray[np.int64]]]":
+    recipe: "Recipe",
+    data: "ClipDataModule",
+    seed: int,
+    against: str | None,
+    look: "Callable[[ClipTask, ClipDataModule], None] | None",
+) -> tuple[Classes, dict[str, Classes]]:
+    """Train without the fold's people; return their classes, and the predictions by name: those of the network by ''."""
     from vidfer.datamodules.features import collate_clips
-    from vidfer.evaluation.reference_svm import answer_by_svm
     from vidfer.tasks.fit import answer_all, fit
 
     task = fit(recipe, data, seed=seed)
@@ -171,128 +230,83 @@ def _one_fold(
     probabilities, target = answer_all(task.classifier, data.test_dataloader())
     if look is not None:
         look(task, data)
-    others = {}
+    preds = {"": probabilities.argmax(1)}
     if against == "svm":
         modality = "both" if len(task.reads) > 1 else task.reads[0]
         if modality not in ("sound", "frames", "both"):
             raise UsageError(f"support vector machines read vectors, and {recipe.classifier} reads {modality}")
         plain, _, _ = data.read("test", data.splits()["train"])  # as recorded, at no other playing speed
-        others = answer_by_svm(collate_clips(plain), collate_clips(data.samples["test"]), modality)
-    return target, probabilities.argmax(1), others
+        preds |= predict_svms(collate_clips(plain), collate_clips(data.samples["test"]), modality)
+    return target, preds
 
 
-def print_folds(title: str, found: Mapping[str, Any]) -> None:
-    """Print the scores, beside the best machine's, and everything as JSON."""
-    from vidfer.evaluation.image import score_lines
-    from vidfer.metrics.classification import Scores
+def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound") -> dict[str, Classes]:
+    """Train every machine of `SVMS` on clips, and predict others.
 
-    for line in score_lines(title, Scores(**found["scores"])):
-        print(line)
-    if found["svm"]:
-        best = max(found["svm"], key=lambda name: found["svm"][name]["accuracy"])
-        low, high = found["svm"][best]["accuracy_ci95"]
-        print(
-            f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these answers ({best}): "
-            f"accuracy {found['svm'][best]['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-        )
-    print(json.dumps({"on": title, **found}, ensure_ascii=False))
+    Args:
+        train: Labelled clips; their vectors' mean and deviation standardise all vectors, which are clipped, as for every
+            classifier here.
+        test: Clips.
+        modality: `sound`, `frames` or `both`, as for `VectorClassifier`.
 
+    Returns:
+        Classes `(N,)` of the test clips by `<machine>, <pool>`.
+    """
+    from sklearn.svm import SVC
 
-def run_audio_folds(args: argparse.Namespace) -> int:
-    """Run `vidfer evaluate audio --folds`."""
-    from vidfer.pipeline.store import default_store
-    from vidfer.tasks.fit import RECIPES, Recipe
-    from vidfer.weights.files import find_weights
+    from vidfer.models.classifiers.base import VectorClassifier
+    from vidfer.models.classifiers.build import build_classifier
 
-    settings: dict[str, Any] = {"voice": args.voice == "auto"}
-    if args.classifier:
-        recipe = RECIPES.get(args.classifier, Recipe(args.classifier))
-    else:
-        recipe, learnt = recipe_of(find_weights("audio", args.audio_model).card)
-        settings = learnt | settings
-    store = args.store or default_store()
-    calibrator = None
-    if args.calibrate is not None:
-        from vidfer.evaluation.sound_calibration import Calibrator
-
-        calibrator = Calibrator(float(recipe.settings.get("label_smoothing", _SMOOTHING)))
-    elif args.write_card:
-        raise UsageError("--write-card goes with --calibrate")
-    return _run(args, recipe, (args.data, args.root), args.actors, settings, store, calibrator)
-
-
-def run_clip_folds(args: argparse.Namespace) -> int:
-    """Run `vidfer evaluate clip --folds`."""
-    from vidfer.tasks.fit import RECIPES, Recipe
-
-    if len(args.paths) > 1:
-        raise UsageError("--folds takes one data set")
-    for option, wrong in (("--labels", args.labels), ("--weights", args.weights)):
-        if wrong is not None:
-            raise UsageError(f"{option} says nothing with --folds, which trains on the data set's own labels")
-    name = args.classifier or "fusion"
-    settings = {"voice": args.voice == "auto", "image_model": args.image_model or "compact"}
-    with ExitStack() as stack:
-        store = args.store or Path(stack.enter_context(TemporaryDirectory(prefix="vidfer-store-")))
-        return _run(args, RECIPES.get(name, Recipe(name)), (str(args.paths[0]), None), args.people, settings, store)
+    lengths = {
+        f"num_{name.removesuffix('s')}_features": train[name].shape[2] for name in ("frames", "sound") if name in train
+    }
+    collector = build_classifier("linear", {"modality": modality, **lengths})  # for its vectors alone
+    assert isinstance(collector, VectorClassifier)
+    collector.prepare(train)
+    found = {}
+    for pool in POOLS:
+        known, clip = _vectors(collector, train, pooled=pool == "mean vector")
+        new, place = _vectors(collector, test, pooled=pool == "mean vector")
+        target, kernels = train["target"].numpy()[clip], _kernels(known, new)
+        for name, options in SVMS.items():
+            machine = SVC(kernel="precomputed", C=options["C"], class_weight="balanced", decision_function_shape="ovr")
+            machine.fit(kernels[options["kernel"]][0], target)
+            scores = np.full((len(new), 7), -np.inf)
+            decided = machine.decision_function(kernels[options["kernel"]][1])
+            # of two classes one number: the distance on the second one's side
+            scores[:, machine.classes_] = np.stack([-decided, decided], 1) if decided.ndim == 1 else decided
+            total = np.zeros((len(test["target"]), 7))
+            np.add.at(total, place, scores)
+            found[f"{name}, {pool}"] = total.argmax(1)
+    return found
 
 
-def _run(
-    args: argparse.Namespace,
-    recipe: "Recipe",
-    data: tuple[str, Path | None],
-    people: str | None,
-    settings: dict[str, Any],
-    store: Path,
-    calibrator: "Calibrator | None" = None,
-) -> int:
-    from vidfer.datamodules.named import build_clip_data
+def _vectors(
+    collector: "VectorClassifier", batch: "ClipBatch", *, pooled: bool
+) -> tuple[npt.NDArray[np.float32], Classes]:
+    """Return the standardised vectors of clips, or their mean over each clip, and the clip of each."""
+    import torch
 
-    name, root = data
-    seed = args.seed or 0
-    if name == "sample":
-        settings = {}
-    if args.standardise is not None:
-        settings = settings | {"standardise": args.standardise}
-
-    def make_data(fold: int) -> "ClipDataModule":
-        module = build_clip_data(
-            name, None if root is None else str(root), train_people=people or "", val_people="", test_people="",
-            folds=args.folds, fold=fold, seed=seed, store=str(store), **settings,
-        )  # fmt: skip
-        module.notify = lambda line: print(line, file=sys.stderr)
-        module.prepare_data()
-        return module
-
-    apart = None if calibrator is None else _apart(args, data, settings | {"store": str(store)})
-    look = None if calibrator is None else calibrator.add
-    found = run_folds(recipe, make_data, args.folds, seed, args.against, look)
-    who = f"people {people}" if people else "all people"
-    how = ", sound by each speaker's statistics" if args.standardise == "speaker" else ""
-    title = (
-        f"{recipe.classifier} on {make_data(0).source}, {who}, {args.folds} folds without the people asked about{how}"
-    )
-    if calibrator is not None and apart is not None:
-        from vidfer.evaluation.sound_calibration import calibrate
-
-        found["calibration"] = calibrate(
-            calibrator, title, apart, args.audio_model, args.calibrate, keep=args.write_card
-        )
-    print_folds(title, {"recipe": asdict(recipe), "data": settings, "seed": seed, **found})
-    return 0
+    vectors, clip = collector.vectors(batch)
+    values = collector.standardise(vectors)
+    if pooled:
+        counts = torch.bincount(clip, minlength=len(batch["target"]))
+        there = counts.nonzero()[:, 0]
+        total = torch.zeros(len(counts), values.shape[1]).index_add(0, clip, values)
+        values, clip = total[there] / counts[there, None], there
+    return values.numpy(), clip.numpy()
 
 
-def _apart(args: argparse.Namespace, data: tuple[str, Path | None], settings: dict[str, Any]) -> "ClipDataModule":
-    """Find the people that calibration is measured on, and make sure that nothing was trained on them."""
-    from vidfer.datamodules.named import build_clip_data
-    from vidfer.evaluation.held_out import leave_out_trained
-    from vidfer.weights.files import find_weights
+def _kernels(known: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> dict[str, tuple[Any, Any]]:
+    """Compute each kernel once for all machines, between training vectors and from the others to them.
 
-    name, root = data
-    apart = build_clip_data(
-        name, None if root is None else str(root), train_people=args.actors or "", val_people="", test_people=args.calibrate,
-        reads=["sound"], **settings,
-    )  # fmt: skip
-    card = find_weights("audio", args.audio_model).card
-    leave_out_trained(apart.splits()["test"], {args.audio_model: card}, named=True)
-    return apart
+    libsvm computes it anew, pair by pair, for each two classes of each machine: hours for ten thousand vectors. The width of
+    the radial one is scikit-learn's `scale`.
+    """
+    from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
+
+    gamma = 1 / (known.shape[1] * float(known.var()))
+    return {
+        "linear": (linear_kernel(known, known), linear_kernel(new, known)),
+        "rbf": (rbf_kernel(known, known, gamma), rbf_kernel(new, known, gamma)),
+    }

@@ -1,262 +1,297 @@
-"""`vidfer evaluate image`: measure an image model, calibrate it, and see what it bears."""
+"""Scores of an image model on labelled faces: accuracy, calibration, robustness."""
 
-import argparse
-import json
-import sys
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from vidfer.cli.options import count, device_name
-from vidfer.evaluation import calibration as evaluate_calibration
-from vidfer.evaluation import robustness as evaluate_robustness
-from vidfer.evaluation.subject import Subject, find_subject, require_own_card, write_card
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.evaluation.calibration import calibrate_images, calibration_lines, fitted_half
+from vidfer.inference.decision import invert_label_smoothing, softmax
+from vidfer.metrics.classification import negative_log_likelihood, reliability, score
 from vidfer.types import EMOTIONS, UsageError, VidferError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from vidfer.datasets.fer2013 import LabelledImages
+    from vidfer.inference.models import ImageModel
 
-    from vidfer.datasets.fer2013_csv import Labels
-    from vidfer.metrics.classification import Scores
-
-TTA: Final = ("none", "flip", "ten-crop")
-"""The same as in `vidfer.inference.models`, which is too heavy to import here."""
+Logits = npt.NDArray[np.float32]
+Notify = Callable[[str], None]
 
 _TRAIN: Final = "train"
 _MEASURES: Final = ("n", "accuracy", "accuracy_ci95", "uar", "f1_macro", "confusion")
 _NOTES: Final = {"none": "", "flip": ", averaged with the mirrored face", "ten-crop": ", averaged over ten crops"}
 
-_EPILOG = """
-Accuracy is told with and without the images that recur in the training split. ECE: expected calibration error over 15 bins of
-equal width (Guo et al. 2017). --calibrate divides the split by content into two halves of each class, fits the temperature on
-one and measures on the other. --corrupt measures corrupted copies of every image, the same in every run; the noises also with
-the shipped denoiser 'small' before the model.
-"""
 
+@dataclass(frozen=True)
+class ImageOptions:
+    """An image model on FER2013, or faces in its layout.
 
-def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the kind `image` of `vidfer evaluate`."""
-    parser = kinds.add_parser("image", help="an image model on FER2013, or faces in its layout", epilog=_EPILOG)
-    parser.add_argument(
-        "--root", type=Path, required=True, metavar="DIR|CSV", help="folder of <split>/<class>/*, or fer2013.csv"
-    )
-    parser.add_argument("--split", required=True, metavar="NAME", help="such as public_test")
-    parser.add_argument(
-        "--labels", choices=("fer2013", "ferplus"), default="fer2013", help="whose labels (default: fer2013)"
-    )
-    parser.add_argument(
-        "--train-split", metavar="NAME", help="where to look for images that recur (default: train, where there is one)"
-    )
-    parser.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    parser.add_argument(
-        "--tta",
-        choices=TTA,
-        default="flip",
-        help="views to average over: with the mirror image, as analyze does (default), none more, or ten crops",
-    )
-    parser.add_argument(
-        "--limit", type=count, metavar="N", help="only N images, of every class alike, for a quick look"
-    )
-    parser.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--save-logits", type=Path, metavar="FILE", help="keep the logits, for another model to learn from"
-    )
-    what.add_argument("--calibrate", action="store_true", help="fit a temperature on one half, measure on the other")
-    what.add_argument(
-        "--corrupt",
-        type=parse_corruptions,
-        metavar="NAME,NAME",
-        help="all, or of eyes, mouth, block, low_light, blur, downscale, noise, colour_noise, rotation, jpeg",
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and plots of the latter two")
-    parser.add_argument(
-        "--write-card", action="store_true", help="keep the accuracy, or with --calibrate that, in the weights' card"
-    )
-    parser.set_defaults(run=_run)
-
-
-def parse_corruptions(text: str) -> tuple[str, ...]:
-    """Parse a list of corruptions.
+    Accuracy is also given without the images that recur in the training split. ECE is the expected calibration error over 15
+    bins of equal width (Guo et al. 2017); it and NLL leave out the images that the card's temperature was fitted on.
 
     Args:
-        text: `all`, or names such as `blur,noise`.
+        root: Folder of SPLIT/CLASS/*, or fer2013.csv.
+        split: Split to measure on, such as public_test.
+        labels: Labels to use: FER2013's own, or the majority of the FER+ votes.
+        train_split: Where to look for images that recur (default: train, where there is one).
+        image_model: Weights by name, or a file.
+        tta: Views to average over: the face and its mirror image, as analyze does; the face alone; or ten crops.
+        limit: Measure on N images only, evenly from all classes, for a quick look.
+        device: cpu, cuda or cuda:N.
+        save_logits: Write the logits to this .safetensors file, for another model to be distilled from.
+        calibrate: Fit a temperature on one half of each class, chosen by content, and measure on the other.
+        corrupt: Measure on corrupted copies of every image, the same in every run: all, or a list of eyes, mouth, block,
+            low_light, blur, downscale, noise, colour_noise, rotation, jpeg. The noises are also measured with the shipped
+            denoiser before the model.
+        out: Folder for the tables and plots of calibrate and corrupt.
+        write_card: Write the accuracy, or with calibrate the calibration, to the weights' card.
+    """
+
+    root: Path
+    split: str
+    labels: Literal["fer2013", "ferplus"] = "fer2013"
+    train_split: str | None = None
+    image_model: str = "compact"
+    tta: Literal["none", "flip", "ten-crop"] = "flip"
+    limit: int | None = None
+    device: str = "cpu"
+    save_logits: Path | None = None
+    calibrate: bool = False
+    corrupt: tuple[str, ...] | None = None
+    out: Path | None = None
+    write_card: bool = False
+
+
+def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
+    """Measure an image model.
+
+    Args:
+        options: What to measure, on what.
+        notify: Called with a line about each image that cannot be read, and about progress.
 
     Returns:
-        The names, in their order.
+        `on`, the model and the data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt` what
+        `measure_robustness` returns.
 
     Raises:
-        argparse.ArgumentTypeError: A name is unknown, or stands there twice.
+        UsageError: The options contradict each other, or torch cannot compute on the device.
+        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
     """
-    from vidfer.evaluation.corruptions import CORRUPTIONS
+    from vidfer.evaluation.export import require_own_card, write_card
+    from vidfer.evaluation.robustness import choose_corruptions, measure_robustness
+    from vidfer.inference.models import ImageModel, require_device
+    from vidfer.weights.files import weights_digest
 
-    names = tuple(CORRUPTIONS) if text == "all" else tuple(text.split(","))
-    for name in names:
-        if name not in CORRUPTIONS:
-            raise argparse.ArgumentTypeError(f"no corruption '{name}': there are all, {', '.join(CORRUPTIONS)}")
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"'{text}' names something twice")
-    return names
+    _require_sense(options)
+    corruptions = choose_corruptions(options.corrupt or ())
+    require_device(options.device)
+    if options.write_card:
+        require_own_card("image", options.image_model)
+    digest = weights_digest("image", options.image_model)
+    model = ImageModel(options.image_model, device=options.device)
+    data, source = _read(options, notify)
+    title = f"{options.image_model} on {source}, --tta {options.tta}"
+    if corruptions and options.out:
+        found = measure_robustness(
+            lambda faces: predict(model, faces, options.tta), data, corruptions, options.out,
+            title=title, device=options.device, notify=notify,
+        )  # fmt: skip
+        return {"on": title, "tta": options.tta, **found}
+    kept: dict[str, Any]
+    logits = predict(model, data.image, options.tta)
+    if options.calibrate:
+        entry = calibrate_images(
+            logits, data.target, data.digest, card=model.card, source=source, tta=options.tta, out=options.out
+        )
+        found, kept = {"on": title, **entry}, {"calibration": entry}
+    else:
+        found = {"on": title, **_scores(options, model, data, logits, notify)}
+        kept = {"metrics": [_card_metrics(source, options.tta, found)]} if options.write_card else {}
+    if options.write_card:
+        notify(write_card("image", options.image_model, digest, kept))
+    return found
 
 
-def evaluate_images(
-    root: Path,
-    split: str,
-    model: str | Path,
-    *,
-    tta: str = "none",
-    labels: "Labels" = "fer2013",
-    device: str = "cpu",
+def image_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render what `evaluate_image` returned for a terminal."""
+    from vidfer.evaluation.robustness import robustness_lines
+
+    if "rows" in found:
+        return [f"{found['on']}, n = {found['n']}", *robustness_lines(found)]
+    if "coverage" in found:
+        return [found["on"], *calibration_lines(found)]
+    if "training_labels_reproduced" in found:
+        share = found["training_labels_reproduced"]
+        return [f"{found['on']}: {share:.3f} of {found['n']} labels reproduced. Training images: no accuracy"]
+    return [*score_lines(found["on"], found), _calibration_line(found), _recurring_line(found)]
+
+
+def score_lines(title: str, scores: Mapping[str, Any]) -> list[str]:
+    """Render `Scores` as a dictionary: accuracy with its interval, UAR and F1, and the confusion matrix."""
+    rows = [
+        f"{name:<20}" + " ".join(f"{count:>8}" for count in row)
+        for name, row in zip(EMOTIONS, scores["confusion"], strict=True)
+    ]
+    return [accuracy_line(title, scores), "target \\ prediction " + " ".join(f"{name:>8}" for name in EMOTIONS), *rows]
+
+
+def accuracy_line(title: str, scores: Mapping[str, Any]) -> str:
+    """Render accuracy with its interval, UAR and macro F1."""
+    low, high = scores["accuracy_ci95"]
+    return (
+        f"{title}: accuracy {scores['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores['n']}), "
+        f"UAR {scores['uar']:.3f}, macro F1 {scores['f1_macro']:.3f}"
+    )
+
+
+def image_metrics(
+    root: Path, split: str, model: str | Path, *, tta: str, labels: Literal["fer2013", "ferplus"], device: str = "cpu"
 ) -> dict[str, Any]:
-    """Score an image model on faces framed as its training images are.
-
-    Args:
-        root: Folder that holds `<split>/<class>/*`, or FER2013's CSV file.
-        split: Split to read, untouched but for what cannot be read, which is named on the standard error stream.
-        model: Shipped name or weights file.
-        tta: Views to average over, see `vidfer.inference.models.TTA`.
-        labels: Whose labels, see `vidfer.datasets.fer2013.read_images`.
-        device: Where to compute.
+    """Score an image model for a card.
 
     Returns:
-        An entry of a card's `metrics`: on what, and the scores.
+        An entry of a card's `metrics`: `on`, which names the data, and the scores.
 
     Raises:
         VidferError: There is nothing to read, a class is unknown, or there are no such weights.
     """
-    from vidfer.metrics.classification import score
+    from vidfer.datasets.fer2013 import read_images
+    from vidfer.inference.models import ImageModel
 
-    subject = find_subject(root, split, model, tta=tta, labels=labels, device=device)
-    return _as_metrics(subject, asdict(score(subject.data.target, subject.logits().argmax(1))))
-
-
-def score_lines(what: str, scores: "Scores") -> list[str]:
-    """Render scores for a terminal: accuracy with its interval, mean recall and F1, and the confusion matrix."""
-    rows = [
-        f"{name:<16}" + " ".join(f"{count:>8}" for count in row)
-        for name, row in zip(EMOTIONS, scores.confusion, strict=True)
-    ]
-    return [_accuracy(what, scores), "target \\ answer " + " ".join(f"{name:>8}" for name in EMOTIONS), *rows]
+    data = read_images(root, split, labels=labels)
+    logits = predict(ImageModel(model, device=device), data.image, tta)
+    return _card_metrics(data.report.source, tta, asdict(score(data.target, logits.argmax(1))))
 
 
-def _accuracy(what: str, scores: "Scores") -> str:
-    low, high = scores.accuracy_ci95
-    return (
-        f"{what}: accuracy {scores.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores.n}), "
-        f"UAR {scores.uar:.3f}, macro F1 {scores.f1_macro:.3f}"
-    )
+def predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logits:
+    """Compute the logits float32 `(N, 7)` of gray faces uint8 `(N, S, S)`.
+
+    Raises:
+        VidferError: They are not finite.
+    """
+    logits = model.of_gray(faces, tta=tta)[1]
+    if not np.isfinite(logits).all():
+        raise VidferError("the image model's logits are not finite: train it again")
+    return logits
 
 
-def _run(args: argparse.Namespace) -> int:
-    from vidfer.weights.files import weights_digest
-
-    _require_sense(args)
-    if args.write_card:
-        require_own_card(args.image_model)
-    digest = weights_digest("image", args.image_model)
-    subject = find_subject(
-        args.root,
-        args.split,
-        args.image_model,
-        tta=args.tta,
-        labels=args.labels,
-        device=args.device,
-        limit=args.limit,
-    )
-    if args.corrupt:
-        found = evaluate_robustness.measure(subject, args.corrupt, args.out)
-    elif args.calibrate:
-        found = evaluate_calibration.measure(subject, args.out)
-    else:
-        found = _plain(subject, args)
-    if args.write_card:
-        kept = {"calibration": found} if args.calibrate else {"metrics": [_as_metrics(subject, found)]}
-        write_card(args.image_model, digest, kept)
-    print(json.dumps(found))
-    return 0
-
-
-def _require_sense(args: argparse.Namespace) -> None:
-    if args.write_card and (args.corrupt or args.split in (args.train_split, _TRAIN)):
+def _require_sense(options: ImageOptions) -> None:
+    training = options.split in (options.train_split, _TRAIN)
+    if sum((options.save_logits is not None, options.calibrate, bool(options.corrupt))) > 1:
+        raise UsageError("--save-logits, --calibrate and --corrupt do not go together: choose one")
+    if options.write_card and (options.corrupt or training):
         raise UsageError(
             "--write-card keeps a calibration or a measurement on images that the model was not trained on"
         )
-    if args.write_card and args.calibrate and args.tta != "flip":
+    if options.write_card and options.calibrate and options.tta != "flip":
         raise UsageError("--write-card of a calibration needs --tta flip: analyze averages with the mirror image")
-    if args.write_card and args.limit:
+    if options.write_card and options.limit:
         raise UsageError("--write-card needs the whole split: leave --limit out")
-    if args.corrupt and not args.out:
+    if options.corrupt and not options.out:
         raise UsageError("--corrupt needs --out DIR for its table and plot")
-    if args.out and not (args.corrupt or args.calibrate):
+    if options.out and not (options.corrupt or options.calibrate):
         raise UsageError("--out goes with --calibrate or --corrupt")
-    if (args.corrupt or args.calibrate) and args.split in (args.train_split, _TRAIN):
-        raise UsageError(f"--split {args.split}: a model is not measured on what it was trained on")
+    if (options.corrupt or options.calibrate) and training:
+        raise UsageError(f"--split {options.split}: a model is not measured on what it was trained on")
 
 
-def _plain(subject: Subject, args: argparse.Namespace) -> dict[str, Any]:
-    from vidfer.inference.decision import invert_label_smoothing, softmax
-    from vidfer.metrics.classification import negative_log_likelihood, reliability, score
+def _read(options: ImageOptions, notify: Notify) -> "tuple[LabelledImages, str]":
+    """Read the images, all or as many as the limit allows, and name them."""
+    from vidfer.datasets.fer2013 import read_images, stratified_rank
 
-    data = subject.data
-    logits = subject.logits()
-    if args.save_logits:
+    data = read_images(options.root, options.split, labels=options.labels)
+    for line in data.report.lines():
+        notify(line)
+    source, found = data.report.source, len(data.name)
+    if options.limit is None or options.limit >= found:
+        return data, source
+    keep = np.zeros(found, bool)
+    keep[np.argsort(stratified_rank(data.target, data.digest), kind="stable")[: options.limit]] = True
+    return data.subset(keep, data.report), f"{source} ({options.limit} of its {found} images only: --limit)"
+
+
+def _scores(
+    options: ImageOptions, model: "ImageModel", data: "LabelledImages", logits: Logits, notify: Notify
+) -> dict[str, Any]:
+    if options.save_logits:
         from vidfer.datasets.teacher_logits import save_logits
 
-        save_logits(args.save_logits, data.digest, logits)
-        print(f"logits of {len(logits)} images kept in {args.save_logits}", file=sys.stderr)
-    scores = score(data.target, logits.argmax(1))
-    if args.split in (args.train_split, _TRAIN):
-        print(f"{subject.title}: {scores.accuracy:.3f} of {scores.n} labels reproduced. Training images: no accuracy")
-        return {"n": scores.n, "training_labels_reproduced": scores.accuracy}
-    temperature, smoothing = _calibration(subject)
-    calibrated = invert_label_smoothing(logits, smoothing) / temperature
-    measures = {
-        "ece": reliability(softmax(calibrated), data.target).ece,
-        "nll": negative_log_likelihood(calibrated, data.target),
-        "temperature": temperature,
-    }
-    told, rest = _without_recurring(subject, logits, args)
-    for line in score_lines(subject.title, scores):
-        print(line)
-    print("ECE {ece:.4f}, NLL {nll:.4f} nats, at temperature {temperature:.3f}".format(**measures))
-    print(told)
-    return {**asdict(scores), **measures, "tta": subject.tta, **rest}
+        save_logits(options.save_logits, data.digest, logits)
+        notify(f"logits of {len(logits)} images written to {options.save_logits}")
+    scores = asdict(score(data.target, logits.argmax(1)))
+    if options.split in (options.train_split, _TRAIN):
+        return {"n": scores["n"], "training_labels_reproduced": scores["accuracy"]}
+    calibration = _calibration(options, model, data, logits)
+    return {**scores, **calibration, "tta": options.tta, **_without_recurring(options, data, logits)}
 
 
-def _as_metrics(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry of a card's `metrics`."""
-    return {"on": f"{subject.source}{_NOTES[subject.tta]}", **{name: found[name] for name in _MEASURES}}
+def _card_metrics(source: str, tta: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    return {"on": f"{source}{_NOTES[tta]}", **{name: scores[name] for name in _MEASURES}}
 
 
-def _calibration(subject: Subject) -> tuple[float, float]:
-    """Return temperature and label smoothing of the card where they were fitted to the same views."""
+def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+    """Measure ECE and NLL at the card's temperature, on images that it was not fitted on."""
     from vidfer.weights.files import read_calibration
 
-    fitted = subject.model.weights.card.get("calibration")
-    if isinstance(fitted, dict) and fitted.get("tta") != subject.tta:
-        return 1.0, 0.0
-    return read_calibration(subject.model.weights) or (1.0, 0.0)
+    entry = model.card.get("calibration")
+    fits = not isinstance(entry, dict) or entry.get("tta") == options.tta
+    temperature, smoothing = (read_calibration(model.weights) if fits else None) or (1.0, 0.0)
+    fitted_on = str(entry.get("fitted_on", "unknown data")) if fits and isinstance(entry, dict) else None
+    fitted = _fitted_digests(options, fitted_on)
+    unused = np.array([digest not in fitted for digest in data.digest])
+    calibrated, truth = invert_label_smoothing(logits[unused], smoothing) / temperature, data.target[unused]
+    return {
+        "ece": reliability(softmax(calibrated), truth).ece if len(truth) else None,
+        "nll": negative_log_likelihood(calibrated, truth) if len(truth) else None,
+        "temperature": temperature,
+        "temperature_fitted_on": fitted_on,
+        "n_calibration": len(truth),
+    }
 
 
-def _without_recurring(
-    subject: Subject, logits: "npt.NDArray[np.float32]", args: argparse.Namespace
-) -> tuple[str, dict[str, Any]]:
-    """Return a line for people and the entries of the JSON object."""
+def _fitted_digests(options: ImageOptions, fitted_on: str | None) -> set[str]:
+    """Find which images of the split the card's temperature was fitted on."""
+    from vidfer.datasets.fer2013 import read_images
+
+    own = f"{options.root.name}/{options.split},"
+    if fitted_on is None or not fitted_on.startswith(own):
+        return set()
+    labels: Literal["fer2013", "ferplus"] = "ferplus" if fitted_on.startswith(f"{own} FER+") else "fer2013"
+    data = read_images(options.root, options.split, labels=labels)  # halves are of each class, by the labels of then
+    return {data.digest[at] for at in np.flatnonzero(fitted_half(data.target, data.digest))}
+
+
+def _calibration_line(found: Mapping[str, Any]) -> str:
+    at, fitted_on = f"temperature {found['temperature']:.3f}", found["temperature_fitted_on"]
+    at += f", fitted on {fitted_on}" if fitted_on else ": the card has none for these views"
+    if not found["n_calibration"]:
+        return f"no ECE and NLL: every image is among those that the card's temperature was fitted on ({at})"
+    left = found["n"] - found["n_calibration"]
+    without = f" (without the {left} images that the temperature was fitted on)" if left else ""
+    return f"ECE {found['ece']:.4f}, NLL {found['nll']:.4f} nats, n = {found['n_calibration']}{without}, at {at}"
+
+
+def _without_recurring(options: ImageOptions, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+    """Score the images that do not recur in the training split; `recurring_note` says why there is no such score."""
     from vidfer.datasets.fer2013 import read_images, recurring
-    from vidfer.metrics.classification import score
 
-    split = args.train_split or _TRAIN
+    split = options.train_split or _TRAIN
     try:
-        again = recurring(subject.data, read_images(args.root, split))
+        again = recurring(data, read_images(options.root, split))
     except VidferError as error:
-        if args.train_split:
+        if options.train_split:
             raise
-        told = f"images that recur in training are not told apart: {error}"
-        return told, {"recurring": None, "without_recurring": None}
-    count = int(again.sum())
-    if again.all():
-        return f"all {count} recur in {split}", {"recurring": count, "without_recurring": None}
-    rest = score(subject.data.target[~again], logits[~again].argmax(1))
-    told = _accuracy(f"without the {count} that recur in {split}", rest)
-    return told, {"recurring": count, "without_recurring": asdict(rest)}
+        return {"recurring": None, "without_recurring": None, "recurring_note": str(error)}
+    rest = None if again.all() else asdict(score(data.target[~again], logits[~again].argmax(1)))
+    return {"recurring": int(again.sum()), "without_recurring": rest, "recurring_note": f"recur in {split}"}
+
+
+def _recurring_line(found: Mapping[str, Any]) -> str:
+    if found["recurring"] is None:
+        return f"not known which images recur in training: {found['recurring_note']}"
+    if found["without_recurring"] is None:
+        return f"all {found['recurring']} {found['recurring_note']}"
+    return accuracy_line(f"without the {found['recurring']} that {found['recurring_note']}", found["without_recurring"])

@@ -1,88 +1,193 @@
-"""`vidfer evaluate clips`: what noise does to the answers for clips, and what denoising gives back."""
+"""Predictions for clips under added noise, denoised and not."""
 
-import argparse
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from vidfer.cli.options import (
-    add_denoise_options,
-    add_store_option,
-    device_name,
-    find_clips,
-    positive_number,
-    require_weights,
-)
-from vidfer.types import TRANSIENT, ClipError, Status, VidferError
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.evaluation.export import require_weights
+from vidfer.stages.chain import ChainOptions
+from vidfer.types import TRANSIENT, ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from vidfer.media.decode import Frame
     from vidfer.pipeline.store import Store
-    from vidfer.stages.chain import ChainOptions
 
-MIN_OVERLAP = 0.5
+MIN_OVERLAP: Final = 0.5
 """Intersection over union from which two boxes in the same frame are the same face."""
 
-_EPILOG = """
-Each clip gets a noisy copy (Gaussian noise on every pixel of every frame looked at, rounded and clipped to 8 bits, the same in
-every run), and both go through the chain with --denoise off and auto. "same" is the share of the clean
-clip's faces, answered with --denoise off, that get the same answer in the noisy copy; a face that is not found there counts as
-another answer. The faces of one clip are no independent samples, so there is no interval.
-"""
+_COUNTS: Final = ("faces", "changed", "found_off", "same_off", "found_auto", "same_auto")
 
 
-def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the kind `clips` of `vidfer evaluate`."""
-    parser = kinds.add_parser("clips", help="answers for clips under added noise, denoised and not", epilog=_EPILOG)
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="video files, or folders of them")
-    parser.add_argument(
-        "--noise", type=positive_number, default=25.0, metavar="SIGMA", help="to add, on the scale 0-255 (default: 25)"
-    )
-    parser.add_argument("--fps", type=positive_number, default=5.0, help="frames per second to look at (default: 5)")
-    parser.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    parser.add_argument("--device", type=device_name, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    add_denoise_options(parser, choose=False)
-    add_store_option(parser, "a temporary one, for this run only")
-    parser.set_defaults(run=_run)
+@dataclass(frozen=True)
+class NoiseOptions:
+    """The noise, and the chain that it is added before.
+
+    Args:
+        noise: Standard deviation of the noise on 0-255.
+        fps: Frames per second to look at.
+        image_model: Weights by name, or a file.
+        denoise_scope: Denoise face crops, or whole frames before faces are detected, which is slow.
+        denoise_model: Weights of the denoiser by name, or a file.
+        denoise_threshold: Noise on 0-255 above which auto denoises.
+        device: cpu, cuda or cuda:N.
+    """
+
+    noise: float = 25.0
+    fps: float = 5.0
+    image_model: str = "compact"
+    denoise_scope: Literal["face", "frame"] = "face"
+    denoise_model: str = "small"
+    denoise_threshold: float = 10.0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            VidferError: A value is out of range.
+        """
+        if not 0 < self.noise < float("inf"):
+            raise UsageError(f"--noise has to be a number above zero, not {self.noise:g}")
+        self.chain()
+
+    def chain(self) -> ChainOptions:
+        """Return the chain's options, denoising off."""
+        return ChainOptions(
+            fps=self.fps,
+            denoise="off",
+            denoise_scope=self.denoise_scope,
+            denoise_model=self.denoise_model,
+            denoise_threshold=self.denoise_threshold,
+            image_model=self.image_model,
+            device=self.device,
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """The faces of one clip, each with its answer.
+class FacePredictions:
+    """The faces of one clip, each with its prediction.
 
     Args:
         frame: Number of its frame, int `(N,)`.
         box: x0 y0 x1 y1 in px of the frame, float `(N, 4)`.
-        answer: Most probable class, int `(N,)`.
+        preds: Most probable class, int `(N,)`.
         noise: Estimated sigma inside the box, float `(N,)`.
     """
 
-    frame: "npt.NDArray[np.integer]"
-    box: "npt.NDArray[np.floating]"
-    answer: "npt.NDArray[np.integer]"
-    noise: "npt.NDArray[np.floating]"
+    frame: npt.NDArray[np.integer]
+    box: npt.NDArray[np.floating]
+    preds: npt.NDArray[np.integer]
+    noise: npt.NDArray[np.floating]
 
 
-def compare(clean: Answers, other: Answers) -> tuple[int, int]:
+def evaluate_noise(
+    clips: Sequence[Path],
+    options: NoiseOptions,
+    store: "Store",
+    notify: Callable[[str], None] = lambda _: None,
+    progress: Callable[[float, float, str], None] = lambda done, total, what: None,
+) -> dict[str, Any]:
+    """Compare the predictions for clips and their noisy copies.
+
+    Args:
+        clips: Video files.
+        options: The noise, and the chain.
+        store: Where artifacts are kept.
+        notify: Called with a line about each clip that is left out.
+        progress: Called with the clips done, their number, and the one at work.
+
+    Returns:
+        `noise`, `fps`, `denoise_scope`, `denoise_threshold`; `clips`, what `measure_clip` returns of each; `all`, their sums.
+
+    Raises:
+        UsageError: There are no such weights.
+        VidferError: No clip shows a face.
+    """
+    from vidfer.api import shown
+
+    require_weights({"image": options.image_model, "denoise": options.denoise_model})
+    found: list[dict[str, Any]] = []
+    for done, clip in enumerate(clips):
+        progress(done, len(clips), clip.name)
+        try:
+            row = {"clip": shown(clip), **measure_clip(clip, options.chain(), options.noise, store)}
+        except ClipError as error:
+            notify(f"  left out: {shown(clip)}: {error.status}: {error.message}")
+            continue
+        if row["faces"]:
+            found.append(row)
+        else:
+            notify(f"  left out: {shown(clip)}: no face in it")
+    if not found:
+        raise VidferError("no clip with a face could be compared: name videos that show people")
+    chosen = {name: getattr(options, name) for name in ("noise", "fps", "denoise_scope", "denoise_threshold")}
+    return {**chosen, "clips": found, "all": {name: sum(row[name] for row in found) for name in _COUNTS}}
+
+
+def noise_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render what `evaluate_noise` returned for a terminal: a row for each clip, and their sum."""
+    columns = f"{'found off/auto':>16}{'same off':>10}{'same auto':>10}{'clean changed':>15}{'sigma':>7}"
+    lines = [f"{'clip':<28}{'faces':>8}{columns}"]
+    for row in [*found["clips"], {**found["all"], "clip": "all", "noise": None}]:
+        shares = [row[name] / row["faces"] for name in ("same_off", "same_auto", "changed")]
+        noise = "" if row["noise"] is None else f"{row['noise']:.1f}"
+        lines.append(
+            f"{Path(row['clip']).name:<28}{row['faces']:>8}{row['found_off']:>10}/{row['found_auto']:<5}"
+            f"{shares[0]:>10.3f}{shares[1]:>10.3f}{shares[2]:>15.3f}{noise:>7}"
+        )
+    return lines
+
+
+def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store") -> dict[str, Any]:
+    """Compare the predictions for a clip and its noisy copy, denoised (`auto`) and not.
+
+    Args:
+        clip: The clip.
+        options: The chain's; `every` and `denoise` are ignored.
+        sigma: Standard deviation of the noise to add, on 0-255.
+        store: Where artifacts are kept.
+
+    Returns:
+        Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
+        `same_auto` with the same prediction there; `changed`, the clean clip's whose prediction `auto` changes; and `noise`,
+        the median of the noise estimated in the copy's faces (None without any).
+
+    Raises:
+        ClipError: The clip cannot be read, or no noisy copy can be made of it.
+    """
+    off, auto = (replace(options, every=None, denoise=mode) for mode in ("off", "auto"))
+    clean = _predict(off, clip, store)
+    counts: dict[str, Any] = {"faces": len(clean.preds)}
+    counts["changed"] = counts["faces"] - compare(clean, _predict(auto, clip, store))[1]
+    with TemporaryDirectory(prefix="vidfer-") as folder:
+        copy = Path(folder) / "noisy.nut"
+        numbers = write_noisy(clip, copy, sigma=sigma, fps=options.fps)
+        for mode in (off, auto):
+            noisy = _predict(replace(mode, every=1), copy, store, numbers)
+            counts[f"found_{mode.denoise}"], counts[f"same_{mode.denoise}"] = compare(clean, noisy)
+    known = noisy.noise[~np.isnan(noisy.noise)]
+    counts["noise"] = round(float(np.median(known)), 2) if len(known) else None
+    return counts
+
+
+def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
     """Find the faces of one version of a clip in another.
 
     In each frame, pairs are made from the largest overlap down to `MIN_OVERLAP`, each face in one pair at most.
 
     Args:
         clean: The faces to find.
-        other: Those of the other version, frames counted alike.
+        other: Those of the other version, frames numbered alike.
 
     Returns:
-        How many were found, and how many of these have the same answer.
+        How many were found, and how many of these have the same prediction.
     """
-    import numpy as np
-
     found = same = 0
     for frame in np.unique(clean.frame):
         ours, theirs = np.flatnonzero(clean.frame == frame), np.flatnonzero(other.frame == frame)
@@ -91,19 +196,19 @@ def compare(clean: Answers, other: Answers) -> tuple[int, int]:
             row, column = np.unravel_index(overlap.argmax(), overlap.shape)
             overlap[row], overlap[:, column] = 0, 0
             found += 1
-            same += int(clean.answer[ours[row]] == other.answer[theirs[column]])
+            same += int(clean.preds[ours[row]] == other.preds[theirs[column]])
     return found, same
 
 
 def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int]:
-    """Write the frames that the chain would look at, with noise, unpacked, in a NUT file.
+    """Write the frames that the chain would look at, with noise, uncompressed, in a NUT file.
 
     It takes three bytes a pixel. NUT keeps presentation times to 1e-6 s, from the first frame on.
 
     Args:
         clip: The clip.
         copy: Where to write.
-        sigma: Standard deviation of the noise, on the scale 0-255.
+        sigma: Standard deviation of the noise, on 0-255.
         fps: Frames a second of presentation time.
 
     Returns:
@@ -112,14 +217,11 @@ def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int
     Raises:
         ClipError: The clip cannot be read, or its frames change size.
     """
-    from fractions import Fraction
-
     import av
-    import numpy as np
 
     from vidfer.media.decode import read_frames
 
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     numbers: list[int] = []
     with av.open(str(copy), "w", format="nut", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("rawvideo")
@@ -131,7 +233,7 @@ def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int
                 stream.height, stream.width = height, width
             if (stream.height, stream.width) != (height, width):
                 raise ClipError(Status.UNSUPPORTED, "its frames change size")
-            noisy = np.clip(np.rint(frame.image + dice.normal(0, sigma, frame.image.shape)), 0, 255).astype(np.uint8)
+            noisy = np.clip(np.rint(frame.image + rng.normal(0, sigma, frame.image.shape)), 0, 255).astype(np.uint8)
             picture = av.VideoFrame.from_ndarray(noisy, format="rgb24")
             picture.pts, picture.time_base = round(1_000_000 * frame.pts), Fraction(1, 1_000_000)
             container.mux(stream.encode(picture))
@@ -149,10 +251,8 @@ def _readable(frames: "Iterator[Frame]") -> "Iterator[Frame]":
             raise
 
 
-def _overlap(ours: "npt.NDArray[np.floating]", theirs: "npt.NDArray[np.floating]") -> "npt.NDArray[np.floating]":
+def _overlap(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return intersection over union of boxes `(N, 4)` and `(M, 4)`, as `(N, M)`."""
-    import numpy as np
-
     low = np.maximum(ours[:, None, :2], theirs[None, :, :2])
     high = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
     shared = (high - low).clip(0).prod(axis=2)
@@ -160,10 +260,10 @@ def _overlap(ours: "npt.NDArray[np.floating]", theirs: "npt.NDArray[np.floating]
     return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared))
 
 
-def _answers(options: "ChainOptions", clip: Path, store: "Store", numbers: Sequence[int] | None = None) -> Answers:
-    """Bring a clip through the stages up to the image model; `numbers` translates its frames' numbers."""
-    import numpy as np
-
+def _predict(
+    options: ChainOptions, clip: Path, store: "Store", numbers: Sequence[int] | None = None
+) -> FacePredictions:
+    """Run a clip through the stages up to the image model; `numbers` translates its frames' numbers."""
     from vidfer.pipeline.columns import read_parquet
     from vidfer.pipeline.runner import finished
     from vidfer.stages.chain import build_chain
@@ -173,103 +273,10 @@ def _answers(options: "ChainOptions", clip: Path, store: "Store", numbers: Seque
         if artifact.status in TRANSIENT:
             raise ClipError(artifact.status, artifact.message)
         if not artifact.names("embeddings"):
-            return Answers(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
-        answer = artifact.arrays("embeddings.safetensors")["logits"].argmax(1)
+            return FacePredictions(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+        preds = artifact.arrays("embeddings.safetensors")["logits"].argmax(1)
     with finished(chain, "faces", clip, store) as artifact:
         table = read_parquet((artifact.path / "faces.parquet").read_bytes())
     frame = table["frame"] if numbers is None else np.array(numbers)[table["frame"]]
-    return Answers(frame, np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], 1), answer, table["noise_sigma"])
-
-
-def measure(clip: Path, options: "ChainOptions", sigma: float, store: "Store") -> dict[str, Any]:
-    """Compare the answers for a clip and its noisy copy, denoised (`auto`) and not.
-
-    Args:
-        clip: The clip.
-        options: The chain's; `fps` is heeded, `every` and `denoise` are not.
-        sigma: Standard deviation of the noise to add, on the scale 0-255.
-        store: Where artifacts are kept.
-
-    Returns:
-        Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy
-        copy and `same_off`, `same_auto` with the same answer there; `changed`, the clean clip's whose answer `auto`
-        changes; and `noise`, the median of the noise estimated in the copy's faces (None without any).
-
-    Raises:
-        ClipError: The clip cannot be read, or no noisy copy can be made of it.
-    """
-    from tempfile import TemporaryDirectory
-
-    import numpy as np
-
-    off, auto = (replace(options, every=None, denoise=mode) for mode in ("off", "auto"))
-    clean = _answers(off, clip, store)
-    told: dict[str, Any] = {"faces": len(clean.answer)}
-    told["changed"] = told["faces"] - compare(clean, _answers(auto, clip, store))[1]
-    with TemporaryDirectory(prefix="vidfer-") as folder:
-        copy = Path(folder) / "noisy.nut"
-        numbers = write_noisy(clip, copy, sigma=sigma, fps=options.fps)
-        for mode in (off, auto):
-            noisy = _answers(replace(mode, every=1), copy, store, numbers)
-            told[f"found_{mode.denoise}"], told[f"same_{mode.denoise}"] = compare(clean, noisy)
-    known = noisy.noise[~np.isnan(noisy.noise)]
-    told["noise"] = round(float(np.median(known)), 2) if len(known) else None
-    return told
-
-
-def _run(args: argparse.Namespace) -> int:
-    from contextlib import ExitStack
-    from tempfile import TemporaryDirectory
-
-    from vidfer.api import shown
-    from vidfer.pipeline.store import Store
-
-    options = _options(args)
-    clips: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        store = Store(args.store or stack.enter_context(TemporaryDirectory(prefix="vidfer-store-")))
-        print(
-            f"{'clip':<28}{'faces':>8}{'found off/auto':>16}{'same off':>10}{'same auto':>10}{'clean changed':>15}{'sigma':>7}"
-        )
-        for clip, _ in find_clips(args.paths, leave_out=[store.root]):
-            try:
-                told = {"clip": shown(clip), **measure(clip, options, args.noise, store)}
-            except ClipError as error:
-                print(f"  left out: {shown(clip)}: {error.status}: {error.message}", file=sys.stderr)
-                continue
-            if not told["faces"]:
-                print(f"  left out: {shown(clip)}: no face in it", file=sys.stderr)
-                continue
-            clips.append(told)
-            print(_line(Path(told["clip"]).name, told), flush=True)
-    if not clips:
-        raise VidferError("no clip with a face could be compared: name videos that show people")
-    total = {name: sum(told[name] for told in clips) for name in _COUNTS}
-    print(_line("all", {**total, "noise": None}))
-    chosen = {name: getattr(options, name) for name in ("fps", "denoise_scope", "denoise_threshold")}
-    print(json.dumps({"noise": args.noise, **chosen, "clips": clips, "all": total}))
-    return 0
-
-
-_COUNTS = ("faces", "changed", "found_off", "same_off", "found_auto", "same_auto")
-
-
-def _options(args: argparse.Namespace) -> "ChainOptions":
-    from vidfer.stages.chain import ChainOptions
-
-    require_weights({"image": args.image_model, "denoise": args.denoise_model})
-    return ChainOptions(
-        fps=args.fps,
-        denoise_scope=args.denoise_scope,
-        denoise_model=args.denoise_model,
-        denoise_threshold=args.denoise_threshold,
-        image_model=args.image_model,
-        device=args.device,
-    )
-
-
-def _line(name: str, told: dict[str, Any]) -> str:
-    found = f"{told['found_off']}/{told['found_auto']}"
-    same = "".join(f"{told[which] / told['faces']:>10.3f}" for which in ("same_off", "same_auto"))
-    noise = "" if told["noise"] is None else f"{told['noise']:.1f}"
-    return f"{name:<28}{told['faces']:>8}{found:>16}{same}{told['changed'] / told['faces']:>15.3f}{noise:>7}"
+    box = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], 1)
+    return FacePredictions(frame, box, preds, table["noise_sigma"])

@@ -1,130 +1,135 @@
-"""`vidfer evaluate paired`: what fusion brings, on voices with faces of other people that show the same class."""
+"""What fusion brings, on voices with faces of other people that show the same class."""
 
-import argparse
-import json
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.cli.options import add_store_option, require_weights
+import numpy as np
+import numpy.typing as npt
+
 from vidfer.evaluation.held_out import leave_out_trained
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from vidfer.inference.decision import Rules
     from vidfer.models.batches import ClipBatch
 
-    Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.floating[Any]]
 
-_EPILOG = """
-Paired clips are semi-synthetic: whoever speaks is not who is seen. Speakers and face images of the test are in no training.
-faces and sound are the answers of the image model and of the sound model by themselves; late is their weighted sum; trained is
-the fusion model with both inputs, and then with either of them dropped; `vidfer analyze` answers by the mean of trained and late.
-"""
+_DROPPED = {"trained": "", "trained, sound dropped": "sound_mask", "trained, faces dropped": "frame_mask"}
 
 
-def add_kind(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the kind `paired` of `vidfer evaluate`."""
-    parser = kinds.add_parser("paired", help="what fusion brings, on paired (semi-synthetic) clips", epilog=_EPILOG)
-    parser.add_argument("--root", metavar="DIR", help="folder of RAVDESS speech (default: data/ravdess_speech)")
-    parser.add_argument("--faces-root", default="data/fer2013", metavar="DIR", help="FER2013 (default: data/fer2013)")
-    parser.add_argument("--people", default="17-20", metavar="A-B,C", help="speakers of the test (default: 17-20)")
-    parser.add_argument("--pairing-seed", type=int, default=0, help="which face goes with which voice (default: 0)")
-    parser.add_argument("--image-model", default="compact", metavar="NAME|FILE", help="default: compact, as shipped")
-    parser.add_argument("--audio-model", default="is10", metavar="NAME|FILE", help="default: is10, as shipped")
-    parser.add_argument("--fusion-model", default="fusion", metavar="NAME|FILE", help="default: fusion, as shipped")
-    add_store_option(parser)
-    parser.set_defaults(run=_run)
+@dataclass(frozen=True)
+class PairedOptions:
+    """What fusion brings, on paired (semi-synthetic) clips.
+
+    Whoever speaks in a paired clip is not who is seen. Speakers and face images of the test are in no training. faces and sound
+    are the predictions of the image model and of the audio model by themselves; late is their weighted sum; trained is the
+    fusion model with both inputs, and then with either of them dropped; vidfer analyze uses the mean of trained and late.
+
+    Args:
+        root: Folder of RAVDESS speech (default: data/ravdess_speech).
+        faces_root: FER2013.
+        people: Speakers of the test.
+        pairing_seed: Which face goes with which voice.
+        image_model: Weights by name, or a file.
+        audio_model: Weights by name, or a file.
+        fusion_model: Weights by name, or a file.
+        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
+    """
+
+    root: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    faces_root: Path = field(default=Path("data/fer2013"), metadata={"metavar": "DIR"})
+    people: str = field(default="17-20", metadata={"metavar": "A-B,C"})
+    pairing_seed: int = 0
+    image_model: str = field(default="compact", metadata={"metavar": "NAME|FILE"})
+    audio_model: str = field(default="is10", metadata={"metavar": "NAME|FILE"})
+    fusion_model: str = field(default="fusion", metadata={"metavar": "NAME|FILE"})
+    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
 
-def _run(args: argparse.Namespace) -> int:
+def evaluate_paired(options: PairedOptions, notify: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Score each modality, late fusion and the trained one on the same clips, by the rule of `vidfer analyze`.
+
+    Args:
+        options: The models and the clips.
+        notify: Called with a line about what is left out.
+
+    Returns:
+        `on`; `left_out`, the number of clips; and the scores by the way of predicting.
+
+    Raises:
+        UsageError: There are no such weights, they do not fit, or a speaker was trained on.
+        VidferError: There is nothing to read.
+    """
     from vidfer.datamodules.features import collate_clips
     from vidfer.datamodules.paired import PairedDataModule
     from vidfer.metrics.classification import score
     from vidfer.pipeline.store import default_store
-    from vidfer.stages.chain import incompatibility
+    from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
     from vidfer.weights.files import find_weights
 
-    wanted = {"image": args.image_model, "audio": args.audio_model, "fusion": args.fusion_model}
-    require_weights(wanted)
-    for kind in ("audio", "fusion"):
-        if fault := incompatibility(kind, wanted[kind], args.image_model):
-            raise UsageError(f"the {kind} model {wanted[kind]} does not fit: {fault}")
+    image, models = options.image_model, {"audio": options.audio_model, "fusion": options.fusion_model}
+    chain = ChainOptions(image_model=image, audio_model=options.audio_model, fusion_model=options.fusion_model)
+    for kind, name in models.items():
+        if fault := incompatibility(kind, name, image):
+            raise UsageError(f"the {kind} model {name} does not fit: {fault}")
     data = PairedDataModule(
-        root=args.root, faces_root=args.faces_root, train_people="", test_people=args.people, pairing_seed=args.pairing_seed,
-        image_model=args.image_model, store=str(args.store or default_store()), reads=["frames", "sound"],
+        root=None if options.root is None else str(options.root), faces_root=str(options.faces_root), train_people="",
+        test_people=options.people, pairing_seed=options.pairing_seed, image_model=image,
+        store=str(options.store or default_store()), reads=["frames", "sound"],
     )  # fmt: skip
-    cards = {wanted[kind]: find_weights(kind, wanted[kind]).card for kind in ("audio", "fusion")}
-    leave_out_trained(data.splits()["test"], cards, named=True)
+    data.notify = notify
+    cards = {name: find_weights(kind, name).card for kind, name in models.items()}
+    leave_out_trained(data.splits()["test"], cards, named=True, notify=notify)
     data.setup("test")
-    left_out = sum(map(len, data.left_out["test"].values()))
     batch = collate_clips(data.samples["test"])
-    answers = _answers(batch, args.image_model, args.audio_model, args.fusion_model)
+    found = _predict(batch, options, build_rules(chain))
     target = batch["target"].numpy()
-    found = {name: asdict(score(target, probabilities.argmax(1))) for name, probabilities in answers.items()}
-    title = f"{data.source}, speakers {args.people}, faces of {data.options['test_split']}"
-    print(title)
+    return {
+        "on": f"{data.source}, speakers {options.people}, faces of {data.options['test_split']}",
+        "left_out": sum(map(len, data.left_out["test"].values())),
+        **{name: asdict(score(target, np.array(rows).argmax(1))) for name, rows in found.items()},
+    }
+
+
+def paired_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render what `evaluate_paired` returned for a terminal."""
+    lines = [found["on"]]
     for name, scores in found.items():
-        low, high = scores["accuracy_ci95"]
-        print(f"{name:<24} accuracy {scores['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {scores['n']}")
-    print(json.dumps({"on": title, "left_out": left_out, **found}, ensure_ascii=False))
-    return 0
+        if isinstance(scores, Mapping):
+            low, high = scores["accuracy_ci95"]
+            lines.append(f"{name:<24} accuracy {scores['accuracy']:.3f} ({low:.3f} to {high:.3f}), n = {scores['n']}")
+    return lines
 
 
-def _answers(batch: "ClipBatch", image: str, audio: str, fusion: str) -> "dict[str, Floats]":
-    """Answer for each clip by each modality, by late fusion and by the trained one."""
-    import numpy as np
+def _predict(batch: "ClipBatch", options: PairedOptions, rules: "Rules") -> dict[str, list[Floats]]:
+    """Predict each clip, a single person at 5 faces a second, in every way: probabilities `(7,)`."""
     import torch
 
-    from vidfer.inference.decision import Rules, fuse
-    from vidfer.inference.models import FusionModel
+    from vidfer.inference.decision import fuse_modalities, predict_faces, predict_joint, predict_sound
+    from vidfer.inference.models import AudioModel, FusionModel, ImageModel
 
-    model = FusionModel(fusion).network
-    faces, sound = _by_faces(batch, image), _by_sound(batch, audio)
-    trust = {"faces": Rules.face_weight, "sound": 1 - Rules.face_weight}
-    late = [fuse({"faces": one, "sound": other}, trust) for one, other in zip(faces, sound, strict=True)]
-    answers = {"faces": faces, "sound": sound, "late": np.array(late)}
-    dropped = {"trained": (), "trained, sound dropped": ("sound_mask",), "trained, faces dropped": ("frame_mask",)}
+    head, audio = ImageModel(options.image_model).network.head, AudioModel(options.audio_model)
+    fusion, one = FusionModel(options.fusion_model).network, np.ones(1)
+    found: dict[str, list[Floats]] = {name: [] for name in ("faces", "sound", "late", *_DROPPED, "as analyze answers")}
     with torch.inference_mode():
-        for name, masks in dropped.items():
-            left: Any = {**batch, **{mask: torch.zeros_like(batch[mask]) for mask in masks}}  # type: ignore[literal-required]
-            answers[name] = model(left).exp().numpy()
-    answers["as analyze answers"] = (answers["trained"] + answers["late"]) / 2
-    return answers
-
-
-def _by_faces(batch: "ClipBatch", image: str) -> "Floats":
-    """Answer as `vidfer analyze` does: calibrated, half way to equal class shares, pooled over the clip's faces."""
-    import numpy as np
-    import torch
-
-    from vidfer.inference.decision import calibrate, logit_adjustment, pool_peaks
-    from vidfer.inference.models import ImageModel
-    from vidfer.weights.files import read_calibration
-
-    model = ImageModel(image)
-    shares = model.card.get("data", {}).get("class_shares")
-    rows = []
-    with torch.inference_mode():
-        for frames, mask in zip(batch["frames"], batch["frame_mask"], strict=True):
-            probabilities = calibrate(model.network.head(frames[mask]).numpy(), read_calibration(model.weights))
-            moved = logit_adjustment(probabilities, shares) if shares else probabilities
-            rows.append(pool_peaks(moved, np.ones(len(moved)), np.arange(len(moved)) / 5))
-    return np.array(rows)
-
-
-def _by_sound(batch: "ClipBatch", audio: str) -> "Floats":
-    """Answer as `vidfer analyze` does: each window calibrated, pooled over the clip."""
-    import numpy as np
-
-    from vidfer.inference.decision import calibrate, pool
-    from vidfer.inference.models import AudioModel
-    from vidfer.weights.files import find_weights, read_calibration
-
-    model, calibration = AudioModel(audio), read_calibration(find_weights("audio", audio))
-    rows = []
-    for vectors, mask in zip(batch["sound"], batch["sound_mask"], strict=True):
-        probabilities = calibrate(model(vectors[mask].numpy()), calibration)
-        rows.append(pool(probabilities, np.ones(len(probabilities))))
-    return np.array(rows)
+        logits = {}
+        for name, mask in _DROPPED.items():
+            kept: Any = {**batch, **({mask: torch.zeros_like(batch[mask])} if mask else {})}  # type: ignore[literal-required]
+            logits[name] = fusion(kept).numpy()
+        for at in range(len(batch["target"])):
+            frames = batch["frames"][at][batch["frame_mask"][at]]
+            count, vectors = len(frames), batch["sound"][at][batch["sound_mask"][at]].numpy()
+            faces = predict_faces(
+                head(frames).numpy(), np.zeros(count, np.int64), np.arange(count) / 5, np.ones(count), rules
+            )
+            sound = predict_sound(audio(vectors), rules)
+            joint = {name: predict_joint(values[at : at + 1], one, rules) for name, values in logits.items()}
+            for name, trained in (("late", None), ("as analyze answers", joint["trained"])):
+                fused = fuse_modalities(faces, sound, trained, rules)
+                joint[name] = fused.distribution if fused else np.full(7, np.nan)
+            for name, distribution in (joint | {"faces": faces.distribution, "sound": sound.distribution}).items():
+                found[name].append(distribution)
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.evaluation.corruptions import CORRUPTIONS
+from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
 from vidfer.metrics.classification import Reliability, wilson_interval
 from vidfer.pipeline.atomic import replacing

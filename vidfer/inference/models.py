@@ -21,7 +21,7 @@ from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, weights_digest
 
 Floats = npt.NDArray[np.float32]
@@ -74,12 +74,12 @@ def require_device(device: str) -> None:
     """Refuse a device that torch does not have.
 
     Raises:
-        VidferError: It is not there.
+        UsageError: It is not there.
     """
     if device != "cpu" and not torch.cuda.is_available():
-        raise VidferError(f"--device {device}: torch finds no CUDA device; see `vidfer doctor`, or use --device cpu")
+        raise UsageError(f"--device {device}: torch finds no CUDA device; see `vidfer doctor`, or use --device cpu")
     if (torch.device(device).index or 0) >= max(1, torch.cuda.device_count()):
-        raise VidferError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices")
+        raise UsageError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices")
 
 
 _setting_threads = threading.Lock()

@@ -1,4 +1,4 @@
-"""How close an image is to the truth: PSNR, SSIM and RMSE on the scale of 8-bit images."""
+"""How close an image is to the clean one: PSNR, SSIM and RMSE on the scale of 8-bit images."""
 
 import math
 from typing import Any, Final
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 PEAK: Final = 255.0
-"""The largest value of an 8-bit image, which both ratios refer to."""
+"""The largest value of an 8-bit image, which PSNR and SSIM refer to."""
 
 Pixels = npt.NDArray[np.number[Any]]
 """`(H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped."""
@@ -15,12 +15,6 @@ Pixels = npt.NDArray[np.number[Any]]
 
 def psnr(image: Pixels, clean: Pixels) -> float:
     """Compute the peak signal-to-noise ratio over all pixels and colours together.
-
-    The mean over several images is one of ratios, not the ratio of a mean error.
-
-    Args:
-        image: `(H, W, 3)`, on 0-255. Nothing is rounded or clipped here.
-        clean: The truth, of the same shape.
 
     Returns:
         20 log10(255 / rmse) in dB; at most 100, which is what equal images count as.
@@ -38,20 +32,13 @@ def psnr(image: Pixels, clean: Pixels) -> float:
 
 
 def ssim(image: Pixels, clean: Pixels) -> float:
-    """Compute the structural similarity, averaged over pixels and the three colours.
+    """Compute the structural similarity (at most 1), averaged over pixels and the three colours.
 
     With the authors' settings: Gaussian window with sigma 1.5 px on 11x11 px, population covariance, K1 = 0.01,
-    K2 = 0.03. scikit-image's own defaults are other ones and give other figures.
-
-    Args:
-        image: `(H, W, 3)`, on 0-255, at least 11 px on each edge.
-        clean: The truth, of the same shape.
-
-    Returns:
-        At most 1, which is for equal images.
+    K2 = 0.03. scikit-image's own defaults differ and give other figures.
 
     Raises:
-        ValueError: The shapes differ, or an edge is shorter than the window.
+        ValueError: The shapes differ, or an edge is shorter than the window's 11 px.
 
     References:
         Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity.
@@ -72,14 +59,7 @@ def ssim(image: Pixels, clean: Pixels) -> float:
 
 
 def rmse(image: Pixels, clean: Pixels) -> float:
-    """Compute the root of the mean squared error over all pixels and colours together.
-
-    Args:
-        image: `(H, W, 3)`, on 0-255.
-        clean: The truth, of the same shape.
-
-    Returns:
-        On the scale 0-255.
+    """Compute the root of the mean squared error over all pixels and colours together, on the scale 0-255.
 
     Raises:
         ValueError: The shapes differ.

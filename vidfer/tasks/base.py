@@ -7,7 +7,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from vidfer.metrics.classification import classification_metrics
+from vidfer.metrics.training import classification_metrics
 from vidfer.tasks.optimizers import Optimisation, Schedule
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidfer.cli.main import main
-from vidfer.evaluation.sound_calibration import Calibrator, pool_windows
+from vidfer.evaluation.calibration import FoldCalibrator, label_smoothing, pool_windows
 from vidfer.inference.decision import calibrate, pool, softmax
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.weights.files import find_weights, read_calibration, save_weights
@@ -31,11 +31,11 @@ def test_a_clips_logits_by_a_temperature_are_the_chains_answer():
 
 def test_answers_that_are_twice_as_sure_as_they_may_be_get_temperature_two():
     dice = np.random.default_rng(0)
-    calibrator = Calibrator(0.1)
+    calibrator = FoldCalibrator(0.1)
     for _ in range(3):
         logits = dice.normal(0, 1.5, (800, 7))
         target = [dice.choice(7, p=row) for row in softmax(logits)]
-        calibrator.add_answers(list(2 * logits[:, None]), target)
+        calibrator.add(list(2 * logits[:, None]), target)
     found = calibrator.fit()
     assert found["temperature"] == pytest.approx(2, rel=0.1)
     assert found["smoothing"] == 0
@@ -45,10 +45,10 @@ def test_answers_that_are_twice_as_sure_as_they_may_be_get_temperature_two():
 
 def test_a_temperature_that_others_do_not_share_is_not_taken():
     dice = np.random.default_rng(0)
-    calibrator = Calibrator(0.0)
+    calibrator = FoldCalibrator(0.0)
     for scale in (2.0, 0.5):
         logits = dice.normal(0, 1.5, (400, 7))
-        calibrator.add_answers(list(scale * logits[:, None]), [dice.choice(7, p=row) for row in softmax(logits)])
+        calibrator.add(list(scale * logits[:, None]), [dice.choice(7, p=row) for row in softmax(logits)])
     found = calibrator.fit()
     assert (found["temperature"], found["smoothing"]) == (1.0, 0.0)
     assert found["nll_after"] == found["nll_before"]
@@ -72,3 +72,9 @@ def test_nobody_is_measured_who_was_learnt_from(sounds_root, vectors_store, weig
     assert "2" in capsys.readouterr().err
     assert main([*command, "--write-card"]) == 2
     assert "--write-card goes with --calibrate" in capsys.readouterr().err
+
+
+def test_the_label_smoothing_of_a_training_is_in_its_card():
+    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1}}}) == 0.1
+    assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
+    assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0

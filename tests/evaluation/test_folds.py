@@ -4,7 +4,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from vidfer.evaluation.reference_svm import answer_by_svm
+from vidfer.evaluation.folds import predict_svms
 
 
 def clips(count, seed):
@@ -22,7 +22,7 @@ def test_one_vector_a_clip_is_scikit_learns_own_machine():
     train, test = clips(70, 0), clips(30, 1)
     for batch in (train, test):
         batch["sound_mask"][:, 1] = False
-    found = answer_by_svm(train, test)
+    found = predict_svms(train, test)
     machine = make_pipeline(StandardScaler(), SVC(kernel="rbf", C=1.0, class_weight="balanced"))
     expected = machine.fit(train["sound"][:, 0].numpy(), train["target"].numpy()).predict(test["sound"][:, 0].numpy())
     for pool in ("mean vector", "mean score"):
@@ -31,7 +31,7 @@ def test_one_vector_a_clip_is_scikit_learns_own_machine():
 
 def test_what_is_easy_is_learnt():
     test = clips(40, 1)
-    found = answer_by_svm(clips(140, 0), test)
+    found = predict_svms(clips(140, 0), test)
     right = {name: (answers == test["target"].numpy()).mean() for name, answers in found.items()}
     assert all(share > 0.8 for name, share in right.items() if name.startswith("rbf"))
     assert len(right) == 10
@@ -40,5 +40,5 @@ def test_what_is_easy_is_learnt():
 def test_a_class_that_is_not_trained_on_is_never_answered():
     train = clips(70, 0)
     kept = train["target"] != 2
-    found = answer_by_svm({name: value[kept] for name, value in train.items()}, clips(30, 1))
+    found = predict_svms({name: value[kept] for name, value in train.items()}, clips(30, 1))
     assert all(2 not in np.unique(answers) for answers in found.values())

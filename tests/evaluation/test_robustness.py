@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from vidfer.evaluation.corruptions import CORRUPTIONS, ELECTRONS, NOISES, to_gray
+from vidfer.evaluation.robustness import CORRUPTIONS, ELECTRONS, NOISES, choose_corruptions, to_gray
+from vidfer.types import UsageError
 
 
 @pytest.fixture
@@ -106,3 +107,11 @@ def test_downscaling_keeps_the_mean_and_loses_the_fine(digests):
     small = apply("downscale", board, 24, digests)
     assert np.ptp(small) <= 1
     assert small.mean() == pytest.approx(127.5, abs=1)
+
+
+def test_names_of_corruptions():
+    assert choose_corruptions(("all",)) == tuple(CORRUPTIONS)
+    assert choose_corruptions(("jpeg", "blur")) == ("jpeg", "blur")
+    for wrong in (("fog",), ("blur", "all"), ("",)):
+        with pytest.raises(UsageError, match=r"there are all, eyes, .*jpeg"):
+            choose_corruptions(wrong)

@@ -1,0 +1,240 @@
+"""Accuracy of an audio model on recordings of known expression, and cross-validation and calibration of one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vidfer.evaluation.export import require_own_card, require_weights, write_card
+from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe
+from vidfer.evaluation.held_out import leave_out_trained
+from vidfer.types import ClipError, Status, UsageError, VidferError
+
+if TYPE_CHECKING:
+    from vidfer.datamodules.clips import ClipDataModule
+    from vidfer.datasets.clips import LabelledClip
+    from vidfer.pipeline.store import Store
+    from vidfer.tasks.clip import ClipTask
+
+Notify = Callable[[str], None]
+
+_SMOOTHING = 0.1  # the default of ClipTask
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """An audio model on recordings whose expression is known.
+
+    Args:
+        data: Data set by name, or a folder or CSV file in one of the layouts of docs/data.md.
+        root: Where it lies (default: data/NAME).
+        people: Whose recordings, such as 17-20 (default: all).
+        actors: The same.
+        audio_model: Weights by name, or a file.
+        voice: Windows count where someone speaks, or wherever they are not silent (off).
+        cross: Cross-validation.
+        calibrate: With --folds, fit a temperature to the out-of-fold predictions, and measure --audio-model with it on these
+            people, whom nothing was trained on.
+        write_card: With --calibrate, write the calibration to the card of --audio-model.
+        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
+    """
+
+    data: str = field(default="ravdess", metadata={"metavar": "NAME|DIR"})
+    root: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    people: str | None = field(default=None, metadata={"metavar": "A-B,C"})
+    actors: str | None = field(default=None, metadata={"metavar": "A-B,C"})
+    audio_model: str = field(default="is10", metadata={"metavar": "NAME|FILE"})
+    voice: Literal["auto", "off"] = "auto"
+    cross: FoldOptions = field(default_factory=FoldOptions, metadata=FoldOptions.GROUPS)
+    calibrate: str | None = field(default=None, metadata={"metavar": "A-B,C"})
+    write_card: bool = False
+    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+
+    @property
+    def chosen(self) -> str | None:
+        """Whose recordings are measured; None for everybody's.
+
+        Raises:
+            UsageError: They are named twice.
+        """
+        if self.people and self.actors:
+            raise UsageError("--people and --actors are the same: give one of them")
+        return self.people or self.actors
+
+
+def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
+    """Measure an audio model on people whom it was not trained on, or cross-validate its recipe.
+
+    Args:
+        options: What to measure, on what.
+        notify: Called with a line about what is left out, warnings, and progress.
+
+    Returns:
+        `on` and the scores, with `left_out` and `unknown_people`, numbers of recordings; with `folds` what `cross_validate`
+        returns, and `calibration`.
+
+    Raises:
+        UsageError: The options contradict each other, or the model does not fit.
+        VidferError: There is nothing to measure on.
+    """
+    from vidfer.datasets.clips import find_clips
+    from vidfer.datasets.splits import take_people
+    from vidfer.pipeline.store import Store, default_store
+    from vidfer.stages.chain import incompatibility
+    from vidfer.weights.files import find_weights
+
+    people = options.chosen
+    require_weights({"audio": options.audio_model})
+    store = Path(options.store or default_store())
+    if options.cross.folds:
+        return _cross_validate(options, people, store, notify)
+    options.cross.require_folds(calibrate=options.calibrate, write_card=options.write_card)
+    if fault := incompatibility("audio", options.audio_model):
+        raise UsageError(f"the audio model {options.audio_model} does not fit: {fault}")
+    clips, report = find_clips(options.data, options.root)
+    for line in report.lines():
+        notify(line)
+    chosen = take_people(clips, people) if people else clips
+    card = find_weights("audio", options.audio_model).card
+    chosen = leave_out_trained(chosen, {options.audio_model: card}, named=bool(people), notify=notify)
+    scores = score_recordings(
+        chosen, options.audio_model, Store(store), speech_only=options.voice == "auto", notify=notify
+    )
+    who = f"people {people}" if people else "all people it was not trained on"
+    return {
+        "on": f"{options.audio_model} on {options.root or options.data}, {who}",
+        **scores,
+        "left_out": len(chosen) - scores["n"],
+        "unknown_people": sum(clip.person is None for clip in chosen),
+    }
+
+
+def audio_lines(found: Mapping[str, Any]) -> list[str]:
+    """Render what `evaluate_audio` returned for a terminal."""
+    from vidfer.evaluation.calibration import calibration_lines
+    from vidfer.evaluation.folds import fold_lines
+    from vidfer.evaluation.image import score_lines
+
+    if "folds" not in found:
+        return score_lines(found["on"], found)
+    return [*fold_lines(found), *(calibration_lines(found["calibration"]) if "calibration" in found else [])]
+
+
+def score_recordings(
+    clips: "Sequence[LabelledClip]", model: str, store: "Store", *, speech_only: bool, notify: Notify = lambda _: None
+) -> dict[str, Any]:
+    """Score an audio model on recordings, by the windows and the rule that `vidfer analyze` uses.
+
+    Args:
+        clips: Recordings with their labels.
+        model: Shipped name or weights file.
+        store: Where vectors are kept.
+        speech_only: Whether windows count only where someone speaks.
+        notify: Called with a line about each recording that is left out.
+
+    Returns:
+        `Scores` as a dictionary.
+
+    Raises:
+        VidferError: There is no window that counts, or there are no such weights.
+    """
+    from vidfer.metrics.classification import score
+
+    target, preds = [], []
+    for clip in clips:
+        try:
+            distribution = predict_recording(clip.path, model, store, speech_only=speech_only)
+        except ClipError as error:
+            notify(f"  left out: {clip.name}: {error.status}" + (f": {error.message}" if error.message else ""))
+            continue
+        target.append(clip.target)
+        preds.append(int(distribution.argmax()))
+    if not target:
+        raise VidferError("no recording there has sound that counts: see what was left out, or try --voice off")
+    return asdict(score(np.array(target), np.array(preds)))
+
+
+def predict_recording(path: Path, model: str, store: "Store", *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
+    """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`.
+
+    Raises:
+        ClipError: It has no sound that counts.
+        VidferError: The weights are unusable.
+    """
+    from vidfer.inference.decision import Rules, predict_sound, used_windows
+    from vidfer.inference.models import AudioModel, load_model, one_thread
+    from vidfer.pipeline.runner import finished
+    from vidfer.stages.audio import AudioStage
+    from vidfer.weights.files import find_weights, read_calibration, weights_digest
+
+    rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=speech_only)
+    with finished((AudioStage(),), "audio", path, store) as artifact:
+        if not artifact.names("windows"):
+            raise ClipError(artifact.status, artifact.message)
+        windows = artifact.arrays("windows.safetensors")
+        used = used_windows(windows["silent"] == 1, windows["voice"], rules)
+        if not used.any():
+            status = Status.NO_VOICE if artifact.status is Status.OK else artifact.status
+            raise ClipError(status, artifact.message)
+    with one_thread():
+        logits = load_model(AudioModel, model, weights_digest("audio", model))(windows["vectors"][used])
+    return predict_sound(logits, rules).distribution
+
+
+def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
+    from vidfer.evaluation.calibration import FoldCalibrator, calibrate_sound
+    from vidfer.inference.models import AudioModel, window_logits
+    from vidfer.weights.files import find_weights, weights_digest
+
+    if options.write_card and not options.calibrate:
+        raise UsageError("--write-card goes with --calibrate")
+    if options.write_card:
+        require_own_card("audio", options.audio_model)
+    recipe, settings = find_recipe(options.cross.classifier, find_weights("audio", options.audio_model).card)
+    settings |= {"voice": options.voice == "auto", "store": str(store)}
+    source = (options.data, None if options.root is None else str(options.root))
+    if options.calibrate is None:
+        return cross_validate(recipe, source, people, options.cross, settings, notify)
+    digest, calibrator = (
+        weights_digest("audio", options.audio_model),
+        FoldCalibrator(float(recipe.settings.get("label_smoothing", _SMOOTHING))),
+    )
+    apart = _held_out(options, source, people, settings, notify)
+
+    def collect(task: "ClipTask", data: "ClipDataModule") -> None:
+        if task.reads != ("sound",):
+            raise UsageError("--calibrate is for classifiers of sound")
+        windows = [window_logits(task.classifier, each.features["sound"].numpy()) for each in data.samples["test"]]
+        calibrator.add(windows, [each.target for each in data.samples["test"]])
+
+    found = cross_validate(recipe, source, people, options.cross, settings, notify, collect)
+    apart.setup("test")
+    samples = apart.samples["test"]
+    entry = calibrate_sound(
+        calibrator, found["on"], AudioModel(options.audio_model), [each.features["sound"].numpy() for each in samples],
+        [each.target for each in samples], f"{apart.source}, people {options.calibrate}",
+    )  # fmt: skip
+    if options.write_card:
+        notify(write_card("audio", options.audio_model, digest, {"calibration": entry}))
+    return {**found, "calibration": entry}
+
+
+def _held_out(
+    options: AudioOptions, source: tuple[str, str | None], people: str | None, settings: dict[str, Any], notify: Notify
+) -> "ClipDataModule":
+    """Find the recordings that calibration is measured on, of people whom nothing was trained on."""
+    from vidfer.datamodules.named import build_clip_data
+    from vidfer.weights.files import find_weights
+
+    (name, root), how = source, options.cross.standardise
+    data = build_clip_data(
+        name, root, train_people=people or "", val_people="", test_people=options.calibrate, reads=["sound"],
+        **settings, **({"standardise": how} if how else {}),
+    )  # fmt: skip
+    data.notify = notify
+    card = find_weights("audio", options.audio_model).card
+    leave_out_trained(data.splits()["test"], {options.audio_model: card}, named=True, notify=notify)
+    return data
