@@ -52,7 +52,7 @@ def test_what_is_pulled_works_by_name(lab, weights, faces_root, image_weights):
     assert "net.safetensors: 3 of 3 MB" in said.err or "net.safetensors: 4 of 4 MB" in said.err
     assert said.out.endswith("use them by --image-model net\n")
     status, said = weights("verify", "net")
-    assert (status, said.out) == (0, "net: sha256 of weights and card are right\n")
+    assert (status, said.out) == (0, "net: weights and card are right\n")
     image = ["evaluate", "image", "--root", str(faces_root), "--split", "public_test", "--image-model"]
     assert main([*image, "net"]) == main([*image, str(image_weights)]) == 0
 

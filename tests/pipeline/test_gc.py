@@ -7,7 +7,7 @@ import pytest
 
 from tests.toy import Count, Largest
 from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.gc import derived_from, entries, leftovers, removable, remove, verify
+from vidfer.pipeline.gc import derived_from, entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 
@@ -31,16 +31,16 @@ def store(tmp_path, clips):
 
 def test_a_sound_store_has_no_faults(store):
     assert [entry.stage for entry in entries(store)] == ["count", "count", "largest", "largest"]
-    assert verify(store) == []
+    assert verify(store) == (4, [])
 
 
 def test_verify_quarantines_what_is_damaged(store):
     folder = entries(store)[0].path
     (folder / "counts.safetensors").write_bytes(b"")
-    [(damaged, fault)] = verify(store)
+    _, [(damaged, fault)] = verify(store)
     assert damaged == folder
     assert "counts.safetensors has 0 bytes" in fault
-    assert verify(store) == []
+    assert verify(store) == (3, [])
     assert len(leftovers(store)) >= 1
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_ours_is_left_alone(store, clips):
     for path in others:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
-    assert verify(store) == []
+    assert verify(store) == (4, [])
     remove(store, [*entries(store), *leftovers(store), *removable(store, -1), *derived_from(store, ["x"])])
     assert all(path.read_text() == "mine" for path in others)
     assert entries(store) == []
@@ -99,10 +99,20 @@ def test_verify_goes_on_after_what_cannot_be_read_and_leaves_it(store, monkeypat
         return real(self)
 
     monkeypatch.setattr(Path, "read_bytes", fail)
-    faults = dict(verify(store))
+    faults = dict(verify(store)[1])
     assert set(faults) == {unreadable, damaged}
     assert "Input/output error" in faults[unreadable]
+    assert "quarantine" not in faults[unreadable]
+    assert "moved to quarantine" in faults[damaged]
     monkeypatch.undo()
     assert unreadable.exists()
     assert not damaged.exists()
-    assert verify(store) == []
+    assert verify(store) == (3, [])
+
+
+def test_usage_counts_by_stage(store):
+    sizes = {entry.path: entry.size for entry in entries(store)}
+    found = usage(store)
+    assert {stage: count for stage, (count, _) in found.items()} == {"count": 2, "largest": 2}
+    assert sum(size for _, size in found.values()) == sum(sizes.values())
+    assert sizes[entries(store)[0].path] == sum(path.stat().st_size for path in entries(store)[0].path.iterdir())

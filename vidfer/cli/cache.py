@@ -1,97 +1,141 @@
 """`vidfer cache`: list, verify, gc and purge the store."""
 
-import argparse
 import sys
-from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli.options import add_store_option, find_clips
+from vidfer.cli.options import POSITIONAL, find_clips
+from vidfer.types import VidferError
 
 if TYPE_CHECKING:
     from vidfer.pipeline.gc import Entry
     from vidfer.pipeline.store import Store
 
+ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
+
 _DAY = 86_400
 
 
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb and its four actions."""
-    parser = verbs.add_parser("cache", help="list, verify, gc or purge stored artifacts")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="one line per artifact, and what each stage takes")
-    listing.set_defaults(run=_list)
-    verify = actions.add_parser("verify", help="check every byte; what is damaged goes to quarantine (exit status 1)")
-    verify.set_defaults(run=_verify)
-    gc = actions.add_parser("gc", help="remove what is old; without --yes only say what would go")
-    gc.add_argument("--older-than", type=float, default=30.0, metavar="DAYS", help="default: 30")
-    gc.set_defaults(run=_gc)
-    purge = actions.add_parser("purge", help="remove everything computed from clips; without --yes only say what")
-    which = purge.add_mutually_exclusive_group(required=True)
-    which.add_argument("clips", type=Path, nargs="*", default=[], metavar="CLIP", help="clips, or folders of them")
-    which.add_argument("--source", action="append", metavar="DIGEST", help="a deleted clip's blake3, from its summary")
-    which.add_argument("--all", action="store_true", help="everything in the store")
-    purge.set_defaults(run=_purge)
-    for action in (gc, purge):
-        action.add_argument("--yes", action="store_true", help="really remove")
-    for action in (listing, verify, gc, purge):
-        add_store_option(action)
+@dataclass(frozen=True)
+class StoreOptions:
+    """Name the store.
+
+    Args:
+        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
+    """
+
+    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+
+    def open(self) -> "Store":
+        """Return the store."""
+        from vidfer.pipeline.store import Store, default_store
+
+        return Store(self.store or default_store())
 
 
-def _store(args: argparse.Namespace) -> "Store":
-    from vidfer.pipeline.store import Store, default_store
+@dataclass(frozen=True)
+class ListOptions:
+    """Print a line per artifact, and what each stage takes."""
 
-    return Store(args.store or default_store())
+    where: StoreOptions = field(default_factory=StoreOptions)
 
 
-def _list(args: argparse.Namespace) -> int:
-    from vidfer.pipeline.gc import entries, leftovers
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Check every byte; what is damaged goes to quarantine (exit status 1)."""
 
-    store = _store(args)
+    where: StoreOptions = field(default_factory=StoreOptions)
+
+
+@dataclass(frozen=True)
+class GcOptions:
+    """Remove what is old; without --yes only say what would go.
+
+    Args:
+        older_than: Age of what goes.
+        yes: Really remove.
+    """
+
+    older_than: float = field(default=30.0, metadata={"metavar": "DAYS"})
+    yes: bool = False
+    where: StoreOptions = field(default_factory=StoreOptions)
+
+
+@dataclass(frozen=True)
+class PurgeOptions:
+    """Remove everything computed from clips; without --yes only say what.
+
+    Args:
+        clips: Clips, or folders of them.
+        source: A deleted clip's blake3, from its summary.
+        all: Everything in the store.
+        yes: Really remove.
+    """
+
+    clips: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "CLIP"})
+    source: list[str] | None = field(default=None, metadata={"metavar": "DIGEST"})
+    all: bool = False
+    yes: bool = False
+    where: StoreOptions = field(default_factory=StoreOptions)
+
+    def __post_init__(self) -> None:
+        """Check that one thing is named.
+
+        Raises:
+            VidferError: None is, or several are.
+        """
+        if [bool(self.clips), bool(self.source), self.all].count(True) != 1:
+            raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
+
+
+def list_artifacts(options: ListOptions) -> int:
+    """Print the artifacts, and count them."""
+    from vidfer.pipeline.gc import entries, usage
+
+    store = options.where.open()
     every = entries(store)
     for entry in every:
         print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
-    sizes, counts = Counter[str](), Counter[str]()
-    for entry in (*every, *leftovers(store)):
-        sizes[entry.stage] += entry.size
-        counts[entry.stage] += 1
-    for stage in sorted(sizes):
-        print(f"{stage}: {counts[stage]}, {_bytes(sizes[stage])}", file=sys.stderr)
-    print(f"{store.root}: {len(every)} artifacts, {_bytes(sum(sizes.values()))} in all", file=sys.stderr)
+    sizes = usage(store)
+    for stage, (count, size) in sizes.items():
+        print(f"{stage}: {count}, {_bytes(size)}", file=sys.stderr)
+    total = sum(size for _, size in sizes.values())
+    print(f"{store.root}: {len(every)} artifacts, {_bytes(total)} in all", file=sys.stderr)
     return 0
 
 
-def _verify(args: argparse.Namespace) -> int:
-    from vidfer.pipeline.gc import entries, verify
+def verify_artifacts(options: VerifyOptions) -> int:
+    """Print what is at fault."""
+    from vidfer.pipeline.gc import verify
 
-    store = _store(args)
-    count = len(entries(store))
-    damaged = verify(store)
-    for folder, fault in damaged:
-        print(
-            f"{folder.parent.parent.name}\t{folder.name}\t{fault}; moved to quarantine, the next run computes it again"
-        )
-    print(f"{store.root}: {count} artifacts checked, {len(damaged)} damaged", file=sys.stderr)
-    return 1 if damaged else 0
+    store = options.where.open()
+    count, faults = verify(store)
+    for folder, fault in faults:
+        print(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
+    print(f"{store.root}: {count} artifacts checked, {len(faults)} at fault", file=sys.stderr)
+    return 1 if faults else 0
 
 
-def _gc(args: argparse.Namespace) -> int:
+def gc_artifacts(options: GcOptions) -> int:
+    """Remove, or print, what is old."""
     from vidfer.pipeline.gc import removable
 
-    store = _store(args)
-    return _remove(store, removable(store, args.older_than * _DAY), args.yes)
+    store = options.where.open()
+    return _remove(store, removable(store, options.older_than * _DAY), options.yes)
 
 
-def _purge(args: argparse.Namespace) -> int:
-    from vidfer.pipeline.digest import content_digest
-    from vidfer.pipeline.gc import derived_from, entries, leftovers
+def purge_artifacts(options: PurgeOptions) -> int:
+    """Remove, or print, what was computed from clips."""
+    from vidfer.pipeline.gc import derived_from, removable, sources_of
 
-    store = _store(args)
-    if args.all:
-        return _remove(store, [*entries(store), *leftovers(store)], args.yes)
-    clips = [file for file, _ in find_clips(args.clips)]
-    sources = args.source or [content_digest(clip, store) for clip in clips]
-    return _remove(store, derived_from(store, sources), args.yes)
+    store = options.where.open()
+    if options.all:
+        doomed = removable(store)
+    else:
+        clips = [file for file, _ in find_clips(options.clips)] if options.clips else []
+        doomed = derived_from(store, options.source or sources_of(store, clips))
+    return _remove(store, doomed, options.yes)
 
 
 def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:

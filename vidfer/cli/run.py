@@ -1,41 +1,46 @@
 """`vidfer run`: bring clips to a stage, or show what that would take."""
 
-import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from vidfer.cli.options import add_chain_options, chain_options, find_clips
+from vidfer.cli.chain import WorkOptions
+from vidfer.cli.options import POSITIONAL, find_clips
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
     from vidfer.pipeline.runner import StageProgress
     from vidfer.stages.chain import ChainOptions
 
-STAGES = ("faces", "denoise", "finetune", "audio", "classify", "report")
+Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
 
 
-def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the verb."""
-    parser = verbs.add_parser("run", help="bring clips to a stage of the chain, or show hits and misses (--dry-run)")
-    parser.add_argument("target", choices=STAGES, metavar="TARGET", help=f"one of {', '.join(STAGES)}")
-    parser.add_argument("paths", type=Path, nargs="+", metavar="CLIPS", help="video files, or folders of them")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print hit or miss and the key of each stage; run nothing"
-    )
-    add_chain_options(parser)
-    parser.set_defaults(run=run)
+@dataclass(frozen=True)
+class RunOptions:
+    """Bring clips to a stage of the chain, or show hits and misses (--dry-run).
+
+    Args:
+        target: One of faces, denoise, finetune, audio, classify, report.
+        paths: Video files, or folders of them.
+        dry_run: Print hit or miss and the key of each stage; run nothing.
+    """
+
+    target: Target = field(metadata=POSITIONAL)
+    paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "CLIPS"})
+    dry_run: bool = False
+    work: WorkOptions = field(default_factory=WorkOptions)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
     from vidfer.pipeline.store import default_store
 
-    store = args.store or default_store()
-    clips = [file for file, _ in find_clips(args.paths, leave_out=[store])]
-    options = chain_options(args)
-    return _dry_run(args.target, clips, options, store) if args.dry_run else _run(args, clips, options, store)
+    store = options.work.store or default_store()
+    clips = [file for file, _ in find_clips(options.paths, leave_out=[store])]
+    if options.dry_run:
+        return _dry_run(options.target, clips, options.work.chain, store)
+    return _run(_RunClip(options.target, options.work.chain, store), clips, options.work.jobs)
 
 
 def _dry_run(target: str, clips: list[Path], options: "ChainOptions", store: Path) -> int:
@@ -74,17 +79,17 @@ class _RunClip:
             return {"status": artifact.status, "key": artifact.key, "message": artifact.message}
 
 
-def _run(args: argparse.Namespace, clips: list[Path], options: "ChainOptions", store: Path) -> int:
+def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
     from vidfer.api import shown
     from vidfer.cli.display import ClipProgress
     from vidfer.pipeline.workers import run_all
 
     status = 0
     with ClipProgress(clips) as progress:
-        for position, done in run_all(_RunClip(args.target, options, store), clips, args.jobs, progress.update):
+        for position, done in run_all(work, clips, jobs, progress.update):
             if isinstance(done, ClipError):
                 done = {"status": done.status, "key": "-", "message": done.message}
-            print(f"{shown(clips[position])}\t{args.target}\t{done['status']}\t{done['key']}")
+            print(f"{shown(clips[position])}\t{work.target}\t{done['status']}\t{done['key']}")
             if done["status"] != Status.OK:
                 print(f"{shown(clips[position])}: {done['status']}: {done['message']}", file=sys.stderr)
                 status = 1

@@ -90,7 +90,7 @@ def verify_weights(options: VerifyOptions) -> int:
     for name in names:
         fault = _fault(_chosen(known, name, options.registry), options.registry)
         wrong += bool(fault)
-        print(f"{name}: {fault or 'sha256 of weights and card are right'}")
+        print(f"{name}: {fault or 'weights and card are right'}")
     print(f"{len(names)} verified, {wrong} wrong", file=sys.stderr)
     return 1 if wrong else 0
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained
 
 
@@ -82,31 +83,49 @@ def _entry(path: Path) -> Entry:
     return Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {}))
 
 
-def verify(store: Store) -> list[tuple[Path, str]]:
+def usage(store: Store) -> dict[str, tuple[int, int]]:
+    """Count artifacts and leftovers, and their bytes on disk, by stage."""
+    found: dict[str, tuple[int, int]] = {}
+    for entry in (*entries(store), *leftovers(store)):
+        count, size = found.get(entry.stage, (0, 0))
+        found[entry.stage] = count + 1, size + entry.size
+    return dict(sorted(found.items()))
+
+
+def verify(store: Store) -> tuple[int, list[tuple[Path, str]]]:
     """Check every artifact's sizes and digests; damaged ones go to quarantine, those that cannot be read stay.
 
     Returns:
-        (folder, what is wrong with it), empty for a sound store.
+        The number of artifacts checked, and (folder, what is wrong with it) of those at fault.
     """
+    folders = list(store.folders())
     faults = []
-    for folder in store.folders():
+    for folder in folders:
         try:
             fault = store.fault(folder)
         except StoreError as error:
             faults.append((folder, str(error)))
             continue
         if fault and store.quarantine(folder):
-            faults.append((folder, fault))
-    return faults
+            faults.append((folder, f"{fault}; moved to quarantine, the next run computes it again"))
+    return len(folders), faults
 
 
-def removable(store: Store, older_than: float) -> list[Entry]:
-    """List what garbage collection would remove.
+def removable(store: Store, older_than: float | None = None) -> list[Entry]:
+    """List artifacts, drafts, quarantined artifacts and memos: all, or those written more than so many seconds ago.
 
-    Artifacts written more than `older_than` seconds ago, and drafts, quarantined artifacts and memos of that age.
     Everything can be computed again from the clips.
     """
-    return [entry for entry in (*entries(store), *leftovers(store)) if entry.age > older_than]
+    return [entry for entry in (*entries(store), *leftovers(store)) if older_than is None or entry.age > older_than]
+
+
+def sources_of(store: Store, clips: Iterable[Path]) -> list[str]:
+    """Return the content digests by which artifacts know clips.
+
+    Raises:
+        ClipError: A clip cannot be read.
+    """
+    return [content_digest(clip, store) for clip in clips]
 
 
 def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:

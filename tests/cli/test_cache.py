@@ -1,0 +1,76 @@
+import pytest
+
+from tests.toy import Count, Largest
+from vidfer.cli.main import main
+from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.gc import entries
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+
+
+@pytest.fixture
+def clips(tmp_path):
+    paths = [tmp_path / name for name in ("a.bin", "b.bin")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+@pytest.fixture
+def store(tmp_path, clips, monkeypatch):
+    store = Store(tmp_path / "store")
+    for clip in clips:
+        with finished((Count(), Largest()), "largest", clip, store):
+            pass
+    monkeypatch.setenv("VIDFER_STORE", str(store.root))
+    return store
+
+
+def test_the_list_has_a_line_for_each_artifact(store, capsys):
+    assert main(["cache", "list"]) == 0
+    said = capsys.readouterr()
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert [row[:2] for row in rows] == [["count", "ok"]] * 2 + [["largest", "ok"]] * 2
+    assert [row[3] for row in rows] == [entry.key for entry in entries(store)]
+    assert "count: 2, " in said.err
+    assert f"{store.root}: 4 artifacts, " in said.err
+
+
+def test_verify_tells_damage_once(store, capsys):
+    (entries(store)[0].path / "counts.safetensors").write_bytes(b"")
+    assert main(["cache", "verify", "--store", str(store.root)]) == 1
+    said = capsys.readouterr()
+    assert "counts.safetensors has 0 bytes" in said.out
+    assert "moved to quarantine" in said.out
+    assert said.err.endswith("4 artifacts checked, 1 at fault\n")
+    assert main(["cache", "verify"]) == 0
+
+
+@pytest.mark.parametrize("by", ["clip", "source"])
+def test_purge_removes_what_comes_from_a_clip_and_only_when_told(store, clips, capsys, by):
+    digest = content_digest(clips[0], store)
+    which = [str(clips[0])] if by == "clip" else ["--source", digest]
+    assert main(["cache", "purge", *which]) == 0
+    assert "2 would be removed" in capsys.readouterr().err
+    assert len(entries(store)) == 4
+    assert main(["cache", "purge", *which, "--yes"]) == 0
+    assert len(entries(store)) == 2
+    assert digest not in [entry.recipe["source"] for entry in entries(store)]
+
+
+def test_everything_and_what_is_old_can_go(store, capsys):
+    assert main(["cache", "gc", "--yes"]) == 0
+    assert len(entries(store)) == 4
+    assert main(["cache", "gc", "--older-than", "-1"]) == 0
+    assert "4 would be removed" in capsys.readouterr().err
+    assert main(["cache", "purge", "--all", "--yes"]) == 0
+    assert entries(store) == []
+
+
+@pytest.mark.parametrize("words", [[], ["a.bin", "--all"], ["--source", "x", "--all"], ["a.bin", "--source", "x"]])
+def test_purge_wants_one_thing_named(store, capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(["cache", "purge", *words, "--yes"])
+    assert caught.value.code == 2
+    assert "name what to remove: CLIP, --source DIGEST or --all, one of them" in capsys.readouterr().err
+    assert len(entries(store)) == 4
