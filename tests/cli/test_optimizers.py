@@ -41,7 +41,8 @@ def test_another_run_prints_and_writes_the_same(written, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_classifier_is_trained_on_the_sample(tmp_path, capsys):
+def test_a_classifier_is_trained_on_the_sample(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     given = ["--surfaces", "none", "--data", "sample", "--seeds", "2", "--epochs", "2", "--store", str(tmp_path / "s")]
     assert main(["optimizers", "--out", str(tmp_path / "out"), *given]) == 0
     table = rows(tmp_path / "out" / "training.csv")
@@ -56,8 +57,9 @@ def test_a_classifier_is_trained_on_the_sample(tmp_path, capsys):
     ("given", "said"),
     [
         (["--surfaces", "everest"], "no surface 'everest': there are rosenbrock"),
-        (["--steps", "0"], "whole number"),
+        (["--steps", "0"], "0 is not a whole number from 1 on"),
         (["--rate", "-1"], "above zero"),
+        (["--surfaces", "none,beale"], "stands alone"),
     ],
 )
 def test_senseless_options(tmp_path, capsys, given, said):
@@ -68,7 +70,9 @@ def test_senseless_options(tmp_path, capsys, given, said):
 
 
 def test_nothing_to_compare_and_nowhere_to_write(tmp_path, capsys):
-    assert main(["optimizers", "--out", str(tmp_path), "--surfaces", "none", "--data", "none"]) == 2
+    with pytest.raises(SystemExit) as stopped:
+        main(["optimizers", "--out", str(tmp_path), "--surfaces", "none", "--data", "none"])
+    assert stopped.value.code == 2
     assert "nothing is left" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert main(["optimizers", "--out", str(tmp_path / "file" / "x"), *SMALL]) == 1

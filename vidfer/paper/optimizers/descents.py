@@ -1,12 +1,13 @@
-"""How the five optimisers go down surfaces whose minima are known: paths, steps, and which minimum they end in."""
+"""Descents of the five optimisers on surfaces whose minima are known: paths, steps, and the minimum they end in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from vidfer.metrics.classification import wilson_interval
 from vidfer.paper.optimizers.surfaces import Surface
 from vidfer.tasks.optimizers import OPTIMIZERS, build_optimizer
 
@@ -16,24 +17,24 @@ RATES: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0,
 TOLERANCE: Final = 1e-3
 """A start has reached the minimum when the function lies no more than this above its least value, and stays there."""
 
-_TUNING, _MEASURING = 1, 2  # seeds of the starts: those that a rate is chosen on are not those that it is judged on
+_TUNING, _REPORTED = 1, 2  # seeds of the starts: a rate is chosen on other ones than those that are reported
 _NEAR = 0.1  # a path that ends no farther from a local minimum ended in it
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one optimiser did on one surface from many starts.
+    """Result of one optimiser on one surface from many starts.
 
     Args:
         optimizer: Its name.
-        setting: `tuned` or `common`: where the learning rate comes from.
+        setting: Origin of the learning rate, `tuned` or `common`.
         lr: The learning rate.
         starts: Number of starts.
         reached: Starts from which the function came within `TOLERANCE` of its least value, and stayed there.
         local: Starts from which it ended in a local minimum.
-        diverged: Starts from which it left for where the function is not finite, or higher than at the start.
-        median: Median of the steps that the starts counted by `reached` took; None if there are none.
-        gaps: Median over the starts of the function's height over its least value, after each step, from 0; `(steps + 1,)`.
+        diverged: Starts from which it ended where the function is not finite, or higher than at the start.
+        median: Median steps of the starts counted by `reached`; None if there are none.
+        gaps: Median over the starts of the function's height above its least value, after each step, `(steps + 1,)`.
         path: Path from the surface's own start, `(steps + 1, 2)`.
     """
 
@@ -48,30 +49,47 @@ class Outcome:
     gaps: Tensor
     path: Tensor
 
+    def row(self) -> dict[str, Any]:
+        """Return the outcome as a row of `surfaces.csv`; `low` and `high` are the interval of the share that arrived."""
+        low, high = wilson_interval(self.reached, self.starts)
+        return {
+            "optimizer": self.optimizer,
+            "rate": self.setting,
+            "lr": self.lr,
+            "at_edge": self.setting == "tuned" and self.lr in (RATES[0], RATES[-1]),
+            "starts": self.starts,
+            "global_minimum": self.reached,
+            "low": low,
+            "high": high,
+            "local_minimum": self.local,
+            "diverged": self.diverged,
+            "median_steps": self.median,
+        }
+
 
 def compare(surface: Surface, *, steps: int, starts: int, common: float) -> Iterator[Outcome]:
-    """Let every optimiser go down a surface, at a rate that was tuned for it and at a rate common to all.
+    """Minimise a surface by every optimiser, at a rate that was tuned for it and at a rate common to all.
 
     The tuned rate is the one of `RATES` by which most starts reached the least value, in the fewest steps where that is equal
-    (starts that did not arrive counting as the whole budget), on starts that are then left aside.
+    (starts that did not arrive count as the whole budget), on starts that are not reported.
 
     Args:
         surface: The surface.
         steps: Budget of steps.
-        starts: Number of starts, for tuning and for measuring each.
+        starts: Number of starts, for tuning and for reporting each.
         common: The common learning rate.
 
     Yields:
         For each optimiser its outcome at the tuned rate, then at the common one.
     """
     own = torch.tensor([surface.start], dtype=torch.float64)
-    measuring = torch.cat([own, surface.draw_starts(starts, _MEASURING)])
+    reported = torch.cat([own, surface.draw_starts(starts, _REPORTED)])
     for optimizer in OPTIMIZERS:
         lr = tune(surface, optimizer, steps, starts)
         for setting, path in zip(
-            ("tuned", "common"), descend(surface, optimizer, (lr, common), measuring, steps), strict=True
+            ("tuned", "common"), descend(surface, optimizer, (lr, common), reported, steps), strict=True
         ):
-            yield _judge(surface, optimizer, setting, lr if setting == "tuned" else common, path)
+            yield _outcome(surface, optimizer, setting, lr if setting == "tuned" else common, path)
 
 
 def tune(surface: Surface, optimizer: str, steps: int, starts: int) -> float:
@@ -83,16 +101,9 @@ def tune(surface: Surface, optimizer: str, steps: int, starts: int) -> float:
 
 
 def descend(surface: Surface, optimizer: str, rates: Sequence[float], starts: Tensor, steps: int) -> list[Tensor]:
-    """Take steps from many starts at once, at several learning rates.
+    """Take steps from many starts, float64 `(N, 2)`, at once and at several learning rates.
 
     All five optimisers treat every coordinate by itself, so that paths taken at once are those taken one by one.
-
-    Args:
-        surface: The surface.
-        optimizer: Name of the optimiser; its other constants are `build_optimizer`'s.
-        rates: Learning rates.
-        starts: float64 `(N, 2)`.
-        steps: Number of steps.
 
     Returns:
         Paths float64 `(steps + 1, N, 2)`, the start first, for each rate; not finite from where they diverged.
@@ -111,11 +122,7 @@ def descend(surface: Surface, optimizer: str, rates: Sequence[float], starts: Te
 
 
 def arrivals(surface: Surface, path: Tensor) -> Tensor:
-    """Count the steps after which a path has come within `TOLERANCE` of the least value for good.
-
-    Args:
-        surface: The surface.
-        path: `(steps + 1, N, 2)`.
+    """Count the steps after which a path `(steps + 1, N, 2)` stays within `TOLERANCE` of the least value.
 
     Returns:
         int64 `(N,)`; steps + 1 for a path that did not arrive.
@@ -125,7 +132,7 @@ def arrivals(surface: Surface, path: Tensor) -> Tensor:
     return last.amax(dim=0)
 
 
-def _judge(surface: Surface, optimizer: str, setting: str, lr: float, path: Tensor) -> Outcome:
+def _outcome(surface: Surface, optimizer: str, setting: str, lr: float, path: Tensor) -> Outcome:
     own, path = path[:, 0], path[:, 1:]
     taken, gaps = arrivals(surface, path), surface.gap(path)
     there = taken < len(path)

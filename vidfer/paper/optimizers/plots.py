@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from vidfer.evaluation.plots import save_figure
+from vidfer.evaluation.plots import new_figure, save_figure
 from vidfer.paper.optimizers.descents import TOLERANCE, Outcome
-from vidfer.paper.optimizers.surfaces import Surface
+from vidfer.paper.optimizers.surfaces import SURFACES, Point, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,78 +34,64 @@ _FLOOR = 1e-6  # heights below it look the same
 _COLUMNS = 3
 
 
-def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[str, Surface], place: Path) -> None:
+def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
     """Draw every optimiser's path from the surface's own start over the surface's contours, a panel for each surface.
 
     Args:
-        outcomes: For each surface one outcome an optimiser.
-        surfaces: The surfaces by name.
+        outcomes: One outcome of each optimiser, by surface.
         place: Path without suffix; `.png` and `.svg` are written.
     """
-    figure = _figure(13.5, 8.6)
-    rows = -(-len(outcomes) // _COLUMNS)
-    panels = figure.subplots(rows, _COLUMNS, squeeze=False)
-    for spare in panels.flat[len(outcomes) :]:
-        spare.set_axis_off()
-    for (name, found), axes in zip(outcomes.items(), panels.flat, strict=False):
-        surface = surfaces[name]
+    figure, panels = _panels(len(outcomes), 8.6)
+    for (name, found), axes in zip(outcomes.items(), panels, strict=True):
+        surface = SURFACES[name]
         _contours(axes, surface)
         for outcome in found:
             label, color, line = STYLES[outcome.optimizer]
             x, y = _drawable(outcome.path, surface)
             axes.plot(x, y, color=color, linestyle=line, linewidth=1.5, label=f"{label}, rate {outcome.lr:g}")
             axes.plot(x[-1:], y[-1:], "o", color=color, markersize=5, markeredgecolor="white", zorder=6)
-        _marks(axes, surface)
+        for _, points, shape, size, color in _marks(surface):
+            for point in points:
+                axes.plot(*point, shape, markersize=size, color=color, markeredgecolor="black", zorder=5)
         axes.set_title(f"{surface.title}\n{surface.formula}", fontsize="small")
         axes.set(xlabel="x", ylabel="y", xlim=surface.window[:2], ylim=surface.window[2:])
         axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.13),
-            ncols=3,
-            fontsize=7,
-            frameon=False,
-            columnspacing=1.0,
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=7, frameon=False, columnspacing=1.0,
             handlelength=2.2,
-        )
-    _legend_of_marks(figure, panels.flat[0])
-    steps = len(next(iter(outcomes.values()))[0].path) - 1
-    setting = next(iter(outcomes.values()))[0].setting
+        )  # fmt: skip
+    _add_legend(figure)
+    first = next(iter(outcomes.values()))[0]
+    rate = "the rate tuned for it on other starts" if first.setting == "tuned" else "the same rate"
     figure.suptitle(
-        f"{steps} steps from one start, each optimiser at "
-        + ("the rate tuned for it on other starts" if setting == "tuned" else "the same rate")
-        + "; contours: log10 of the height above the least value",
+        f"{len(first.path) - 1} steps from one start, each optimiser at {rate}; contours: log10 of the height above the least "
+        "value",
         fontsize="medium",
     )
     save_figure(figure, place)
 
 
-def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[str, Surface], place: Path) -> None:
+def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
     """Draw the height above the least value over steps, the median over all starts, a panel for each surface.
 
     Args:
-        outcomes: For each surface one outcome an optimiser.
-        surfaces: The surfaces by name.
+        outcomes: One outcome of each optimiser, by surface.
         place: Path without suffix; `.png` and `.svg` are written.
     """
-    figure = _figure(13.5, 8.2)
-    panels = figure.subplots(-(-len(outcomes) // _COLUMNS), _COLUMNS, squeeze=False)
-    for spare in panels.flat[len(outcomes) :]:
-        spare.set_axis_off()
-    for (name, found), axes in zip(outcomes.items(), panels.flat, strict=False):
+    figure, panels = _panels(len(outcomes), 8.2)
+    for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         top = 100 * max(float(outcome.gaps[0]) for outcome in found)
         for outcome in found:
             label, color, line = STYLES[outcome.optimizer]
             height = outcome.gaps.numpy()
             height = np.where(height <= 1e3 * top, np.maximum(height, _FLOOR), np.nan)
-            arrived = f"{label} {outcome.lr:g}: {outcome.reached}/{outcome.starts}"
-            axes.plot(np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=arrived)
-        axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top))
-        axes.set_title(surfaces[name].title, fontsize="small")
+            text = f"{label} {outcome.lr:g}: {outcome.reached}/{outcome.starts}"
+            axes.plot(np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=text)
+        axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top), xlabel="steps")
+        axes.set_title(SURFACES[name].title, fontsize="small")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=7, frameon=False)
         axes.axhline(TOLERANCE, color="#666666", linewidth=0.8, linestyle=":")
         axes.grid(alpha=0.3)
-        axes.set_xlabel("steps")
-    for axes in panels[:, 0]:
+    for axes in panels[::_COLUMNS]:
         axes.set_ylabel("height above the least value")
     figure.suptitle(
         "Median over the starts; beside each optimiser the rate tuned for it on other starts, and how many starts arrived "
@@ -116,21 +102,20 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], surfaces: Mapping[st
 
 
 def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
-    """Draw training loss, and loss and accuracy on people held out, over epochs: means and 95 % intervals over seeds.
+    """Draw training loss, and loss and accuracy on held-out people, over epochs: means and 95 % intervals over seeds.
 
     Args:
-        curves: One for each optimiser.
+        curves: Those of each optimiser.
         place: Path without suffix; `.png` and `.svg` are written.
         title: The figure's.
     """
-    figure = _figure(13.5, 4.6)
-    panels = figure.subplots(1, 3, squeeze=False)[0]
-    for axes, what, label in zip(
-        panels,
-        ("train_loss", "val_loss", "val_acc"),
-        ("training loss", "loss on people held out", "accuracy on people held out (share)"),
-        strict=True,
-    ):
+    labels = {
+        "train_loss": "training loss",
+        "val_loss": "loss on held-out people",
+        "val_acc": "accuracy on held-out people (share)",
+    }
+    figure, panels = _panels(len(labels), 4.6)
+    for axes, (what, label) in zip(panels, labels.items(), strict=True):
         for each in curves:
             name, color, line = STYLES[each.optimizer]
             mean, half = each.over_seeds(what)
@@ -139,9 +124,18 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
             axes.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=label, xlim=(1, None))
         axes.grid(alpha=0.3)
-    panels[2].legend(loc="lower right", fontsize="small", framealpha=0.8)
+    panels[-1].legend(loc="lower right", fontsize="small", framealpha=0.8)
     figure.suptitle(title, fontsize="medium")
     save_figure(figure, place)
+
+
+def _panels(count: int, height: float) -> "tuple[Figure, list[Axes]]":
+    """Begin a figure of so many panels, three in a row."""
+    figure = new_figure(13.5, height)
+    panels = list(figure.subplots(-(-count // _COLUMNS), _COLUMNS, squeeze=False).flat)
+    for spare in panels[count:]:
+        spare.set_axis_off()
+    return figure, panels[:count]
 
 
 def _contours(axes: "Axes", surface: Surface) -> None:
@@ -158,7 +152,7 @@ def _contours(axes: "Axes", surface: Surface) -> None:
 
 
 def _drawable(path: torch.Tensor, surface: Surface) -> tuple["np.ndarray", "np.ndarray"]:
-    """Cut a path where it leaves for good: far points, drawn to scale, are of no use to a renderer."""
+    """Cut a path where it goes far out of the window, whose far points would only burden the SVG."""
     x0, x1, y0, y1 = surface.window
     points = path.numpy()
     centre, half = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
@@ -167,34 +161,22 @@ def _drawable(path: torch.Tensor, surface: Surface) -> tuple["np.ndarray", "np.n
     return points[:end, 0], points[:end, 1]
 
 
-def _marks(axes: "Axes", surface: Surface) -> None:
-    for points, shape, size, color in (
-        (surface.saddles, "X", 8, "white"),
-        (surface.local, "v", 9, "#56B4E9"),
-        (surface.minima, "*", 15, "#F0E442"),
-        ((surface.start,), "s", 8, "white"),
-    ):
-        for x, y in points:
-            axes.plot(x, y, shape, markersize=size, color=color, markeredgecolor="black", zorder=5, linestyle="none")
+def _marks(surface: Surface) -> list[tuple[str, tuple[Point, ...], str, float, str]]:
+    """List what is marked on a surface: label, points, shape, size and colour."""
+    return [
+        ("saddle", surface.saddles, "X", 8, "white"),
+        ("local minimum", surface.local, "v", 9, "#56B4E9"),
+        ("global minimum", surface.minima, "*", 15, "#F0E442"),
+        ("start", (surface.start,), "s", 8, "white"),
+    ]
 
 
-def _legend_of_marks(figure: "Figure", axes: "Axes") -> None:
+def _add_legend(figure: "Figure") -> None:
     from matplotlib.lines import Line2D
 
+    marks = [(label, shape, color) for label, _, shape, _, color in _marks(next(iter(SURFACES.values())))]
     handles = [
         Line2D([], [], marker=shape, color=color, markeredgecolor="black", markersize=9, linestyle="none", label=label)
-        for shape, color, label in (
-            ("s", "white", "start"),
-            ("*", "#F0E442", "global minimum"),
-            ("v", "#56B4E9", "local minimum"),
-            ("X", "white", "saddle"),
-            ("o", "#666666", "end of a path"),
-        )
+        for label, shape, color in [*marks[::-1], ("end of a path", "o", "#666666")]
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")

@@ -1,9 +1,10 @@
-"""One real classifier, trained by each of the five optimisers under one protocol."""
+"""One classifier, trained by each of the five optimisers under one protocol."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import lightning
 import numpy as np
@@ -12,27 +13,31 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
+from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import collate_clips
+from vidfer.datamodules.sample import SampleSoundsDataModule
+from vidfer.metrics.classification import wilson_interval
+from vidfer.paper.tables import mean_interval
 from vidfer.tasks.fit import Recipe, fit
 from vidfer.tasks.optimizers import OPTIMIZERS
-
-if TYPE_CHECKING:
-    from vidfer.datamodules.clips import ClipDataModule
 
 RATES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 """The peak learning rates that each optimiser is tuned over: half-decades."""
 
-_TUNING_SEED = 1000  # no run that is reported has it
+_TUNING_SEED: Final = 1000  # no run that is reported has it
+_PEOPLE: Final = ("1-12", "13-16", "17-20")  # of RAVDESS: trained on, rates tuned on, reported
+_SAMPLE_PEOPLE: Final = ("1-3", "4", "5-6")
+_CLASSIFIER: Final = {"modality": "sound", "hidden": 128}
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What an optimiser did with a classifier.
+    """Learning curves of a classifier under one optimiser.
 
     Args:
         optimizer: Its name.
         lr: The peak learning rate that was chosen for it.
-        grid: Loss on the people tuned on, after the last epoch, for each rate.
+        grid: Loss on the people that the rate is chosen on, after the last epoch, by rate.
         runs: For `train_loss`, `val_loss` and `val_acc`: float64 `(seeds, epochs)`; losses are mean negative log-probabilities
             in nats, except that `train_loss` is what was minimised, with its weights, smoothing and dropout.
         held_out: Number of clips that `val_loss` and `val_acc` are of.
@@ -45,47 +50,78 @@ class Curves:
     held_out: int
 
     def over_seeds(self, what: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Average over seeds.
+        """Average one of `runs` over seeds: means and half the widths of their 95 % intervals, each `(epochs,)`."""
+        mean, interval = self.runs[what].mean(axis=0), mean_interval(self.runs[what])
+        return mean, np.zeros_like(mean) if interval is None else (interval[1] - interval[0]) / 2
 
-        Args:
-            what: A name in `runs`.
+    def row(self) -> dict[str, Any]:
+        """Return what was measured after the last epoch as a row of `training.csv`."""
+        (loss, loss_half), (accuracy, half) = self.over_seeds("val_loss"), self.over_seeds("val_acc")
+        low, high = wilson_interval(round(accuracy[-1] * self.held_out), self.held_out)
+        seeds, epochs = self.runs["val_loss"].shape
+        return {
+            "optimizer": self.optimizer,
+            "lr": self.lr,
+            "at_edge": self.lr in (min(self.grid), max(self.grid)),
+            "seeds": seeds,
+            "epochs": epochs,
+            "clips": self.held_out,
+            "train_loss": self.runs["train_loss"].mean(axis=0)[-1],
+            "loss": loss[-1],
+            "loss_half": loss_half[-1],
+            "accuracy": accuracy[-1],
+            "accuracy_half": half[-1],
+            "low": low,
+            "high": high,
+        }
 
-        Returns:
-            Means and half the widths of their 95 % intervals by Student's t, each `(epochs,)`; 0 wide for one seed.
-        """
-        from scipy.stats import t
+    def epoch_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield every epoch of every seed as a row of `training_curves.csv`."""
+        for (seed, epoch), _ in np.ndenumerate(self.runs["val_loss"]):
+            values = {name: each[seed, epoch] for name, each in self.runs.items()}
+            yield {"optimizer": self.optimizer, "lr": self.lr, "seed": seed, "epoch": epoch + 1, **values}
 
-        values = self.runs[what]
-        n = len(values)
-        if n == 1:
-            return values[0], np.zeros_like(values[0])
-        half: npt.NDArray[np.float64] = t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / math.sqrt(n)
-        return values.mean(axis=0), half
+
+def build_data(data: str, store: str) -> tuple[ClipDataModule, ClipDataModule, str]:
+    """Build the clips for tuning and for reporting: the same to train on, other people as `val`; and name them.
+
+    Args:
+        data: Folder of recordings in RAVDESS' layout, or `sample`.
+        store: Folder of artifacts.
+    """
+    sample = data == "sample"
+    train, *held_out = _SAMPLE_PEOPLE if sample else _PEOPLE
+    kind, root = (SampleSoundsDataModule, "runs/sample/sounds") if sample else (ClipDataModule, data)
+    tuning, reported = (
+        kind(data="ravdess", root=root, train_people=train, val_people=people, store=store, voice=not sample)
+        for people in held_out
+    )
+    return tuning, reported, reported.source if sample else Path(data).name
 
 
 def train_by_each(
-    tuning: "ClipDataModule",
-    reported: "ClipDataModule",
+    tuning: ClipDataModule,
+    reported: ClipDataModule,
     *,
-    arguments: dict[str, Any],
     epochs: int,
     seeds: int,
-    rates: tuple[float, ...] = RATES,
+    arguments: Mapping[str, Any] = _CLASSIFIER,
+    rates: Sequence[float] = RATES,
 ) -> Iterator[Curves]:
-    """Train the classifier `mlp` by each optimiser: seeds, batches, schedule and everything else but the rate the same.
+    """Train the classifier `mlp` by each optimiser; seeds, batches, schedule and all else but the rate are the same.
 
     The rate is the one with the least loss on people who are neither trained on nor reported, by one training each.
 
     Args:
-        tuning: Clips to train on, and as `val` those the rate is chosen on.
+        tuning: Clips to train on, and as `val` those that the rate is chosen on.
         reported: The same clips to train on, and as `val` those that are reported.
-        arguments: The classifier's.
-        epochs: Passes over the training clips, for tuning as for what is reported.
+        epochs: Passes over the training clips, for tuning and reporting alike.
         seeds: Trainings that are reported; their seeds are 0, 1, ...
+        arguments: The classifier's.
         rates: Learning rates to choose from.
 
     Yields:
-        One optimiser's curves after the other.
+        The curves of each optimiser.
 
     Raises:
         VidferError: There are no clips, or they cannot be read.
@@ -101,19 +137,21 @@ def train_by_each(
 
 
 def _train(
-    data: "ClipDataModule", optimizer: str, lr: float, arguments: dict[str, Any], epochs: int, seed: int
+    data: ClipDataModule, optimizer: str, lr: float, arguments: Mapping[str, Any], epochs: int, seed: int
 ) -> dict[str, list[float]]:
     """Train once; a loss that is not finite counts as infinite, so that no such rate is chosen."""
-    watch = _Watch()
-    fit(Recipe("mlp", arguments, epochs, {"optimizer": optimizer, "lr": lr}), data, seed=seed, callbacks=[watch])
-    return {name: [each if math.isfinite(each) else math.inf for each in values] for name, values in watch.seen.items()}
+    curves = _Validation()
+    fit(Recipe("mlp", dict(arguments), epochs, {"optimizer": optimizer, "lr": lr}), data, seed=seed, callbacks=[curves])
+    return {
+        name: [each if math.isfinite(each) else math.inf for each in values] for name, values in curves.epochs.items()
+    }
 
 
-class _Watch(lightning.Callback):
-    """Measures loss and accuracy on the people held out after every epoch."""
+class _Validation(lightning.Callback):
+    """Measures loss and accuracy on held-out people after every epoch."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "val_acc": []}
+        self.epochs: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "val_acc": []}
         self.batches: list[Tensor] = []
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
@@ -121,13 +159,13 @@ class _Watch(lightning.Callback):
         self.batches.append(outputs["loss"].detach())
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
-        """Answer for everybody held out."""
+        """Predict for all held-out people."""
         clips = collate_clips(trainer.datamodule.samples["val"])
         pl_module.eval()
         with torch.inference_mode():
             log_probs = pl_module(clips)
         pl_module.train()
-        self.seen["train_loss"].append(torch.stack(self.batches).mean().item())
-        self.seen["val_loss"].append(nll_loss(log_probs, clips["target"]).item())
-        self.seen["val_acc"].append((log_probs.argmax(1) == clips["target"]).double().mean().item())
+        self.epochs["train_loss"].append(torch.stack(self.batches).mean().item())
+        self.epochs["val_loss"].append(nll_loss(log_probs, clips["target"]).item())
+        self.epochs["val_acc"].append((log_probs.argmax(1) == clips["target"]).double().mean().item())
         self.batches.clear()
