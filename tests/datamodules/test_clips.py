@@ -145,6 +145,29 @@ def test_what_lacks_one_modality_is_listed(module):
     assert not data.training_clips()["frame_mask"].any()
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("{1},angry,,train\n{2},sad,,test\n", "2 clips (1 of 1 in train, 1 of 1 in test)"),
+        ("{1},angry,ann,train\n{2},sad,,test\n", "1 clips (1 of 1 in test)"),
+        ("{1},angry,ann,train\n{2},sad,ben,test\n", None),
+        ("{1},angry,,train\n{2},sad,,train\n", None),
+    ],
+)
+def test_unknown_persons_of_several_splits_are_warned_of_and_stand_in_the_card(
+    tmp_path, sounds_root, vectors_store, rows, said
+):
+    one, two = (sounds_root / "Actor_01" / f"03-01-0{code}-01-01-01-01.wav" for code in (4, 5))
+    csv = tmp_path / "clips.csv"
+    csv.write_text("path,label,person,split\n" + rows.replace("{1}", str(one)).replace("{2}", str(two)))
+    data = ClipDataModule(root=str(csv), data="manifest", voice=False, store=vectors_store, reads=["sound"])
+    lines = []
+    data.notify = lines.append
+    data.setup("fit")
+    assert [line for line in lines if "WARNING" in line and said in line] if said else "WARNING" not in str(lines)
+    assert ("unknown_persons" in data.card_entries()["data"]) == bool(said)
+
+
 def test_without_a_test_split_nothing_is_tested(module):
     data = module(test_people="")
     data.setup("test")

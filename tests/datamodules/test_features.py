@@ -1,12 +1,26 @@
+import wave
+
 import numpy as np
 import pytest
 import torch
 
-from vidfer.datamodules.features import EDGE, FeatureReader, Sample, _landmarks, _spread, collate_clips, gray_faces
-from vidfer.datasets.vectors import VectorReader
+from vidfer.datamodules.features import (
+    EDGE,
+    FeatureOptions,
+    FeatureReader,
+    Sample,
+    _landmarks,
+    _spread,
+    collate_clips,
+    gray_faces,
+)
 from vidfer.media.align import TEMPLATE
+from vidfer.media.audio import read_windows
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.faces import LANDMARKS
-from vidfer.types import ClipError
+from vidfer.types import ClipError, Status, VidferError
 
 
 def sample(frames, windows, target=0):
@@ -57,10 +71,30 @@ def test_landmarks_of_a_face_of_any_size_and_place_fall_on_the_template():
     np.testing.assert_allclose(_landmarks(table, np.array([0]))[0], TEMPLATE, atol=1e-6)
 
 
-def test_a_real_clip_gives_all_that_is_asked_for(data_dir, tmp_path):
+@pytest.fixture
+def read(tmp_path):
+    """Read some features of a clip, by a store of the test's own."""
+
+    def of(clip, *reads, speed=1.0, **options):
+        return FeatureReader(FeatureOptions(store=str(tmp_path / "store"), **options), reads or ["sound"], speed)(clip)
+
+    return of
+
+
+def write_tone(path, hertz, seconds=0.4, rate=16000, channels=1):
+    time = np.arange(round(seconds * rate)) / rate
+    samples = (np.sin(2 * np.pi * hertz * time) * 9000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.repeat(samples, channels).tobytes())
+    return path
+
+
+def test_a_real_clip_gives_all_that_is_asked_for(data_dir, read):
     clip = data_dir / "ravdess_av" / "clips_from_frames" / "01-01-03-01-01-01-01.mp4"
-    reader = FeatureReader(("frames", "image", "sound"), VectorReader(str(tmp_path)), str(tmp_path), max_frames=5)
-    found, faults = reader(clip)
+    found, faults = read(clip, "frames", "image", "sound", max_frames=5)
     assert faults == []
     assert found["frames"].shape == (5, 128)
     assert found["image"].shape == (5, 48, 48)
@@ -68,11 +102,69 @@ def test_a_real_clip_gives_all_that_is_asked_for(data_dir, tmp_path):
     assert (found["landmarks"] - torch.tensor(TEMPLATE)).abs().max() < 0.1
 
 
-def test_a_sound_file_has_sound_and_no_faces(sounds_root, vectors_store):
+def test_a_sound_file_has_sound_and_no_faces(sounds_root, read):
     path = next(iter(sorted(sounds_root.rglob("*.wav"))))
-    sound = VectorReader(vectors_store, gate=False)
-    found, faults = FeatureReader(("frames", "sound"), sound, vectors_store)(path)
+    found, faults = read(path, "frames", "sound", voice=False)
     assert (set(found), [fault.status for fault in faults]) == ({"sound"}, ["no_video"])
-    with pytest.raises(ClipError) as told:
-        FeatureReader(("frames",), sound, vectors_store)(path)
-    assert told.value.status == "no_video"
+    with pytest.raises(ClipError) as caught:
+        read(path, "frames")
+    assert caught.value.status == "no_video"
+
+
+def test_training_and_analysis_share_what_they_compute(tmp_path, read, monkeypatch):
+    clip, store = write_tone(tmp_path / "a.wav", 200), Store(tmp_path / "store")
+    with finished(build_chain(ChainOptions()), "audio", clip, store):
+        pass
+    expected = read_windows(clip).vectors
+    monkeypatch.setattr("vidfer.stages.audio.read_windows", None)  # a second computation would fail
+    np.testing.assert_array_equal(read(clip, voice=False)[0]["sound"], expected)
+    np.testing.assert_array_equal(read(clip.rename(tmp_path / "b.wav"), voice=False)[0]["sound"], expected)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2), (8000, 1)])
+def test_sound_at_another_speed_is_that_of_the_samples_at_another_rate(tmp_path, read, rate, channels):
+    clip = write_tone(tmp_path / "a.wav", 200, 0.5, rate, channels)
+    faster = write_tone(tmp_path / "b.wav", 250, 0.4, round(1.25 * rate), channels)  # the same samples
+    assert clip.read_bytes()[44:] == faster.read_bytes()[44:]
+    plain = read(clip, voice=False)[0]["sound"]
+    played = read(clip, voice=False, speed=1.25)[0]["sound"]
+    np.testing.assert_array_equal(played, read(faster, voice=False)[0]["sound"])
+    assert not torch.equal(played, plain)  # another speed is another artifact
+    assert torch.equal(read(clip, voice=False)[0]["sound"], plain)
+
+
+def test_other_image_weights_give_other_embeddings(data_dir, read, image_weights):
+    clip = data_dir / "ravdess_av" / "clips_from_frames" / "01-01-03-01-01-01-01.mp4"
+    one, other = (read(clip, "frames", image_model=model)[0]["frames"] for model in ("compact", str(image_weights)))
+    assert one.shape == other.shape
+    assert not torch.allclose(one, other, atol=0.1)
+
+
+def test_silence_is_an_error_with_its_status(tmp_path, read):
+    with pytest.raises(ClipError) as caught:
+        read(write_tone(tmp_path / "a.wav", 0))
+    assert caught.value.status == Status.SILENT
+
+
+def test_windows_without_speech_are_left_out_unless_all_are_wanted(tmp_path, data_dir, read):
+    tone = write_tone(tmp_path / "a.wav", 200)
+    with pytest.raises(ClipError) as caught:
+        read(tone)
+    assert caught.value.status == Status.NO_VOICE
+    assert read(tone, voice=False)[0]["sound"].shape == (1, 1582)
+    talk = data_dir / "clips/eamm_samples/M030_sad_3_001.mp4"
+    assert torch.equal(read(talk)[0]["sound"], read(talk, voice=False)[0]["sound"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"standardise": "none"}, "'none' is none of global, speaker"),
+        ({"max_frames": 0}, "max_frames has to be at least 1"),
+        ({"hop_dur": 3.0}, "hop_dur above 0 and at most win_dur"),
+        ({"speeds": [1.0, 5.0]}, "speeds have to be from 0.25 to 4"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, said):
+    with pytest.raises(VidferError, match=said):
+        FeatureOptions(**options)

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer.datamodules.named import build_clip_data
-from vidfer.datamodules.paired import PairedDataModule
+from vidfer.datamodules.paired import PairedDataModule, build_clip_data
 from vidfer.datasets.fer2013 import read_images
 from vidfer.inference.models import ImageModel
-from vidfer.types import UsageError
 
 
 @pytest.fixture
@@ -87,6 +85,23 @@ def test_other_labels_of_the_same_images_make_other_pairs(module, monkeypatch):
     assert not torch.equal(one, other)
 
 
-def test_options_that_a_data_set_does_not_have():
-    with pytest.raises(UsageError, match="paired clips take no standardise"):
-        build_clip_data("paired", standardise="speaker")
+def test_other_image_weights_give_other_embeddings(module, image_weights):
+    plain, other = module(), module(image_model=str(image_weights))
+    for data in (plain, other):
+        data.setup("test")
+    one, two = (data.samples["test"][0].features for data in (plain, other))
+    assert torch.equal(one["image"], two["image"])
+    assert not torch.allclose(one["frames"], two["frames"], atol=0.1)
+
+
+def test_speakers_of_paired_clips_are_standardised_by_themselves(module):
+    data = module(standardise="speaker")
+    data.setup("test")
+    sound = torch.cat([sample.features["sound"] for sample in data.samples["test"]])
+    assert sound.mean(0).abs().max() < 1e-4
+
+
+def test_each_data_set_has_its_people(sounds_root):
+    data = build_clip_data(str(sounds_root))
+    assert (data.people["train"], data.people["test"]) == ("2-16", "17-20")
+    assert build_clip_data(str(sounds_root), train_people="1", val_people="2").people["train"] == "1"

@@ -126,3 +126,9 @@ def test_images_of_one_digest_are_never_parted():
     rank = stratified_rank(np.array([0, 0, 0, 0, 1, 1]), digest)
     assert rank[1] == rank[2] == rank[4]
     assert rank[0] < rank[1] < rank[3]
+
+
+def test_a_mistyped_folder_is_named_with_the_remedy(tmp_path):
+    for name in ("fer", "fer2013.csv"):
+        with pytest.raises(VidferError, match=rf"{name}.*name the (one|folder) that holds FER2013"):
+            read_training_images(tmp_path / name)

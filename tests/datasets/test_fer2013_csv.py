@@ -80,6 +80,7 @@ def test_training_keeps_clear_of_both_test_splits(kaggle):
 @pytest.mark.parametrize(
     ("damaged", "reason"),
     [
+        (row("", noise(1)), "no label"),
         (row(7, noise(1)), "label that is not 0 to 6"),
         (row(-1, noise(1)), "label that is not 0 to 6"),
         (row("happy", noise(1)), "label that is not 0 to 6"),
@@ -217,3 +218,12 @@ def test_votes_that_do_not_belong_to_the_images_are_refused(kaggle, tmp_path):
         read_images(kaggle(rows, votes), "train", labels="ferplus")
     with pytest.raises(VidferError, match="expected the columns Usage, neutral, happiness"):
         read_images(kaggle(rows, [], vote_header="Usage,neutral"), "train", labels="ferplus")
+
+
+def test_a_test_image_without_label_is_kept_clear_of_all_the_same(kaggle):
+    rows = [row(3, noise(1)), row(4, noise(2)), row("", noise(2), "PublicTest"), row(5, noise(3), "PublicTest")]
+    root = kaggle(rows)
+    data = read_training_images(root)
+    assert data.name == ["row 1"]
+    assert data.report.dropped == {"recurs in public_test": ["row 2"]}
+    assert read_images(root, "public_test").report.dropped == {"no label": ["row 3"]}

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import lightning
+import torch
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from vidfer.datasets.report import PreparationReport
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.store import Store, default_store, file_digest, recipe_key
-from vidfer.types import VidferError
+from vidfer.types import EMOTIONS, VidferError
 
 _SMALL: Final = 1 << 16  # bytes; such a file is hashed as fast as its remembered digest is read
 
@@ -19,8 +21,13 @@ class BaseDataModule(lightning.LightningDataModule):
     """A data module that reports what it leaves out and can say whether its data have changed.
 
     Attributes:
+        source: What the data are, for the card.
+        licence: Terms of weights trained on them, for the card.
         notify: Called with each line of a report; Lightning's log unless set.
     """
+
+    source = ""
+    licence = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,6 +56,12 @@ class BaseDataModule(lightning.LightningDataModule):
     def _contents(self) -> Iterable[Any]:
         """List what decides the data, as JSON."""
         raise NotImplementedError
+
+
+def class_shares(target: Tensor) -> list[float]:
+    """Return the share of each class in `target (N,)`, in the order of `EMOTIONS`."""
+    shares: list[float] = (torch.bincount(target, minlength=len(EMOTIONS)) / len(target)).tolist()
+    return shares
 
 
 def digest_files(paths: Iterable[Path], root: Path, store: str | None = None) -> list[list[str]]:

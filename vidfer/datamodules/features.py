@@ -1,40 +1,93 @@
-"""From a clip's file to what a classifier reads, by the very stages that `vidfer analyze` runs."""
+"""Features of labelled clips: what a classifier reads, computed and kept by the very stages that `vidfer analyze` runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from vidfer.datasets.vectors import VectorReader
+from vidfer.datasets.clips import LabelledClip
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
+from vidfer.media.vad import VOICE_SHARE
 from vidfer.models.batches import ClipBatch
+from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.models.preprocess import Preprocessing, resize, standardise_face
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.runner import finished
-from vidfer.pipeline.store import Store
+from vidfer.pipeline.stage import Stage
+from vidfer.pipeline.store import Store, default_store
+from vidfer.stages.audio import AudioStage
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.faces import LANDMARKS
-from vidfer.types import ClipError, Status
+from vidfer.types import ClipError, Status, VidferError
 
-EDGE = 48
+EDGE: Final = 48
 """Edge in px of the face images that classifiers of pixels read."""
 
 Features = dict[str, Tensor]
 """Entries of a `ClipBatch` for one clip: `frames (T, D)`, `image (T, 48, 48)` uint8, `landmarks (T, 5, 2)`, `sound (W, F)`."""
 
+_SHAPES: Final = {"frames": (FRAME_FEATURES,), "sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What is read of clips, and how. Every field is an argument of the data modules of clips, and so a key of configurations.
+
+    Args:
+        win_dur: Length of a window of sound in seconds, at least 0.1.
+        hop_dur: Distance between windows in seconds, above 0 and at most `win_dur`.
+        voice: Whether windows of sound count only where someone speaks.
+        speeds: Playing speeds of the sound of training clips, from 0.25 to 4: above 1 it is faster and higher, as if someone
+            else spoke; None for the recordings as they are.
+        image_model: Name or file of the weights whose embeddings of faces are read.
+        max_frames: Face images of a clip at the most, evenly spread over the person who is seen most.
+        standardise: `global` leaves vectors as they are, and the network standardises them by the training clips' statistics;
+            `speaker` standardises the sound of each person by the statistics of all clips of that person in the data set, which
+            supposes that other recordings of the person who is tested are at hand.
+        store: Folder in which artifacts are kept; None for the default store.
+        reads: Entries of a `ClipBatch` to read; None for those that the classifier in training reads.
+
+    Raises:
+        VidferError: A value is out of range.
+    """
+
+    win_dur: float = 2.0
+    hop_dur: float = 1.0
+    voice: bool = True
+    speeds: list[float] | None = None
+    image_model: str = "compact"
+    max_frames: int = 16
+    standardise: str = "global"
+    store: str | None = None
+    reads: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be read."""
+        if self.standardise not in ("global", "speaker"):
+            raise VidferError(f"standardise '{self.standardise}' is none of global, speaker")
+        if self.max_frames < 1:
+            raise VidferError(f"max_frames has to be at least 1, not {self.max_frames}")
+        if not (self.win_dur >= 0.1 and 0 < self.hop_dur <= self.win_dur):
+            raise VidferError("win_dur has to be at least 0.1, and hop_dur above 0 and at most win_dur")
+        if not all(0.25 <= speed <= 4 for speed in self.speeds or []):
+            raise VidferError(f"speeds have to be from 0.25 to 4, not {self.speeds}")
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One clip, ready to be learnt from.
+    """One clip, ready to be trained or tested on.
 
     Args:
         name: Its file's name.
         person: Who is in it; None where that is not known.
-        target: Its class, an index into `EMOTIONS`; -1 for a clip whose label is not given to the classifier.
+        target: Its class, an index into `EMOTIONS`; -1 for a clip whose label is withheld from the classifier.
         features: What was asked for and is there, see `Features`.
     """
 
@@ -44,29 +97,55 @@ class Sample:
     features: Features
 
 
-@dataclass(frozen=True)
+class ClipDataset(Dataset[Sample]):
+    """Samples in memory."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return one sample."""
+        return self.samples[index]
+
+
+class ReadClips(NamedTuple):
+    """What came of reading clips.
+
+    Args:
+        samples: A sample for each clip and playing speed.
+        dropped: Names of the clips without any feature, by reason.
+        noted: Names of the clips that lack one of the modalities, by reason.
+    """
+
+    samples: list[Sample]
+    dropped: dict[str, list[str]]
+    noted: dict[str, list[str]]
+
+
 class FeatureReader:
     """Reads the features of clips, from the store where they are known.
 
     Args:
-        reads: What is wanted: some of `frames`, `image` and `sound`.
-        sound: Reader of the sound's vectors.
-        store: Folder of artifacts.
-        image_model: Name or file of the weights whose embeddings `frames` holds.
-        max_frames: Face images of a clip at the most, evenly spread over the person who is seen most.
+        options: What is read, and how.
+        reads: The entries wanted: some of `frames`, `image` and `sound`.
+        speed: Playing speed of the sound.
     """
 
-    reads: tuple[str, ...]
-    sound: VectorReader
-    store: str
-    image_model: str = "compact"
-    max_frames: int = 16
+    def __init__(self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0) -> None:
+        self.options, self.reads = options, frozenset(reads)
+        self._store = Store(options.store or default_store())
+        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed=speed),)
+
+    @cached_property
+    def _chain(self) -> tuple[Stage, ...]:
+        return build_chain(ChainOptions(image_model=self.options.image_model, fusion_model="late"))
 
     def __call__(self, path: Path) -> tuple[Features, list[ClipError]]:
         """Read a clip.
-
-        Args:
-            path: Its file.
 
         Returns:
             What is there of what was asked for, at least one modality; and what is the matter with the other one.
@@ -78,7 +157,7 @@ class FeatureReader:
         found: Features = {}
         faults: list[ClipError] = []
         for wanted, read in (({"sound"}, self._sound), ({"frames", "image"}, self._faces)):
-            if wanted & set(self.reads):
+            if wanted & self.reads:
                 try:
                     found |= read(path)
                 except ClipError as error:
@@ -88,25 +167,82 @@ class FeatureReader:
         return found, faults
 
     def _sound(self, path: Path) -> Features:
-        return {"sound": torch.from_numpy(self.sound(path))}
+        with finished(self._audio, "audio", path, self._store) as audio:
+            if audio.status not in (Status.OK, Status.PARTIAL):
+                raise ClipError(audio.status, audio.message)
+            windows = audio.arrays("windows.safetensors")
+        used = windows["silent"] == 0
+        if self.options.voice:
+            used &= windows["voice"] >= VOICE_SHARE
+        if not used.any():
+            raise ClipError(Status.NO_VOICE, "nobody speaks")
+        return {"sound": torch.from_numpy(windows["vectors"][used])}
 
     def _faces(self, path: Path) -> Features:
-        chain = build_chain(ChainOptions(image_model=self.image_model, fusion_model="late"))
-        store = Store(self.store)
+        chain, store = self._chain, self._store
         with finished(chain, "finetune", path, store) as finetune, finished(chain, "faces", path, store) as faces:
             if not finetune.names("embeddings"):
                 raise ClipError(faces.status if faces.status != Status.OK else Status.NO_FACE, faces.message)
             table = read_parquet((faces.path / "faces.parquet").read_bytes())
-            rows = _spread(table["track"], self.max_frames)
+            rows = _spread(table["track"], self.options.max_frames)
             result: Features = {}
             if "frames" in self.reads:
-                embeddings = finetune.arrays("embeddings.safetensors")["embeddings"]
-                result["frames"] = torch.from_numpy(embeddings[rows])
+                result["frames"] = torch.from_numpy(finetune.arrays("embeddings.safetensors")["embeddings"][rows])
             if "image" in self.reads:
                 crops = np.concatenate([faces.arrays(shard)["crops"] for shard in faces.names("crops-")])[rows]
                 result["image"] = gray_faces(crops)
                 result["landmarks"] = torch.from_numpy(_landmarks(table, rows))
         return result
+
+
+def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) -> ReadClips:
+    """Read every clip by every reader, such as one for each playing speed."""
+    samples: list[Sample] = []
+    dropped: dict[str, dict[str, None]] = defaultdict(dict)
+    noted: dict[str, dict[str, None]] = defaultdict(dict)
+    for reader in readers:
+        for clip in clips:
+            try:
+                features, faults = reader(clip.path)
+            except ClipError as error:
+                dropped[f"{error.status}: {error.message}"][clip.name] = None
+                continue
+            samples.append(Sample(clip.name, clip.person, clip.target, features))
+            for fault in faults:
+                noted[f"{fault.status}: {fault.message}"][clip.name] = None
+    return ReadClips(samples, *({why: list(names) for why, names in part.items()} for part in (dropped, noted)))
+
+
+def complete(samples: Sequence[Sample], reads: Sequence[str]) -> list[Sample]:
+    """Give every sample every entry, empty where it lacks one."""
+    empty: Features = {}
+    for name in [*reads, *(["landmarks"] if "image" in reads else [])]:
+        like = next((sample.features[name] for sample in samples if name in sample.features), None)
+        empty[name] = torch.zeros(0, *_SHAPES[name]) if like is None else like[:0]
+    return [replace(sample, features=empty | sample.features) for sample in samples]
+
+
+def standardise_speakers(samples: Sequence[Sample]) -> list[Sample]:
+    """Standardise sound by the mean and deviation of each person's windows, whatever their labels are.
+
+    Raises:
+        VidferError: A speaker is unknown.
+    """
+    if any(sample.person is None for sample in samples):
+        raise VidferError("standardise=speaker needs to know who speaks: give a manifest with a person column")
+    statistics = {}
+    for person in {sample.person for sample in samples if "sound" in sample.features}:
+        windows = torch.cat([s.features["sound"] for s in samples if s.person == person and "sound" in s.features])
+        spread, mean = torch.std_mean(windows.double(), dim=0, correction=0)
+        statistics[person] = mean, torch.where(spread > 1e-6 * mean.abs().clamp_min(1e-6), spread, 1.0)
+    result = []
+    for sample in samples:
+        features = dict(sample.features)
+        if "sound" in features:
+            mean, spread = statistics[sample.person]
+            features["sound"] = ((features["sound"] - mean) / spread).float()
+        result.append(replace(sample, features=features))
+    return result
 
 
 def gray_faces(crops: "np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:
@@ -120,14 +256,7 @@ def gray_faces(crops: "np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:
 
 
 def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
-    """Pad clips to one batch.
-
-    Args:
-        samples: The clips; an entry is made where one of them has it.
-
-    Returns:
-        The batch; faces are standardised one by one.
-    """
+    """Pad clips to one batch, with each entry that one of them has; faces are standardised one by one."""
     batch = ClipBatch(target=torch.tensor([sample.target for sample in samples]))
     there = set().union(*(sample.features for sample in samples))
     if there & {"frames", "image"}:
@@ -135,7 +264,9 @@ def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
     if "frames" in there:
         batch["frames"] = _pad(samples, "frames")
     if "image" in there:
-        batch["image"] = _standardised(_pad(samples, "image"))
+        image = _pad(samples, "image")
+        faces = standardise_face(image.flatten(0, 1)[:, None] / 255)
+        batch["image"] = faces.reshape(*image.shape[:2], 1, *image.shape[2:])
         batch["landmarks"] = _pad(samples, "landmarks")
     if "sound" in there:
         batch["sound_mask"] = _mask([_count(sample, ("sound",)) for sample in samples])
@@ -159,10 +290,6 @@ def _pad(samples: Sequence[Sample], name: str) -> Tensor:
         if name in sample.features:
             row[: len(sample.features[name])] = sample.features[name]
     return padded
-
-
-def _standardised(image: Tensor) -> Tensor:
-    return standardise_face(image.flatten(0, 1)[:, None] / 255).reshape(*image.shape[:2], 1, *image.shape[2:])
 
 
 def _spread(track: "np.ndarray[Any, Any]", most: int) -> "np.ndarray[Any, np.dtype[np.intp]]":

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
-from vidfer.datamodules.base import BaseDataModule, digest_files
+from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
 from vidfer.datasets.fer2013 import (
     TEST_SPLITS,
     LabelledImages,
@@ -19,10 +19,10 @@ from vidfer.datasets.fer2013 import (
     split_by_hash,
 )
 from vidfer.datasets.fer2013_csv import Labels
+from vidfer.datasets.synthetic import write_faces
 from vidfer.datasets.teacher_logits import read_logits
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
-from vidfer.types import EMOTIONS
 
 
 class Fer2013DataModule(BaseDataModule):
@@ -142,9 +142,7 @@ class Fer2013DataModule(BaseDataModule):
 
     def class_shares(self) -> list[float]:
         """Return the share of each class in the training images, in the order of `EMOTIONS`."""
-        target = self.data["train"].target
-        shares: list[float] = (torch.bincount(target, minlength=len(EMOTIONS)) / len(target)).tolist()
-        return shares
+        return class_shares(self.data["train"].target)
 
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
@@ -196,6 +194,17 @@ class Fer2013DataModule(BaseDataModule):
             num_workers=self.num_workers,
             collate_fn=_whole,
         )
+
+
+class SampleFacesDataModule(Fer2013DataModule):
+    """Drawn faces, made on first use in `root`; everything else as for FER2013."""
+
+    source = "sample (drawn faces: no people)"
+    licence = "Apache-2.0"
+
+    def prepare_data(self) -> None:
+        """Draw the faces unless they are there."""
+        write_faces(self.root)
 
 
 class BatchedImages(Dataset[ImageBatch]):

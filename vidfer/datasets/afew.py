@@ -9,9 +9,14 @@ import re
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.files import VIDEO_SUFFIXES, media_files
-from vidfer.datasets.preparation import LabelledClip, one_file_of_each, prepare
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.report import (
+    VIDEO_SUFFIXES,
+    LabelledClip,
+    PreparationReport,
+    media_files,
+    one_file_of_each,
+    prepare,
+)
 from vidfer.types import VidferError
 
 LABELS: Final = {

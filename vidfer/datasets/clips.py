@@ -6,11 +6,9 @@ from typing import Final
 
 from vidfer.datasets.afew import find_afew, is_afew
 from vidfer.datasets.crema_d import find_crema_d, is_crema_d
-from vidfer.datasets.folders import find_folders, is_folders
-from vidfer.datasets.manifest import find_manifest
-from vidfer.datasets.preparation import LabelledClip
+from vidfer.datasets.manifest import find_folders, find_manifest, is_folders
 from vidfer.datasets.ravdess import find_ravdess, is_ravdess
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.types import VidferError
 
 __all__ = ["DATASETS", "LabelledClip", "find_clips"]

@@ -10,9 +10,16 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.files import SOUND_SUFFIXES, VIDEO_SUFFIXES, media_files
-from vidfer.datasets.preparation import LabelledClip, missing_takes, one_file_of_each, prepare
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.report import (
+    SOUND_SUFFIXES,
+    VIDEO_SUFFIXES,
+    LabelledClip,
+    PreparationReport,
+    media_files,
+    missing_takes,
+    one_file_of_each,
+    prepare,
+)
 from vidfer.types import VidferError
 
 LABELS: Final = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}

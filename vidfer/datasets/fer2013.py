@@ -48,15 +48,7 @@ class LabelledImages:
     report: PreparationReport
 
     def subset(self, keep: npt.NDArray[np.bool_], report: PreparationReport) -> "LabelledImages":
-        """Keep the images where `keep` is true.
-
-        Args:
-            keep: bool `(N,)`.
-            report: The report of the result.
-
-        Returns:
-            The images kept, in order.
-        """
+        """Return the images where `keep (N,)` is true, in order, under another report."""
         chosen = np.flatnonzero(keep)
         return LabelledImages(
             self.image[chosen],
@@ -139,7 +131,7 @@ def split_by_hash(data: LabelledImages, share: float) -> npt.NDArray[np.bool_]:
 
     Args:
         data: Images without duplicates.
-        share: Share of every class to choose, in (0, 1).
+        share: Share of every class to choose, in [0, 1).
 
     Returns:
         bool `(N,)`, true for the validation images: those with the smallest digests of each class.
@@ -152,10 +144,6 @@ def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt
 
     Content alone decides, so that a choice by rank is the same on every machine and whatever the files are called. Images
     of one digest share a rank, also across classes: a cut never separates them.
-
-    Args:
-        target: Classes `(N,)`.
-        digest: Content digests of the N images.
 
     Returns:
         float64 `(N,)` in (0, 1).
@@ -175,12 +163,8 @@ def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt
 def recurring(data: LabelledImages, other: LabelledImages) -> npt.NDArray[np.bool_]:
     """Find the images that occur in another split as well, pixel by pixel.
 
-    FER2013's own test images recur in its training split. A model that was trained on all of it has seen them, so its
-    accuracy is told with and without them.
-
-    Args:
-        data: N images, such as a test split.
-        other: Images to look among, such as the training split as `read_images` gives it.
+    FER2013's own test images recur in its training split. A model that was trained on all of it was trained on them, so its
+    accuracy is reported with and without them.
 
     Returns:
         bool `(N,)`, true for the images of `data` that are in `other`.
@@ -204,7 +188,7 @@ def _read(root: Path, split: str, labels: Labels) -> RawImages:
 def _read_folder(root: Path, split: str) -> RawImages:
     import cv2
 
-    read = RawImages([], [], [], defaultdict(list))
+    read = RawImages()
     for path, label in _list_files(root, split):
         name = f"{path.parent.name}/{path.name}"
         try:
@@ -224,8 +208,10 @@ def _read_folder(root: Path, split: str) -> RawImages:
 
 def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
     folder = root / split
+    if not root.is_dir():
+        raise VidferError(f"there is no folder {root}: name the one that holds FER2013, as folders or as fer2013.csv")
     if not folder.is_dir():
-        known = sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+        known = sorted(p.name for p in root.iterdir() if p.is_dir())
         found = f"; found: {', '.join(known)}" if known else ""
         raise VidferError(f"no split '{split}' in {root}: expected {folder}/<class>/*.jpg or {root}/fer2013.csv{found}")
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
@@ -259,9 +245,10 @@ def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
 
 def _test_digests(root: Path, split: str) -> set[str]:
     csv = find_csv(root)
-    if csv:
-        return {_digest(image) for image in read_rows(csv, split).image}
-    return {_digest(image) for image in _read_folder(root, split).image} if (root / split).is_dir() else set()
+    if not csv and not (root / split).is_dir():
+        return set()
+    raw = read_rows(csv, split) if csv else _read_folder(root, split)
+    return {_digest(image) for image in (*raw.image, *raw.unlabelled)}
 
 
 def _digest(pixels: npt.NDArray[np.uint8]) -> str:

@@ -9,8 +9,9 @@ References:
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,13 @@ import numpy.typing as npt
 from vidfer.types import EMOTIONS, VidferError
 
 Labels = Literal["fer2013", "ferplus"]
+Image = npt.NDArray[np.uint8]
 
 SIZE: Final = 48
 """Edge of FER2013's images in px."""
 
-CODES: Final = {0: "angry", 1: "disgust", 2: "fear", 3: "happy", 4: "sad", 5: "surprise", 6: "neutral"}
-"""What the column `emotion` of fer2013.csv means."""
+CODES: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""What the numbers 0 to 6 in the column `emotion` of fer2013.csv mean."""
 
 USAGES: Final = {"Training": "train", "PublicTest": "public_test", "PrivateTest": "private_test"}
 """The splits by the column `Usage`."""
@@ -42,11 +44,9 @@ VOTES: Final = {
 }
 """The classes by the columns of fer2013new.csv; None where they have no place among the seven (NF: no face)."""
 
-_COLUMNS: Final = ("emotion", "pixels", "Usage")
-_NO_SPLIT: Final = "unknown Usage or not three columns"
 
-
-class RawImages(NamedTuple):
+@dataclass
+class RawImages:
     """One split as it was read.
 
     Args:
@@ -54,23 +54,18 @@ class RawImages(NamedTuple):
         target: Index into `EMOTIONS` of each.
         name: Name of each.
         dropped: Names of what gave no labelled image, by reason.
+        unlabelled: Images that have no label; no training may show those of a test split.
     """
 
-    image: list[npt.NDArray[np.uint8]]
-    target: list[int]
-    name: list[str]
-    dropped: dict[str, list[str]]
+    image: list[Image] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    name: list[str] = field(default_factory=list)
+    dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    unlabelled: list[Image] = field(default_factory=list)
 
 
 def find_csv(root: Path) -> Path | None:
-    """Find Kaggle's file.
-
-    Args:
-        root: The file itself, or a folder.
-
-    Returns:
-        The file; None for a folder without `fer2013.csv`.
-    """
+    """Return Kaggle's file: the root itself, or `fer2013.csv` in it; None for a folder without."""
     path = root if root.suffix.lower() == ".csv" and not root.is_dir() else root / "fer2013.csv"
     return path if path == root or path.is_file() else None
 
@@ -78,9 +73,9 @@ def find_csv(root: Path) -> Path | None:
 def read_rows(path: Path, split: str, labels: Labels = "fer2013") -> RawImages:
     """Read one split of Kaggle's file; rows are named `row 1` and on, counted over all splits after the header.
 
-    A damaged row is left out and listed. A row whose split cannot be told is listed whatever split is read. With `ferplus`
-    the label is the one with most of the taggers' votes; rows where that is contempt, unknown or no face, or where two
-    have as many, have no label and are listed, too.
+    A damaged row, or one without a label, is left out and listed. A row whose split cannot be told is listed whatever split is
+    read. With `ferplus` the label is the one with most of the taggers' votes; rows where that is contempt, unknown or no face,
+    or where two have as many, have no label.
 
     Args:
         path: `fer2013.csv`.
@@ -97,40 +92,45 @@ def read_rows(path: Path, split: str, labels: Labels = "fer2013") -> RawImages:
     if split not in USAGES.values():
         raise VidferError(f"no split '{split}' in {path}: its splits are {', '.join(USAGES.values())}")
     votes = _read_votes(path.with_name("fer2013new.csv")) if labels == "ferplus" else None
-    read = RawImages([], [], [], defaultdict(list))
-    number = 0
+    read, number = RawImages(), 0
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # so does NumPy tell of text that is no number
-        for number, row in enumerate(_rows(path, _COLUMNS), 1):
-            name = f"row {number}"
+        warnings.simplefilter("error", DeprecationWarning)  # NumPy's way to report text that is no number
+        for number, row in enumerate(_rows(path, ("emotion", "pixels", "Usage")), 1):
             usage = row[2].decode("utf-8", "replace") if row else ""
             if usage not in USAGES:
-                read.dropped[_NO_SPLIT].append(name)
+                read.dropped["unknown Usage or not three columns"].append(f"row {number}")
                 continue
             target: int | str = _code(row[0])
             if votes is not None and number <= len(votes):
                 target = _vote(votes[number - 1], usage, number, path)
-            if USAGES[usage] != split:
-                continue
-            image = _pixels(row[1])
-            fault = next((part for part in (image, target) if isinstance(part, str)), None)
-            if fault is not None:
-                read.dropped[fault].append(name)
-            elif not isinstance(image, str) and not isinstance(target, str):
-                read.image.append(image)
-                read.target.append(target)
-                read.name.append(name)
+            if USAGES[usage] == split:
+                _add(read, f"row {number}", _pixels(row[1]), target)
     if votes is not None and number != len(votes):
         raise VidferError(f"fer2013new.csv has {len(votes)} rows, {path} has {number}: they do not belong together")
     return read
 
 
+def _add(read: RawImages, name: str, image: Image | str, target: int | str) -> None:
+    """Take a row's image and target, or the reasons why there is none."""
+    if isinstance(image, str):
+        read.dropped[image].append(name)
+    elif isinstance(target, str):
+        read.dropped[target].append(name)
+        read.unlabelled.append(image)
+    else:
+        read.image.append(image)
+        read.target.append(target)
+        read.name.append(name)
+
+
 def _code(text: bytes) -> int | str:
-    code = int(text) if text.isdigit() and len(text) == 1 else -1
-    return EMOTIONS.index(CODES[code]) if code in CODES else "label that is not 0 to 6"
+    if not text:
+        return "no label"
+    code = int(text) if text.isdigit() and len(text) == 1 else len(CODES)
+    return EMOTIONS.index(CODES[code]) if code < len(CODES) else "label that is not 0 to 6"
 
 
-def _pixels(text: bytes) -> npt.NDArray[np.uint8] | str:
+def _pixels(text: bytes) -> Image | str:
     try:
         values = np.fromstring(text, np.int64, sep=" ")
     except (DeprecationWarning, ValueError):
@@ -139,7 +139,7 @@ def _pixels(text: bytes) -> npt.NDArray[np.uint8] | str:
         return f"not {SIZE * SIZE} pixels"
     if values.min() < 0 or values.max() > 255:
         return "pixels outside 0 to 255"
-    image: npt.NDArray[np.uint8] = values.astype(np.uint8).reshape(SIZE, SIZE)
+    image: Image = values.astype(np.uint8).reshape(SIZE, SIZE)
     return image
 
 
@@ -176,9 +176,8 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[bytes]]:
     """Yield each row's cells in the order of `columns`; an empty list for a row with more or fewer."""
     try:
         with path.open("rb") as file:
-            header = [
-                cell.decode("utf-8", "replace") for cell in _cells(file.readline(10_000).removeprefix(b"\xef\xbb\xbf"))
-            ]
+            first = file.readline(10_000).removeprefix(b"\xef\xbb\xbf")
+            header = [cell.decode("utf-8", "replace") for cell in _cells(first)]
             if sorted(header) != sorted(columns):
                 shown = ",".join(header)[:80]
                 raise VidferError(f"{path} begins with '{shown}': expected the columns {', '.join(columns)}")
@@ -188,7 +187,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[bytes]]:
                     cells = _cells(line)
                     yield [cells[index] for index in order] if len(cells) == len(order) else []
     except OSError as error:
-        raise VidferError(f"{path} cannot be read: {error.strerror}") from error
+        raise VidferError(f"{path} cannot be read: {error.strerror}: name the folder that holds FER2013") from error
 
 
 def _cells(line: bytes) -> list[bytes]:

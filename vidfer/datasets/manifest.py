@@ -1,14 +1,139 @@
-"""Clips named in a CSV file with the columns `path`, `label` and, where they are known, `person` and `split`."""
+"""Clips of one's own: labelled by a CSV file, by a folder per class, or by their file names."""
 
 import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.folders import SPLIT_FOLDERS
-from vidfer.datasets.labelled_clips import CLASS_NAMES
-from vidfer.datasets.preparation import LabelledClip, prepare
-from vidfer.datasets.report import PreparationReport
-from vidfer.types import VidferError
+from vidfer.datasets.ravdess import parse_name
+from vidfer.datasets.report import LabelledClip, PreparationReport, media_files, prepare
+from vidfer.types import EMOTIONS, VidferError
+
+CLASS_NAMES: Final = {
+    **{name: name for name in EMOTIONS},
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "afraid": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+    "calm": "neutral",  # as in RAVDESS
+}
+"""Words in file names and the class that each counts as."""
+
+
+def ravdess_label(path: Path) -> str | None:
+    """Read the class from a RAVDESS name; None where the name is none of RAVDESS or the recording is sound alone."""
+    recording = parse_name(path)
+    return None if recording is None or recording.modality == 3 else EMOTIONS[recording.target]
+
+
+def name_label(path: Path) -> str | None:
+    """Find the class that words of the file's name, or of its folder's, stand for.
+
+    Args:
+        path: A file such as `M030_sad_3_001.mp4` or `happy/0001.mp4`.
+
+    Returns:
+        The class, or None where there is none, or more than one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> name_label(Path("clips/M030_sad_3_001.mp4")), name_label(Path("clips/contempt.mp4"))
+        ('sad', None)
+    """
+    named = {
+        CLASS_NAMES[word] for part in (path.stem, path.parent.name) for word in _words(part) if word in CLASS_NAMES
+    }
+    return named.pop() if len(named) == 1 else None
+
+
+LABELS: Final[dict[str, Callable[[Path], str | None]]] = {"ravdess": ravdess_label, "name": name_label}
+"""Ways to label a clip, by the name of `--labels`."""
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text.lower())
+
+
+SPLIT_FOLDERS: Final = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders, in lower case, that stand for a split."""
+
+
+def is_folders(root: Path) -> bool:
+    """Tell whether a folder, or each split's folder in it, has subfolders named as classes."""
+    inner = [folder for folder, split in _split_folders(root).items() if split] or [root]
+    return any(path.name.lower() in CLASS_NAMES for folder in inner for path in folder.iterdir() if path.is_dir())
+
+
+def find_folders(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
+    """Find the clips in folders named as classes.
+
+    Args:
+        root: Folder that holds the classes' folders, or `train`, `val` and `test` that hold them.
+
+    Returns:
+        The clips by split, class folder and name, and a report, see `prepare`. Files outside class folders are dropped.
+
+    Raises:
+        VidferError: The folder is missing, a folder with clips is named as no class, or nothing is usable.
+    """
+    files = media_files(root)
+    dropped: dict[str, list[str]] = defaultdict(list)
+    clips = []
+    folders = _split_folders(root)
+    for folder, split in folders.items():
+        for path, parts in _inside(files, folder, apart=() if split else tuple(folders)):
+            if len(parts) == 1:
+                dropped["in no class's folder"].append(path.name)
+            else:
+                clips.append(LabelledClip(path, class_of_folder(folder / parts[0]), _person(parts), split))
+    return prepare(root.name, root, clips, dict(dropped))
+
+
+def class_of_folder(folder: Path) -> str:
+    """Read the class from a folder's name.
+
+    Raises:
+        VidferError: The name stands for no class.
+    """
+    label = CLASS_NAMES.get(folder.name.lower())
+    if label is None:
+        raise VidferError(
+            f"folder {folder}: '{folder.name}' names no class: rename it to one of {', '.join(CLASS_NAMES)}, or move it away"
+        )
+    return label
+
+
+def _split_folders(root: Path) -> dict[Path, str | None]:
+    """Return the folders that hold class folders, with their splits: the root's own, without split, comes first."""
+    if not root.is_dir():
+        return {root: None}
+    named = {path: SPLIT_FOLDERS.get(path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
+    return {root: None} | {path: split for path, split in named.items() if split}
+
+
+def _inside(files: list[Path], folder: Path, apart: tuple[Path, ...]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for path in files:
+        elsewhere = any(path.is_relative_to(other) for other in apart if other != folder)
+        if path.is_relative_to(folder) and not elsewhere:
+            yield path, path.relative_to(folder).parts
+
+
+def _person(parts: tuple[str, ...]) -> str | None:
+    return parts[1] if len(parts) > 2 else None
+
 
 COLUMNS: Final = ("path", "label", "person", "split")
 """The columns that are read, the first two of which are needed; others are ignored."""

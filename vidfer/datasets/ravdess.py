@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vidfer.datasets.files import media_files
-from vidfer.datasets.preparation import LabelledClip, missing_takes, one_file_of_each, prepare
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.report import (
+    LabelledClip,
+    PreparationReport,
+    media_files,
+    missing_takes,
+    one_file_of_each,
+    prepare,
+)
 from vidfer.types import EMOTIONS, VidferError
 
 EMOTION_CODES: Final = {

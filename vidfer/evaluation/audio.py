@@ -226,7 +226,7 @@ def _held_out(
     options: AudioOptions, source: tuple[str, str | None], people: str | None, settings: dict[str, Any], notify: Notify
 ) -> "ClipDataModule":
     """Find the recordings that calibration is measured on, of people whom nothing was trained on."""
-    from vidfer.datamodules.named import build_clip_data
+    from vidfer.datamodules.paired import build_clip_data
     from vidfer.weights.files import find_weights
 
     (name, root), how = source, options.cross.standardise

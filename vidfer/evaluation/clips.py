@@ -135,7 +135,7 @@ def tally(rows: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
 
 def _truths(clips: Sequence[Path], labels: Labels, notify: Callable[[str], None]) -> dict[Path, str]:
     from vidfer.api import shown
-    from vidfer.datasets.labelled_clips import LABELS
+    from vidfer.datasets.manifest import LABELS
 
     truths: dict[Path, str] = {}
     for clip in clips:

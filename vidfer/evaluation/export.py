@@ -148,7 +148,7 @@ def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
     data.setup("test")
     probabilities, target = answer_all(task.classifier.cpu().eval(), data.test_dataloader())
     people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
-    how = ", sound by each speaker's statistics" if data.options["standardise"] == "speaker" else ""
+    how = ", sound by each speaker's statistics" if data.features.standardise == "speaker" else ""
     return {"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}
 
 

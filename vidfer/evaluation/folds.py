@@ -113,7 +113,7 @@ def cross_validate(
         UsageError: The options do not fit the classifier.
         VidferError: There are too few people, or there is nothing to read.
     """
-    from vidfer.datamodules.named import build_clip_data
+    from vidfer.datamodules.paired import build_clip_data
     from vidfer.metrics.classification import score
 
     (name, root), seed, count = source, options.seed or 0, options.folds or 0

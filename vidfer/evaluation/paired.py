@@ -88,7 +88,7 @@ def evaluate_paired(options: PairedOptions, notify: Callable[[str], None] = lamb
     found = _predict(batch, options, build_rules(chain))
     target = batch["target"].numpy()
     return {
-        "on": f"{data.source}, speakers {options.people}, faces of {data.options['test_split']}",
+        "on": f"{data.source}, speakers {options.people}, faces of {data.test_split}",
         "left_out": sum(map(len, data.left_out["test"].values())),
         **{name: asdict(score(target, np.array(rows).argmax(1))) for name, rows in found.items()},
     }

@@ -47,7 +47,7 @@ def read_windows(
     *,
     win_dur: float = 2.0,
     hop_dur: float = 1.0,
-    voice: bool = True,
+    speed: float = 1.0,
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> AudioWindows:
@@ -62,7 +62,8 @@ def read_windows(
         path: A local file, with or without video.
         win_dur: Length of a window in seconds, at least 0.1.
         hop_dur: Seconds from one window to the next, greater than 0 and at most `win_dur`.
-        voice: Whether to find out when someone speaks; else every window that is not silent counts as spoken.
+        speed: Playing speed, above 0, which changes tempo and pitch together; windows are of the sound as played, and their
+            times those in the clip.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
         memory: Limit of the child's address space in bytes.
 
@@ -86,7 +87,7 @@ def read_windows(
         "path": str(require_local_file(path)),
         "win_dur": win_dur,
         "hop_dur": hop_dur,
-        "voice": voice,
+        "speed": speed,
     }
     times: list[tuple[float, float]] = []
     vectors: list[NDArray[np.float32]] = []
@@ -102,7 +103,7 @@ def read_windows(
                 times.append((header["start"], header["stop"]))
                 shares.append(0.0 if silent else header["voice"])
                 states.append(_window_status(silent, shares[-1]))
-                child.allow(hop_dur)
+                child.allow(hop_dur * max(speed, 1.0))
     except ClipError as error:
         if error.status in TRANSIENT:
             raise

@@ -69,10 +69,15 @@ class Windows:
 
 
 class Listener:
-    """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did."""
+    """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did.
 
-    def __init__(self, container: "InputContainer") -> None:
-        self._container = container
+    Args:
+        container: The open file.
+        speed: Playing speed, which changes tempo and pitch together: the samples count as taken at so many times their rate.
+    """
+
+    def __init__(self, container: "InputContainer", speed: float = 1.0) -> None:
+        self._container, self._speed = container, speed
         self._stream = container.streams.audio[0]
         if not self._stream.codec_context:
             raise ClipError(Status.UNSUPPORTED, "the sound's codec is not known")
@@ -92,10 +97,10 @@ class Listener:
                 self.offset = pts
             gap = pts - self.offset - self._played
             if _GAP < gap <= _LONGEST_GAP:
-                yield np.zeros(round(gap * RATE), np.float32)
+                yield np.zeros(round(gap / self._speed * RATE), np.float32)
                 self._played += gap
             self._played += length
-            yield from self._resample(_mono(frame), frame.sample_rate)
+            yield from self._resample(_mono(frame), round(frame.sample_rate * self._speed))
         yield from self._flush()
         if not self.damage and (gap := self._clock.missing(whole=len(self._container.streams) == 1)):
             self.damage = f"breaks off {gap:.1f} s before its announced end"
@@ -167,23 +172,22 @@ def smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
-    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "voice"}` with windows and an end, or `{"op": "names"}`."""
+    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "speed"}` with windows and an end, or `{"op": "names"}`."""
     if request["op"] == "names":
         yield {"names": list(smile().feature_names)}, None
         return
-    size, hop = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE)
+    size, hop, speed = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE), request["speed"]
     with open_media(request["path"]) as container:
         if not container.streams.audio:
             raise ClipError(Status.NO_AUDIO, "the file has no sound")
-        listener, windows = Listener(container), Windows(size, hop)
-        voice = VoiceMeter() if request["voice"] else None
+        listener, windows = Listener(container, speed), Windows(size, hop)
+        voice = VoiceMeter()
         for samples in listener.samples():
-            if voice is not None:
-                voice.add(samples)
+            voice.add(samples)
             for start, window in windows.add(samples):
-                yield _window(start, window, voice, listener.offset or 0.0)
+                yield _window(start, window, voice, listener.offset or 0.0, speed)
         for start, window in windows.end(round(SHORTEST * RATE)):
-            yield _window(start, window, voice, listener.offset or 0.0)
+            yield _window(start, window, voice, listener.offset or 0.0, speed)
     seconds = windows.total / RATE
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: {listener.damage}")
@@ -191,17 +195,15 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
 
 
 def _window(
-    start: int, samples: NDArray[np.float32], voice: VoiceMeter | None, offset: float
+    start: int, samples: NDArray[np.float32], voice: VoiceMeter, offset: float, speed: float
 ) -> tuple[Header, memoryview | None]:
     stop = start + len(samples)
-    header = {"start": offset + start / RATE, "stop": offset + stop / RATE}
+    header = {"start": offset + speed * start / RATE, "stop": offset + speed * stop / RATE}
     if np.abs(samples).max() < SILENCE:
         return header, None
-    share = 1.0
-    if voice is not None:
-        share = voice.share(start, stop)
-        if share < VOICE_SHARE:
-            share = max(share, voice.softer(samples))
+    share = voice.share(start, stop)
+    if share < VOICE_SHARE:
+        share = max(share, voice.softer(samples))
     vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
     return {**header, "voice": share}, vector.data
 

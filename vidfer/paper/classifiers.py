@@ -13,7 +13,7 @@ import torch
 
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import Sample, collate_clips
-from vidfer.datamodules.named import build_clip_data
+from vidfer.datamodules.paired import build_clip_data
 from vidfer.inference.models import one_thread
 from vidfer.models.classifiers.base import Classifier
 from vidfer.paper.cells import Experiment
@@ -47,7 +47,7 @@ def classifier_experiment(data: str, root: str | None, store: Path) -> Experimen
     """Prepare the cells of classifiers: generate what is to be generated, find the clips, and digest all contents.
 
     Args:
-        data: See `vidfer.datamodules.named.build_clip_data`.
+        data: See `vidfer.datamodules.paired.build_clip_data`.
         root: Where the data lie; None for the usual place.
         store: Folder of artifacts.
 
