@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.clips import ClipDataModule, SampleSoundsDataModule
 from vidfer.datamodules.features import collate_clips
-from vidfer.datamodules.sample import SampleSoundsDataModule
 from vidfer.metrics.classification import wilson_interval
 from vidfer.paper.tables import mean_interval
 from vidfer.tasks.fit import Recipe, fit
