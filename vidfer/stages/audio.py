@@ -40,9 +40,7 @@ class AudioStage(Stage):
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the windows' vectors."""
-        windows = read_windows(
-            clip, win_dur=self.win_dur, hop_dur=self.hop_dur, speed=self.speed, timeout=self.timeout
-        )
+        windows = read_windows(clip, win_dur=self.win_dur, hop_dur=self.hop_dur, speed=self.speed, timeout=self.timeout)
         if len(windows.times):
             import numpy as np
 
