@@ -33,6 +33,23 @@ class ClipResult:
     summary: dict[str, Any]
     files: dict[str, bytes]
 
+    @classmethod
+    def failed(cls, path: str | Path, error: ClipError) -> "ClipResult":
+        """Return the result of a clip that could not even be begun."""
+        what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
+        part = {**what, "distribution": None}
+        summary: dict[str, Any] = {
+            "clip": shown(path),
+            **what,
+            "modalities": [],
+            "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_uncertain": 0, "n_people": 0},
+            "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
+            "fused": {**part, "modalities": [], "method": None, "weights": {}},
+            "people": [],
+            **dict.fromkeys(("settings", "denoise", "provenance")),
+        }
+        return cls(summary, table_files({}))
+
     @property
     def status(self) -> Status:
         """What became of the clip; `ok` when its faces were classified."""
@@ -105,20 +122,7 @@ def analyze(
             files = {name: (report.path / name).read_bytes() for name in TABLES}
             return ClipResult({"clip": shown(path), **report.json("summary.json")}, files)
     except ClipError as error:
-        return ClipResult(unanswered(shown(path), error), table_files({}))
-
-
-def unanswered(name: str, error: ClipError) -> dict[str, Any]:
-    """Return the summary of a clip that could not even be begun."""
-    part = {"status": error.status, "message": error.message, "predominant": None, "margin": None, "distribution": None}
-    nothing: dict[str, Any] = {"predominant": None, "margin": None, "modalities": []}
-    return {
-        **{"clip": name, "status": error.status, "message": error.message, **nothing},
-        "faces": {**part, "vote": None, "n_frames": 0, "n_faces": 0, "n_uncertain": 0, "n_people": 0},
-        "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
-        "fused": {**part, "modalities": [], "method": None, "weights": {}},
-        **{"people": [], "settings": None, "denoise": None, "provenance": None},
-    }
+        return ClipResult.failed(path, error)
 
 
 def shown(path: str | Path) -> str:

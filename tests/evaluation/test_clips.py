@@ -73,8 +73,7 @@ def test_a_face_that_is_not_found_counts(tmp_path, capsys, monkeypatch):
 
     def analyze(clip, **_):
         status = Status.NO_FACE if clip.stem == "sad" else Status.TIMEOUT
-        summary = analysis.unanswered(str(clip), ClipError(status, "why"))
-        return analysis.ClipResult(summary, {})
+        return analysis.ClipResult.failed(clip, ClipError(status, "why"))
 
     monkeypatch.setattr(analysis, "analyze", analyze)
     assert main(["evaluate", "clip", str(tmp_path), "--labels", "name"]) == 0

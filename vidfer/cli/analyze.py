@@ -54,7 +54,7 @@ class _AnalyzeClip:
 
 def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.api import shown, unanswered, write_overview
+    from vidfer.api import ClipResult, write_overview, write_result
     from vidfer.cli.display import ClipProgress, print_overview
     from vidfer.pipeline.store import default_store
     from vidfer.pipeline.workers import run_all
@@ -68,7 +68,9 @@ def run(options: AnalyzeOptions) -> int:
         with ClipProgress([file for file, _ in clips]) as progress:
             for position, done in run_all(work, [file for file, _ in clips], jobs, progress.update):
                 if isinstance(done, ClipError):
-                    done = unanswered(shown(clips[position][0]), done)
+                    failed = ClipResult.failed(clips[position][0], done)
+                    write_result(failed, work.places[clips[position][0]])
+                    done = failed.summary
                 summaries[position] = done
                 progress.finish(position)
     finally:

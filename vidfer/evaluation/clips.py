@@ -64,12 +64,12 @@ def evaluate_clips(
     Raises:
         VidferError: No clip has a label, or none could be read.
     """
-    from vidfer.api import shown, unanswered
+    from vidfer.api import ClipResult
 
     truths = _truths(clips, labels, notify)
     rows, settings = [], None
     for clip, done in zip(truths, _run(_Analyze(options, store), list(truths), jobs, progress), strict=True):
-        summary = unanswered(shown(clip), done) if isinstance(done, ClipError) else done
+        summary = ClipResult.failed(clip, done).summary if isinstance(done, ClipError) else done
         if summary["status"] in _NO_CLIP:
             notify(f"  left out: {summary['clip']}: {summary['status']}: {summary['message']}")
             continue

@@ -27,25 +27,25 @@ class ChainOptions:
     """What a user can choose for the chain.
 
     Args:
-        fps: Frames per second to look at, ignored with `every`.
+        fps: Frames to look at per second; ignored with `every`.
         every: Look at every n-th frame instead.
-        decoder: Decoder of the frames; auto is pyav.
-        denoise: Denoise what is noisier than the threshold (auto), everything (on) or nothing (off).
-        denoise_scope: Denoise face crops (face), or whole frames before faces are looked for, which is slow (frame).
+        decoder: Decoder of the frames; `auto` stands for pyav.
+        denoise: `auto` denoises what is noisier than the threshold, `on` everything, `off` nothing.
+        denoise_scope: `face` denoises face crops; `frame` whole frames before faces are looked for, which is slow.
         denoise_model: Denoiser's weights by name or file.
-        denoise_threshold: Noise (sigma on the scale 0-255) above which auto denoises.
+        denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
         image_model: Image model's weights by name or file (default: compact); with `weights`, the network they have to be of.
         weights: File with the image model's weights, such as `make finetune` exports.
         audio_model: Sound model's weights by name or file.
-        fusion_model: Fusion model's weights by name or file, late for the weighted sum, or auto for the shipped one where
-            it fits the other models and else the weighted sum.
-        voice: Use the sound where someone speaks (auto), or wherever it is not silent (off).
-        prior: Move probabilities of faces half way from the training set's class shares to equal ones (uniform), or not
-            (training).
-        pool: Pool the half of a person's face images with most expression (peaks), or all of them (mean).
-        abstain: Name no class (uncertain) where none has this probability, in (0, 1).
-        device: Where to compute, cpu, cuda or cuda:N; never changes a result.
-        timeout: Seconds to wait for a stuck decoder; never changes a result.
+        fusion_model: `auto` takes the shipped fusion model where it fits the other models, else the weighted sum; `late` the
+            weighted sum; otherwise weights by name or file.
+        voice: `auto` uses the sound where someone speaks, `off` wherever it is not silent.
+        prior: `uniform` moves the faces' probabilities half way from the training set's class shares to equal ones;
+            `training` leaves them.
+        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them.
+        abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
+        device: Where to compute: cpu, cuda or cuda:N.
+        timeout: Seconds to wait for a stuck decoder.
 
     Raises:
         UsageError: A value is out of range, or there are no such weights.
@@ -81,16 +81,16 @@ class ChainOptions:
         )
         for name, kind in choices:
             if getattr(self, name) not in get_args(kind):
-                raise UsageError(f"{name} is '{getattr(self, name)}', but has to be one of {', '.join(get_args(kind))}")
+                raise UsageError(f"{_option(name)} has to be one of {', '.join(get_args(kind))}, not {getattr(self, name)}")
         for name in ("fps", "denoise_threshold", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} is {getattr(self, name)}, but has to be above 0")
+                raise UsageError(f"{_option(name)} has to be above 0, not {getattr(self, name)}")
         if self.every is not None and self.every < 1:
-            raise UsageError(f"every is {self.every}, but has to be at least 1")
+            raise UsageError(f"--every has to be at least 1, not {self.every}")
         if self.abstain is not None and not 0 < self.abstain < 1:
-            raise UsageError(f"abstain is {self.abstain}, but has to be above 0 and below 1")
+            raise UsageError(f"--abstain has to be above 0 and below 1, not {self.abstain}")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
-            raise UsageError(f"device is '{self.device}', but has to be cpu, cuda or cuda:N")
+            raise UsageError(f"--device has to be cpu, cuda or cuda:N, not {self.device}")
         self._require_weights()
 
     def _require_weights(self) -> None:
@@ -110,6 +110,10 @@ class ChainOptions:
     def image_weights(self) -> str:
         """Name or file of the image model's weights, from `weights` and `image_model`."""
         return str(self.weights or self.image_model or "compact")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
@@ -146,7 +150,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             weights_digest("audio", options.audio_model),
             rules,
             fusion=weights_digest("fusion", fusion) if fusion else None,
-            notes=tuple(filter(None, (*_missing(rules, options.prior), fallback))),
+            notes=_notes(options, rules, fallback),
             audio_model=options.audio_model,
             fusion_model=fusion or "",
         ),
@@ -191,14 +195,15 @@ def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
-def _missing(rules: Rules, prior: Prior) -> tuple[str, ...]:
-    """Name what the image weights' card lacks; older cards do."""
-    return (
-        "" if rules.face_calibration else "the image weights' card has no temperature: 1 is used",
-        "the image weights' card has no class shares: the training set's prior is kept"
-        if prior == "uniform" and rules.class_shares is None
-        else "",
-    )
+def _notes(options: ChainOptions, rules: Rules, fallback: str) -> tuple[str, ...]:
+    """Say what the models' cards lack; older cards do."""
+    without_shares = options.prior == "uniform" and rules.class_shares is None
+    notes = {
+        "the image weights' card has no temperature: 1 is used": rules.face_calibration is None,
+        "the image weights' card has no class shares: the training set's prior is kept": without_shares,
+        fallback: bool(fallback),
+    }
+    return tuple(note for note, applies in notes.items() if applies)
 
 
 def _fusion(options: ChainOptions) -> tuple[str | None, str]:
