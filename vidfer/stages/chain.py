@@ -81,7 +81,9 @@ class ChainOptions:
         )
         for name, kind in choices:
             if getattr(self, name) not in get_args(kind):
-                raise UsageError(f"{_option(name)} has to be one of {', '.join(get_args(kind))}, not {getattr(self, name)}")
+                raise UsageError(
+                    f"{_option(name)} has to be one of {', '.join(get_args(kind))}, not {getattr(self, name)}"
+                )
         for name in ("fps", "denoise_threshold", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{_option(name)} has to be above 0, not {getattr(self, name)}")
