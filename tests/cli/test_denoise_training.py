@@ -65,7 +65,8 @@ def test_a_run_leaves_curves_samples_weights_and_a_card(stage):
     assert card["recipe"]["steps"] == {"batches": 20, "generator": 12, "critic": 10}
     (metrics,) = card["metrics"]
     assert metrics["n"] == 27  # nine crops of one photograph at three levels
-    assert metrics["on"].startswith("sample (scikit-image), held out")
+    assert metrics["on"].startswith("sample (scikit-image), validation photographs")
+    assert metrics["split"] == "val"
     assert metrics["psnr_noisy"] < 60
     assert Denoiser(folder / "weights.safetensors")(np.zeros((1, 20, 20, 3), np.uint8)).shape == (1, 20, 20, 3)
 

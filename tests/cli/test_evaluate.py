@@ -1,13 +1,15 @@
 import json
+import shutil
 
 import pytest
 import torch
 
 from vidfer.cli.main import main
 from vidfer.datasets.clips import find_clips
-from vidfer.evaluation.audio import score_recordings
+from vidfer.evaluation.audio import predict_recording, score_recordings
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.pipeline.store import Store
+from vidfer.types import ClipError
 from vidfer.weights.files import save_weights
 
 
@@ -16,7 +18,6 @@ def last_line(capsys):
 
 
 def test_sound_is_pooled_over_windows_and_silence_is_left_out(sounds_root, tmp_path, capsys):
-    import shutil
     import wave
 
     root = tmp_path / "r"
@@ -128,3 +129,50 @@ def test_the_shipped_sound_model_holds_its_bar(data_dir, tmp_path, capsys):
     found = last_line(capsys)
     assert found["n"] == 240
     assert found["accuracy"] >= 0.60
+
+
+def audio_weights(path, **entries):
+    card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
+    torch.manual_seed(0)
+    save_weights(path, build_classifier("linear").state_dict(), {**card, **entries})
+    return str(path)
+
+
+def test_a_test_on_unknown_people_is_warned_of(sounds_root, vectors_store, tmp_path, capsys):
+    for at, recording in enumerate(sorted((sounds_root / "Actor_01").glob("*.wav"))[:6]):
+        folder = tmp_path / "d" / ("happy" if at % 2 else "sad")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(recording, folder / f"clip {at}.wav")
+    model = audio_weights(tmp_path / "s.safetensors", data={"people": {"train": ["ravdess-1"]}})
+    command = ["evaluate", "audio", "--data", str(tmp_path / "d"), "--audio-model", model, "--voice", "off"]
+    status = main([*command, "--store", vectors_store])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    assert "WARNING: it is unknown who is in 6 of the 6 clips" in err
+    assert json.loads(out.splitlines()[-1])["unknown_people"] == 6
+    assert main([*command, "--store", vectors_store, "--folds", "2", "--classifier", "linear"]) == 1
+    assert "needs to know who is in each clip" in capsys.readouterr().err
+    known = ["evaluate", "audio", "--root", str(sounds_root), "--actors", "2", *command[4:], "--store", vectors_store]
+    assert main(known) == 0
+    out, err = capsys.readouterr()
+    assert "WARNING" not in err
+    assert json.loads(out.splitlines()[-1])["unknown_people"] == 0
+
+
+@pytest.mark.parametrize("voice", ["off", "auto"])
+def test_a_recording_gets_the_prediction_of_analyze(sounds_root, tmp_path, voice):
+    from vidfer import ChainOptions, analyze
+    from vidfer.datasets.demo_clip import write_demo_clip
+
+    model = audio_weights(tmp_path / "s.safetensors", calibration={"temperature": 1.7, "smoothing": 0.1})
+    write_demo_clip(tmp_path / "clip.mp4", seconds=2.5)
+    options = ChainOptions(audio_model=model, voice=voice, denoise="off")
+    for path in (tmp_path / "clip.mp4", *sorted(sounds_root.glob("*/*.wav"))[:2]):
+        sound = analyze(path, options=options, store=tmp_path / "store").summary["sound"]
+        if sound["distribution"] is None:
+            with pytest.raises(ClipError) as failed:
+                predict_recording(path, model, Store(tmp_path / "store"), speech_only=voice == "auto")
+            assert failed.value.status == sound["status"]
+            continue
+        found = predict_recording(path, model, Store(tmp_path / "store"), speech_only=voice == "auto")
+        assert list(sound["distribution"].values()) == found.round(6).tolist()  # as the summary is written

@@ -58,6 +58,11 @@ def test_a_clip_that_smiles(tmp_path, capsys):
     (clip,) = found["clips"]
     assert (clip["truth"], clip["faces"], clip["fused"]) == ("happy", "happy", "happy")
     assert f"happy {clip['faces_p']:.2f}" in out
+    options = analysis.ChainOptions(denoise="off")
+    summary = analysis.analyze(tmp_path / "clips" / "happy.mp4", options=options, store=tmp_path / "store").summary
+    for part in ("faces", "sound", "fused"):  # the predictions of analyze, not others made again
+        assert clip[part] == summary[part]["predominant"]
+        assert clip[f"{part}_p"] == max(summary[part]["distribution"].values())
     assert found["settings"]["pool"] == "peaks"
     words = ["--pool", "mean", "--prior", "training", "--abstain", "0.9999"]
     assert main([*command, "--store", str(tmp_path / "store"), *words]) == 0

@@ -113,6 +113,27 @@ def test_the_card_gets_what_the_command_tells(evaluate, image_weights, faces_roo
     assert evaluate("--tta", "none")[1]["temperature"] == 1
 
 
+def test_no_calibration_error_on_images_that_the_temperature_was_fitted_on(evaluate, faces_root, image_weights):
+    calibration = evaluate("--calibrate", "--write-card")[1]
+    _, found, lines, _ = evaluate()
+    assert (found["n"], found["n_calibration"]) == (14, 7)
+    assert found["ece"] == pytest.approx(calibration["ece_after"], abs=1e-6)
+    assert found["nll"] == pytest.approx(calibration["nll_after"], abs=1e-6)
+    (line,) = [line for line in lines if "ECE" in line]
+    assert "n = 7 (without the 7 images that the temperature was fitted on)" in line
+    assert f"temperature {calibration['temperature']:.3f}, fitted on {calibration['fitted_on']}" in line
+    _, found, lines, _ = evaluate("--limit", 7)  # takes the smallest digests of each class: the half fitted on
+    assert (found["ece"], found["nll"], found["n_calibration"]) == (None, None, 0)
+    assert any("no ECE and NLL: every image is among those" in line for line in lines)
+    shutil.copytree(faces_root / "public_test", faces_root / "private_test")
+    _, found, lines, _ = evaluate(split="private_test")
+    assert found["n_calibration"] == 14  # another split: all of it, and where the temperature is from
+    assert any(f"fitted on {calibration['fitted_on']}" in line for line in lines)
+    _, found, lines, _ = evaluate("--tta", "none")
+    assert (found["n_calibration"], found["temperature_fitted_on"]) == (14, None)
+    assert any("the card has none for these views" in line for line in lines)
+
+
 def test_the_card_gets_accuracies_each_in_the_place_of_the_one_before(evaluate, image_weights):
     digest = weights_digest("image", image_weights)
     for tta in ("none", "flip", "flip"):

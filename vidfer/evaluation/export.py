@@ -134,11 +134,22 @@ def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[st
             total += torch.stack(found).double().cpu() * len(clean)
             n += len(clean)
     psnr, ssim, psnr_noisy = (round(value, 4) for value in (total / n).tolist())
-    split = "test" if data.test_root else "val"
-    name = data.test_source if split == "test" else f"{data.report.source}, validation photographs"
+    name, split = _photographs(data)
     on = f"{name}, {n} crops with noise of sigma {', '.join(f'{sigma:g}' for sigma in data.sigmas)}"
     rank_zero_info(f"{on}: PSNR {psnr:.2f} dB, noisy {psnr_noisy:.2f} dB")
     return {"on": on, "split": split, "n": n, "psnr": psnr, "ssim": ssim, "psnr_noisy": psnr_noisy}
+
+
+def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
+    """Name the photographs that a denoiser is measured on, and the split that they are: a test only where they are others."""
+    from vidfer.datasets.div2k import is_div2k
+
+    same = data.test_root is not None and Path(data.test_root).resolve() == Path(data.root).resolve()
+    if same and not is_div2k(Path(data.root)):
+        return f"{data.report.source}, photographs of the training", "train"
+    if same or data.test_root is None:
+        return f"{data.report.source}, validation photographs", "val"
+    return data.test_source, "test"
 
 
 def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
