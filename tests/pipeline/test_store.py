@@ -297,3 +297,55 @@ def test_a_user_without_a_home_gets_the_remedy(monkeypatch):
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with pytest.raises(VidferError, match=r"no home folder.*\$VIDFER_STORE"):
         default_store()
+
+
+def test_a_rename_that_a_network_file_system_repeats_is_success(tmp_path, monkeypatch):
+    real = Path.rename
+
+    def lose_the_reply(self, target):
+        real(self, target)
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
+
+    monkeypatch.setattr(Path, "rename", lose_the_reply)
+    assert put(Store(tmp_path)).path.is_dir()
+    monkeypatch.undo()
+    assert Store(tmp_path).find("thing", KEY) is not None
+
+
+def test_a_draft_that_was_removed_is_a_clear_error(tmp_path):
+    store = Store(tmp_path)
+    with store.draft("thing", KEY) as draft:
+        sealed = draft.seal(RECIPE)
+        shutil.rmtree(draft.path)
+        with pytest.raises(StoreError, match="cannot be written"):
+            store.publish(sealed)
+
+
+@pytest.mark.parametrize("call", range(1, 22))
+def test_a_crash_between_any_two_calls_leaves_a_whole_artifact_or_none(tmp_path, call):
+    """Kill the writer in its n-th call of the system that changes the disk, then read and write again."""
+    code = """
+        import os, pathlib, signal, sys
+        from tests.pipeline.test_store import Store, put
+        left = int(sys.argv[2])
+        def deadly(real):
+            def call(*args, **kwargs):
+                global left
+                left -= 1
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **kwargs)
+            return call
+        for name in ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink", "open"):
+            setattr(os, name, deadly(getattr(os, name)))
+        pathlib.Path.write_bytes = deadly(pathlib.Path.write_bytes)
+        put(Store(sys.argv[1]))
+    """
+    arguments = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(call)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, -9), done.stderr
+    store = Store(tmp_path)
+    found = store.find("thing", KEY)
+    assert found is None or found.names() == ["x.safetensors", "y.json"]
+    assert store.quarantined == set()
+    assert put(store).names() == ["x.safetensors", "y.json"]

@@ -29,7 +29,7 @@ from typing import Any
 from vidfer.pipeline.atomic import concerns
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.stage import Outcome, Progress, Stage
-from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, recipe_key, unreadable
+from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, explained, recipe_key, unreadable
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 Make = Callable[[Draft], Outcome]
@@ -175,7 +175,8 @@ def _make(store: Store, stage: str, key: str, recipe: Mapping[str, Any], make: M
         outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {stage} ran out of memory: close other programs")
     else:
         return draft.seal(recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
-    shutil.rmtree(draft.path)
+    with explained(store.root):
+        shutil.rmtree(draft.path)
     draft = stack.enter_context(store.draft(stage, key))
     return draft.seal(recipe, status=outcome.status, message=outcome.message)
 

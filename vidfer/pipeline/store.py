@@ -242,11 +242,13 @@ class Store:
                     artifact.path.rename(target)
                     break
                 except OSError as error:
-                    if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT}:
                         raise
-                winner = self.find(artifact.stage, artifact.key)
-                if winner is not None:
-                    return winner
+                    winner = self.find(artifact.stage, artifact.key)
+                    if winner is not None:  # ENOENT: a network file system renamed, lost its reply, and tried again
+                        return winner
+                    if error.errno == errno.ENOENT:
+                        raise
             for folder in (target.parent, target.parent.parent, self.root):
                 sync(folder)
         self._verified.add(target)
