@@ -122,3 +122,13 @@ def test_shipped_weights_are_small_measured_and_described(kind, name):
         low, high = measured["accuracy_ci95"]
         assert low < measured["accuracy"] < high
         assert measured["n"] == sum(map(sum, measured["confusion"]))
+
+
+def test_weights_that_cannot_be_read_are_named(saved, monkeypatch):
+    def fail(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(saved), "read_bytes", fail)
+    for read in (weights_digest, lambda kind, path: find_weights(kind, path).read()):
+        with pytest.raises(VidferError, match=r"w.safetensors cannot be read: Permission denied"):
+            read("image", saved)

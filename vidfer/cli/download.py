@@ -1,7 +1,6 @@
 """`vidfer download`: fetch public data sets from their publishers."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,30 +59,11 @@ def div2k(options: Div2kOptions) -> int:
 
 @contextmanager
 def shown(name: str) -> "Iterator[Progress]":
-    """Show a download's progress on standard error: a bar on a terminal, a line every tenth elsewhere."""
+    """Show a download's progress on standard error."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(name)
-        return
     title = TextColumn("{task.description}", markup=False)
-    columns = (title, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        bar = bars.add_task(name, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
-
-
-def _lines(name: str) -> "Progress":
-    shown = -1
-
-    def show(done: int, total: int | None) -> None:
-        nonlocal shown
-        tenth = 10 * done // total if total else done // 100_000_000
-        if tenth != shown:
-            shown = tenth
-            whole = f" of {total / 1e6:.0f}" if total else ""
-            print(f"{name}: {done / 1e6:.0f}{whole} MB", file=sys.stderr, flush=True)
-
-    return show
+    with Progress(title, BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        bar = bars.add_task(name, total=None, visible=False)  # nothing may have to be fetched
+        yield lambda done, total: bars.update(bar, completed=done, total=total, visible=True)

@@ -37,12 +37,7 @@ _DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights found on disk, with a card that was checked.
-
-    Args:
-        path: The safetensors file.
-        card: What is known about it, see `save_weights`.
-    """
+    """A safetensors file, with its card (see `save_weights`) that was checked."""
 
     path: Path
     card: Card
@@ -53,20 +48,13 @@ class Weights:
         Raises:
             VidferError: The file is not the one that the card describes, or cannot be read.
         """
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise VidferError(f"{self.path} cannot be read: {error.strerror}") from error
+        data = _read(self.path)
         if _blake3(data) != self.card["blake3"]:
             raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
         return data
 
     def tensors(self) -> "dict[str, Tensor]":
-        """Read the tensors.
-
-        Raises:
-            VidferError: As `read`, or the file is damaged.
-        """
+        """Read the tensors; raises as `read` does."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -76,11 +64,7 @@ class Weights:
             raise VidferError(f"{self.path} is no safetensors file: {error}") from error
 
     def load_into(self, network: "nn.Module") -> None:
-        """Fill a network with the tensors.
-
-        Raises:
-            VidferError: As `tensors`, or the network is not the card's.
-        """
+        """Fill a network with the tensors; raises as `read` does, and where the network is not the card's."""
         try:
             network.load_state_dict(self.tensors())
         except RuntimeError as error:
@@ -100,9 +84,6 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
         name_or_file: A name in `SHIPPED`, a name of weights pulled into `weights_folder()`, or the path of a `.safetensors`
             file with its card beside it.
 
-    Returns:
-        The file and its card.
-
     Raises:
         VidferError: There are no such weights, the card is missing or unreadable, or it describes something else.
     """
@@ -121,29 +102,19 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
 
 
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
-    """Digest what decides a model's output: the file's bytes and the decisive entries of its card.
-
-    Args:
-        kind: One of `SHIPPED`.
-        name_or_file: A name or a file, see `find_weights`.
-
-    Returns:
-        64 hexadecimal digits.
+    """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits.
 
     Raises:
         VidferError: As `find_weights`.
     """
     weights = find_weights(kind, name_or_file)
     decisive = {key: weights.card[key] for key in _DECISIVE}
-    text = json.dumps([_blake3(weights.path.read_bytes()), decisive], sort_keys=True)
+    text = json.dumps([_blake3(_read(weights.path)), decisive], sort_keys=True)
     return _blake3(text.encode())
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
     """Read from a card what the model's logits are calibrated by, see `invert_label_smoothing` and `softmax`.
-
-    Args:
-        weights: Weights of an image model.
 
     Returns:
         The temperature, and the label smoothing that is taken back before; None where the card has no calibration.
@@ -199,13 +170,6 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
 def read_card(path: Path, kind: str) -> Card:
     """Read and check the card of a weights file; the file itself need not be there yet.
 
-    Args:
-        path: The `.safetensors` file beside which the card lies.
-        kind: One of `SHIPPED`.
-
-    Returns:
-        The card.
-
     Raises:
         VidferError: The card is missing, unreadable or not whole, or describes something else.
     """
@@ -239,6 +203,13 @@ def _unknown(kind: str, name: str) -> str:
         f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
         "and give the exported .safetensors file"
     )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise VidferError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _card_path(path: Path) -> Path:

@@ -46,14 +46,7 @@ _PATIENCE: Final = 60.0  # seconds without a byte
 
 @dataclass(frozen=True)
 class Entry:
-    """Weights as a registry or, where they ship with vidfer, their card describes them.
-
-    Args:
-        kind: One of `SHIPPED`.
-        about: What they are, in one line.
-        files: `size` in bytes and `sha256` by suffix; of shipped weights the sizes.
-        url: Address of the folder that holds the files; None for shipped weights.
-    """
+    """Weights as a registry describes them, or their card where they ship with vidfer and have no `url`."""
 
     name: str
     kind: str
@@ -106,11 +99,7 @@ def shipped() -> dict[str, Entry]:
 
 
 def pulled() -> dict[str, Entry]:
-    """List what was pulled, as the registries of then described it.
-
-    Raises:
-        VidferError: A record of it is damaged.
-    """
+    """List what was pulled, as the registries of then described it."""
     found: dict[str, Entry] = {}
     for path in sorted(weights_folder().glob(f"*{_RECORD}")):
         found |= read_registry(str(path))
@@ -123,10 +112,7 @@ def record_of(name: str) -> Path:
 
 
 def read_registry(place: str) -> dict[str, Entry]:
-    """Read a registry from a file, or from an address that starts with http:// or https://.
-
-    Returns:
-        Its entries by name.
+    """Read a registry's entries from a file, or from an address that starts with http:// or https://.
 
     Raises:
         VidferError: It cannot be read or fetched, or is none.
@@ -253,15 +239,20 @@ class _Downloader:
             if self.size is not None and total != self.size:
                 raise VidferError(f"{url} holds {total} bytes, not the {self.size} expected: try another address")
             self.progress(have, total)
+            reason = ""
             try:
                 while block := response.read(_BLOCK):
                     file.write(block)
                     have += len(block)
                     self.progress(have, total)
             except (TimeoutError, ConnectionError, HTTPException) as error:
-                raise VidferError(f"the connection to {url} broke off ({error}) {_kept(have, total)}") from error
-        if total is not None and have < total:
-            raise VidferError(f"the connection to {url} broke off {_kept(have, total)}")
+                reason = f" ({error})"
+        if reason or (total is not None and have < total):
+            done = f"{have / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB"
+            raise VidferError(
+                f"the connection to {url} broke off after {done}{reason}; what was fetched is kept, run the same "
+                "command again to go on"
+            )
 
 
 def _request(url: str, have: int) -> HTTPResponse:
@@ -280,11 +271,6 @@ def _request(url: str, have: int) -> HTTPResponse:
         response.close()
         raise VidferError(f"{url} answered with a web page, not with a file: open it in a browser to see why")
     return response
-
-
-def _kept(done: int, total: int | None) -> str:
-    whole = f" of {total / 1e6:.1f}" if total else ""
-    return f"after {done / 1e6:.1f}{whole} MB; what was fetched is kept, run the same command again to go on"
 
 
 def _refuse_large(done: int, total: int | None) -> None:
