@@ -4,17 +4,26 @@ from scipy.special import softmax as scipy_softmax
 
 from vidfer.inference.decision import (
     UNCERTAIN,
+    Rules,
+    SoundPrediction,
     by_name,
+    calibrate,
+    certain,
     fuse,
+    fuse_modalities,
     invert_label_smoothing,
     logit_adjustment,
     pool,
     pool_peaks,
+    predict_faces,
+    predict_joint,
+    predict_sound,
     predominant,
     softmax,
+    used_windows,
     vote,
 )
-from vidfer.types import EMOTIONS
+from vidfer.types import EMOTIONS, VidferError
 
 
 def rows(*peaks, height=0.7):
@@ -99,10 +108,10 @@ def test_images_are_smoothed_over_their_neighbours_in_time():
 
 
 def test_neither_order_nor_copies_matter():
-    dice = np.random.default_rng(0)
-    p, w, t = dice.dirichlet(np.ones(7), 30), dice.uniform(0.1, 1, 30), 0.2 * np.arange(30)
+    rng = np.random.default_rng(0)
+    p, w, t = rng.dirichlet(np.ones(7), 30), rng.uniform(0.1, 1, 30), 0.2 * np.arange(30)
     pooled = pool_peaks(p, w, t)
-    mixed = dice.permutation(30)
+    mixed = rng.permutation(30)
     np.testing.assert_allclose(pool_peaks(p[mixed], w[mixed], t[mixed]), pooled, atol=1e-9)
     np.testing.assert_allclose(pool_peaks(np.repeat(p, 3, 0), np.repeat(w, 3), np.repeat(t, 3)), pooled, atol=1e-9)
 
@@ -163,3 +172,82 @@ def test_one_modality_cannot_veto_the_other():
 
 def test_names_follow_the_order_of_the_classes():
     assert list(by_name(np.arange(7) / 21)) == list(EMOTIONS)
+
+
+@pytest.fixture
+def two_people():
+    """Logits `(5, 7)` as the image model makes them, ids, times, weights: three images of person 7, two of person 4."""
+    rng = np.random.default_rng(0)
+    return (
+        rng.normal(0, 2, (5, 7)).astype(np.float32),
+        np.array([7, 4, 7, 7, 4]),
+        np.array([0.0, 0.2, 0.2, 0.4, 0.4]),
+        rng.uniform(0.1, 1, 5),
+    )
+
+
+@pytest.mark.parametrize("rule", ["peaks", "mean"])
+def test_each_person_is_pooled_and_counts_by_its_images(two_people, rule):
+    logits, person, times, weights = two_people
+    shares = (0.14, 0.01, 0.14, 0.25, 0.16, 0.12, 0.18)
+    rules = Rules(face_calibration=(1.3, 0.1), class_shares=shares, pool=rule)
+    found = predict_faces(logits, person, times, weights, rules)
+    p = scipy_softmax(logits.astype(float), axis=1)
+    p = np.maximum((p - 0.1 / 7) / 0.9, 1e-3)
+    p = scipy_softmax(np.log(p) / 1.3, axis=1) / np.sqrt(shares)
+    p /= p.sum(1, keepdims=True)
+    np.testing.assert_allclose(found.probabilities, p, atol=1e-9)
+    assert (found.people.tolist(), found.share.tolist()) == ([4, 7], [0.4, 0.6])
+    for distribution, rows in zip(found.of_people, ([1, 4], [0, 2, 3]), strict=True):
+        one = pool_peaks(p[rows], weights[rows], times[rows]) if rule == "peaks" else pool(p[rows], weights[rows])
+        np.testing.assert_allclose(distribution, one, atol=1e-9)
+    np.testing.assert_allclose(found.distribution, 0.4 * found.of_people[0] + 0.6 * found.of_people[1], atol=1e-12)
+
+
+def test_windows_count_where_someone_speaks_or_wherever_there_is_sound():
+    silent, speech = np.array([False, False, True]), np.array([0.25, 0.24, 1.0])
+    assert used_windows(silent, speech, Rules()).tolist() == [True, False, False]
+    assert used_windows(silent, speech, Rules(speech_only=False)).tolist() == [True, True, False]
+
+
+def test_sound_is_the_geometric_mean_of_its_windows():
+    logits = np.random.default_rng(0).normal(0, 1, (4, 7))
+    found = predict_sound(logits, Rules(sound_calibration=(2.0, 0.0)))
+    np.testing.assert_allclose(found.distribution, scipy_softmax(logits.mean(0) / 2), atol=1e-9)
+
+
+def test_modalities_are_fused_late_or_with_the_trained_model(two_people):
+    faces = predict_faces(*two_people, Rules())
+    sound = SoundPrediction(rows(HAPPY), rows(HAPPY)[0])
+    late = fuse_modalities(faces, sound, None, Rules(face_weight=0.6))
+    assert (late.method, late.weights) == ("late", {"faces": 0.6, "sound": 0.4})
+    np.testing.assert_allclose(late.distribution, 0.6 * faces.distribution + 0.4 * sound.distribution, atol=1e-12)
+    logits = np.random.default_rng(1).normal(0, 2, (2, 7))
+    joint = predict_joint(logits, faces.share, Rules(fusion_calibration=(1.5, 0.0)))
+    np.testing.assert_allclose(joint, np.array([0.4, 0.6]) @ scipy_softmax(logits / 1.5, axis=1), atol=1e-12)
+    trained = fuse_modalities(faces, sound, joint, Rules(face_weight=0.6))
+    assert trained.method == "trained"
+    np.testing.assert_allclose(trained.distribution, (joint + late.distribution) / 2, atol=1e-12)
+
+
+def test_one_modality_stands_alone(two_people):
+    faces = predict_faces(*two_people, Rules())
+    alone = fuse_modalities(faces, None, None, Rules())
+    assert (alone.method, alone.weights, alone.distribution.tolist()) == (
+        "alone",
+        {"faces": 1.0},
+        faces.distribution.tolist(),
+    )
+    assert fuse_modalities(None, None, None, Rules()) is None
+
+
+@pytest.mark.parametrize("kind", ["image", "sound", "fusion"])
+def test_output_that_is_not_finite_is_refused(kind):
+    with pytest.raises(VidferError, match=f"the {kind} model's output is not finite"):
+        calibrate(np.array([[0, np.nan, 0, 0, 0, 0, 0.0]]), None, kind)
+
+
+def test_rows_are_certain_from_the_threshold_on():
+    assert certain(rows(HAPPY, SURPRISE, height=0.75), 0.75).tolist() == [True, True]
+    assert certain(np.vstack([rows(HAPPY, height=0.74), rows(HAPPY, height=0.76)]), 0.75).tolist() == [False, True]
+    assert certain(rows(HAPPY), None).tolist() == [True]
