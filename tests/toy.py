@@ -54,5 +54,5 @@ class Largest(Stage):
         count = inputs["count"]
         if not count.names("counts"):
             return Outcome(count.status, count.message)
-        draft.write_json("answer.json", int(count.arrays("counts.safetensors")["counts"].argmax()) + self.offset)
+        draft.write_json("predictions.json", int(count.arrays("counts.safetensors")["counts"].argmax()) + self.offset)
         return Outcome()

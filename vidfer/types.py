@@ -17,7 +17,7 @@ class Status(StrEnum):
     """
 
     OK = "ok"
-    PARTIAL = "partial"  # the file breaks off or is damaged: answered from what could be read
+    PARTIAL = "partial"  # the file breaks off or is damaged: predicted from what could be read
     CORRUPT = "corrupt"
     UNSUPPORTED = "unsupported"  # a still, a text, a format outside the whitelist
     NO_VIDEO = "no_video"

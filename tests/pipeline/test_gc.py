@@ -50,7 +50,7 @@ def test_purging_a_clip_takes_what_was_derived_from_it(store, clips):
     remove(store, doomed)
     assert len(entries(store)) == 2
     with finished((Count(), Largest()), "largest", clips[1], store) as kept:
-        assert kept.names() == ["answer.json"]
+        assert kept.names() == ["predictions.json"]
 
 
 def test_only_the_old_is_removable(store):

@@ -32,7 +32,7 @@ def store(tmp_path):
 
 def answer(chain, clip, store):
     with finished(chain, "largest", clip, store) as artifact:
-        return artifact.json("answer.json")
+        return artifact.json("predictions.json")
 
 
 def states(chain, clip, store):
@@ -217,9 +217,9 @@ def test_a_file_that_an_error_does_not_name_is_nobodys(clip, store, monkeypatch)
         answer(CHAIN, clip, store)
 
 
-@pytest.mark.parametrize("name", ["answer.json", "counts.safetensors"])
+@pytest.mark.parametrize("name", ["predictions.json", "counts.safetensors"])
 def test_an_artifact_removed_while_it_is_lent_is_a_clear_error(clip, store, name):
-    target = "largest" if name == "answer.json" else "count"
+    target = "largest" if name == "predictions.json" else "count"
 
     def read():
         with finished(CHAIN, target, clip, store) as artifact:

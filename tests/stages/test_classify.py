@@ -68,7 +68,7 @@ def classify(store, inputs, fusion=None, **rules):
 
 
 def test_faces_people_sound_and_both(store, two_people, sad_voice):
-    answer = classify(store, {**two_people, **sad_voice}).json("answer.json")
+    answer = classify(store, {**two_people, **sad_voice}).json("predictions.json")
     first, second = answer["people"]
     assert (first["person"], first["n_faces"], first["first_s"], first["last_s"]) == (0, 3, 0.0, 0.4)
     assert first["predominant"] == "happy"
@@ -97,7 +97,7 @@ def test_what_is_fused_was_not_rounded(store, two_people, sad_voice):
     faces = 0.75 * softmax(first) + 0.25 * softmax(logits(NEUTRAL)[0].astype(float))
     by_hand = 0.7 * faces + 0.3 * softmax(logits(SAD)[0].astype(float))
     done = classify(store, {**two_people, **sad_voice}, pool="mean")
-    fused = list(done.json("answer.json")["fused"]["distribution"].values())
+    fused = list(done.json("predictions.json")["fused"]["distribution"].values())
     np.testing.assert_allclose(fused, by_hand, atol=1e-9)
 
 
@@ -117,18 +117,18 @@ def some_voice(artifact, loaded):
 def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifact):
     inputs = {**two_people, **some_voice, "denoise": artifact("denoise", meta=DENOISE)}
     done = classify(store, inputs)
-    sound = done.json("answer.json")["sound"]
+    sound = done.json("predictions.json")["sound"]
     assert [sound[name] for name in ("n_windows", "n_silent", "n_no_voice")] == [4, 1, 2]
     windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
     assert windows["status"].tolist() == ["ok", "no_voice", "silent", "no_voice"]
     assert windows["sad"].isna().tolist() == [False, True, True, True]
-    off = classify(store, inputs, speech_only=False).json("answer.json")
+    off = classify(store, inputs, speech_only=False).json("predictions.json")
     assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
 
 
 def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
     monkeypatch.setattr("vidfer.inference.decision.VOICE_SHARE", 0.95)
-    answer = classify(store, {**two_people, **some_voice}).json("answer.json")
+    answer = classify(store, {**two_people, **some_voice}).json("predictions.json")
     assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
     assert "--voice off" in answer["sound"]["message"]
     assert (answer["fused"]["method"], answer["fused"]["modalities"]) == ("alone", ["faces"])
@@ -149,12 +149,12 @@ def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_pe
         return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
 
     loaded["fusion"] = model
-    answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("answer.json")
+    answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("predictions.json")
     fused = answer["fused"]
     assert asked == [(3, [0.0]), (1, [0.0])]  # only the window with a voice
     assert (fused["method"], fused["weights"]) == ("trained", {"faces": 1.5, "sound": 0.5})
     p = np.exp(3) / (np.exp(3) + 6)
-    late = classify(store, {**two_people, **some_voice}).json("answer.json")
+    late = classify(store, {**two_people, **some_voice}).json("predictions.json")
     by_hand = (0.75 * p + 0.25 * (1 - p) / 6 + late["fused"]["distribution"]["happy"]) / 2
     assert fused["distribution"]["happy"] == pytest.approx(by_hand, abs=1e-5)
     assert (late["fused"]["method"], late["settings"]["fusion"]) == ("late", "late")
@@ -165,13 +165,13 @@ def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_pe
 
 def test_the_trained_fusion_is_not_asked_where_one_modality_is_missing(store, artifact, two_people):
     inputs = {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
-    fused = classify(store, inputs, fusion="digest").json("answer.json")["fused"]
+    fused = classify(store, inputs, fusion="digest").json("predictions.json")["fused"]
     assert (fused["method"], fused["weights"]) == ("alone", {"faces": 1.0})
 
 
 def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
     """By hand: log-probabilities are affine in the logits, so weights 1, 1, 0.1 give 3 * 2 / 2.1 for happy."""
-    person = classify(store, {**two_people, **sad_voice}, pool="mean").json("answer.json")["people"][0]
+    person = classify(store, {**two_people, **sad_voice}, pool="mean").json("predictions.json")["people"][0]
     z = np.zeros(7)
     z[HAPPY], z[SAD] = 3.0 * 2 / 2.1, 3.0 * 0.1 / 2.1
     expected = np.exp(z) / np.exp(z).sum()
@@ -190,7 +190,7 @@ def test_the_half_with_most_expression_answers_for_a_person(store, artifact, sad
         **sad_voice,
     }
     named = {
-        rule: classify(store, inputs, pool=rule).json("answer.json")["faces"]["predominant"]
+        rule: classify(store, inputs, pool=rule).json("predictions.json")["faces"]["predominant"]
         for rule in ("mean", "peaks")
     }
     assert named == {"mean": "neutral", "peaks": "happy"}
@@ -202,10 +202,10 @@ def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
     raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2) / np.sqrt(shares)
     expected = raised / raised.sum(1, keepdims=True)
     np.testing.assert_allclose(done.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
-    settings = done.json("answer.json")["settings"]
+    settings = done.json("predictions.json")["settings"]
     assert (settings["temperature"], settings["prior"], settings["notes"]) == (2.0, "uniform", [])
     left = classify(store, {**two_people, **sad_voice}, face_calibration=(2.0, 0.0))
-    assert left.json("answer.json")["settings"]["prior"] == "training"
+    assert left.json("predictions.json")["settings"]["prior"] == "training"
     raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2)
     expected = raised / raised.sum(1, keepdims=True)
     np.testing.assert_allclose(left.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
@@ -215,7 +215,7 @@ def test_uncertain_answers_are_named_so_and_keep_their_distribution(store, two_p
     """Frames have 0.77 for their peak; the fused answer, 0.7 faces and 0.3 sound, has less."""
     inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
     plain, strict, strictest = (
-        classify(store, inputs, abstain=threshold).json("answer.json") for threshold in (None, 0.7, 0.99)
+        classify(store, inputs, abstain=threshold).json("predictions.json") for threshold in (None, 0.7, 0.99)
     )
     assert [plain["faces"]["n_uncertain"], strict["faces"]["n_uncertain"], strictest["faces"]["n_uncertain"]] == [
         0,
@@ -244,17 +244,17 @@ def test_uncertain_faces_do_not_vote(store, artifact, two_people, sad_voice):
     arrays = {"embeddings": np.zeros((4, 8), np.float32), "logits": values}
     finetune = artifact("finetune", {"embeddings.safetensors": arrays}, Status.PARTIAL)  # another key than two_people's
     inputs = {**two_people, **sad_voice, "finetune": finetune}
-    first = classify(store, inputs, abstain=0.5).json("answer.json")["people"][0]
+    first = classify(store, inputs, abstain=0.5).json("predictions.json")["people"][0]
     assert (first["n_faces"], first["n_uncertain"]) == (3, 2)
     assert (first["vote"]["predominant"], first["vote"]["distribution"]["happy"]) == ("happy", 1.0)
-    assert classify(store, inputs).json("answer.json")["people"][0]["vote"]["predominant"] == "sad"
+    assert classify(store, inputs).json("predictions.json")["people"][0]["vote"]["predominant"] == "sad"
 
 
 def test_sound_alone(store, artifact, sad_voice):
     faces = artifact("faces", status=Status.NO_VIDEO, message="no pictures")
     finetune = artifact("finetune", status=Status.NO_VIDEO)
     done = classify(store, {"faces": faces, "finetune": finetune, **sad_voice})
-    answer = done.json("answer.json")
+    answer = done.json("predictions.json")
     assert done.status is Status.NO_VIDEO
     assert (answer["faces"]["status"], answer["faces"]["distribution"]) == ("no_video", None)
     assert answer["fused"]["modalities"] == ["sound"]
@@ -262,7 +262,9 @@ def test_sound_alone(store, artifact, sad_voice):
 
 
 def test_faces_alone(store, artifact, two_people):
-    answer = classify(store, {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}).json("answer.json")
+    answer = classify(store, {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}).json(
+        "predictions.json"
+    )
     assert answer["sound"]["status"] == "no_audio"
     assert answer["fused"]["modalities"] == ["faces"]
     assert answer["fused"]["distribution"] == pytest.approx(answer["faces"]["distribution"], abs=1e-5)
@@ -274,7 +276,7 @@ def test_nothing_at_all(store, artifact):
         "finetune": artifact("finetune", status=Status.NO_FACE),
         "audio": artifact("audio", status=Status.SILENT),
     }
-    fused = classify(store, inputs).json("answer.json")["fused"]
+    fused = classify(store, inputs).json("predictions.json")["fused"]
     assert (fused["status"], fused["predominant"], fused["modalities"]) == ("no_face", None, [])
     assert "no_face" in fused["message"]
     assert "silent" in fused["message"]

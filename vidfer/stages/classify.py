@@ -44,7 +44,7 @@ class ClassifyStage(Stage):
     """Predict every person, the faces, the sound, and both together, by the rule of `vidfer.inference.decision`.
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float64, as far as there are any (rows of
-    windows that do not count are NaN), and `answer.json` with `faces`, `sound`, `fused`, `people` and `settings`, not rounded.
+    windows that do not count are NaN), and `predictions.json` with `faces`, `sound`, `fused`, `people` and `settings`, not rounded.
 
     Args:
         weights: Digest of the sound model's weights, see `weights_digest`.
@@ -56,7 +56,7 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
 
     weights: str
@@ -85,13 +85,13 @@ class ClassifyStage(Stage):
             joint, gates = self._joint(given["embeddings"], table["track"], vectors, faces)
         fused = fuse_modalities(faces, sound, joint, self.rules)
         _write_probabilities(draft, faces, sound, used)
-        answer = {
+        predictions = {
             "faces": self._face_record(faces, inputs),
             "sound": self._sound_record(sound, silent, used, audio),
             "people": self._people_records(faces, table),
             "settings": self._settings(),
         }
-        draft.write_json("answer.json", {**answer, "fused": self._fused_record(fused, gates, answer)})
+        draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
 
     def _faces(self, logits: Floats, table: Columns) -> FacePrediction:
@@ -172,7 +172,7 @@ class ClassifyStage(Stage):
         if fused is None:
             statuses = [parts[name]["status"] for name in ("faces", "sound")]
             status = next((status for status in statuses if status != Status.OK), Status.OK)
-            message = "neither faces ({}) nor sound ({}) could be answered".format(*statuses)
+            message = "neither faces ({}) nor sound ({}) gave a prediction".format(*statuses)
             return {"status": status, "message": message, **_BLANK, "modalities": [], "method": None, "weights": {}}
         weights = fused.weights if gates is None else dict(zip(fused.weights, map(float, gates), strict=True))
         return {

@@ -61,16 +61,16 @@ class ReportStage(Stage):
         classify = inputs["classify"]
         names = classify.names("probabilities")
         probabilities = classify.arrays(names[0]) if names else {}
-        answer = classify.json("answer.json")
-        abstain = answer["settings"]["abstain"]
-        tables: dict[str, Columns] = {"people": _people(answer["people"])}
+        predictions = classify.json("predictions.json")
+        abstain = predictions["settings"]["abstain"]
+        tables: dict[str, Columns] = {"people": _people(predictions["people"])}
         if "faces" in probabilities:
             tables["frames"] = _frames(inputs["faces"], inputs["denoise"], probabilities["faces"], abstain)
         if "windows" in probabilities:
             tables["windows"] = _windows(inputs["audio"], probabilities["windows"], abstain)
         for name, data in table_files(tables).items():
             draft.write(name, data)
-        draft.write_json("summary.json", _summary(answer, inputs))
+        draft.write_json("summary.json", _summary(predictions, inputs))
         return Outcome(classify.status, classify.message)
 
 
@@ -127,9 +127,9 @@ def _by_class(probabilities: Floats) -> dict[str, Floats]:
     return {name: probabilities[:, i] for i, name in enumerate(EMOTIONS)}
 
 
-def _summary(answer: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     faces, classify = inputs["faces"], inputs["classify"]
-    parts = {name: rounded(answer[name]) for name in ("faces", "sound", "fused", "people")}
+    parts = {name: rounded(predictions[name]) for name in ("faces", "sound", "fused", "people")}
     fused = parts["fused"]
     recipe_parts = ("version", "params", "tools")
     return {
@@ -137,7 +137,7 @@ def _summary(answer: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[
         "message": classify.message,
         **{name: fused[name] for name in ("predominant", "margin", "modalities")},
         **parts,
-        "settings": answer["settings"],
+        "settings": predictions["settings"],
         "denoise": {**inputs["denoise"].meta, **inputs["finetune"].meta} if inputs["denoise"].meta else None,
         "provenance": {
             "vidfer": __version__,
