@@ -44,7 +44,7 @@ class ClassifyStage(Stage):
     """Predict every person, the faces, the sound, and both together, by the rule of `vidfer.inference.decision`.
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float64, as far as there are any (rows of
-    windows that do not count are NaN), and `predictions.json` with `faces`, `sound`, `fused`, `people` and `settings`, not rounded.
+    windows that do not count are NaN), and `predictions.json`: `faces`, `sound`, `fused`, `people`, not rounded, and `settings`.
 
     Args:
         weights: Digest of the sound model's weights, see `weights_digest`.
