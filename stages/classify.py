@@ -1,6 +1,8 @@
-"""The `classify` stage: train the classifier of sound."""
+"""The `classify` stage: train a classifier of clips."""
+
+import sys
 
 from vidfer.cli.train import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main("classify"))

@@ -1,6 +1,8 @@
 """The `denoise` stage: train the generator."""
 
+import sys
+
 from vidfer.cli.train import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main("denoise"))

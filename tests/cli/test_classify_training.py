@@ -10,6 +10,7 @@ from vidfer.cli.train import VidferCLI
 from vidfer.inference.models import AudioModel
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.standardise import Standardise
+from vidfer.types import VidferError
 
 CONFIG = """
 class_path: vidfer.tasks.clip.ClipTask
@@ -115,3 +116,14 @@ def test_any_optimizer_takes_a_step(fit, optimizer):
         f"--model.init_args.optimizer={optimizer}", "--model.init_args.nesterov=false", "--trainer.fast_dev_run=true"
     )
     assert cli.trainer.global_step == 1
+
+
+def test_validation_with_nobody_held_out_says_so(fit):
+    fit(people=("1-2", "", "3"))
+    with pytest.raises(VidferError, match="nothing is held out to validate on"):
+        fit("--ckpt_path=last", verb="validate", people=("1-2", "", "3"))
+
+
+def test_a_warm_up_of_one_step(fit):
+    cli, _ = fit("--data.init_args.batch_size=16", "--model.init_args.warmup_share=0.5")  # two steps in all
+    assert cli.trainer.global_step == 2

@@ -1,15 +1,20 @@
 import csv
 import json
+import re
 import shutil
 
 import pytest
 import torch
 import yaml
+from blake3 import blake3
+from torchmetrics import MetricCollection
 
-from vidfer.cli.train import VidferCLI
+from vidfer.cli.train import STAGES, VidferCLI, main
 from vidfer.inference.models import ImageModel
 from vidfer.tasks.callbacks import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
+from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
 
 
 @pytest.fixture
@@ -148,3 +153,135 @@ def test_a_writer_that_fails_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         writer.save_checkpoint({"step": 2}, path)
     assert torch.load(path, weights_only=True) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_the_best_weights_are_exported_where_a_validation_chooses(fit, monkeypatch):
+    figures = iter([0.1, 0.9, 0.2])
+    whole = ImageTask.on_validation_epoch_end
+
+    def fake(self):
+        self.log("val_acc", next(figures) if not self.trainer.sanity_checking else 0.0)
+        whole(self)
+
+    monkeypatch.setattr(ImageTask, "on_validation_epoch_end", fake)
+    monkeypatch.setattr("vidfer.tasks.base.classification_metrics", lambda split: MetricCollection({}))
+    _, folder = fit("--trainer.max_epochs=3", "--trainer.num_sanity_val_steps=0")
+    (best,) = (folder / "checkpoints").glob("best-*.ckpt")
+    kept = torch.load(best, weights_only=True)
+    card = json.loads((folder / "weights.json").read_text())
+    assert card["recipe"]["exported"] == {
+        "checkpoint": "best", "monitor": "val_acc", "value": pytest.approx(0.9), "step": 2, "epoch": 1,
+    }  # fmt: skip
+    assert card["validation"]["val_acc"] == pytest.approx(0.9)
+    exported = find_weights("image", folder / "weights.safetensors").tensors()
+    for name, tensor in exported.items():
+        torch.testing.assert_close(tensor, kept["state_dict"][f"backbone.{name}"])
+    last = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert not torch.equal(exported["head.weight"], last["backbone.head.weight"])
+
+
+def test_without_a_choice_the_last_weights_are_exported(fit):
+    _, folder = fit("--trainer.callbacks=[]")
+    assert json.loads((folder / "weights.json").read_text())["recipe"]["exported"] == {"checkpoint": "last"}
+
+
+def test_a_finished_run_is_refused_when_data_or_weights_have_changed(fit, faces_root, image_weights):
+    start = f"--model.init_args.weights={image_weights}"
+    _, folder = fit(start)
+    before = (folder / "weights.safetensors").stat().st_mtime_ns
+    fit(start)  # nothing changed
+    assert (folder / "weights.safetensors").stat().st_mtime_ns == before
+    raw = image_weights.read_bytes()
+    image_weights.write_bytes(raw[:-4] + b"\0\0\0\0")
+    card = image_weights.with_suffix(".json")
+    known = card.read_text()
+    card.write_text(known.replace(json.loads(known)["blake3"], blake3(image_weights.read_bytes()).hexdigest()))
+    with pytest.raises(VidferError, match="the content of its weights"):
+        fit(start)
+    image_weights.write_bytes(raw)
+    card.write_text(known)
+    picture = next((faces_root / "train" / "happy").iterdir())
+    shutil.copy(next((faces_root / "train" / "sad").iterdir()), picture)
+    with pytest.raises(VidferError, match="the content of its data"):
+        fit(start)
+
+
+@pytest.mark.parametrize("verb", ["validate", "test"])
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [([], "untrained network"), (["--ckpt_path=last"], "no checkpoint 'last'"), (["--ckpt_path=best"], "no checkpoint 'best'"),
+     (["--ckpt_path=none.ckpt"], "no checkpoint none.ckpt")],
+)  # fmt: skip
+def test_an_untrained_network_is_not_measured(fit, verb, extra, said):
+    with pytest.raises(VidferError, match=said):
+        fit(*extra, verb=verb, version="nowhere")
+
+
+@pytest.mark.parametrize("which", ["last", "best"])
+def test_the_last_and_the_best_checkpoint_are_found(fit, which):
+    _, folder = fit()
+    cli, _ = fit(f"--ckpt_path={which}", verb="test")
+    kept = torch.load(next((folder / "checkpoints").glob(f"{which}*.ckpt")), weights_only=True)["state_dict"]
+    torch.testing.assert_close(cli.model.backbone.head.weight.detach().cpu(), kept["backbone.head.weight"])
+
+
+def run(stage, *words, capsys):
+    """Run a stage's command line; returns the exit status and what was said on the error stream."""
+    try:
+        status = main(stage, words)
+    except SystemExit as ended:
+        status = ended.code
+    return status, capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "config", ["denoise", "denoise_bsds", "denoise_bsds_gan", "finetune", "finetune_compact", "classify"]
+)
+def test_another_stages_configuration_is_refused(stage, config, capsys):
+    own = config.partition("_")[0]
+    if stage == own:
+        pytest.skip("its own")
+    status, said = run(stage, "fit", f"--config=configs/{config}.yaml", capsys=capsys)
+    assert status == 2
+    assert f"is for the stage {own}: python -m stages.{own}" in said[-1]
+
+
+@pytest.mark.parametrize("stage", ["finetune", "classify"])
+def test_predict_is_offered_where_it_works(stage, capsys):
+    status, said = run(stage, "predict", f"--config=configs/{stage}.yaml", capsys=capsys)
+    assert (status, len(said)) == (2, 1)
+    assert "vidfer analyze" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config=configs/denoise.yaml", "--data=configs/data/div2.yaml"], "no configuration .*div2.yaml.*mean div2k"),
+        (["--config", "configs/denoize.yaml"], "no configuration configs/denoize.yaml.*did you mean denoise"),
+        (["--config=configs/denoise.yaml", "--model", "configs/classifiers/gna.yaml"], "there are cnn, dbn.*did you mean gan"),
+        (["--config=configs/denoise.yaml", "--trainer=nowhere/gpu.yaml"], "there are none in nowhere"),
+        (["--config=configs/denoise.yaml", "--trainer.max_epoch=2"], "max_epoch"),
+        (["--config=configs/denoise.yaml", "--trainer.max_epo", "2"], "max_epo"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_word_is_refused_by_name(words, said, capsys):
+    status, lines = run("denoise", "fit", *words, capsys=capsys)
+    assert status == 2
+    assert re.search(said, "\n".join(lines))
+
+
+def test_a_machine_without_the_device_is_told_in_one_sentence(capsys, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    status, said = run("denoise", "fit", "--config=configs/denoise.yaml", "--trainer.accelerator=cuda", capsys=capsys)
+    assert status == 1
+    assert said[-1].startswith("vidfer: ")
+    assert "not available" in said[-1]
+
+
+def test_the_first_line_names_the_data(fit, faces_root, capsys):
+    fit("--trainer.fast_dev_run=true")
+    said = capsys.readouterr().err.splitlines()
+    lines = [line for line in said if not line.startswith("Seed set")]
+    assert lines[0] == f"vidfer: fit on sample (drawn faces: no people), in {faces_root}"

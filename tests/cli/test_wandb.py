@@ -190,10 +190,7 @@ def test_without_the_client_one_sentence_names_the_extra(arguments, monkeypatch,
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("vidfer.tasks.loggers.version", version)
-    monkeypatch.setattr(sys, "argv", ["stages/denoise.py", *arguments(*chosen)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
+    assert main("denoise", arguments(*chosen)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "vidfer: Weights & Biases needs its client: pip install 'vidfer[wandb]'"
     )

@@ -103,7 +103,7 @@ def _train(words: list[str]) -> int:
     if stage is not None:
         from vidfer.cli.train import main as train
 
-        train(words[1:])
+        return train(stage, words[1:])
     return 0
 
 

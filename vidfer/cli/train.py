@@ -1,20 +1,37 @@
 """The command line of the training stages: LightningCLI with this project's rules."""
 
+import difflib
+import json
+import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from pydoc import locate
+from typing import Any, Final
 
 import lightning
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from vidfer.cli.options import StrictParser
-from vidfer.tasks.callbacks import AtomicCheckpointIO, readable_checkpoint, run_folder
+from vidfer.datamodules.base import BaseDataModule
+from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.store import file_digest
+from vidfer.tasks.base import BaseTask
+from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
+from vidfer.tasks.clip import ClipTask
+from vidfer.tasks.denoise import DenoiseTask
+from vidfer.tasks.image import ImageTask
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, require_client, send_settings, start_wandb
 from vidfer.types import UsageError, VidferError
+from vidfer.weights.files import find_weights
+
+STAGES: Final[dict[str, type[BaseTask]]] = {"denoise": DenoiseTask, "finetune": ImageTask, "classify": ClipTask}
+"""The stages and the tasks that their configurations may name, subclasses among them."""
 
 SHARED = ("image_size", "in_chans", "crop")
 """Arguments of the data module handed on to a model that has them too."""
@@ -22,26 +39,61 @@ SHARED = ("image_size", "in_chans", "crop")
 RUN_CONFIG = "config.yaml"
 """Name of the file with all that was chosen for a run, in the run's folder."""
 
+_RUN_INPUTS = "inputs.json"  # digests of what the run was trained on, beside its configuration
 _NO_SETTINGS = ("ckpt_path", "config", "wandb")  # where a run goes on from or is shown is none of its settings
+_FILES = ("-c", "--config", "--model", "--data", "--trainer")  # options that may name a configuration file
 
 
-def main(args: list[str] | None = None) -> None:
-    """Run a training stage's command line: faults end in one sentence and exit status 1, wrong usage in 2."""
+def main(stage: str, argv: Sequence[str] | None = None) -> int:
+    """Run a stage's command line, for `python -m stages.STAGE` as for `vidfer train STAGE`.
+
+    Args:
+        stage: One of `STAGES`.
+        argv: What follows the stage's name; the process's arguments if not given.
+
+    Returns:
+        The exit status: 0, 1 for a fault that was told in one sentence, or 2 for wrong usage.
+    """
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the first line names the data
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        VidferCLI(args=args)
-    except (VidferError, ValueError) as error:
+        _check_arguments(stage, arguments)
+        VidferCLI(stage, args=arguments)
+    except (VidferError, ValueError, MisconfigurationException) as error:
         ours = _sentence(error)
         if ours is None:
             raise
-        print(f"vidfer: {ours}", file=sys.stderr)
-        sys.exit(2 if isinstance(ours, UsageError) else 1)
+        print(f"vidfer: {' '.join(str(ours).split())}", file=sys.stderr)
+        return 2 if isinstance(ours, UsageError) else 1
+    return 0
 
 
-def _sentence(error: BaseException | None) -> VidferError | None:
-    """Find our own error behind one of the parser's, which wraps what a constructor raises."""
-    while error is not None and not isinstance(error, VidferError):
+def _sentence(error: BaseException | None) -> BaseException | None:
+    """Find our own error, or Lightning's on the machine, behind the parser's, which wraps what constructors raise."""
+    while error is not None and not isinstance(error, VidferError | MisconfigurationException):
         error = error.__cause__ or error.__context__
     return error
+
+
+def _check_arguments(stage: str, arguments: Sequence[str]) -> None:
+    """Refuse a verb that the stage lacks, and a configuration file that is not there.
+
+    Raises:
+        UsageError: The arguments are refused.
+    """
+    if arguments[:1] == ["predict"] and stage != "denoise":
+        raise UsageError(
+            f"{stage} has no predict: `vidfer analyze CLIP` predicts by trained weights, see its --image-model, "
+            "--audio-model and --fusion-model"
+        )
+    for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, given, value = option.partition("=")
+        path = Path(value if given else following)
+        if name in _FILES and path.suffix in (".yaml", ".yml") and not path.is_file():
+            there = sorted(each.stem for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+            near = difflib.get_close_matches(path.stem, there, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"no configuration {path}: there are {', '.join(there) or 'none'} in {path.parent}{hint}")
 
 
 class _TrainingParser(StrictParser, LightningArgumentParser):
@@ -53,9 +105,14 @@ class VidferCLI(LightningCLI):
 
     Optimisers stay where the task sets them; a seed of 0 makes runs repeatable; cross-references inside YAML files
     are made by linking, because the OmegaConf parser resolves each file before overrides.
+
+    Args:
+        stage: One of `STAGES`: configurations of another one are refused; None for any.
+        overrides: LightningCLI's own.
     """
 
-    def __init__(self, **overrides: Any) -> None:  # noqa: ANN401 - tests pass `args` and `run` through
+    def __init__(self, stage: str | None = None, **overrides: Any) -> None:  # noqa: ANN401 - tests pass `args` and `run`
+        self.stage = stage
         super().__init__(
             lightning.LightningModule,
             lightning.LightningDataModule,
@@ -71,22 +128,24 @@ class VidferCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what data and model must agree on, and let Weights & Biases stand beside whatever else logs a run.
-
-        Args:
-            parser: The parser of one subcommand.
-        """
+        """Link what data and model must agree on, and let Weights & Biases stand beside whatever else logs a run."""
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in SHARED:
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's own
-        """Parse words given by `vidfer train`, without Lightning's warning that others stand in `sys.argv`."""
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Parse; Lightning's own warns wherever arguments are passed on."""
         self.config = parser.parse_args(args)
 
     def before_instantiate_classes(self) -> None:
-        """Look for what an optional logger needs, before any work is done."""
+        """Refuse another stage's configuration, and look for what an optional logger needs, before any work is done.
+
+        Raises:
+            UsageError: The configuration is for another stage.
+        """
         chosen = self.config.get(self.config.get("subcommand") or "", self.config)
+        if self.stage is not None:
+            _require_stage(self.stage, chosen.model.class_path)
         require_client([chosen.get("wandb"), chosen.trainer.logger])
 
     def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
@@ -97,7 +156,7 @@ class VidferCLI(LightningCLI):
             arguments: Passed on to Lightning.
 
         Raises:
-            VidferError: The run's folder holds a run with other settings.
+            VidferError: The run's folder holds a run with other settings, data or weights.
         """
         trainer = self.trainer
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -105,9 +164,10 @@ class VidferCLI(LightningCLI):
             return
         folder = run_folder(trainer)
         weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
+        inputs = self._inputs()
         if ckpt_path is None and (folder / RUN_CONFIG).is_file():
             if weights.is_file() or last.is_file():
-                self._require_same_run(folder)
+                self._require_same_run(folder, inputs)
             if weights.is_file():
                 rank_zero_info(f"{folder} is finished, with its weights in {weights}; to train anew, remove it")
                 return
@@ -116,43 +176,113 @@ class VidferCLI(LightningCLI):
                 rank_zero_info(f"going on from {last}")
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
+        if trainer.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
         start_wandb(trainer)
         trainer.fit(ckpt_path=ckpt_path, **arguments)
         if trainer.is_global_zero and not trainer.interrupted:
             from vidfer.evaluation.export import export_weights
 
-            export_weights(trainer, self.model, self.datamodule, weights)
+            best = load_best(trainer, self.model)
+            export_weights(trainer, self.model, self.datamodule, weights, best=best)
 
     def _run_subcommand(self, subcommand: str) -> None:
         for logger in self.trainer.loggers:
             if isinstance(logger, CurveLogger):
                 logger.closed = subcommand != "fit"
         if subcommand != "fit":
+            self._require_trained(subcommand)
             start_wandb(self.trainer)
         super()._run_subcommand(subcommand)
+        if subcommand == "validate" and not self.trainer.callback_metrics:
+            raise VidferError(
+                "nothing is held out to validate on: name people by --data.init_args.val_people, or measure by test"
+            )
+
+    def _require_trained(self, subcommand: str) -> None:
+        """Find the checkpoint that `last` or `best` means, and refuse to measure an untrained network."""
+        chosen = self.config_init[subcommand]
+        path, folder = chosen.get("ckpt_path"), run_folder(self.trainer) / "checkpoints"
+        how = (
+            "give --ckpt_path FILE, or name the run by --trainer.logger.init_args.version=NAME and say --ckpt_path last"
+        )
+        if path is None:
+            if not self.model.hparams.get("weights"):
+                raise VidferError(f"{subcommand} would use an untrained network: {how}")
+        elif path in ("last", "best"):
+            found = sorted(folder.glob(f"{path}*.ckpt"), key=lambda each: each.stat().st_mtime)
+            if not found:
+                raise VidferError(f"no checkpoint '{path}' in {folder}: {how}")
+            chosen["ckpt_path"] = str(found[-1])
+        elif "://" not in str(path) and not Path(path).is_file():
+            raise VidferError(f"no checkpoint {path}: {how}")
 
     def _parse_ckpt_path(self) -> None:
-        with readable_checkpoint(
-            self.config[self.config.subcommand].get("ckpt_path") if self.config.get("subcommand") else ""
-        ):
+        verb = self.config.get("subcommand")
+        with readable_checkpoint(self.config[verb].get("ckpt_path") if verb else ""):
             super()._parse_ckpt_path()
 
-    def _require_same_run(self, folder: Path) -> None:
+    def _inputs(self) -> dict[str, str]:
+        """Return digests of the data and of the files that the task starts from, by name."""
+        inputs = {"data": self.datamodule.content_digest()} if isinstance(self.datamodule, BaseDataModule) else {}
+        for name in ("weights", "pretrained"):
+            given = self.model.hparams.get(name)
+            if isinstance(given, str) and Path(given).is_file():
+                inputs[name] = file_digest(Path(given))
+            elif isinstance(given, str):
+                kind = "denoise" if isinstance(self.model, DenoiseTask) else "image"
+                inputs[name] = find_weights(kind, given).card["blake3"]
+        return inputs
+
+    def _require_same_run(self, folder: Path, inputs: dict[str, str]) -> None:
         chosen = self._parser("fit").dump(self.config["fit"], skip_none=False)
         stored = (folder / RUN_CONFIG).read_text("utf-8")
         different = sorted(_leaves(OmegaConf.create(chosen)) ^ _leaves(OmegaConf.create(stored)))
-        if different:
-            names = ", ".join(dict.fromkeys(name for name, _ in different if name))
+        names = list(dict.fromkeys(name for name, _ in different if name))
+        record = folder / _RUN_INPUTS
+        before = (
+            json.loads(record.read_text("utf-8")) if record.is_file() else inputs
+        )  # runs of earlier versions lack it
+        changed = [
+            f"the content of its {name}" for name in sorted(before | inputs) if before.get(name) != inputs.get(name)
+        ]
+        if names or changed:
             raise VidferError(
-                f"{folder} holds a run with other settings ({names}): give this one another name "
+                f"{folder} holds a run with other settings ({', '.join(names + changed)}): give this one another name "
                 "(--trainer.logger.init_args.version=NAME), or remove the folder"
             )
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[lightning.Callback]) -> lightning.Trainer:
+        if self.subcommand is not None:
+            _announce(self.subcommand, self.datamodule)
         config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         return super()._instantiate_trainer(config, callbacks)
+
+
+def _require_stage(stage: str, class_path: str) -> None:
+    """Refuse a task that is none of the stage's.
+
+    Raises:
+        UsageError: It belongs to another stage, or to none.
+    """
+    kind = locate(class_path)
+    fitting = [name for name, task in STAGES.items() if isinstance(kind, type) and issubclass(kind, task)]
+    if stage not in fitting:
+        instead = f"is for the stage {fitting[0]}: python -m stages.{fitting[0]}" if fitting else "is of no stage"
+        raise UsageError(f"{stage} does not train {class_path.rpartition('.')[2]}; this configuration {instead}")
+
+
+@rank_zero_only
+def _announce(verb: str, data: Any) -> None:  # noqa: ANN401 - any data module
+    """Say in a run's first line which data it is on: drawn samples are no measure of anything."""
+    root = data.hparams.get("root")
+    source = getattr(data, "source", None) or ("photographs" if root != "sample" else "photographs of scikit-image")
+    print(
+        f"vidfer: {verb} on {source}{f', in {root}' if root and root != 'sample' else ''}", file=sys.stderr, flush=True
+    )
 
 
 class RunConfig(SaveConfigCallback):
@@ -173,6 +303,13 @@ class RunConfig(SaveConfigCallback):
                 f"--ckpt_path {run_folder(trainer) / 'checkpoints' / 'last.ckpt'}"
             )
 
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the last validation's figures, which belong to the weights."""
+        figures = trainer.callback_metrics.items()
+        checkpoint["validation"] = {name: float(value) for name, value in figures if name.startswith("val_")}
+
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -187,13 +324,7 @@ class RunConfig(SaveConfigCallback):
                     logger.drop_from(done)
 
     def save_config(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Write `config.yaml` into the run's folder, and send the settings where the run is shown.
-
-        Args:
-            trainer: The trainer about to start.
-            pl_module: Unused.
-            stage: Unused.
-        """
+        """Write `config.yaml` into the run's folder, and send the settings where the run is shown."""
         folder = run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         self.parser.save(

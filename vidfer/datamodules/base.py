@@ -32,6 +32,15 @@ class BaseDataModule(lightning.LightningDataModule):
     def __init__(self) -> None:
         super().__init__()
         self.notify: Callable[[str], None] = rank_zero_info
+        self.order_seed: int | None = None  # decides the order of the epoch's samples, see `resumable`
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what decides the order of the running epoch, for checkpoints inside it."""
+        return {"order_seed": self.order_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the order of the epoch that is resumed."""
+        self.order_seed = state_dict["order_seed"]
 
     def announce(self, report: PreparationReport) -> None:
         """Pass on what was found and left out."""

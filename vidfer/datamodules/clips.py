@@ -21,6 +21,7 @@ from vidfer.datamodules.features import (
     read_clips,
     standardise_speakers,
 )
+from vidfer.datamodules.resumable import shuffled
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.splits import (
@@ -247,8 +248,7 @@ class ClipDataModule(BaseDataModule):
             drawn = torch.randint(len(unlabelled), (len(samples),)).tolist() if unlabelled else []
             return collate_clips([*samples, *(unlabelled[at] for at in drawn)])
 
-        full = len(labelled) >= self.batch_size
-        return DataLoader(ClipDataset(labelled), self.batch_size, shuffle=True, drop_last=full, collate_fn=collate)
+        return shuffled(self, ClipDataset(labelled), self.batch_size, collate_fn=collate)
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         """Return the validation clips in order, or nothing where nobody is held out."""

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
+from vidfer.datamodules.resumable import shuffled
 from vidfer.datasets.fer2013 import (
     TEST_SPLITS,
     LabelledImages,
@@ -115,7 +116,8 @@ class Fer2013DataModule(BaseDataModule):
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
         """Return shuffled full batches of the training images."""
-        return self._loader("train", shuffle=True)
+        options = {"num_workers": self.num_workers, "collate_fn": _whole}
+        return shuffled(self, self.data["train"], self.batch_size, **options)
 
     def val_dataloader(self) -> DataLoader[ImageBatch]:
         """Return the held-out images in order."""
@@ -184,16 +186,8 @@ class Fer2013DataModule(BaseDataModule):
         if self.teacher is not None:
             yield digest_files([Path(self.teacher)], Path(self.teacher))
 
-    def _loader(self, split: str, *, shuffle: bool = False) -> DataLoader[ImageBatch]:
-        data = self.data[split]
-        return DataLoader(
-            data,
-            batch_size=self.batch_size,
-            shuffle=shuffle,
-            drop_last=shuffle and len(data) >= self.batch_size,
-            num_workers=self.num_workers,
-            collate_fn=_whole,
-        )
+    def _loader(self, split: str) -> DataLoader[ImageBatch]:
+        return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
 
 
 class SampleFacesDataModule(Fer2013DataModule):

@@ -34,7 +34,14 @@ PROHIBITED: Final = (
 _FOLDERS = ("root", "faces_root", "test_root", "store", "weights")
 
 
-def export_weights(trainer: "lightning.Trainer", task: Any, data: Any, path: Path) -> None:  # noqa: ANN401 - duck-typed
+def export_weights(
+    trainer: "lightning.Trainer",
+    task: Any,  # noqa: ANN401 - duck-typed
+    data: Any,  # noqa: ANN401 - duck-typed
+    path: Path,
+    *,
+    best: Mapping[str, Any] | None = None,
+) -> None:
     """Write a trained network's weights and card, then measure it on its test split and add that to the card.
 
     Args:
@@ -42,6 +49,8 @@ def export_weights(trainer: "lightning.Trainer", task: Any, data: Any, path: Pat
         task: A task with `export()`: the network's tensors, and the card's `kind`, `arch` and `arguments`.
         data: A data module with `card_entries()`: the card's `preprocessing`, `data` and `licence`.
         path: Where to: a `.safetensors` path.
+        best: What is known of the checkpoint that the weights come from, see `vidfer.tasks.callbacks.load_best`; None for the
+            training's last weights.
     """
     from lightning.pytorch.callbacks import WeightAveraging
     from lightning.pytorch.utilities import rank_zero_info
@@ -54,6 +63,10 @@ def export_weights(trainer: "lightning.Trainer", task: Any, data: Any, path: Pat
         )
     state, card = task.export()
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
+    chosen: dict[str, Any] = {"checkpoint": "last"}
+    if best is not None:
+        chosen = {"checkpoint": "best", **{name: value for name, value in best.items() if name != "validation"}}
+        logged = dict(best["validation"])
     card |= data.card_entries()
     if weighting := task.hparams.get("class_weighting"):
         seen = [share ** (1 - weighting) for share in data.class_shares()]
@@ -65,6 +78,7 @@ def export_weights(trainer: "lightning.Trainer", task: Any, data: Any, path: Pat
             "averaged_weights": any(isinstance(each, WeightAveraging) for each in trainer.callbacks),  # type: ignore[attr-defined]
             "epochs": trainer.current_epoch,
             "steps": _steps(trainer, task),
+            "exported": chosen,
         },
         "validation": logged,
         "intended_use": INTENDED_OF_DENOISERS if card["kind"] == "denoise" else INTENDED,

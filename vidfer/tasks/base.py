@@ -44,12 +44,20 @@ class BaseTask(lightning.LightningModule, ABC):
         """Keep the random state until the first batch, after all that Lightning draws before it."""
         self._random_state = checkpoint.get("random_state")
 
+    def on_train_epoch_start(self) -> None:
+        """Restore the random state before a resumed training draws the order of its next epoch."""
+        self._restore_random_state()
+
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401
-        """Restore the random state before the first training batch is augmented."""
-        if self._random_state is not None and self.trainer.training:
+        """Restore the random state before the first batch of an epoch that is resumed in its middle is augmented."""
+        if self.trainer.training:
+            self._restore_random_state()
+        return batch
+
+    def _restore_random_state(self) -> None:
+        if self._random_state is not None:
             torch.set_rng_state(self._random_state)
             self._random_state = None
-        return batch
 
 
 class ClassificationTask(BaseTask):

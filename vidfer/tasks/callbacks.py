@@ -199,5 +199,29 @@ def readable_checkpoint(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+def load_best(trainer: lightning.Trainer, task: lightning.LightningModule) -> dict[str, Any] | None:
+    """Load the weights that were best on the validation split, where a callback kept them.
+
+    Returns:
+        What the card says about them: `monitor`, `value`, `step`, `epoch`, and all `validation` figures; None where no
+        checkpoint is chosen by a validation figure, and the last weights stay.
+    """
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and (callback.monitor or "").startswith("val_"):
+            path = Path(callback.best_model_path)
+            if not path.is_file():
+                continue
+            kept = AtomicCheckpointIO().load_checkpoint(path, map_location="cpu", weights_only=True)
+            task.load_state_dict(kept["state_dict"])
+            return {
+                "monitor": callback.monitor,
+                "value": float(callback.best_model_score),  # type: ignore[arg-type]  # there is one where there is a path
+                "step": kept["global_step"],
+                "epoch": kept["epoch"],
+                "validation": kept["validation"],
+            }
+    return None
+
+
 def _bytes(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
