@@ -28,29 +28,29 @@ def write_photos(root):
 
 @pytest.fixture(params=["clips", "faces", "paired", "photos"])
 def data(request, tmp_path, sounds_root, faces_root):
-    """A copy of some data, how to make their module, and one of their files with another of the same kind."""
+    """A copy of some data, how to make their module, and one of their files."""
     sounds = shutil.copytree(sounds_root, tmp_path / "sounds")
-    one, other = (sounds / "Actor_01" / f"03-01-0{code}-01-01-01-01.wav" for code in (3, 4))
+    one = sounds / "Actor_01" / "03-01-03-01-01-01-01.wav"
     people = {"train_people": "1-2", "test_people": "3"}
     if request.param == "clips":
-        return sounds, lambda root: ClipDataModule(root=str(root), **people), one, other
+        return sounds, lambda root: ClipDataModule(root=str(root), **people), one
     if request.param == "faces":
-        one, other = (faces_root / "train/happy" / f"sample_happy_000{number}.png" for number in (1, 2))
-        return faces_root, lambda root: Fer2013DataModule(str(root)), one, other
+        one = faces_root / "train/happy/sample_happy_0001.png"
+        return faces_root, lambda root: Fer2013DataModule(str(root)), one
     if request.param == "paired":
-        return sounds, lambda root: PairedDataModule(str(root), str(faces_root), **people), one, other
+        return sounds, lambda root: PairedDataModule(str(root), str(faces_root), **people), one
     photos = write_photos(tmp_path / "photos")
-    return photos, lambda root: DenoiseDataModule(str(root)), photos / "0.png", photos / "1.png"
+    return photos, lambda root: DenoiseDataModule(str(root)), photos / "0.png"
 
 
 def test_the_digest_is_that_of_the_contents_wherever_they_lie(data, tmp_path):
-    root, make, one, other = data
+    root, make, one = data
     before = make(root).content_digest()
     assert len(before) == 64
     assert make(root).content_digest() == before
     assert make(shutil.copytree(root, tmp_path / "elsewhere")).content_digest() == before
     content = one.read_bytes()
-    shutil.copy(other, one)
+    one.write_bytes(content + b"\0")
     assert make(root).content_digest() != before
     one.write_bytes(content)
     assert make(root).content_digest() == before
@@ -63,6 +63,17 @@ def test_a_label_is_part_of_it(faces_root):
     path = faces_root / "train/happy/sample_happy_0001.png"
     path.rename(faces_root / "train/sad" / path.name)
     assert Fer2013DataModule(str(faces_root)).content_digest() != before
+
+
+@pytest.mark.parametrize("row", ["{0},sad,ann,train", "{0},happy,ben,train", "{0},happy,ann,val", "{0},happy,,train"])
+def test_label_person_and_split_of_a_clip_are_part_of_it(row, sounds_root, tmp_path):
+    def digest(row):
+        files = sorted(sounds_root.rglob("*.wav"))
+        text = "path,label,person,split\n" + row.format(files[0]) + f"\n{files[1]},fear,eve,train\n"
+        (tmp_path / "clips.csv").write_text(text)
+        return ClipDataModule(data="manifest", root=str(tmp_path / "clips.csv")).content_digest()
+
+    assert digest(row) != digest("{0},happy,ann,train")
 
 
 def test_what_was_computed_from_is_part_of_it(sounds_root, image_weights, tmp_path):

@@ -21,6 +21,7 @@ from vidfer.pipeline.store import Store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.faces import LANDMARKS
 from vidfer.types import ClipError, Status, VidferError
+from vidfer.weights.files import weights_digest
 
 
 def sample(frames, windows, target=0):
@@ -138,6 +139,15 @@ def test_other_image_weights_give_other_embeddings(data_dir, read, image_weights
     one, other = (read(clip, "frames", image_model=model)[0]["frames"] for model in ("compact", str(image_weights)))
     assert one.shape == other.shape
     assert not torch.allclose(one, other, atol=0.1)
+
+
+def test_the_image_weights_of_the_configuration_enter_the_key(image_weights):
+    reader = FeatureReader(FeatureOptions(image_model=str(image_weights)), ["frames"])
+    (finetune,) = (stage for stage in reader._chain if stage.name == "finetune")
+    assert finetune.recipe("", {"faces": "", "denoise": ""})["params"]["weights"] == weights_digest(
+        "image", str(image_weights)
+    )
+    assert finetune.image_model == str(image_weights)
 
 
 def test_silence_is_an_error_with_its_status(tmp_path, read):
