@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidfer.pipeline.store import MANIFEST, Artifact, Store, StoreError, default_store, dump_json, recipe_key
+from vidfer.pipeline.digest import dump_json, recipe_key
+from vidfer.pipeline.store import MANIFEST, Artifact, Store, StoreError, default_store
 from vidfer.types import Status, VidferError
 
 RECIPE = {"stage": "thing", "params": {"b": 1, "a": [1.5, None]}}

@@ -8,7 +8,8 @@ from vidfer.inference import models
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE
 from vidfer.models.generator import Generator
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.store import Store, recipe_key
+from vidfer.pipeline.digest import recipe_key
+from vidfer.pipeline.store import Store
 from vidfer.stages.faces import LANDMARKS
 from vidfer.types import Status
 from vidfer.weights.files import save_weights, weights_digest

@@ -13,7 +13,7 @@ from tests.stages.conftest import MEASURES
 from vidfer.inference.decision import Rules
 from vidfer.media.vad import VOICE_SHARE
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.store import recipe_key
+from vidfer.pipeline.digest import recipe_key
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, Status

@@ -202,7 +202,7 @@ def keys(**options):
     chain = build_chain(ChainOptions(**options))
     told = {}
     for step in chain:
-        from vidfer.pipeline.store import recipe_key
+        from vidfer.pipeline.digest import recipe_key
 
         told[step.name] = recipe_key(step.recipe("s", told))
     return told

@@ -10,8 +10,8 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from vidfer.datasets.report import PreparationReport
-from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.store import Store, default_store, file_digest, recipe_key
+from vidfer.pipeline.digest import content_digest, file_digest, recipe_key
+from vidfer.pipeline.store import Store, default_store
 from vidfer.types import EMOTIONS, VidferError
 
 _SMALL: Final = 1 << 16  # bytes; such a file is hashed as fast as its remembered digest is read

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from vidfer.pipeline.store import file_digest
+from vidfer.pipeline.digest import file_digest
 from vidfer.types import EMOTIONS, VidferError
 
 SOUND_SUFFIXES: Final = (".flac", ".wav", ".m4a", ".ogg", ".mp3")

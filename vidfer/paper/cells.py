@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome
-from vidfer.pipeline.store import Draft, Store, StoreError, recipe_key
+from vidfer.pipeline.store import Draft, Store, StoreError
 from vidfer.types import ClipError, VidferError
 
 STAGE: Final = "cells"

@@ -20,7 +20,7 @@ from vidfer.inference.models import one_thread
 from vidfer.metrics.image import psnr, rmse
 from vidfer.paper.cells import Experiment
 from vidfer.paper.denoisers import CROP, DENOISERS, PatchDenoiser, denoise_task
-from vidfer.pipeline.store import recipe_key
+from vidfer.pipeline.digest import recipe_key
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.fit import train_here
 from vidfer.types import VidferError

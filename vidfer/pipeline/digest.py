@@ -1,18 +1,52 @@
-"""The digest of a clip's content, remembered by the file's identity on disk."""
+"""Digests: of recipes, of files, and of clips, which are remembered by the file's identity on disk."""
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vidfer.pipeline.atomic import write_atomic
-from vidfer.pipeline.store import Store, dump_json, file_digest
 from vidfer.types import ClipError, Status
+
+if TYPE_CHECKING:
+    from vidfer.pipeline.store import Store
 
 _RACY_SECONDS = 2.0
 
 
-def content_digest(clip: Path, store: Store) -> str:
+def dump_json(value: object) -> bytes:
+    """Encode a value as canonical JSON: keys sorted, no spaces, UTF-8, NaN refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def recipe_key(recipe: Mapping[str, Any]) -> str:
+    """Return the key of a recipe: the sha256 of its canonical JSON, 64 hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(dump_json(dict(recipe))).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the blake3 digest of a file, read in blocks, so that memory does not grow with its size."""
+    from blake3 import blake3
+
+    hasher = blake3()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def seal_of(manifest: Mapping[str, Any]) -> str:
+    """Return the blake3 digest of a manifest without its seal."""
+    from blake3 import blake3
+
+    return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
+
+
+def content_digest(clip: Path, store: "Store") -> str:
     """Return the blake3 digest of a clip, hashing it only if it is new or has changed.
 
     A clip is known by device, inode, size, mtime and ctime. One touched in the last two seconds is not remembered: within

@@ -17,16 +17,12 @@ from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained
 
 @dataclass(frozen=True)
 class Entry:
-    """One artifact, or a leftover, as it lies in the store.
+    """One artifact, or a leftover: then `stage` is `tmp`, `quarantine` or `memo`, and `key` its name.
 
     Args:
-        path: Its folder or file.
-        stage: The stage that made it, or `tmp`, `quarantine`, `memo`.
-        key: The artifact's key, or the leftover's name.
         status: The stage's status; `unreadable` when the manifest is.
-        size: Bytes on disk, files only.
-        age: Seconds since it was written.
-        recipe: The recipe, empty for a leftover.
+        size: In bytes, files only.
+        age: In seconds, since it was written.
     """
 
     path: Path

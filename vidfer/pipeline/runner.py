@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from vidfer.pipeline.atomic import concerns
-from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
-from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, explained, recipe_key, unreadable
+from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, explained, unreadable
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 Make = Callable[[Draft], Outcome]
@@ -44,9 +44,6 @@ class Step:
     """One stage of one clip, as planned.
 
     Args:
-        stage: The stage.
-        recipe: Everything that decides its result.
-        key: The recipe's key.
         state: `hit`, `miss`, or `damaged` when the stored artifact had to be put into quarantine.
         due: Whether running the target has to compute it: a miss that nothing reads any more is not due.
         artifact: The stored artifact of a hit.
@@ -131,15 +128,7 @@ def finished(
 
 
 def cached(store: Store, recipe: Mapping[str, Any], make: Make) -> Artifact:
-    """Find the artifact of a recipe, or make and store it; see the example at the head of this module.
-
-    Args:
-        store: Where it is kept.
-        recipe: Everything that decides the result, as JSON; `stage` names the kind of artifact.
-        make: Writes the files into the draft that it is given, and says what became of it.
-
-    Returns:
-        An artifact whose status is `ok` or `partial`.
+    """Return the artifact of a recipe, found or made, `ok` or `partial`; see the example at the head of this module.
 
     Raises:
         ClipError: The artifact could not be made: with the status and message of the stored failure or the one of now.

@@ -35,8 +35,7 @@ class Stage(ABC):
     is safe, a false hit is not. Bump `version` by hand whenever the same recipe would give another result.
 
     Attributes:
-        name: The stage's name, the folder of its artifacts.
-        version: Bumped by hand when the computation changes.
+        name: Also the folder of its artifacts.
         inputs: Names of the stages whose artifacts it reads.
         reads_clip: Whether it reads the clip itself, so that the clip's content enters the key.
     """
@@ -51,12 +50,7 @@ class Stage(ABC):
         return {}
 
     def recipe(self, source: str, input_keys: Mapping[str, str]) -> dict[str, Any]:
-        """Return everything that decides this stage's result for a clip, as JSON.
-
-        Args:
-            source: The blake3 digest of the clip's content.
-            input_keys: The key of each stage's artifact for this clip.
-        """
+        """Return everything that decides this stage's result for a clip with that content digest, as JSON."""
         kept = {spec.name for spec in fields(self) if not spec.metadata.get("neutral")}  # type: ignore[arg-type]
         values = asdict(self)  # type: ignore[call-overload]
         return {
@@ -70,13 +64,7 @@ class Stage(ABC):
 
     @abstractmethod
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
-        """Do the work for one clip.
-
-        Args:
-            clip: The clip's file, for stages that read it.
-            inputs: The artifact of each input stage; its status may be anything.
-            draft: Where to write the result's files.
-            progress: Called with the share done.
+        """Write the result for one clip into the draft; the status of an input may be anything.
 
         Raises:
             ClipError: The clip could not be processed. Unless the status is transient, that is the stored result.

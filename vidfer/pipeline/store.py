@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.pipeline.atomic import FULL, sync
+from vidfer.pipeline.digest import dump_json, file_digest, seal_of
 from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ class StoreError(VidferError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One committed result of one stage.
-
-    Args:
-        path: Its folder.
-        manifest: What `manifest.json` holds: `stage`, `key`, `recipe`, `status`, `message`, `meta`, `files`.
-    """
+    """One committed result of one stage: its folder, and what `manifest.json` there holds."""
 
     path: Path
     manifest: Mapping[str, Any]
@@ -118,9 +114,7 @@ class Draft:
         """
         from blake3 import blake3
 
-        with explained(self._store.root):
-            (self.path / name).write_bytes(data)
-            sync(self.path / name)
+        self._write(name, data)
         self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
 
     def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
@@ -152,20 +146,21 @@ class Draft:
             "meta": dict(meta or {}),
             "files": sorted(self._files, key=lambda entry: str(entry["name"])),
         }
-        manifest["seal"] = _seal_of(manifest)
+        manifest["seal"] = seal_of(manifest)
         text = dump_json(manifest)
+        self._write(MANIFEST, text)
         with explained(self._store.root):
-            (self.path / MANIFEST).write_bytes(text)
-            sync(self.path / MANIFEST)
             sync(self.path)
         return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
 
+    def _write(self, name: str, data: bytes) -> None:
+        with explained(self._store.root):
+            (self.path / name).write_bytes(data)
+            sync(self.path / name)
+
 
 class Store:
-    """A folder of artifacts, found by stage and key.
-
-    Args:
-        root: The store's folder; it is made when the first artifact is written.
+    """A folder of artifacts, found by stage and key; it is made when the first one is written.
 
     Attributes:
         quarantined: The (stage, key) pairs that this object found damaged and moved to quarantine.
@@ -206,11 +201,7 @@ class Store:
         return Artifact(folder, manifest)
 
     def fault(self, folder: Path, *, place: Path | None = None) -> str:
-        """Say what is wrong with an artifact's folder, every byte read, or return an empty string.
-
-        Args:
-            folder: The folder to look into.
-            place: Where the artifact belongs, if it lies elsewhere now.
+        """Read every byte of an artifact that belongs here, or to `place`, and say what is wrong with it, or nothing.
 
         Raises:
             StoreError: The artifact cannot be read.
@@ -283,18 +274,6 @@ class Store:
             return not sound
 
 
-def dump_json(value: object) -> bytes:
-    """Encode a value as canonical JSON: keys sorted, no spaces, UTF-8, NaN refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-def recipe_key(recipe: Mapping[str, Any]) -> str:
-    """Return the key of a recipe: the sha256 of its canonical JSON, 64 hexadecimal digits."""
-    import hashlib
-
-    return hashlib.sha256(dump_json(dict(recipe))).hexdigest()
-
-
 @contextmanager
 def explained(root: Path) -> Iterator[None]:
     """Turn an OSError into a StoreError that names the store and the remedy."""
@@ -321,34 +300,13 @@ def default_store() -> Path:
 
 
 def user_folder(variable: str, name: str) -> Path:
-    """Return the folder that an environment variable names, or else a folder of that name in the user's cache folder.
-
-    Raises:
-        VidferError: The variable is not set, and the user has no home folder.
-    """
+    """Return the folder that an environment variable names, or else a folder of that name in the user's cache folder."""
     from platformdirs import user_cache_path
 
     try:
         return Path(os.environ.get(variable) or user_cache_path(name, appauthor=False)).expanduser()
     except RuntimeError as error:
         raise VidferError(f"there is no home folder to keep {name} in: set ${variable} to a folder") from error
-
-
-def file_digest(path: Path) -> str:
-    """Return the blake3 digest of a file, read in blocks, so that memory does not grow with its size."""
-    from blake3 import blake3
-
-    hasher = blake3()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
-
-
-def _seal_of(manifest: Mapping[str, Any]) -> str:
-    from blake3 import blake3
-
-    return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
 
 
 class _DamageError(Exception):
@@ -360,7 +318,7 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
     try:
         text = (folder / MANIFEST).read_bytes()
         manifest: dict[str, Any] = json.loads(text)
-        if text != dump_json(manifest) or manifest["seal"] != _seal_of(manifest):
+        if text != dump_json(manifest) or manifest["seal"] != seal_of(manifest):
             raise _DamageError("the bytes of its manifest have changed")
         _check_files(folder, place, manifest, digests=digests)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:

@@ -4,10 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def tool_versions(*names: str) -> dict[str, str | None]:
-    """Return the installed version of each distribution, None where it is missing.
-
-    Args:
-        names: Distribution names, such as `facenet-pytorch`.
+    """Return the installed version of each distribution, such as `facenet-pytorch`, None where it is missing.
 
     Example:
         >>> tool_versions("no-such-package")

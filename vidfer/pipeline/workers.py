@@ -30,9 +30,7 @@ def run_all(
     A worker that dies is replaced, and its clip alone is `crashed`.
 
     Args:
-        work: What to do; picklable when `jobs` is above one. A `ClipError` it raises is its result.
-        clips: The clips.
-        jobs: How many to work on at once, at least 1.
+        work: Picklable when `jobs` is above one. A `ClipError` that it raises is its result.
         on_progress: Called from this process only.
 
     Raises:
