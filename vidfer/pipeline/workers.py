@@ -27,11 +27,8 @@ def run_all(
     """Do the work for every clip and yield (position, result) as they finish.
 
     With one job the work runs in this process; with more, in that many spawned processes, each with one clip at a time.
-    A worker that dies is replaced, and its clip alone is `crashed`.
-
-    Args:
-        work: Picklable when `jobs` is above one. A `ClipError` that it raises is its result.
-        on_progress: Called from this process only.
+    A worker that dies is replaced, and its clip alone is `crashed`. A `ClipError` that the work raises is its result.
+    Progress is called from this process only.
 
     Raises:
         VidferError: The work failed for a reason that is not the clip's, such as a full store.
