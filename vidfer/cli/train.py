@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from vidfer.cli.options import StrictParser
 from vidfer.datamodules.base import BaseDataModule
 from vidfer.pipeline.atomic import write_atomic
-from vidfer.pipeline.store import file_digest
+from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.base import BaseTask
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.clip import ClipTask
