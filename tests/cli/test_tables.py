@@ -88,7 +88,7 @@ def test_what_is_missing_is_named_and_ends_with_1(run):
         (["--sizes", "few"], "'few' is no size"),
         (["--tables", "7"], "no table '7'"),
         (["--seeds", "0"], "0 is not a whole number from 1 on"),
-        (["--steps", "many"], "--steps"),
+        (["--steps", "many"], "'many' is not a whole number"),
         (["--step", "3"], "did you mean --steps?"),
     ],
 )

@@ -11,6 +11,7 @@ from torchmetrics.functional.classification import (
 
 from vidfer.metrics.classification import (
     macro_recall,
+    mean_interval,
     negative_log_likelihood,
     reliability,
     score,
@@ -89,3 +90,20 @@ def test_calibration_error_and_likelihood_agree_with_torch():
     assert reliability(probabilities.numpy(), target).ece == pytest.approx(expected, abs=1e-5)
     nll = float(torch.nn.functional.cross_entropy(tensor, truth))
     assert negative_log_likelihood(logits, target) == pytest.approx(nll, rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "quantile"), [(2, 12.7062), (3, 4.30265), (5, 2.77645), (30, 2.04523)])
+def test_the_interval_of_a_mean_is_students(n, quantile):
+    values = np.random.default_rng(n).normal(60, 5, (n, 4))
+    low, high = mean_interval(values)
+    assert (low + high) / 2 == pytest.approx(values.mean(0))
+    assert (high - low) / 2 == pytest.approx(quantile * values.std(0, ddof=1) / n**0.5, rel=1e-5)
+
+
+def test_one_value_has_no_interval():
+    assert mean_interval([1.0]) is None
+    assert mean_interval([]) is None
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert mean_interval([0.1, 0.1, 0.1]) == pytest.approx((0.1, 0.1))

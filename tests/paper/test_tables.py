@@ -1,31 +1,13 @@
 import numpy as np
 import pytest
-from scipy import stats
 
 from tests.paper import fake
 from vidfer.paper.cells import Cell, Result
-from vidfer.paper.tables import TABLES, Rerun, mean_interval
+from vidfer.paper.tables import TABLES, Rerun
 from vidfer.types import VidferError
 
 ACCURACY = next(table for table in TABLES if table.name == "accuracy")
 TIME = next(table for table in TABLES if table.name == "time")
-
-
-@pytest.mark.parametrize("n", [2, 3, 5, 30])
-def test_intervals_are_scipys(n):
-    values = np.random.default_rng(n).normal(60, 5, n)
-    low, high = mean_interval(list(values))
-    expected = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
-    assert (low, high) == pytest.approx(expected, rel=1e-9)
-
-
-def test_one_seed_has_no_interval():
-    assert mean_interval([1.0]) is None
-    assert mean_interval([]) is None
-
-
-def test_equal_seeds_have_an_interval_of_no_width():
-    assert mean_interval([0.1, 0.1, 0.1]) == pytest.approx((0.1, 0.1))
 
 
 def fill_table(table, results, models, sizes):

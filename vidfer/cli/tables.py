@@ -3,6 +3,7 @@
 import json
 import sys
 
+from vidfer.cli.display import progress_bar
 from vidfer.paper.rerun import RerunOptions, overview, rerun_tables, summary
 from vidfer.pipeline.atomic import results_folder
 
@@ -11,15 +12,13 @@ def run(options: RerunOptions) -> int:
     """Rerun the tables; the exit status is 1 when a cell is missing."""
     from vidfer.paper.page import write_rerun
 
-    with results_folder(options.out) as out:
-        rerun = rerun_tables(
-            options, notify=_print, progress=lambda done, total, cell: _print(f"{done}/{total}: {cell}")
-        )
+    def notify(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    with results_folder(options.out) as out, progress_bar() as bar:
+        progress = bar if sys.stderr.isatty() else lambda done, total, cell: notify(f"{done:g}/{total:g}: {cell}")
+        rerun = rerun_tables(options, notify, progress)
         page, *_ = write_rerun(rerun, out)
     print("\n".join(overview(rerun)))
     print(json.dumps(summary(rerun, page), ensure_ascii=False))
     return int(any(result.metrics is None for result in rerun.results))
-
-
-def _print(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -83,6 +83,26 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def mean_interval(values: "npt.ArrayLike") -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None":
+    """Compute the 95 % interval of a mean over the first axis by Student's t, for independent and normal values.
+
+    Returns:
+        Lower and upper end; None with fewer than two values, which say nothing about their spread.
+
+    Example:
+        >>> low, high = mean_interval([1.0, 2.0, 3.0])
+        >>> round(float(low), 2), round(float(high), 2)
+        (-0.48, 4.48)
+    """
+    from scipy.stats import sem, t
+
+    array = np.asarray(values, np.float64)
+    if len(array) < 2:
+        return None
+    mean, half = array.mean(axis=0), t.ppf(0.975, len(array) - 1) * sem(array, axis=0)
+    return mean - half, mean + half
+
+
 @dataclass(frozen=True, eq=False)
 class Reliability:
     """Accuracy by confidence, the probability of the predicted class.

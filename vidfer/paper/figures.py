@@ -63,8 +63,9 @@ def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tup
     found = zip(*panels[0].get_legend_handles_labels(), strict=True)
     legend = dict(sorted(((label, each) for each, label in found), key=lambda item: item[0] not in MODELS.values()))
     if legend:
+        columns = 7 if beside else 4  # as the width allows
         figure.legend(
-            legend.values(), legend.keys(), loc="outside lower center", ncols=7, frameon=False, fontsize="small"
+            legend.values(), legend.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
         )
     wrapped = [line for part in title.splitlines() for line in wrap(part, 118 if beside else 84)]
     figure.suptitle("\n".join(wrapped), fontsize="medium")

@@ -51,7 +51,7 @@ class RerunOptions:
     sizes: tuple[int, ...] = (50, 100, 150, 200, 250, 300)
     seeds: int = 5
     models: tuple[Model, ...] = get_args(Model)
-    tables: tuple[Number, ...] = get_args(Number)
+    tables: tuple[Number, ...] = field(default=get_args(Number), metadata={"metavar": "N,..."})
     denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
     steps: int = 150
     jobs: int = 1
@@ -96,7 +96,7 @@ def prepare_experiments(options: RerunOptions, tasks: Sequence[str], store: Path
 
 
 def rerun_tables(
-    options: RerunOptions, notify: Callable[[str], None], progress: Callable[[int, int, str], None]
+    options: RerunOptions, notify: Callable[[str], None], progress: Callable[[float, float, str], None]
 ) -> Rerun:
     """Compute those cells of the tables that the store does not have.
 

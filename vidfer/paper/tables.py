@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
+from vidfer.metrics.classification import mean_interval
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.paper.reported import reported
 from vidfer.types import VidferError
@@ -181,28 +179,6 @@ class Rerun:
             return table.chance, "equal probabilities for every class"
         before = [float(metrics[table.before]) for metrics in self.measured(table.task) if table.before in metrics]
         return (sum(before) / len(before), f"before denoising: {before[0]:.2f} {table.unit}") if before else None
-
-
-def mean_interval(values: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-    """Compute the 95 % interval of a mean over the first axis by Student's t with n - 1 degrees of freedom.
-
-    It supposes that the values are normally distributed and independent.
-
-    Returns:
-        Lower and upper end; None with fewer than two values, which say nothing about their spread.
-
-    Example:
-        >>> low, high = mean_interval([1.0, 2.0, 3.0])
-        >>> round(float(low), 2), round(float(high), 2)
-        (-0.48, 4.48)
-    """
-    from scipy.stats import sem, t
-
-    array = np.asarray(values, np.float64)
-    if len(array) < 2:
-        return None
-    mean, half = array.mean(axis=0), t.ppf(0.975, len(array) - 1) * sem(array, axis=0)
-    return mean - half, mean + half
 
 
 def _entry(table: Table, model: str, size: int, results: Sequence[Result]) -> Entry:

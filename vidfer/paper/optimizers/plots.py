@@ -121,7 +121,10 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
             mean, half = each.over_seeds(what)
             epochs = np.arange(1, len(mean) + 1)
             axes.plot(epochs, mean, color=color, linestyle=line, linewidth=1.6, label=f"{name}, rate {each.lr:g}")
-            axes.fill_between(epochs, mean - half, mean + half, color=color, alpha=0.15, linewidth=0)
+            ends = np.clip(
+                (mean - half, mean + half), 0, 1 if what == "val_acc" else None
+            )  # without what is impossible
+            axes.fill_between(epochs, *ends, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=label, xlim=(1, None))
         axes.grid(alpha=0.3)
     panels[-1].legend(loc="lower right", fontsize="small", framealpha=0.8)

@@ -15,8 +15,7 @@ from torch.nn.functional import nll_loss
 
 from vidfer.datamodules.clips import ClipDataModule, SampleSoundsDataModule
 from vidfer.datamodules.features import collate_clips
-from vidfer.metrics.classification import wilson_interval
-from vidfer.paper.tables import mean_interval
+from vidfer.metrics.classification import mean_interval, wilson_interval
 from vidfer.tasks.fit import Recipe, fit
 from vidfer.tasks.optimizers import OPTIMIZERS
 
