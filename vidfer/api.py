@@ -1,5 +1,7 @@
 """Analyse clips: the function behind `vidfer analyze` and `vidfer.analyze`."""
 
+import csv
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.report import table_files
-from vidfer.types import EMOTIONS, ClipError, Status
+from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +85,6 @@ class ClipResult:
         return self._table("windows")
 
     def _table(self, name: str) -> "pd.DataFrame":
-        import io
-
         import pandas as pd
 
         return pd.read_parquet(io.BytesIO(self.files[f"{name}.parquet"]))
@@ -140,11 +140,42 @@ def write_result(result: ClipResult, folder: Path) -> None:
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
-    """Write `summary.csv`, a row per clip in the order given."""
+    """Bring `summary.csv` up to date: a row per clip, those of other clips that it holds already are kept.
+
+    Raises:
+        VidferError: It cannot be written, or what lies there is no such table.
+    """
+    known, columns = read_overview(out)
     rows = [overview_row(summary) for summary in summaries]
-    columns = {name: [row[name] for row in rows] for name in OVERVIEW}
+    fresh = to_csv({name: [row[name] for row in rows] for name in OVERVIEW}).decode()
+    for row in csv.DictReader(io.StringIO(fresh, newline="")):
+        known[row["clip"]] = {**known.get(row["clip"], {}), **row}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*OVERVIEW, *columns], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(known.values())
     with results_folder(out):
-        write_atomic(out / "summary.csv", to_csv(columns))
+        write_atomic(out / "summary.csv", text.getvalue())
+
+
+def read_overview(out: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Read `summary.csv`: its rows by clip, none where there is no such file, and the columns that are not vidfer's.
+
+    Raises:
+        VidferError: It is no such table.
+    """
+    path = out / "summary.csv"
+    try:
+        text = path.read_text("utf-8-sig") if path.exists() else ",".join(OVERVIEW)
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
+        rows = {row["clip"]: row for row in reader}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise VidferError(
+            f"{path} is no overview of vidfer's: move it away, or give another folder by --out"
+        ) from error
+    if any(None in row for row in rows.values()):
+        raise VidferError(f"{path} has rows longer than its header: move it away, or give another folder by --out")
+    return rows, [name for name in reader.fieldnames or () if name not in OVERVIEW]
 
 
 OVERVIEW = (

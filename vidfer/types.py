@@ -37,6 +37,9 @@ class Status(StrEnum):
 TRANSIENT: Final = frozenset({Status.UNREADABLE, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED})
 """Statuses that depend on the machine or the moment: reported, never stored, so that the next run tries again."""
 
+SOUND_IS_FINE: Final = frozenset({Status.OK, Status.NO_AUDIO, Status.SILENT, Status.NO_VOICE, Status.TOO_SHORT})
+"""Statuses of a clip's sound that say what was recorded; any other is a failure, as is any clip's status but `ok`."""
+
 
 class VidferError(Exception):
     """An error whose message is written for the user: it names the thing at fault and the remedy."""

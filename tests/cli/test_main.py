@@ -1,4 +1,3 @@
-import os
 import resource
 import subprocess
 import sys
@@ -7,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from vidfer.cli.main import main
-from vidfer.cli.options import find_clips
-from vidfer.types import UsageError
 
 
 def cpu_seconds(*command: str) -> float:
@@ -69,12 +66,6 @@ def test_wrong_usage_ends_with_2(words, capsys):
     assert words[:1] in (["run"], ["cache"]) or (told.startswith("vidfer") and told.count("\n") == 1)
 
 
-def test_a_missing_path_is_named_and_has_a_status(tmp_path, capsys):
-    assert main(["analyze", str(tmp_path / "none.mp4"), "--out", str(tmp_path), "--store", str(tmp_path / "s")]) == 1
-    assert "none.mp4: unreadable:" in capsys.readouterr().err
-    assert "none.mp4,unreadable,,,," in (tmp_path / "summary.csv").read_text()
-
-
 def test_a_missing_weights_file_is_named_before_any_work(tmp_path, capsys):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"")
@@ -94,57 +85,6 @@ def test_missing_denoiser_weights_matter_only_where_they_are_used(tmp_path, caps
     assert "no denoise weights 'nonsense'" in capsys.readouterr().err
     assert main([*command, "--denoise", "off"]) == 1
     assert "notes.txt: unsupported" in capsys.readouterr().err
-
-
-def test_folders_stand_for_all_their_files(tmp_path):
-    for name in ("b.mp4", "a/c.mov", "a/photo.jpg", ".hidden/x.mp4", "a/.DS_Store"):
-        path = tmp_path / "clips" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    clips = find_clips([tmp_path / "clips"])
-    assert [str(place) for _, place in clips] == ["clips/a/c.mov", "clips/a/photo.jpg", "clips/b.mp4"]
-
-
-def test_equal_names_get_places_of_their_own(tmp_path):
-    paths = [tmp_path / folder / "clip.mp4" for folder in ("a", "b", "c")]
-    for path in paths:
-        path.parent.mkdir()
-        path.write_bytes(b"")
-    places = [place for _, place in find_clips(paths)]
-    assert places == [Path("clip.mp4"), Path("clip.mp4-2"), Path("clip.mp4-3")]
-
-
-def test_a_file_named_twice_is_one_clip(tmp_path):
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(b"")
-    assert len(find_clips([path, tmp_path, path])) == 1
-
-
-def test_an_empty_folder_is_wrong_usage(tmp_path):
-    with pytest.raises(UsageError, match="no files there"):
-        find_clips([tmp_path])
-
-
-def test_own_results_are_no_clips(tmp_path):
-    for name in ("a.mp4", "vidfer-results/a.mp4/frames.csv", "store/x"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    clips = find_clips([tmp_path], leave_out=[tmp_path / "vidfer-results", tmp_path / "store"])
-    assert [file.name for file, _ in clips] == ["a.mp4"]
-
-
-def test_no_place_leaves_the_output_folder(tmp_path, monkeypatch):
-    (tmp_path / "p" / "sub").mkdir(parents=True)
-    (tmp_path / "p" / "a.mp4").write_bytes(b"")
-    monkeypatch.chdir(tmp_path / "p" / "sub")
-    assert [place for _, place in find_clips([Path("..")])] == [Path("p/a.mp4")]
-
-
-def test_broken_links_and_pipes_are_listed(tmp_path):
-    (tmp_path / "link.mp4").symlink_to(tmp_path / "gone.mp4")
-    os.mkfifo(tmp_path / "pipe.mp4")
-    assert [file.name for file, _ in find_clips([tmp_path])] == ["link.mp4", "pipe.mp4"]
 
 
 def test_results_that_cannot_be_written_are_a_clear_error(tmp_path, capsys):

@@ -46,13 +46,13 @@ def test_figures_are_those_of_the_metrics():
 
 def test_a_clip_that_smiles(tmp_path, capsys):
     write_demo_clip(tmp_path / "clips" / "happy.mp4", seconds=1.2)
-    (tmp_path / "clips" / "angry.txt").write_text("no video")
+    (tmp_path / "clips" / "angry.mp4").write_text("no video")
     (tmp_path / "clips" / "other.mp4").write_text("no label")
     command = ["evaluate", "clip", str(tmp_path / "clips"), "--labels", "name", "--denoise", "off"]
     assert main([*command, "--store", str(tmp_path / "store")]) == 0
     out, err = capsys.readouterr()
     assert "other.mp4: no label" in err
-    assert "angry.txt: unsupported" in err
+    assert "angry.mp4: unsupported" in err
     found = json.loads(out.splitlines()[-1])
     assert (found["faces"]["n"], found["faces"]["right"]) == (1, 1)
     (clip,) = found["clips"]

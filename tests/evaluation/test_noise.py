@@ -68,11 +68,11 @@ def test_a_line_a_clip_and_one_line_of_json(tmp_path, capsys):
     card = {"kind": "denoise", "arch": "generator", "arguments": {"preset": "tiny", "norm": "none"}}
     save_weights(tmp_path / "identity.safetensors", network.state_dict(), {**card, "preprocessing": {}})
     write_demo_clip(tmp_path / "clips" / "clip.mp4", seconds=0.5)
-    (tmp_path / "clips" / "notes.txt").write_text("no video")
+    (tmp_path / "clips" / "notes.mp4").write_text("no video")
     command = ["evaluate", "clips", str(tmp_path / "clips"), "--denoise-model", str(tmp_path / "identity.safetensors")]
     assert main([*command, "--store", str(tmp_path / "store"), "--noise", "15"]) == 0
     out, err = capsys.readouterr()
-    assert "notes.txt: unsupported" in err
+    assert "notes.mp4: unsupported" in err
     head, clip, _, last = out.splitlines()
     assert head.split()[0] == "clip"
     assert clip.split()[:2] == ["clip.mp4", "3"]
@@ -93,6 +93,6 @@ def test_a_line_a_clip_and_one_line_of_json(tmp_path, capsys):
     ],
 )
 def test_faults_end_with_one_sentence(tmp_path, capsys, words, status, said):
-    (tmp_path / "notes.txt").write_text("no video")
+    (tmp_path / "notes.mp4").write_text("no video")
     assert main(["evaluate", "clips", str(tmp_path), "--store", str(tmp_path / "store"), *words]) == status
     assert said in capsys.readouterr().err

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.chain import WorkOptions
-from vidfer.cli.options import POSITIONAL, find_clips
-from vidfer.types import ClipError, Status
+from vidfer.cli.options import POSITIONAL
+from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vidfer.media.find import Clip
     from vidfer.pipeline.runner import StageProgress
     from vidfer.stages.chain import ChainOptions
 
@@ -23,8 +26,8 @@ class AnalyzeOptions:
 
     Args:
         paths: Video files, or folders of them.
-        out: Where the tables go.
-        json: Print each clip's summary as one JSON line.
+        out: Folder of the tables; rows of other clips in its summary.csv are kept.
+        json: Print each clip's summary as one line of JSON.
     """
 
     paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
@@ -33,16 +36,13 @@ class AnalyzeOptions:
     work: WorkOptions = field(default_factory=WorkOptions)
 
 
-_SOUND_IS_FINE = {Status.OK, Status.NO_AUDIO, Status.SILENT, Status.TOO_SHORT}
-
-
 @dataclass(frozen=True)
 class _AnalyzeClip:
     """The work on one clip, in this process or in a worker."""
 
     options: "ChainOptions"
     store: Path | None
-    places: dict[Path, Path]
+    places: "Mapping[Path, Path]"
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze, write_result
@@ -54,46 +54,57 @@ class _AnalyzeClip:
 
 def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.api import ClipResult, write_overview, write_result
-    from vidfer.cli.display import ClipProgress, print_overview
+    from vidfer.api import write_overview
+    from vidfer.cli.display import print_overview, say
+    from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
-    from vidfer.pipeline.workers import run_all
 
-    out, store, jobs = options.out, options.work.store, options.work.jobs
-    clips = find_clips(options.paths, leave_out=[out, store or default_store()])
-    work = _AnalyzeClip(options.work.chain, store, {file: out / place for file, place in clips})
+    clips = find_clips(options.paths, [options.out, options.work.store or default_store()], say)
+    write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
     summaries: dict[int, dict[str, Any]] = {}
-    write_overview([], out)  # finds out now, and not after hours, whether results can be written
     try:
-        with ClipProgress([file for file, _ in clips]) as progress:
-            for position, done in run_all(work, [file for file, _ in clips], jobs, progress.update):
-                if isinstance(done, ClipError):
-                    failed = ClipResult.failed(clips[position][0], done)
-                    write_result(failed, work.places[clips[position][0]])
-                    done = failed.summary
-                summaries[position] = done
-                progress.finish(position)
+        _analyze(clips, options, summaries)
     finally:
         ordered = [summaries[position] for position in sorted(summaries)]
-        write_overview(ordered, out)
+        write_overview(ordered, options.out)
     if options.json:
         for summary in ordered:
             print(json.dumps(summary, ensure_ascii=False))
     else:
         print_overview(ordered)
-        print(f"\nTables: {out / 'summary.csv'} and a folder per clip beside it.")
-    return _exit_status(ordered)
+        print(f"\nTables: {options.out / 'summary.csv'} and a folder per clip beside it.")
+    return exit_status(ordered)
 
 
-def _exit_status(summaries: list[dict[str, Any]]) -> int:
-    failed = False
+def _analyze(clips: "Sequence[Clip]", options: AnalyzeOptions, summaries: dict[int, dict[str, Any]]) -> None:
+    """Fill in the clips' summaries by position, as they are done."""
+    from vidfer.api import ClipResult, write_result
+    from vidfer.cli.display import ClipProgress
+    from vidfer.pipeline.workers import run_all
+
+    files = [file for file, _ in clips]
+    places = {file: options.out / place for file, place in clips}
+    work = _AnalyzeClip(options.work.chain, options.work.store, places)
+    with ClipProgress(files) as progress:
+        for position, done in run_all(work, files, options.work.jobs, progress.update):
+            if isinstance(done, ClipError):
+                failed = ClipResult.failed(files[position], done)
+                write_result(failed, places[files[position]])
+                done = failed.summary
+            summaries[position] = done
+            progress.finish(position)
+
+
+def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:
+    """Name each clip that could not be read without a fault, and return 1 if there is one."""
+    failed = 0
     for summary in summaries:
         sound = summary["sound"]
         if summary["status"] != Status.OK:
             print(f"{summary['clip']}: {summary['status']}: {summary['message']}", file=sys.stderr)
-        elif sound["status"] not in _SOUND_IS_FINE:
+        elif sound["status"] not in SOUND_IS_FINE:
             print(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}", file=sys.stderr)
         else:
             continue
-        failed = True
-    return 1 if failed else 0
+        failed = 1
+    return failed

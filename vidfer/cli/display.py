@@ -22,6 +22,11 @@ def progress_bar() -> Iterator[Callable[[float, float, str], None]]:
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
 
+def say(message: str) -> None:
+    """Write a line to the standard error stream."""
+    print(message, file=sys.stderr, flush=True)
+
+
 class ClipProgress:
     """A bar over all clips, and one inside each clip at work.
 

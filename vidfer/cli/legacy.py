@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,6 @@ from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.stages.chain import ChainOptions
-
-Clip = tuple[Path, Path]
-"""A clip's file and its place under the output folder."""
 
 
 def add_chain_options(parser: argparse.ArgumentParser, store: str = "$VIDFER_STORE, or the user's cache") -> None:
@@ -187,56 +184,6 @@ def require_weights(wanted: Mapping[str, str]) -> None:
             find_weights(kind, name)
     except VidferError as error:
         raise UsageError(str(error)) from error
-
-
-def find_clips(paths: list[Path], leave_out: Sequence[Path] = ()) -> list[Clip]:
-    """List the files that paths stand for: files as they are, folders with all their files, hidden ones left out.
-
-    Each clip gets a place of its own under the output folder, named after the path given and the file below it. What is no
-    regular file, or does not exist, is listed too, so that it ends as `unreadable` while the others are worked on.
-
-    Args:
-        paths: What the user named.
-        leave_out: Folders of vidfer's own, results and store, that may lie inside those named.
-
-    Raises:
-        UsageError: There is no file at all.
-    """
-    own = {folder.resolve() for folder in leave_out}
-    clips: dict[Path, Clip] = {}
-    taken = {Path("summary.csv")}
-    for path in paths:
-        base = Path(path.resolve().name or "root")
-        for file in _files(path, own):
-            identity = file.parent.resolve() / file.name
-            if identity not in clips:
-                place = _free(base if file == path else base / file.relative_to(path), taken)
-                taken.add(place)
-                clips[identity] = (file, place)
-    if not clips:
-        raise UsageError(f"{', '.join(map(str, paths))}: no files there")
-    return list(clips.values())
-
-
-def _files(path: Path, own: set[Path]) -> Iterator[Path]:
-    try:
-        inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
-    except OSError:  # a closed folder, or a name that no file can have: reported as unreadable
-        inside = None
-    if inside is None:
-        yield path
-        return
-    for entry in inside:
-        if not entry.name.startswith(".") and entry.resolve() not in own:
-            yield from _files(entry, own)
-
-
-def _free(place: Path, taken: set[Path]) -> Path:
-    candidate, number = place, 1
-    while candidate in taken:
-        number += 1
-        candidate = place.with_name(f"{place.name}-{number}")
-    return candidate
 
 
 def positive_number(text: str) -> float:

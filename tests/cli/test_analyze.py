@@ -1,0 +1,122 @@
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from vidfer.api import ClipResult, write_overview
+from vidfer.cli.analyze import exit_status
+from vidfer.cli.main import main
+from vidfer.types import ClipError, Status, VidferError
+
+ROOT = Path(__file__).parents[2]
+
+
+def analyze(tmp_path, *words):
+    return main(["analyze", *map(str, words), "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")])
+
+
+def rows(tmp_path):
+    with (tmp_path / "out" / "summary.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def earlier(tmp_path, *names):
+    write_overview([ClipResult.failed(name, ClipError(Status.CORRUPT, f"{name} is torn")).summary for name in names], tmp_path / "out")
+    return (tmp_path / "out" / "summary.csv").read_bytes()
+
+
+def test_missing_paths_are_named_before_anything_is_written(tmp_path, capsys):
+    before = earlier(tmp_path, "old.mp4")
+    (tmp_path / "new.mp4").write_bytes(b"no video")
+    assert analyze(tmp_path, tmp_path / "new.mp4", tmp_path / "none.mp4", tmp_path / "nothing.mp4") == 2
+    told = capsys.readouterr().err
+    assert "none.mp4" in told
+    assert "nothing.mp4" in told
+    assert (tmp_path / "out" / "summary.csv").read_bytes() == before
+    assert not (tmp_path / "store").exists()
+
+
+def test_rows_of_other_clips_are_kept_and_own_ones_replaced(tmp_path, capsys):
+    clip = tmp_path / "new.mp4"
+    clip.write_bytes(b"no video")
+    earlier(tmp_path, "old.mp4", str(clip), "other.mp4")
+    assert analyze(tmp_path, clip) == 1
+    told = {row["clip"]: row["status"] for row in rows(tmp_path)}
+    assert told == {"old.mp4": "corrupt", str(clip): "unsupported", "other.mp4": "corrupt"}
+
+
+def test_an_interrupt_leaves_the_overview_with_what_was_finished(tmp_path, monkeypatch, capsys):
+    earlier(tmp_path, "old.mp4")
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+
+    def interrupted(work, clips, jobs, on_progress):
+        yield 0, work(clips[0], lambda *_: None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vidfer.pipeline.workers.run_all", interrupted)
+    assert analyze(tmp_path, tmp_path / "a.mp4", tmp_path / "b.mp4") == 130
+    assert [Path(row["clip"]).name for row in rows(tmp_path)] == ["old.mp4", "a.mp4"]
+
+
+def test_columns_that_a_user_added_are_kept(tmp_path):
+    earlier(tmp_path, "a.mp4", "b.mp4")
+    path = tmp_path / "out" / "summary.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"\ufeff{header},note", *(f"{line},mine" for line in lines)]), "utf-8")
+    earlier(tmp_path, "b.mp4", "c.mp4")
+    assert [(row["clip"], row["note"]) for row in rows(tmp_path)] == [
+        ("a.mp4", "mine"),
+        ("b.mp4", "mine"),
+        ("c.mp4", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", [b"day,price\n1,2\n", b"\xff\xfe\x00", b'clip,status\n"a.mp4,ok\n', b"clip,status\na,b,c\n"]
+)
+def test_another_file_of_that_name_is_left_alone(tmp_path, text, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.csv").write_bytes(text)
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    assert analyze(tmp_path, tmp_path / "a.mp4") == 1
+    assert "summary.csv" in capsys.readouterr().err
+    assert (tmp_path / "out" / "summary.csv").read_bytes() == text
+
+
+def test_sidecars_of_a_folder_are_no_failed_clips(tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "clips" / "a.srt").write_text("1")
+    assert analyze(tmp_path, tmp_path / "clips", "--json") == 1
+    told = capsys.readouterr()
+    assert [Path(json.loads(line)["clip"]).name for line in told.out.splitlines()] == ["a.mp4"]
+    assert "1 file that is no media was passed over: 1 .srt" in told.err
+
+
+def documented():
+    """Read from docs/statuses.md which exit status each status has, as that of a clip and as that of its sound."""
+    text = (ROOT / "docs" / "statuses.md").read_text("utf-8")
+    found = re.findall(r"^\| `(\w+)` \|.*\| ([01-]) \| ([01-]) \|$", text, re.MULTILINE)
+    return {Status(name): (of_clip, of_sound) for name, of_clip, of_sound in found}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_the_exit_status_that_is_documented(status, capsys):
+    of_clip, of_sound = documented()[status]
+    summary = ClipResult.failed("a.mp4", ClipError(Status.OK, "")).summary
+    assert of_clip == "-" or exit_status([{**summary, "status": status}]) == int(of_clip)
+    assert of_sound == "-" or exit_status([{**summary, "sound": {**summary["sound"], "status": status}}]) == int(
+        of_sound
+    )
+
+
+def test_results_that_cannot_be_read_later_are_found_out_at_once(tmp_path, capsys):
+    (tmp_path / "out" / "summary.csv").mkdir(parents=True)
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    assert analyze(tmp_path, tmp_path / "a.mp4") == 1
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(VidferError, match="move it away"):
+        write_overview([], tmp_path / "out")

@@ -1,0 +1,142 @@
+import os
+import struct
+import wave
+from pathlib import Path
+
+import pytest
+
+from vidfer.media.find import find_clips
+from vidfer.types import UsageError
+
+
+def test_folders_stand_for_all_their_clips(tmp_path):
+    for name in ("b.mp4", "a/c.mov", "a/photo.jpg", ".hidden/x.mp4", "a/.DS_Store"):
+        path = tmp_path / "clips" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    clips = find_clips([tmp_path / "clips"])
+    assert [str(place) for _, place in clips] == ["clips/a/c.mov", "clips/b.mp4"]
+
+
+def test_equal_names_get_places_of_their_own(tmp_path):
+    paths = [tmp_path / folder / "clip.mp4" for folder in ("a", "b", "c")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    places = [place for _, place in find_clips(paths)]
+    assert places == [Path("clip.mp4"), Path("clip.mp4-2"), Path("clip.mp4-3")]
+
+
+def test_a_file_named_twice_is_one_clip(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"")
+    assert len(find_clips([path, tmp_path, path])) == 1
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="no video or sound files there"):
+        find_clips([tmp_path])
+
+
+def test_own_results_are_no_clips(tmp_path):
+    for name in ("a.mp4", "vidfer-results/a.mp4/frames.csv", "store/x"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    clips = find_clips([tmp_path], leave_out=[tmp_path / "vidfer-results", tmp_path / "store"])
+    assert [file.name for file, _ in clips] == ["a.mp4"]
+
+
+def test_no_place_leaves_the_output_folder(tmp_path, monkeypatch):
+    (tmp_path / "p" / "sub").mkdir(parents=True)
+    (tmp_path / "p" / "a.mp4").write_bytes(b"")
+    monkeypatch.chdir(tmp_path / "p" / "sub")
+    assert [place for _, place in find_clips([Path("..")])] == [Path("p/a.mp4")]
+
+
+def test_broken_links_and_pipes_are_listed(tmp_path):
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "gone.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["link.mp4", "pipe.mp4"]
+
+
+def write_video(path, container, codec="mpeg4"):
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=10)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "container", ["mp4", "mov", "matroska", "webm", "avi", "flv", "mpegts", "mpeg", "asf", "ogg", "nut"]
+)
+def test_a_video_in_a_folder_is_found_whatever_its_name(tmp_path, container):
+    codec = {"webm": "libvpx", "flv": "flv1", "mpegts": "mpeg2video", "mpeg": "mpeg2video", "ogg": "libtheora"}
+    try:
+        path = write_video(tmp_path / "clip.part", container, codec.get(container, "mpeg4"))
+    except ValueError as error:
+        pytest.skip(f"this FFmpeg has no such encoder: {error}")
+    assert [file for file, _ in find_clips([tmp_path])] == [path]
+
+
+def test_sound_in_a_folder_is_found_whatever_its_name(tmp_path):
+    with wave.open(str(tmp_path / "speech.bin"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(b"\0" * 3200)
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["speech.bin"]
+
+
+SIDECARS = {
+    "a.srt": b"1\n00:00:01,000 --> 00:00:02,000\nHello\n",
+    "a.json": b'{"clip": 1}',
+    "Thumbs.db": b"\xd0\xcf\x11\xe0" + bytes(600),
+    "a.png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "a.jpg": b"\xff\xd8\xff\xe0" + bytes(100),
+    "a.webp": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "a.heic": struct.pack(">I", 24) + b"ftypheic" + bytes(100),
+    "a.gif": b"GIF89a" + bytes(100),
+    "notes.txt": "G\u00fcnther".encode(),
+    "frames.csv": b"clip,status\n",
+    "frames.parquet": b"PAR1" + bytes(100),
+    "report.html": b"<!doctype html>",
+    "LICENSE": b"GNU GENERAL PUBLIC LICENSE " * 100,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+def test_a_sidecar_of_a_folder_is_passed_over_but_a_clip_where_it_is_named(tmp_path, name):
+    (tmp_path / "b.mp4").write_bytes(b"damaged")
+    (tmp_path / name).write_bytes(SIDECARS[name])
+    told = []
+    assert [file.name for file, _ in find_clips([tmp_path], notify=told.append)] == ["b.mp4"]
+    assert told == [f"1 file that is no media was passed over: 1 {Path(name).suffix or 'without suffix'}"]
+    assert len(find_clips([tmp_path, tmp_path / name])) == 2
+    assert len(find_clips([tmp_path / name, tmp_path])) == 2
+
+
+def test_sidecars_are_counted_in_one_line(tmp_path):
+    for name in ("a.mp4", "a.srt", "b.srt", "a.json"):
+        (tmp_path / name).write_bytes(b"x")
+    told = []
+    find_clips([tmp_path], notify=told.append)
+    assert told == ["3 files that are no media were passed over: 2 .srt, 1 .json"]
+
+
+def test_all_missing_paths_are_named(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "gone.mp4")
+    missing = [tmp_path / "x.mp4", tmp_path / "a.mp4" / "y", tmp_path / "link.mp4", tmp_path / ("n" * 300)]
+    with pytest.raises(UsageError) as told:
+        find_clips([missing[0], tmp_path / "a.mp4", *missing[1:]])
+    assert all(str(path) in str(told.value) for path in missing)
