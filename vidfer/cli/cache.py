@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli.options import POSITIONAL, find_clips
+from vidfer.cli.display import say
+from vidfer.cli.options import POSITIONAL
+from vidfer.media.find import find_clips
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def purge_artifacts(options: PurgeOptions) -> int:
     if options.all:
         doomed = removable(store)
     else:
-        clips = [file for file, _ in find_clips(options.clips)] if options.clips else []
+        clips = [file for file, _ in find_clips(options.clips, notify=say)] if options.clips else []
         doomed = derived_from(store, options.source or sources_of(store, clips))
     return _remove(store, doomed, options.yes)
 

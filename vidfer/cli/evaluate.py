@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vidfer.cli.chain import WorkOptions
-from vidfer.cli.display import progress_bar
-from vidfer.cli.options import POSITIONAL, find_clips
+from vidfer.cli.display import progress_bar, say
+from vidfer.cli.options import POSITIONAL
 from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio
 from vidfer.evaluation.clips import Labels, clip_lines, evaluate_clips
 from vidfer.evaluation.denoise import DenoiseOptions, denoise_lines, evaluate_denoise
@@ -17,6 +17,7 @@ from vidfer.evaluation.folds import FoldOptions, cross_validate_clips, fold_line
 from vidfer.evaluation.image import ImageOptions, evaluate_image, image_lines
 from vidfer.evaluation.noise import NoiseOptions, evaluate_noise, noise_lines
 from vidfer.evaluation.paired import PairedOptions, evaluate_paired, paired_lines
+from vidfer.media.find import find_clips
 from vidfer.pipeline.store import Store, default_store
 from vidfer.types import UsageError
 
@@ -100,7 +101,7 @@ def clip(options: ClipOptions) -> int:
         raise UsageError("--people goes with --folds: name the clips instead")
     if options.labels is None:
         raise UsageError("say where the truth stands: --labels ravdess|name")
-    clips = [file for file, _ in find_clips(options.paths, leave_out=[store])]
+    clips = [file for file, _ in find_clips(options.paths, [store], say)]
     with progress_bar() as progress:
         found = evaluate_clips(
             clips, options.labels, work.chain, store, jobs=work.jobs, notify=_notify, progress=progress
@@ -111,7 +112,7 @@ def clip(options: ClipOptions) -> int:
 def clips(options: NoisyClipOptions) -> int:
     """Measure what noise does to predictions, and what denoising restores."""
     store = Store(options.store or default_store())
-    files = [file for file, _ in find_clips(options.paths, leave_out=[store.root])]
+    files = [file for file, _ in find_clips(options.paths, [store.root], say)]
     with progress_bar() as progress:
         found = evaluate_noise(files, options.how, store, _notify, progress)
     return _show(found, noise_lines)

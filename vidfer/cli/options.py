@@ -39,17 +39,9 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origi
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
-from vidfer.cli.legacy import add_chain_options as add_chain_options
-from vidfer.cli.legacy import add_denoise_options as add_denoise_options
 from vidfer.cli.legacy import add_store_option as add_store_option
-from vidfer.cli.legacy import chain_options as chain_options
 from vidfer.cli.legacy import count as count
-from vidfer.cli.legacy import device_name as device_name
 from vidfer.cli.legacy import positive_number as positive_number
-from vidfer.cli.legacy import require_device as require_device
-from vidfer.cli.legacy import require_weights as require_weights
-from vidfer.media.find import Clip as Clip
-from vidfer.media.find import find_clips as find_clips
 from vidfer.types import UsageError, VidferError, parse_list
 
 Options = TypeVar("Options")

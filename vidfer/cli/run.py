@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.chain import WorkOptions
-from vidfer.cli.options import POSITIONAL, find_clips
+from vidfer.cli.display import say
+from vidfer.cli.options import POSITIONAL
+from vidfer.media.find import find_clips
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def run(options: RunOptions) -> int:
     from vidfer.pipeline.store import default_store
 
     store = options.work.store or default_store()
-    clips = [file for file, _ in find_clips(options.paths, leave_out=[store])]
+    clips = [file for file, _ in find_clips(options.paths, [store], say)]
     if options.dry_run:
         return _dry_run(options.target, clips, options.work.chain, store)
     return _run(_RunClip(options.target, options.work.chain, store), clips, options.work.jobs)
