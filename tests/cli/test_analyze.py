@@ -23,7 +23,8 @@ def rows(tmp_path):
 
 
 def earlier(tmp_path, *names):
-    write_overview([ClipResult.failed(name, ClipError(Status.CORRUPT, f"{name} is torn")).summary for name in names], tmp_path / "out")
+    results = [ClipResult.failed(name, ClipError(Status.CORRUPT, f"{name} is torn")) for name in names]
+    write_overview([result.summary for result in results], tmp_path / "out")
     return (tmp_path / "out" / "summary.csv").read_bytes()
 
 
