@@ -3,7 +3,7 @@ import pytest
 from skimage import data
 
 from vidfer.media.cuts import CutDetector
-from vidfer.media.settings import FaceSettings
+from vidfer.media.face_stream import FaceSettings
 
 
 def cuts(images) -> list[int]:

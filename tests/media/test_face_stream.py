@@ -5,8 +5,7 @@ import pytest
 from skimage import data
 
 from vidfer.media.decode import Frame, read_frames
-from vidfer.media.face_stream import iter_faces
-from vidfer.media.settings import FaceSettings
+from vidfer.media.face_stream import FaceSettings, iter_faces
 
 SETTINGS = FaceSettings()
 

@@ -31,7 +31,7 @@ class AudioWindows:
         window_status: For each window `ok`, `silent`, or `no_voice` where `voice` is below `VOICE_SHARE`; the last has a vector.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
-        message: What is the matter, empty if nothing.
+        message: What is the matter, and which of several tracks was taken; empty if nothing is to be said.
     """
 
     times: NDArray[np.float64]
@@ -51,12 +51,12 @@ def read_windows(
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> AudioWindows:
-    """Compute a vector for every window of a clip's first sound stream.
+    """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
 
-    The sound is mixed to mono (mean of the channels) and resampled to 16 kHz. A clip shorter than a window gives one window
-    of the whole, from 100 ms on. What is left of a longer clip after its last whole window gets one more that ends with the
-    clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent and gets no vector; one in which hardly
-    anyone speaks is marked, so that music and noise need not be answered for.
+    The sound is mixed to mono (mean of the channels) and resampled to 16 kHz; pauses between its time stamps are silence. A clip
+    shorter than a window gives one window of the whole, from 100 ms on. What is left of a longer clip after its last whole
+    window gets one more that ends with the clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent
+    and gets no vector; one in which hardly anyone speaks is marked, so that no prediction is made from music and noise.
 
     Args:
         path: A local file, with or without video.
@@ -108,7 +108,7 @@ def read_windows(
         if error.status in TRANSIENT:
             raise
         return _result([], [], [], [], error.status, error.message)
-    return _result(times, vectors, shares, states, *_overall(states, answer[0]["end"], answer[0]["seconds"]))
+    return _result(times, vectors, shares, states, *_overall(states, **answer[0]))
 
 
 def feature_names() -> list[str]:
@@ -124,14 +124,17 @@ def _window_status(silent: bool, voice: float) -> str:
     return status.value
 
 
-def _overall(states: list[str], damage: str, seconds: float) -> tuple[Status, str]:
+def _overall(states: list[str], end: str, seconds: float, choice: str) -> tuple[Status, str]:
+    """Return the status of the whole sound, and a message with the choice among several tracks in the end."""
     if not states:
-        return Status.TOO_SHORT, f"{1000 * seconds:.0f} ms of sound are too short: openSMILE needs 100 ms"
-    if set(states) == {"silent"}:
-        return Status.SILENT, "the sound is silent"
-    if damage:
-        return Status.PARTIAL, f"the sound {damage}"
-    return Status.OK, ""
+        status, message = Status.TOO_SHORT, f"{1000 * seconds:.0f} ms of sound are too short: openSMILE needs 100 ms"
+    elif set(states) == {"silent"}:
+        status, message = Status.SILENT, "the sound is silent"
+    elif end:
+        status, message = Status.PARTIAL, f"the sound {end}"
+    else:
+        status, message = Status.OK, ""
+    return status, "; ".join(filter(None, [message, choice]))
 
 
 def _result(

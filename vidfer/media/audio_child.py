@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import Header, serve
-from vidfer.media.clock import Clock
-from vidfer.media.container import open_media, reraise_memory
+from vidfer.media.clock import Reader
+from vidfer.media.container import choose, open_media
 from vidfer.media.vad import VOICE_SHARE, VoiceMeter
 from vidfer.types import ClipError, Status
 
@@ -27,7 +27,7 @@ SHORTEST: Final = 0.1
 SILENCE: Final = 1e-4
 """Peak, as a share of full scale, below which a window counts as silent: -80 dB, three steps of a 16-bit recording."""
 
-_LONGEST_GAP: Final = 60.0  # s of missing sound that are filled with silence, so that later times stay right
+_LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
 _SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
@@ -71,17 +71,21 @@ class Windows:
 class Listener:
     """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did.
 
+    Pauses between time stamps are filled with silence, so that the samples' numbers are times.
+
     Args:
         container: The open file.
         speed: Playing speed, which changes tempo and pitch together: the samples count as taken at so many times their rate.
     """
 
     def __init__(self, container: "InputContainer", speed: float = 1.0) -> None:
-        self._container, self._speed = container, speed
-        self._stream = container.streams.audio[0]
-        if not self._stream.codec_context:
+        self._speed = speed
+        stream, self.choice = choose(container.streams.audio)
+        if stream is None:
+            raise ClipError(Status.NO_AUDIO, "the file has no sound")
+        if not stream.codec_context:
             raise ClipError(Status.UNSUPPORTED, "the sound's codec is not known")
-        self._clock = Clock(container, self._stream, step=0.0)
+        self._reader = Reader(container, stream, whole=False)
         self._resampler: av.AudioResampler | None = None
         self._rate = 0
         self._played = 0.0  # seconds since the first sample
@@ -90,46 +94,30 @@ class Listener:
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
         """Yield mono float32 samples in [-1, 1]."""
-        for frame in self._frames():
+        for frame in self._reader.frames():
+            if not isinstance(frame, av.AudioFrame) or not frame.samples or not frame.sample_rate:
+                continue
             length = frame.samples / frame.sample_rate
-            pts = self._clock.time(frame.pts, length)
+            pts = self._reader.clock.time(frame.pts, length)
             if self.offset is None:
                 self.offset = pts
-            gap = pts - self.offset - self._played
-            if _GAP < gap <= _LONGEST_GAP:
-                yield np.zeros(round(gap / self._speed * RATE), np.float32)
-                self._played += gap
+            yield from self._silence(pts - self.offset - self._played)
             self._played += length
             yield from self._resample(_mono(frame), round(frame.sample_rate * self._speed))
         yield from self._flush()
-        if not self.damage and (gap := self._clock.missing(whole=len(self._container.streams) == 1)):
-            self.damage = f"breaks off {gap:.1f} s before its announced end"
+        self.damage = self.damage or self._reader.damage
 
-    def _frames(self) -> Iterator["AudioFrame"]:
-        bad = 0
-        for packet in self._packets():
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue
-            except av.error.FFmpegError as error:
-                reraise_memory(error)
-                bad += self.offset is not None  # packets before the first sound may fail
-                continue
-            for frame in frames:
-                if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
-                    yield frame
-        if bad and not self.damage:
-            self.damage = f"is damaged: {bad} packets do not decode"
-
-    def _packets(self) -> Iterator[Any]:
-        try:
-            for packet in self._container.demux(self._stream):
-                self._clock.read(packet)
-                yield packet
-        except av.error.FFmpegError as error:
-            reraise_memory(error)
-            self.damage = f"is damaged: {error.strerror}"
+    def _silence(self, gap: float) -> Iterator[NDArray[np.float32]]:
+        """Yield what fills a pause of so many seconds, in pieces of a second at most."""
+        if gap > _LONGEST_GAP and self.offset is not None:
+            self.damage = f"jumps by {gap / 3600:.1f} h in its time stamps"
+            self.offset, gap = self.offset + gap, 0.0
+        if gap > _GAP:
+            yield from self._flush()
+            self._played += gap
+            count = round(gap / self._speed * RATE)
+            for start in range(0, count, RATE):
+                yield np.zeros(min(RATE, count - start), np.float32)
 
     def _resample(self, samples: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
         if rate != self._rate:
@@ -148,6 +136,7 @@ class Listener:
         if self._resampler is not None:
             for out in self._resampler.resample(None):
                 yield out.to_ndarray()[0]
+        self._resampler, self._rate = None, 0  # it takes nothing more once it is flushed
 
 
 def _mono(frame: "AudioFrame") -> NDArray[np.float32]:
@@ -178,8 +167,6 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
         return
     size, hop, speed = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE), request["speed"]
     with open_media(request["path"]) as container:
-        if not container.streams.audio:
-            raise ClipError(Status.NO_AUDIO, "the file has no sound")
         listener, windows = Listener(container, speed), Windows(size, hop)
         voice = VoiceMeter()
         for samples in listener.samples():
@@ -190,8 +177,8 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
             yield _window(start, window, voice, listener.offset or 0.0, speed)
     seconds = windows.total / RATE
     if not windows.total and listener.damage:
-        raise ClipError(Status.CORRUPT, f"no sound can be decoded: {listener.damage}")
-    yield {"end": listener.damage, "seconds": seconds}, None
+        raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
+    yield {"end": listener.damage, "seconds": seconds, "choice": listener.choice}, None
 
 
 def _window(

@@ -1,7 +1,12 @@
-"""Presentation times of one stream, and what they say about a file that breaks off; for the child processes."""
+"""One stream of an open file: its frames, their presentation times, and why they end early; for the child processes."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
+
+import av
+
+from vidfer.media.container import reraise_memory
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,11 +33,18 @@ class Clock:
         self._length = 0.0
         self._end = self._read_to = self._shift = 0.0
 
-    def read(self, packet: Any) -> None:  # noqa: ANN401 - packet of any kind of stream
-        """Note how far the file could be read, in whatever stream."""
+    def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
+        """Note how far the file could be read, in whatever stream.
+
+        Args:
+            packet: The packet.
+            repeats: Whether it shows this stream's last frame again.
+        """
         if packet.pts is not None and packet.time_base is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
             self._read_to = max(self._read_to, end)
+            if repeats:
+                self._end = max(self._end, end)
 
     def time(self, pts: int | None, length: float) -> float:
         """Return when a frame is shown or heard, in seconds.
@@ -75,3 +87,69 @@ class Clock:
             told = self._container.duration / 1e6
             gaps.append((told - max(self._read_to, self._end), told))
         return max((gap for gap, told in gaps if gap > max(0.5, 0.05 * told)), default=0.0)
+
+
+class Reader:
+    """Decode one stream of an open file.
+
+    Packets that do not decode are skipped, and those before the first frame are not counted: a recording may start between key
+    frames. A packet without data says that the last frame is shown again, and gives no frame.
+
+    Args:
+        container: The open file.
+        stream: One of its streams.
+        step: Seconds between frames that carry neither a stamp nor a duration.
+        patience: Packets in a row that do not decode, after which the rest is given up.
+        whole: Whether the packets of the other streams are read too, to judge whether the file is complete.
+    """
+
+    def __init__(
+        self,
+        container: "InputContainer",
+        stream: Any,  # noqa: ANN401 - any kind of stream
+        *,
+        step: float = 0.0,
+        patience: float = float("inf"),
+        whole: bool,
+    ) -> None:
+        self._container, self._stream, self._patience = container, stream, patience
+        self._streams = () if whole else (stream,)
+        self._whole = whole or len(container.streams) == 1
+        self.clock = Clock(container, stream, step)
+        self.damage = ""
+        """What is the matter with the stream, as a predicate; known when `frames` has ended."""
+
+    def frames(self) -> Iterator[Any]:
+        """Yield what decodes, in presentation order; each has to go through `clock.time` before the next."""
+        seen = bad = in_row = 0
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError as error:
+                reraise_memory(error)
+                in_row, bad = in_row + 1, bad + (seen > 0)
+                if in_row >= self._patience:
+                    break
+                continue
+            in_row = 0
+            seen += len(frames)
+            yield from frames
+        if bad and not self.damage:
+            self.damage = f"is damaged: {bad} packets do not decode"
+        if not self.damage and (gap := self.clock.missing(whole=self._whole)):
+            self.damage = f"breaks off {gap:.1f} s before its announced end"
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
+        try:
+            for packet in self._container.demux(*self._streams):
+                ours = packet.stream.index == self._stream.index
+                repeats = ours and not packet.size and (packet.pts is not None or packet.dts is not None)
+                self.clock.read(packet, repeats=repeats)
+                if ours and not repeats:
+                    yield packet
+        except av.error.FFmpegError as error:
+            reraise_memory(error)
+            self.damage = f"is damaged: {error.strerror}"

@@ -6,15 +6,18 @@ Runs in the children only, apart from `require_local_file`.
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+_Stream = TypeVar("_Stream", "VideoStream", "AudioStream")
 
 FORMATS: Final = (
     "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,gif,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
@@ -90,19 +93,31 @@ def reraise_memory(error: Exception) -> None:
         raise error
 
 
-def video_stream(container: "InputContainer") -> "VideoStream | None":
-    """Return the first stream of moving pictures; cover art in a sound file is none."""
+def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
+    """Choose the track of pictures or sound that a player would take: the one flagged as default, else the first.
+
+    Cover art is no track of pictures, and a track whose codec is not known comes last.
+
+    Returns:
+        The stream, None if there is none, and a sentence about the choice, empty where there was none.
+    """
     import av
 
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
-    return None
+    tracks = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
+    if not tracks:
+        return None, ""
+    flagged = [bool(stream.disposition & av.stream.Disposition.default) for stream in tracks]
+    order = [(not stream.codec_context, not default) for stream, default in zip(tracks, flagged, strict=True)]
+    number = order.index(min(order))
+    reason = "the one flagged as default" if flagged[number] and sum(flagged) == 1 else "the first that a player takes"
+    note = f"of {len(tracks)} {tracks[0].type} tracks, number {number + 1} is used: {reason}" if len(tracks) > 1 else ""
+    return tracks[number], note
 
 
 def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.probe.Probe` as plain values, without decoding."""
-    video, audio = video_stream(container), next(iter(container.streams.audio), None)
+    video, video_note = choose(container.streams.video)
+    audio, audio_note = choose(container.streams.audio)
     rate = video.average_rate if video else None
     return {
         "container": container.format.name,
@@ -117,12 +132,14 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
             "fps": float(rate) if rate else None,
             "interlaced": int(video.codec_context.field_order) > 1 if video.codec_context else None,
             "edit_list": has_edit_list(path) if container.format.name.startswith("mov") else False,
+            "choice": video_note,
         },
         "audio": audio
         and {
             "codec": audio.codec_context.name if audio.codec_context else None,
             "sampling_rate": audio.codec_context.sample_rate if audio.codec_context else None,
             "channels": audio.codec_context.channels if audio.codec_context else None,
+            "choice": audio_note,
         },
     }
 

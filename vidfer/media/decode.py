@@ -42,7 +42,7 @@ def read_frames(
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> Generator[Frame]:
-    """Decode a video and yield chosen frames in order.
+    """Decode a video, the track flagged as default or else the first, and yield chosen frames in order.
 
     Frames stream through a pipe, so memory does not grow with the video's length. Skipped frames are decoded, since later ones
     depend on them, but neither converted nor sent. Closing the iterator ends the child.
@@ -52,8 +52,7 @@ def read_frames(
         fps: Frames per second of presentation time: the first frame at or after each tick from the first frame on. None with
             `every`, or for all frames.
         every: Take every n-th frame instead; then `fps` has to be None.
-        decoder: `auto` (PyAV), `pyav`, or `decord`; `vidfer.media.decode_decord` says what
-            decord takes, and why `auto` never does.
+        decoder: `auto` (PyAV, which is as quick and forgives more), `pyav`, or `decord`, which refuses what it decodes otherwise.
         max_pixels: Refuse larger frames before decoding.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
         memory: Limit of the child's address space in bytes.

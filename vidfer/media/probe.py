@@ -9,7 +9,7 @@ from vidfer.media.container import require_local_file
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """The first stream of moving pictures; None stands for what the file doesn't say.
+    """The track of moving pictures that is used; None stands for what the file doesn't say.
 
     Args:
         codec: FFmpeg's name, such as `h264`.
@@ -20,6 +20,7 @@ class VideoInfo:
         fps: Average frame rate in Hz. Only informative: frames carry their own times.
         interlaced: Whether frames hold two fields.
         edit_list: Whether an MP4 or QuickTime edit list rearranges the time line.
+        choice: Which of several tracks this is and why; empty if it is the only one.
     """
 
     codec: str | None
@@ -30,15 +31,17 @@ class VideoInfo:
     fps: float | None
     interlaced: bool | None
     edit_list: bool
+    choice: str = ""
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The first sound stream: FFmpeg's codec name, sampling rate in Hz, number of channels."""
+    """The sound track that is used: FFmpeg's codec name, sampling rate in Hz, number of channels, `choice` as above."""
 
     codec: str | None
     sampling_rate: int | None
     channels: int | None
+    choice: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads_clip: ClassVar[bool] = True
 
     win_dur: float = 2.0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.media.decode import Decoder
-from vidfer.media.settings import FaceSettings
+from vidfer.media.face_stream import FaceSettings
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
@@ -95,11 +95,14 @@ class FacesStage(Stage):
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard."""
+        from vidfer.media.probe import probe
+
         rows = _Rows(draft)
-        status, message = Status.OK, ""
+        about = probe(clip, timeout=self.timeout)
+        status, message = Status.OK, about.video.choice if about.video else ""
         frames = 0
         try:
-            for face_frame in self._face_frames(clip, progress):
+            for face_frame in self._face_frames(clip, about.duration, progress):
                 frames += 1
                 for face in face_frame.faces:
                     rows.add(face_frame, face)
@@ -107,19 +110,17 @@ class FacesStage(Stage):
             if error.status is not Status.PARTIAL:
                 raise
             status, message = error.status, error.message
-        if not rows.count:
-            status = Status.NO_FACE if status is Status.OK else status
-            message = message or f"no face was found in the {frames} frames looked at"
+        if not rows.count and status is Status.OK:
+            found = f"no face was found in the {frames} frames looked at"
+            status, message = Status.NO_FACE, "; ".join(filter(None, [found, message]))
         rows.close()
         return Outcome(status, message, {"frames": frames, "faces": rows.count})
 
-    def _face_frames(self, clip: Path, progress: Progress) -> "Iterator[FaceFrame]":
+    def _face_frames(self, clip: Path, duration: float | None, progress: Progress) -> "Iterator[FaceFrame]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
-        from vidfer.media.probe import probe
 
-        duration = probe(clip, timeout=self.timeout).duration
         frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
         with one_thread(), closing(frames):
             for face_frame in iter_faces(frames, detector(self.device), self.settings, self._clean_frame()):
