@@ -306,7 +306,7 @@ def user_folder(variable: str, name: str) -> Path:
     try:
         return Path(os.environ.get(variable) or user_cache_path(name, appauthor=False)).expanduser()
     except RuntimeError as error:
-        raise VidferError(f"there is no home folder to keep {name} in: set ${variable} to a folder") from error
+        raise VidferError(f"there is no home folder with a cache: set ${variable} to a folder") from error
 
 
 class _DamageError(Exception):
