@@ -52,8 +52,8 @@ def read_held_out(root: Path, model: str) -> Held:
     held_out = split_by_hash(images, 0.05)
     shares = np.bincount(images.target[~held_out], minlength=len(EMOTIONS)) / (~held_out).sum()
     kept: LabelledImages = images.subset(held_out, images.report)
-    dice = np.random.default_rng(0)
-    copies = np.stack([distort(image, dice) for image in kept.image for _ in range(COPIES)])
+    rng = np.random.default_rng(0)
+    copies = np.stack([distort(image, rng) for image in kept.image for _ in range(COPIES)])
     classifier = ImageModel(model)
     smoothing = label_smoothing(classifier.card)
     logits, of_copies = (
@@ -65,21 +65,21 @@ def read_held_out(root: Path, model: str) -> Held:
 
 def simulate(held: Held, *, same: bool) -> list[tuple[int, Floats]]:
     """Make `CLIPS` clips of each class: the class and the logits `(frames, 7)`."""
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     images = [np.flatnonzero(held.target == label) for label in range(len(EMOTIONS))]
     clips = []
     for label in range(len(EMOTIONS)):
         for _ in range(CLIPS):
-            count = int(dice.integers(5, 21))
-            shown = max(1, round(dice.uniform(0.25, 1) * count))
-            start = int(dice.integers(0, count - shown + 1))
+            count = int(rng.integers(5, 21))
+            shown = max(1, round(rng.uniform(0.25, 1) * count))
+            start = int(rng.integers(0, count - shown + 1))
             apex = (np.arange(count) >= start) & (np.arange(count) < start + shown)
             if same:
-                one, rest = dice.choice(images[label]), dice.choice(images[NEUTRAL])
+                one, rest = rng.choice(images[label]), rng.choice(images[NEUTRAL])
                 rest = one if label == NEUTRAL else rest
-                logits = held.copies[np.where(apex, one, rest), dice.integers(0, COPIES, count)]
+                logits = held.copies[np.where(apex, one, rest), rng.integers(0, COPIES, count)]
             else:
-                chosen = np.where(apex, dice.choice(images[label], count), dice.choice(images[NEUTRAL], count))
+                chosen = np.where(apex, rng.choice(images[label], count), rng.choice(images[NEUTRAL], count))
                 logits = held.logits[chosen]
             clips.append((label, logits))
     return clips

@@ -42,9 +42,9 @@ class Memory(Fer2013DataModule):
 
     def __init__(self, count: int, batch: int) -> None:
         super().__init__(batch_size=batch)
-        dice = np.random.default_rng(0)
-        image = dice.integers(0, 256, (count, 48, 48), np.uint8)
-        target = dice.integers(0, 7, count)
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 256, (count, 48, 48), np.uint8)
+        target = rng.integers(0, 7, count)
         report = PreparationReport("random", count, count)
         self.data["train"] = BatchedImages(LabelledImages(image, target, [], [], report))
 

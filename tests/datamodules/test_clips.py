@@ -93,9 +93,9 @@ def test_a_larger_draw_holds_the_smaller_one():
 
 
 def test_speakers_are_standardised_by_themselves_and_labels_do_not_matter():
-    dice = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     samples = [
-        Sample(f"{person}{take}", person, take % 7, {"sound": torch.randn(2, 4, generator=dice) * size + size})
+        Sample(f"{person}{take}", person, take % 7, {"sound": torch.randn(2, 4, generator=rng) * size + size})
         for person, size in (("a", 1.0), ("b", 50.0))
         for take in range(30)
     ]

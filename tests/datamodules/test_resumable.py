@@ -8,7 +8,6 @@ from torch.utils.data import DataLoader
 
 from vidfer.datamodules.base import BaseDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.datamodules.resumable import shuffled
 from vidfer.tasks.image import ImageTask
 
 
@@ -18,7 +17,7 @@ class Numbers(BaseDataModule):
         self.count, self.batch_size = count, batch_size
 
     def train_dataloader(self):
-        return shuffled(self, list(range(self.count)), self.batch_size)
+        return self.shuffled(list(range(self.count)), self.batch_size)
 
 
 class Net(lightning.LightningModule):

@@ -64,7 +64,7 @@ def test_senseless_pairings_are_refused(options):
 def test_distortion_moves_the_face_and_leaves_it_one():
     image = np.zeros((48, 48), np.uint8)
     image[16:32, 16:32] = 200
-    dice = np.random.default_rng(0)
-    moved = [distort(image, dice) for _ in range(10)]
+    rng = np.random.default_rng(0)
+    moved = [distort(image, rng) for _ in range(10)]
     assert all(150 * 12**2 < each.sum() / 1.0 < 200 * 20**2 for each in moved)
     assert len({each.tobytes() for each in moved}) == 10

@@ -62,15 +62,7 @@ class ImageAugmentation(nn.Module):
         self.erase = strength * erase
 
     def forward(self, image: Tensor, size: int) -> Tensor:
-        """Augment and standardise a batch.
-
-        Args:
-            image: Gray images, float in [0, 1], `(B, 1, H, W)`.
-            size: Edge of the result in px.
-
-        Returns:
-            The network's input, float, `(B, in_chans, size, size)`.
-        """
+        """Make the network's input, float `(B, in_chans, size, size)`, of gray images in [0, 1], `(B, 1, H, W)`."""
         warped = nn.functional.grid_sample(
             self.degrade(image),
             self._grid(image, size),
@@ -138,14 +130,7 @@ class VideoDegradation(nn.Module):
         self.quality = quality
 
     def forward(self, image: Tensor) -> Tensor:
-        """Degrade a batch.
-
-        Args:
-            image: Gray images, float in [0, 1], `(B, 1, S, S)`.
-
-        Returns:
-            Images of the same shape and range.
-        """
+        """Degrade gray images, float in [0, 1], `(B, 1, S, S)`."""
         if self.share == 0:
             return image
         small, noisy, packed = (torch.rand(image.shape[0], 1, 1, 1, device=image.device) < self.share for _ in range(3))

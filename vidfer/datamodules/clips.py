@@ -21,7 +21,6 @@ from vidfer.datamodules.features import (
     read_clips,
     standardise_speakers,
 )
-from vidfer.datamodules.resumable import shuffled
 from vidfer.datasets.clips import LabelledClip, find_clips
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.splits import (
@@ -154,8 +153,7 @@ class ClipDataModule(BaseDataModule):
     def prepare_split(self, split: str, clips: Sequence[LabelledClip]) -> list[Sample]:
         """Read the features of a split's clips, and report which could not be read.
 
-        Returns:
-            The samples, each with every entry that the classifier reads, empty where a clip lacks it.
+        Each sample has every entry that the classifier reads, empty where a clip lacks it.
 
         Raises:
             VidferError: Nothing could be read.
@@ -248,7 +246,7 @@ class ClipDataModule(BaseDataModule):
             drawn = torch.randint(len(unlabelled), (len(samples),)).tolist() if unlabelled else []
             return collate_clips([*samples, *(unlabelled[at] for at in drawn)])
 
-        return shuffled(self, ClipDataset(labelled), self.batch_size, collate_fn=collate)
+        return self.shuffled(ClipDataset(labelled), self.batch_size, collate_fn=collate)
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         """Return the validation clips in order, or nothing where nobody is held out."""
@@ -276,7 +274,7 @@ class SampleSoundsDataModule(ClipDataModule):
 
     def prepare_data(self) -> None:
         """Synthesise the voices unless they are there."""
-        write_sounds(Path(self.root or "runs/sample/sounds"))
+        self.root = write_sounds(self.root or Path("runs/sample/sounds"))
 
 
 def draw_evenly(target: Sequence[int], size: int, seed: int) -> list[int]:

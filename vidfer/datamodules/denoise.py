@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vidfer.datamodules.base import BaseDataModule, digest_files
+from vidfer.datamodules.base import BaseDataModule, ResumableLoader, digest_files
 from vidfer.datasets.div2k import find_div2k, is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, photo_files, read_photos
 from vidfer.datasets.report import PreparationReport
@@ -61,23 +61,14 @@ class DenoiseDataModule(BaseDataModule):
         if not levels or not min(levels) >= 0:
             raise VidferError(f"sigmas have to be levels of at least 0, such as [15, 25, 50], not {list(levels)}")
         self.save_hyperparameters(logger=False)
-        self.root = root
-        self.val_share = val_share
-        self.test_root = test_root
-        self.crop = crop
-        self.sigmas = levels
-        self.clip_noise = clip_noise
-        self.crops_per_epoch = crops_per_epoch
-        self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.root, self.val_share, self.test_root = root, val_share, test_root
+        self.crop, self.sigmas, self.clip_noise = crop, levels, clip_noise
+        self.crops_per_epoch, self.batch_size, self.num_workers = crops_per_epoch, batch_size, num_workers
         self.seed: int | None = None
         self.data: dict[str, RandomCrops | FixedCrops] = {}
 
     def setup(self, stage: str) -> None:
-        """Read the photographs that a stage needs and print what was dropped.
-
-        Args:
-            stage: `fit`, `validate`, `test` or `predict`.
+        """Read the photographs that a stage needs and report what was dropped.
 
         Raises:
             VidferError: There is nothing of use at the root, or a single photograph, of which none could be held out.
@@ -104,11 +95,7 @@ class DenoiseDataModule(BaseDataModule):
         return {"seed": self.seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the seed of the training that is resumed.
-
-        Args:
-            state_dict: What `state_dict` returned.
-        """
+        """Take over the seed of the training that is resumed."""
         self.seed = state_dict["seed"]
 
     def card_entries(self) -> dict[str, Any]:
@@ -124,7 +111,7 @@ class DenoiseDataModule(BaseDataModule):
         trainer = self.trainer
         processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         sampler = CropSampler(self.data["train"], self.seed or 0, self._draws_done, processes, rank)
-        return CropLoader(self.data["train"], self.batch_size, sampler=sampler, num_workers=self.num_workers)
+        return ResumableLoader(self.data["train"], self.batch_size, sampler=sampler, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[CropBatch]:
         """Return fixed crops of held-out photographs."""
@@ -175,11 +162,8 @@ class CropSampler(DistributedSampler[Any]):
     Lightning sets the epoch.
 
     Args:
-        crops: The data set.
         seed: The seed in every key.
-        done: Says how many crops this process has drawn in the epoch; asked when the first one is wanted.
-        processes: Processes that train together.
-        rank: This one's number.
+        done: Returns how many crops this process has drawn in the epoch; called when the first one is wanted.
     """
 
     def __init__(
@@ -194,48 +178,13 @@ class CropSampler(DistributedSampler[Any]):
             yield self.seed, self.epoch, index
 
 
-class CropLoader(DataLoader[CropBatch]):
-    """A loader that asks its sampler only when the first batch is wanted.
-
-    Lightning makes a loader's iterator before it has told the sampler the epoch and itself where it stands in it;
-    worker processes would start on the wrong crops.
-    """
-
-    def __iter__(self) -> Iterator[CropBatch]:  # type: ignore[override]
-        """Yield the batches of what is left of an epoch."""
-        yield from super().__iter__()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing; that there is a state tells Lightning that an epoch can be resumed. Its progress says where."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load nothing.
-
-        Args:
-            state_dict: Empty.
-        """
-
-
 class RandomCrops(Dataset[CropBatch]):
-    """Crops at random places of random photographs, flipped and turned at random, with fresh noise.
-
-    Args:
-        photos: Photographs, uint8 `(H, W, 3)`.
-        crop: Edge of a crop in px.
-        sigmas: Noise levels to draw from.
-        clip: Round and clip noisy crops to 8 bits.
-        count: Crops an epoch.
-    """
+    """Crops at random places of random photographs, flipped and turned at random, with fresh noise; `count` an epoch."""
 
     def __init__(
         self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool, count: int
     ) -> None:
-        self.photos = photos
-        self.crop = crop
-        self.sigmas = sigmas
-        self.clip = clip
-        self.count = count
+        self.photos, self.crop, self.sigmas, self.clip, self.count = photos, crop, sigmas, clip, count
 
     def __len__(self) -> int:
         """Return the crops of an epoch."""
@@ -252,14 +201,7 @@ class RandomCrops(Dataset[CropBatch]):
 
 
 class FixedCrops(Dataset[CropBatch]):
-    """The crops of a regular grid over every photograph, at most nine each, at every noise level with a fixed seed.
-
-    Args:
-        photos: Photographs, uint8 `(H, W, 3)`.
-        crop: Edge of a crop in px.
-        sigmas: Noise levels.
-        clip: Round and clip noisy crops to 8 bits.
-    """
+    """The crops of a regular grid over every photograph, at most nine each, at every noise level with a fixed seed."""
 
     def __init__(self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool) -> None:
         self.clip = clip
@@ -280,11 +222,7 @@ class FixedCrops(Dataset[CropBatch]):
 
 
 class WholeImages(Dataset[NamedImage]):
-    """Photographs with their names, nothing added.
-
-    Args:
-        photos: Photographs by name, uint8 `(H, W, 3)`.
-    """
+    """Photographs with their names, nothing added."""
 
     def __init__(self, photos: Mapping[str, Photo | StoredPhoto]) -> None:
         self.names = list(photos)

@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
-from vidfer.datamodules.resumable import shuffled
 from vidfer.datasets.fer2013 import (
     TEST_SPLITS,
     LabelledImages,
@@ -52,13 +51,11 @@ class Fer2013DataModule(BaseDataModule):
         statistics: Where an image's own mean and deviation are taken, see `Preprocessing`.
 
     Attributes:
-        source: What the data are, for the card.
-        licence: Terms, for the card.
         data: The splits read so far.
     """
 
     source = "FER2013"
-    licence = "Weights: Apache-2.0. FER2013, from which they were learnt, is offered for research use."
+    licence = "Weights: Apache-2.0. FER2013, that they were trained on, is offered for research use."
 
     def __init__(
         self,
@@ -97,11 +94,7 @@ class Fer2013DataModule(BaseDataModule):
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:
-        """Read the splits that a stage needs and print what was dropped.
-
-        Args:
-            stage: `fit`, `validate`, `test` or `predict`.
-        """
+        """Read the splits that a stage needs and report what was dropped."""
         if stage in ("fit", "validate") and "train" not in self.data:
             tests = dict.fromkeys((*TEST_SPLITS, self.test_split))
             labelled = read_training_images(self.root, self.train_split, labels=self.labels, test_splits=tests)
@@ -116,8 +109,7 @@ class Fer2013DataModule(BaseDataModule):
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
         """Return shuffled full batches of the training images."""
-        options = {"num_workers": self.num_workers, "collate_fn": _whole}
-        return shuffled(self, self.data["train"], self.batch_size, **options)
+        return self.shuffled(self.data["train"], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
 
     def val_dataloader(self) -> DataLoader[ImageBatch]:
         """Return the held-out images in order."""
@@ -128,14 +120,7 @@ class Fer2013DataModule(BaseDataModule):
         return self._loader("test")
 
     def training_size(self, epoch: int) -> int:
-        """Look up the edge of the training images.
-
-        Args:
-            epoch: Epoch, from 0.
-
-        Returns:
-            Edge in px.
-        """
+        """Return the edge of the training images in px in an epoch, from 0."""
         size = self.preprocessing.image_size
         for first, edge in self.resolution:
             if epoch >= first:
@@ -202,12 +187,7 @@ class SampleFacesDataModule(Fer2013DataModule):
 
 
 class BatchedImages(Dataset[ImageBatch]):
-    """Images in memory, fetched a whole batch at a time.
-
-    Args:
-        labelled: The images.
-        teacher: File of a teacher's logits for them; None for none.
-    """
+    """Images in memory, fetched a whole batch at a time, with a teacher's logits if a file of them is given."""
 
     def __init__(self, labelled: LabelledImages, teacher: str | None = None) -> None:
         self.report = labelled.report

@@ -69,11 +69,7 @@ def _default_root(name: str) -> Path:
 
 
 def recognise(data: str, root: Path | None = None) -> tuple[str, Path]:
-    """Find out which data set is meant, and where it lies.
-
-    Args:
-        data: As for `find_clips`.
-        root: As for `find_clips`.
+    """Find out which data set is meant, see `find_clips`, and where it lies.
 
     Returns:
         One of `DATASETS`, and its folder or file.

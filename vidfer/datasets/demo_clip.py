@@ -16,13 +16,7 @@ _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2
 
 
 def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4.0) -> None:
-    """Write an MP4 of scikit-image's astronaut portrait: slow pan and zoom, mild noise, voice-like sound.
-
-    Args:
-        path: Where to write; the file appears whole or not at all.
-        seconds: Length in seconds.
-        noise_sigma: Standard deviation of the pixel noise on the 0-255 scale.
-    """
+    """Write an MP4 of scikit-image's astronaut portrait: slow pan and zoom, noise of `noise_sigma` (0-255), voice-like sound."""
     import av
     import numpy as np
 
@@ -35,12 +29,12 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")
         count = round(seconds * FPS)
-        dice = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         portrait = _portrait()
-        noise = dice.normal(0, noise_sigma, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
+        noise = rng.normal(0, noise_sigma, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
         for index in range(count):
             image = _view(portrait, index / max(count - 1, 1))
-            top, left = dice.integers(HEIGHT), dice.integers(WIDTH)
+            top, left = rng.integers(HEIGHT), rng.integers(WIDTH)
             noisy = np.clip((image + noise[top : top + HEIGHT, left : left + WIDTH]).round(), 0, 255).astype(np.uint8)
             container.mux(video.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
         container.mux(video.encode())

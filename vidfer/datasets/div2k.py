@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,17 +29,7 @@ _END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 @dataclass(frozen=True)
 class Part:
-    """One of the two parts with clean photographs.
-
-    The publisher gives no checksums. Sizes and sums are those recorded by TensorFlow Datasets.
-
-    Args:
-        folder: Name of its folder, and of its archive before `.zip`.
-        first: Number of its first photograph.
-        last: Number of its last one.
-        size: Size of its archive in bytes.
-        sha256: Checksum of its archive.
-    """
+    """One of the two parts with clean photographs; size in bytes and checksum of its archive as in TensorFlow Datasets."""
 
     folder: str
     first: int
@@ -55,32 +45,17 @@ class Part:
 
 PARTS: Final = {
     "train": Part(
-        "DIV2K_train_HR",
-        1,
-        800,
-        3_530_603_713,
-        "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335",
+        "DIV2K_train_HR", 1, 800, 3_530_603_713, "9d0b9c463f6e35b6c62cc6a930ee2224f670b34c1df841a57670f9acf0f6c335"
     ),
     "valid": Part(
-        "DIV2K_valid_HR",
-        801,
-        900,
-        448_993_893,
-        "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
+        "DIV2K_valid_HR", 801, 900, 448_993_893, "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc"
     ),
 }
 """The parts by the names that `vidfer download div2k --part` takes."""
 
 
 def is_div2k(root: Path) -> bool:
-    """Tell whether a folder is laid out as DIV2K, whole or not.
-
-    Args:
-        root: The folder; it may be missing.
-
-    Returns:
-        Whether a folder `DIV2K_*` lies in it. A folder of photographs from DIV2K, such as `DIV2K_valid_HR` itself, is none.
-    """
+    """Tell whether a folder `DIV2K_*` lies in a folder; one of its photographs, such as `DIV2K_valid_HR` itself, is none."""
     return root.is_dir() and any(path.name.startswith("DIV2K_") and path.is_dir() for path in root.iterdir())
 
 
@@ -121,31 +96,14 @@ def list_part(root: Path, name: str) -> tuple[list[Path], PreparationReport]:
 
 
 def find_div2k(root: Path) -> tuple[list[Path], list[Path], PreparationReport]:
-    """Find the photographs to train and to validate on.
-
-    Args:
-        root: Folder that holds `DIV2K_train_HR` and `DIV2K_valid_HR`; folders of reduced images beside them are not read.
-
-    Returns:
-        Paths of the training and of the validation photographs, and a report over both, see `list_part`.
-
-    Raises:
-        VidferError: One of the two folders is missing.
-    """
+    """List the photographs of `DIV2K_train_HR` and `DIV2K_valid_HR`, with a report over both, see `list_part`."""
     train, train_report = list_part(root, "train")
     valid, valid_report = list_part(root, "valid")
-    return train, valid, _merge("DIV2K", train_report, valid_report)
+    return train, valid, train_report.merge(valid_report, "DIV2K")
 
 
 def read_div2k(root: Path, *, smallest: int = 64) -> tuple[Photos, Photos, PreparationReport]:
-    """Read the photographs to train and to validate on, see `read_files` for where they are kept.
-
-    Args:
-        root: Folder that holds `DIV2K_train_HR` and `DIV2K_valid_HR`.
-        smallest: Smallest edge in px that is of use.
-
-    Returns:
-        Photographs of the two parts by name, and a report over both.
+    """Read the photographs of `DIV2K_train_HR` and `DIV2K_valid_HR` as `read_files` does, with a report over both.
 
     Raises:
         VidferError: A folder is missing or holds nothing of use, or there is no place for decoded copies.
@@ -153,9 +111,8 @@ def read_div2k(root: Path, *, smallest: int = 64) -> tuple[Photos, Photos, Prepa
     train_paths, valid_paths, found = find_div2k(root)
     train, train_report = read_files(train_paths, root / PARTS["train"].folder, smallest=smallest)
     valid, valid_report = read_files(valid_paths, root / PARTS["valid"].folder, smallest=smallest)
-    read = _merge("DIV2K", train_report, valid_report)
-    merged = _merge("DIV2K", found, read)
-    return train, valid, PreparationReport("DIV2K", found.found, read.kept, merged.dropped, merged.noted)
+    read = train_report.merge(valid_report, "DIV2K")
+    return train, valid, replace(found.merge(read, "DIV2K"), found=found.found, kept=read.kept)
 
 
 def fetch_part(
@@ -246,14 +203,6 @@ def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
         raise VidferError(f"{archive} could not be unpacked to {folder}: {error.strerror}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _merge(source: str, first: PreparationReport, second: PreparationReport) -> PreparationReport:
-    dropped, noted = (
-        {reason: one.get(reason, []) + other.get(reason, []) for reason in {**one, **other}}
-        for one, other in ((first.dropped, second.dropped), (first.noted, second.noted))
-    )
-    return PreparationReport(source, first.found + second.found, first.kept + second.kept, dropped, noted)
 
 
 def _is_whole(path: Path) -> bool:

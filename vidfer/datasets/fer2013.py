@@ -104,7 +104,7 @@ def read_training_images(
     Args:
         root: As for `read_images`.
         split: Name of the training split.
-        labels: As for `read_images`. Test images count with and without an FER+ label.
+        labels: As for `read_images`. Test images count with and without a label.
         test_splits: Names of the splits to keep clear of; those that are missing count for nothing.
 
     Returns:

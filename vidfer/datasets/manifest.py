@@ -32,13 +32,7 @@ def ravdess_label(path: Path) -> str | None:
 
 
 def name_label(path: Path) -> str | None:
-    """Find the class that words of the file's name, or of its folder's, stand for.
-
-    Args:
-        path: A file such as `M030_sad_3_001.mp4` or `happy/0001.mp4`.
-
-    Returns:
-        The class, or None where there is none, or more than one.
+    """Find the class that words of the file's name, or of its folder's, stand for; None for none, or more than one.
 
     Example:
         >>> from pathlib import Path

@@ -1,8 +1,7 @@
-"""Paired clips: recordings of voices with faces of other people that show the same expression. Semi-synthetic.
+"""Paired clips: recordings of speech with faces of other people that show the same expression. Semi-synthetic.
 
-Nobody in such a clip both speaks and is seen, so it says how well two sources of evidence are fused, and nothing about real
-video.
-Between splits the speakers differ, and so do the face images.
+Nobody in such a clip both speaks and is seen, so it measures how well two sources of evidence are fused, and says nothing about
+real video. Between splits the speakers differ, and so do the face images.
 """
 
 from collections.abc import Sequence
@@ -54,12 +53,6 @@ def pair_faces(
 
     The draw depends on the recording's name and the seed alone, so that a subset of the recordings gets the same faces.
 
-    Args:
-        names: Name of each recording.
-        target: Its class.
-        pool: The images to draw from.
-        pairing: How frames are made.
-
     Returns:
         uint8 `(N, frames, 48, 48)`.
 
@@ -72,32 +65,24 @@ def pair_faces(
         raise VidferError(f"no face image shows {', '.join(missing)}: pairing needs some of every class")
     clips = np.zeros((len(names), pairing.frames, *pool.image.shape[1:]), np.uint8)
     for clip, name, label in zip(clips, names, target, strict=True):
-        dice = np.random.default_rng(int.from_bytes(sha256(f"{name} {pairing.seed}".encode()).digest()[:8]))
-        hidden = min(pairing.frames - 1, int(dice.uniform(0, pairing.neutral_share) * pairing.frames + 0.5))
+        rng = np.random.default_rng(int.from_bytes(sha256(f"{name} {pairing.seed}".encode()).digest()[:8]))
+        hidden = min(pairing.frames - 1, int(rng.uniform(0, pairing.neutral_share) * pairing.frames + 0.5))
         shown = np.arange(pairing.frames) < pairing.frames - hidden
-        shown = shown[::-1] if dice.integers(2) else shown
-        face = pool.image[dice.choice(by_class[label])]
-        calm = pool.image[dice.choice(by_class[_NEUTRAL])] if len(by_class[_NEUTRAL]) else face
+        shown = shown[::-1] if rng.integers(2) else shown
+        face = pool.image[rng.choice(by_class[label])]
+        calm = pool.image[rng.choice(by_class[_NEUTRAL])] if len(by_class[_NEUTRAL]) else face
         for at, expressive in enumerate(shown):
-            clip[at] = distort(face if expressive else calm, dice)
+            clip[at] = distort(face if expressive else calm, rng)
     return clips
 
 
-def distort(image: npt.NDArray[np.uint8], dice: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Turn by up to 10 degrees, zoom by up to 10 %, shift by up to 2.5 px, mirror every other time.
-
-    Args:
-        image: uint8 `(S, S)`.
-        dice: Source of chance.
-
-    Returns:
-        uint8 `(S, S)`.
-    """
+def distort(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Turn a face uint8 `(S, S)` by up to 10 degrees, zoom by up to 10 %, shift by up to 2.5 px, mirror every other time."""
     import cv2
 
     size = image.shape[0]
-    turn, zoom, shift = dice.uniform(-10, 10), np.exp(dice.uniform(-0.1, 0.1)), dice.uniform(-2.5, 2.5, (2, 1))
+    turn, zoom, shift = rng.uniform(-10, 10), np.exp(rng.uniform(-0.1, 0.1)), rng.uniform(-2.5, 2.5, (2, 1))
     change: npt.NDArray[Any] = cv2.getRotationMatrix2D((size / 2 - 0.5,) * 2, turn, zoom)
     change = change + np.hstack([np.zeros((2, 2)), shift])
     moved = cv2.warpAffine(image, change, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved[:, ::-1] if dice.random() < 0.5 else moved, np.uint8)
+    return np.asarray(moved[:, ::-1] if rng.random() < 0.5 else moved, np.uint8)

@@ -30,10 +30,7 @@ _MEMORY = 2 * 2**30
 
 
 class StoredPhoto:
-    """A decoded photograph on disk, of which only the pages of a crop are read.
-
-    Args:
-        path: A `.npy` file that holds uint8 `(H, W, 3)`.
+    """A decoded photograph on disk, a `.npy` file of uint8 `(H, W, 3)`, of which only the pages of a crop are read.
 
     Raises:
         OSError: There is no such file.
@@ -144,13 +141,7 @@ def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tu
 
 
 def add_noise(image: Photo, sigma: float, rng: np.random.Generator, *, clip: bool = True) -> npt.NDArray[np.float32]:
-    """Add Gaussian noise.
-
-    Args:
-        image: uint8 `(H, W, 3)`.
-        sigma: Standard deviation on the 0-255 scale.
-        rng: Source of randomness.
-        clip: Round and clip to 8 bits, as a recorded frame is.
+    """Add Gaussian noise of standard deviation `sigma`, rounded and clipped to 8 bits as a recorded frame is, or as it is.
 
     Returns:
         float32 `(H, W, 3)` on the 0-255 scale.

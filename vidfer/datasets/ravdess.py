@@ -52,27 +52,16 @@ _NEVER_SANG: Final = 18
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording of RAVDESS.
-
-    Args:
-        path: The file.
-        modality: 1 sound and video, 2 video alone, 3 sound alone.
-        channel: 1 speech, 2 song.
-        emotion: RAVDESS code, 1 to 8.
-        intensity: 1 normal, 2 strong.
-        statement: 1 "kids are talking", 2 "dogs are sitting".
-        repetition: 1 or 2.
-        actor: 1 to 24; odd are male, even female.
-    """
+    """One recording of RAVDESS, by the codes of its name."""
 
     path: Path
-    modality: int
-    channel: int
-    emotion: int
-    intensity: int
-    statement: int
+    modality: int  # 1 sound and video, 2 video alone, 3 sound alone
+    channel: int  # 1 speech, 2 song
+    emotion: int  # 1 to 8
+    intensity: int  # 1 normal, 2 strong
+    statement: int  # 1 "kids are talking", 2 "dogs are sitting"
     repetition: int
-    actor: int
+    actor: int  # 1 to 24; odd are male, even female
 
     @property
     def target(self) -> int:
@@ -90,13 +79,7 @@ class Recording:
 
 
 def parse_name(path: Path) -> Recording | None:
-    """Read a recording's facts from its name.
-
-    Args:
-        path: A file; only its name without suffix is looked at.
-
-    Returns:
-        The recording, or None where the name is not one of RAVDESS. There is no neutral with strong intensity.
+    """Read a recording's facts from its name; None where it is not one of RAVDESS, which has no strong neutral.
 
     Example:
         >>> from pathlib import Path

@@ -24,7 +24,7 @@ class PreparationReport:
     """Counts and lists of what was met while a data set was read.
 
     Args:
-        source: The data set and split, for people.
+        source: The data set and split, for messages.
         found: Items met on disk.
         kept: Items handed on.
         dropped: Names of the items left out, by reason.
@@ -37,15 +37,16 @@ class PreparationReport:
     dropped: dict[str, list[str]] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
 
+    def merge(self, other: "PreparationReport", source: str) -> "PreparationReport":
+        """Return the report over both."""
+        dropped, noted = (
+            {reason: one.get(reason, []) + two.get(reason, []) for reason in {**one, **two}}
+            for one, two in ((self.dropped, other.dropped), (self.noted, other.noted))
+        )
+        return PreparationReport(source, self.found + other.found, self.kept + other.kept, dropped, noted)
+
     def lines(self, examples: int = 3) -> list[str]:
-        """Render the report for a terminal.
-
-        Args:
-            examples: How many names to show for each reason.
-
-        Returns:
-            One line for the totals, then one for each reason.
-        """
+        """Render the report for a terminal: a line for the totals, then one for each reason with some names."""
         result = [f"{self.source}: {self.kept} of {self.found} kept"]
         for verb, reasons in (("dropped", self.dropped), ("noted", self.noted)):
             for reason, names in reasons.items():
@@ -95,7 +96,7 @@ def prepare(
     A file is read as a whole only where another one has as many bytes.
 
     Args:
-        source: The data set, for people.
+        source: The data set, for messages.
         root: Its folder.
         clips: What the reader found, in its order.
         dropped: What the reader left out already, by reason.
@@ -165,14 +166,7 @@ def _below(path: Path, root: Path) -> str:
 
 
 def missing_takes(present: Iterable[tuple[str, str]]) -> list[str]:
-    """Find what some persons lack although most have it.
-
-    Args:
-        present: Script and person of each recording.
-
-    Returns:
-        Script and person, `<script> <person>`, for scripts that more than half of the persons have.
-    """
+    """Find what some persons lack although most have it, from script and person of each recording: `<script> <person>`."""
     have: dict[str, set[str]] = defaultdict(set)
     for script, person in present:
         have[script].add(person)

@@ -21,9 +21,6 @@ _REMEDY: Final = "give a manifest with a person column"
 def published_splits(clips: Sequence[LabelledClip]) -> dict[str, list[LabelledClip]]:
     """Divide clips as their data set does.
 
-    Args:
-        clips: Clips with a split each.
-
     Returns:
         Those of `train`, `val` and `test`; a split that is not published is empty.
 
@@ -152,16 +149,12 @@ def unknown_persons(splits: Mapping[str, Sequence[LabelledClip]]) -> dict[str, i
 
 @dataclass(frozen=True)
 class Leak:
-    """One content in two or more splits.
-
-    Args:
-        names: Names of its copies, by split.
-    """
+    """One content in two or more splits: names of its copies, by split."""
 
     names: dict[str, list[str]]
 
     def __str__(self) -> str:
-        """Return the copies by split, for people."""
+        """Return the copies by split, for messages."""
         return " = ".join(f"{split}: {', '.join(names)}" for split, names in self.names.items())
 
 
@@ -184,12 +177,6 @@ def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[Leak]
 def find_leaks(splits: Mapping[str, Sequence[LabelledClip]]) -> list[Leak]:
     """Find clips whose files are byte-identical with one in another split.
 
-    Args:
-        splits: Clips by split.
-
-    Returns:
-        What recurs, by name.
-
     Raises:
         VidferError: A file cannot be read.
     """
@@ -203,9 +190,6 @@ def remove_leaks(
 
     Further copies within `train` are dropped as well; those within `val` and `test` are kept and noted, since a test set is
     what it is.
-
-    Args:
-        splits: Clips by split.
 
     Returns:
         The splits without leaks, and a report that names what was found.

@@ -1,6 +1,6 @@
 """Generated stand-ins for FER2013 and RAVDESS, so that every training runs with nothing at hand.
 
-They are drawn and synthesised by rule: a model that learns them has learnt the rules, and nothing about people.
+They are drawn and synthesised by rule: a model trained on them knows the rules, and nothing about people.
 """
 
 import wave
@@ -19,43 +19,25 @@ _MARK = "made_by_vidfer.txt"
 
 
 class Face(NamedTuple):
-    """How an expression is drawn.
+    """How an expression is drawn, in shares of the face."""
 
-    Args:
-        corners: Height of the mouth's corners over its middle, in shares of the face; smiles are positive.
-        opening: Half the height of the open mouth.
-        brows: Height of the brows over the eyes.
-        slant: How far the brows' inner ends lie under the outer ones.
-        eyes: Half the height of the eyes.
-        nose: Strength of the wrinkle over the nose, in [0, 1].
-    """
-
-    corners: float
-    opening: float
-    brows: float
-    slant: float
-    eyes: float
-    nose: float
+    corners: float  # height of the mouth's corners over its middle; smiles are positive
+    opening: float  # half the height of the open mouth
+    brows: float  # height of the brows over the eyes
+    slant: float  # how far the brows' inner ends lie under the outer ones
+    eyes: float  # half the height of the eyes
+    nose: float  # strength of the wrinkle over the nose, in [0, 1]
 
 
 class Voice(NamedTuple):
-    """How an expression sounds.
+    """How an expression sounds."""
 
-    Args:
-        pitch: Mean pitch relative to the speaker's.
-        swing: Depth of the pitch's slow swing.
-        level: Loudness.
-        rate: Syllables a second.
-        tilt: How fast the overtones fall off: high is dull.
-        breath: Share of noise.
-    """
-
-    pitch: float
-    swing: float
-    level: float
-    rate: float
-    tilt: float
-    breath: float
+    pitch: float  # mean pitch relative to the speaker's
+    swing: float  # depth of the pitch's slow swing
+    level: float  # loudness
+    rate: float  # syllables a second
+    tilt: float  # how fast the overtones fall off: high is dull
+    breath: float  # share of noise
 
 
 FACES: Final = {
@@ -82,17 +64,7 @@ VOICES: Final = {
 
 
 def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -> Path:
-    """Draw faces in FER2013's layout, unless they are there already.
-
-    Args:
-        root: Folder to write to; it gets `train` and `public_test`.
-        train: Faces of each class to train on.
-        test: Faces of each class to test on.
-        seed: Seed of everything that differs between faces.
-
-    Returns:
-        `root`.
-    """
+    """Draw so many faces of each class in FER2013's layout, unless they are there already; return `root`."""
     import cv2
 
     if (root / _MARK).exists():
@@ -109,17 +81,7 @@ def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -
 
 
 def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: float = 1.2, seed: int = 0) -> Path:
-    """Synthesise voices in RAVDESS' layout, unless they are there already.
-
-    Args:
-        root: Folder to write to; it gets one folder an actor.
-        actors: Actors, 1 to 24; odd ones speak lower.
-        seconds: Length of a recording.
-        seed: Seed of everything that differs between recordings.
-
-    Returns:
-        `root`.
-    """
+    """Synthesise voices of actors (1 to 24, odd ones speak lower) in RAVDESS' layout, unless they are there; return `root`."""
     if (root / _MARK).exists():
         return root
     rng = np.random.default_rng(seed)
@@ -141,15 +103,7 @@ def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: 
 
 
 def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draw a face.
-
-    Args:
-        name: Its expression.
-        rng: Source of what differs between faces.
-
-    Returns:
-        uint8 `(48, 48)`.
-    """
+    """Draw a face that shows an expression: uint8 `(48, 48)`."""
     import cv2
 
     size = 192
@@ -194,7 +148,7 @@ def synthesise(name: str, base: float, seconds: float, rng: np.random.Generator)
         name: Its expression.
         base: The speaker's mean pitch in Hz.
         seconds: Length.
-        rng: Source of what differs between recordings.
+        rng: Decides what differs between recordings.
 
     Returns:
         Samples in [-1, 1] at 16 kHz.

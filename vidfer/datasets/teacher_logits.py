@@ -11,12 +11,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def save_logits(path: Path, digest: list[str], logits: Floats) -> None:
-    """Write logits with the digests of their images.
-
-    Args:
-        path: Where to: a `.safetensors` path.
-        digest: Content digest of each image, hexadecimal, as `LabelledImages` has it, N of them.
-        logits: float32 `(N, 7)`.
+    """Write logits float32 `(N, 7)` with the N digests of their images, hexadecimal, to a `.safetensors` path.
 
     Raises:
         VidferError: The path cannot be written.
@@ -35,11 +30,7 @@ def save_logits(path: Path, digest: list[str], logits: Floats) -> None:
 
 
 def read_logits(path: Path, digest: list[str]) -> Floats:
-    """Read the logits of given images.
-
-    Args:
-        path: A file of `save_logits`.
-        digest: Digests of the images wanted, N of them.
+    """Read the logits of given images, known by their N digests, from a file of `save_logits`.
 
     Returns:
         float32 `(N, 7)`, in the order of `digest`.
