@@ -9,7 +9,7 @@ from tests.toy import Count, Largest
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.gc import derived_from, entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.runner import finished
-from vidfer.pipeline.store import Store
+from vidfer.pipeline.store import Store, StoreError
 
 
 @pytest.fixture
@@ -116,3 +116,30 @@ def test_usage_counts_by_stage(store):
     assert {stage: count for stage, (count, _) in found.items()} == {"count": 2, "largest": 2}
     assert sum(size for _, size in found.values()) == sum(sizes.values())
     assert sizes[entries(store)[0].path] == sum(path.stat().st_size for path in entries(store)[0].path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.EIO])
+def test_what_cannot_be_listed_is_named(store, monkeypatch, number):
+    closed = entries(store)[1].path
+    real = Path.iterdir
+
+    def fail(self):
+        if self == closed:
+            raise OSError(number, os.strerror(number), str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    with pytest.raises(StoreError, match=rf"{closed} cannot be read \({os.strerror(number)}\)"):
+        entries(store)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"5", b"{}", b"[" * 100_000, b"\xff", b'{"seal": "x", "recipe": 5}'])
+def test_a_damaged_manifest_is_listed_and_purged_with_any_clip(store, clips, text):
+    """Nobody knows any more whose faces it holds."""
+    damaged = next(entry for entry in entries(store) if entry.recipe["source"] == content_digest(clips[1], store))
+    (damaged.path / "manifest.json").write_bytes(text)
+    assert [entry.status for entry in entries(store)].count("unreadable") == 1
+    doomed = derived_from(store, [content_digest(clips[0], store)])
+    assert damaged.path in [entry.path for entry in doomed]
+    remove(store, doomed)
+    assert [entry.stage for entry in entries(store)] == ["largest"]

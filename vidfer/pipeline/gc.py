@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained
+from vidfer.pipeline.digest import content_digest, seal_of
+from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, unreadable
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Entry:
 
 
 _HOUR, _DAY = 3600, 86_400
+_UNREADABLE = "unreadable"
 _OURS = {
     "tmp": re.compile(r"[a-z]+-\d+-[0-9a-f]{32}|removed-.*"),
     "quarantine": re.compile(r"[a-z]+-[0-9a-f]{64}-[0-9a-f]{8}"),
@@ -62,21 +63,32 @@ def leftovers(store: Store) -> list[Entry]:
 def _existing(paths: Iterable[Path]) -> list[Entry]:
     found = []
     for path in paths:
-        with suppress(FileNotFoundError):  # finished, published or removed by another process since it was listed
+        try:
             found.append(_entry(path))
+        except FileNotFoundError:  # finished, published or removed by another process since it was listed
+            continue
+        except OSError as error:
+            raise unreadable(path, error) from error
     return found
 
 
 def _entry(path: Path) -> Entry:
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    manifest: dict[str, Any] = {}
-    with suppress(OSError, ValueError):  # a leftover, or damage that `verify` names
-        manifest = json.loads((path / MANIFEST).read_bytes())
+    manifest = _manifest(path / MANIFEST)
     age = time.time() - path.stat().st_mtime
     stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
-    status = str(manifest.get("status", "unreadable"))
+    status = str(manifest.get("status", _UNREADABLE))
     size = sum(file.stat().st_size for file in files)
     return Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {}))
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """Read a manifest as it was sealed; of a leftover, or where it is damaged (which `verify` names), nothing."""
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        if manifest["seal"] == seal_of(manifest):
+            return manifest
+    return {}
 
 
 def usage(store: Store) -> dict[str, tuple[int, int]]:
@@ -127,7 +139,8 @@ def sources_of(store: Store, clips: Iterable[Path]) -> list[str]:
 def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
     """List every artifact computed, directly or not, from clips with these content digests, and their memos.
 
-    Drafts and quarantined artifacts may hold faces of any clip, so all are listed but the drafts of living processes.
+    Drafts, quarantined artifacts and those whose manifest is damaged may hold faces of any clip, so all are listed but the
+    drafts of living processes.
     """
     wanted = set(sources)
     every = entries(store)
@@ -138,7 +151,7 @@ def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
         keys |= more
         grown = bool(more)
     rest = [entry for entry in leftovers(store) if _concerns(entry, wanted)]
-    return [entry for entry in every if entry.key in keys] + rest
+    return [entry for entry in every if entry.key in keys or entry.status == _UNREADABLE] + rest
 
 
 def _concerns(entry: Entry, sources: set[str]) -> bool:
