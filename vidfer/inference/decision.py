@@ -207,14 +207,8 @@ def invert_label_smoothing(logits: Floats, smoothing: float) -> Floats:
     """Undo what training with smoothed labels did to logits (N, 7).
 
     A network trained on (1 - e) y + e / 7 predicts (1 - e) p + e / 7, so that even a certain prediction stays below 1. This
-    solves for p; where nothing is left of a class, it keeps a thousandth.
-
-    Args:
-        logits: Finite.
-        smoothing: e, in [0, 1); 0 changes nothing.
-
-    Returns:
-        (N, 7) logits: for smoothing above 0 the logarithms of probabilities.
+    solves for p, for a `smoothing` of e in [0, 1), and returns log p; where nothing is left of a class, it keeps a
+    thousandth. With e = 0 the logits come back as they are.
 
     References:
         Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, Rethinking the Inception architecture, CVPR 2016, section 7: the labels.
@@ -229,12 +223,8 @@ def invert_label_smoothing(logits: Floats, smoothing: float) -> Floats:
 def logit_adjustment(probabilities: Floats, shares: Sequence[float], strength: float = PRIOR_STRENGTH) -> Floats:
     """Move probabilities (N, 7) from the class shares of a training set towards equal ones.
 
-    Each is divided by its class's share to the power of `strength`, and the row is normalised again.
-
-    Args:
-        probabilities: Rows sum to 1.
-        shares: Seven shares, all above 0, of the classes in the images that the model was trained on.
-        strength: In [0, 1]: 1 is Bayes' rule for classes that are equally frequent, 0 changes nothing.
+    Each is divided by its class's share, above 0, to the power of `strength`, and the row is normalised again. A strength of 1 is
+    Bayes' rule for classes that are equally frequent, 0 changes nothing.
 
     Example:
         >>> import numpy as np
@@ -261,12 +251,7 @@ def pool(probabilities: Floats, weights: Floats) -> Floats:
 
 
 def pool_peaks(
-    probabilities: Floats,
-    weights: Floats,
-    times: Floats,
-    *,
-    share: float = PEAK_SHARE,
-    smoothing: float = SMOOTHING,
+    probabilities: Floats, weights: Floats, times: Floats, *, share: float = PEAK_SHARE, smoothing: float = SMOOTHING
 ) -> Floats:
     """Pool the share of a track that shows most expression: (N, 7), (N,), (N,) to (7,).
 

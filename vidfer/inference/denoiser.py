@@ -50,14 +50,7 @@ class Denoiser:
 
     @torch.inference_mode()
     def __call__(self, images: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:
-        """Denoise images of one size.
-
-        Args:
-            images: `(N, H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped.
-
-        Returns:
-            uint8 `(N, H, W, 3)`, rounded and clipped.
-        """
+        """Denoise images `(N, H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped."""
         clean = np.empty(images.shape, np.uint8)
         height, width = images.shape[1:3]
         for number, image in enumerate(images):

@@ -1,6 +1,6 @@
 """Stage `faces`: from a video to aligned face crops, tracked through time, with quality."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -102,10 +102,11 @@ class FacesStage(Stage):
         status, message = Status.OK, about.video.choice if about.video else ""
         frames = 0
         try:
-            for face_frame in self._face_frames(clip, about.duration, progress):
-                frames += 1
-                for face in face_frame.faces:
-                    rows.add(face_frame, face)
+            with closing(self._face_frames(clip, about.duration, progress)) as face_frames:
+                for face_frame in face_frames:
+                    frames += 1
+                    for face in face_frame.faces:
+                        rows.add(face_frame, face)
         except ClipError as error:
             if error.status is not Status.PARTIAL:
                 raise
@@ -116,7 +117,9 @@ class FacesStage(Stage):
         rows.close()
         return Outcome(status, message, {"frames": frames, "faces": rows.count})
 
-    def _face_frames(self, clip: Path, duration: float | None, progress: Progress) -> "Iterator[FaceFrame]":
+    def _face_frames(
+        self, clip: Path, duration: float | None, progress: Progress
+    ) -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
