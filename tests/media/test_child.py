@@ -128,6 +128,25 @@ def test_a_killed_parent_takes_a_stalled_child_with_it(tmp_path):
     pytest.fail("the child outlived its parent")
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_a_parent_without_standard_streams_is_served_too(tmp_path, closed):
+    """So services are started; the first descriptors that are opened are then 0, 1 or 2."""
+    (tmp_path / "behaviour.py").write_text(BEHAVIOUR)
+    code = (
+        "import os; from pathlib import Path\n"
+        f"for each in {closed}: os.close(each)\n"
+        "from vidfer.media.child import Child\n"
+        "with Child('behaviour', timeout=30.0) as child:\n"
+        "    child.send({'do': 'echo', 'text': 'on', 'times': 5000})\n"
+        "    header, payload = child.receive()\n"
+        f"Path({str(tmp_path / 'said')!r}).write_text(header['said'] + str(len(payload)))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    subprocess.run([sys.executable, "-c", code], env=env, check=False, timeout=60)
+    assert (tmp_path / "said").read_text() == "on1280000"
+
+
 def test_modules_in_the_working_directory_are_not_imported(start, tmp_path, monkeypatch):
     folder = tmp_path / "clips"
     folder.mkdir()

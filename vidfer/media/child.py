@@ -47,7 +47,7 @@ class Child:
         self.memory = memory
         self._left = timeout
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        watched, self._lifeline = os.pipe()
+        watched, self._lifeline = map(_beyond_standard, os.pipe())
         root = str(Path(__file__).resolve().parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -203,6 +203,15 @@ def _end_with_parent(lifeline: int) -> None:
     closed.register(lifeline, select.POLLIN)
     if closed.poll(0):
         sys.exit(1)
+
+
+def _beyond_standard(fd: int) -> int:
+    """Move a descriptor out of the way of 0, 1 and 2, which may be free in a service and are set anew for the child."""
+    if fd > 2:
+        return fd
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
 
 
 def _receive_request(fd: int) -> Header | None:
