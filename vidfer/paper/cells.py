@@ -21,14 +21,7 @@ DENOISE: Final = "denoise"
 
 @dataclass(frozen=True)
 class Cell:
-    """What identifies a training and its test.
-
-    Args:
-        task: `classify` or `denoise`.
-        model: One of `MODELS`.
-        size: Number of training samples.
-        seed: Seed of the choice of samples and of the training.
-    """
+    """What identifies a training and its test; `seed` is that of the choice of `size` training samples, too."""
 
     task: str
     model: str

@@ -237,13 +237,9 @@ _NETWORKS: Final[Mapping[str, type[nn.Module] | None]] = {
 
 
 def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3, momentum: float = 0.9) -> DenoiseTask:
-    """Build the task that trains a denoiser: by equation 5; the generator at the end by equation 4, against a critic.
+    """Build the task that trains one of `DENOISERS`: by equation 5, the generator at the end by equation 4, against a critic.
 
-    Args:
-        model: One of `DENOISERS`.
-        optimizer: See `vidfer.tasks.optimizers`.
-        lr: Peak learning rate.
-        momentum: Momentum of `sgdma`.
+    `optimizer` is one of `vidfer.tasks.optimizers`, `lr` its peak learning rate, and `momentum` that of `sgdma`.
 
     Raises:
         VidferError: The model is unknown, or an option is out of range.

@@ -88,15 +88,7 @@ REPORTED: Final[Mapping[str, Mapping[int, Mapping[str, str]]]] = {
 
 
 def reported(table: str, size: int, model: str) -> str:
-    """Return what the paper reports, as printed there.
-
-    Args:
-        table: Its number.
-        size: Number of samples.
-        model: A model of the tables.
-
-    Returns:
-        The figure, empty where the paper has none.
+    """Return what the paper reports, as printed there; empty where it has nothing.
 
     Example:
         >>> reported("4", 300, "cnn")

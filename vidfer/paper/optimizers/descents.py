@@ -73,12 +73,6 @@ def compare(surface: Surface, *, steps: int, starts: int, common: float) -> Iter
     The tuned rate is the one of `RATES` by which most starts reached the least value, in the fewest steps where that is equal
     (starts that did not arrive count as the whole budget), on starts that are not reported.
 
-    Args:
-        surface: The surface.
-        steps: Budget of steps.
-        starts: Number of starts, for tuning and for reporting each.
-        common: The common learning rate.
-
     Yields:
         For each optimiser its outcome at the tuned rate, then at the common one.
     """

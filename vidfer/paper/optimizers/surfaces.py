@@ -25,48 +25,36 @@ class Surface:
 
     Args:
         title: Its name.
-        formula: The function, to read.
+        formula: The function as text.
         value: The function, for tensors of any shape.
         minima: All its global minima.
         local: All its other minima.
         saddles: Saddles worth marking.
         window: What is drawn: least and greatest x, least and greatest y.
-        box: Where starts are drawn from, in the same order.
         start: The start whose path is drawn.
+        box: Where starts are drawn from, as `window`, which it is unless given.
     """
 
     title: str
     formula: str
     value: Callable[[Tensor, Tensor], Tensor]
     minima: tuple[Point, ...]
-    local: tuple[Point, ...]
-    saddles: tuple[Point, ...]
     window: Box
-    box: Box
     start: Point
+    local: tuple[Point, ...] = ()
+    saddles: tuple[Point, ...] = ()
+    box: Box | None = None
 
     def gap(self, points: Tensor) -> Tensor:
-        """Compute how far the function lies above its least value.
-
-        Args:
-            points: `(..., 2)`.
-
-        Returns:
-            `(...)`, at least 0 but for rounding.
-        """
+        """Compute the function's height `(...)` above its least value at points `(..., 2)`."""
         least = self.value(*torch.tensor(self.minima[0], dtype=torch.float64))
         return self.value(points[..., 0], points[..., 1]) - least
 
     def draw_starts(self, count: int, seed: int) -> Tensor:
-        """Spread starts evenly over the box by a scrambled Sobol sequence, float64 `(count, 2)`.
-
-        Args:
-            count: How many.
-            seed: Seed of the scrambling.
-        """
+        """Spread starts evenly over the box by a Sobol sequence scrambled by the seed, float64 `(count, 2)`."""
         engine = torch.quasirandom.SobolEngine(2, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
         share: Tensor = engine.draw(count, dtype=torch.float64)
-        low, high = torch.tensor(self.box, dtype=torch.float64).reshape(2, 2).T
+        low, high = torch.tensor(self.box or self.window, dtype=torch.float64).reshape(2, 2).T
         starts: Tensor = low + share * (high - low)
         return starts
 
@@ -91,10 +79,7 @@ SURFACES: Final[dict[str, Surface]] = {
         formula="(1 - x)² + 100 (y - x²)²",
         value=lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
         minima=((1.0, 1.0),),
-        local=(),
-        saddles=(),
         window=(-2.0, 2.0, -1.0, 3.0),
-        box=(-2.0, 2.0, -1.0, 3.0),
         start=(-1.5, 2.0),
     ),
     "beale": Surface(
@@ -102,10 +87,8 @@ SURFACES: Final[dict[str, Surface]] = {
         formula="(1.5 - x + xy)² + (2.25 - x + xy²)² + (2.625 - x + xy³)²",
         value=_beale,
         minima=((3.0, 0.5),),
-        local=(),
         saddles=((0.0, 1.0),),
         window=(-4.5, 4.5, -4.5, 4.5),
-        box=(-4.5, 4.5, -4.5, 4.5),
         start=(-1.5, 2.5),
     ),
     "himmelblau": Surface(
@@ -118,10 +101,7 @@ SURFACES: Final[dict[str, Surface]] = {
             (-3.779310253377747, -3.283185991286170),
             (3.584428340330492, -1.848126526964404),
         ),
-        local=(),
-        saddles=(),
         window=(-5.0, 5.0, -5.0, 5.0),
-        box=(-5.0, 5.0, -5.0, 5.0),
         start=(-0.4, -1.2),
     ),
     "camel": Surface(
@@ -141,9 +121,7 @@ SURFACES: Final[dict[str, Surface]] = {
         value=lambda x, y: (x**4 - 16 * x**2 + 5 * x + y**4 - 16 * y**2 + 5 * y) / 2,
         minima=((_DEEP, _DEEP),),
         local=((_DEEP, _SHALLOW), (_SHALLOW, _DEEP), (_SHALLOW, _SHALLOW)),
-        saddles=(),
         window=(-5.0, 5.0, -5.0, 5.0),
-        box=(-5.0, 5.0, -5.0, 5.0),
         start=(4.6, 0.9),
     ),
     "saddle": Surface(
@@ -151,7 +129,6 @@ SURFACES: Final[dict[str, Surface]] = {
         formula="x² - y² + y⁴/2",
         value=lambda x, y: x**2 - y**2 + y**4 / 2,
         minima=((0.0, 1.0), (0.0, -1.0)),
-        local=(),
         saddles=((0.0, 0.0),),
         window=(-2.0, 2.0, -1.6, 1.6),
         box=(-2.0, 2.0, -0.001, 0.001),

@@ -118,9 +118,6 @@ def train_by_each(
         arguments: The classifier's.
         rates: Learning rates to choose from.
 
-    Yields:
-        The curves of each optimiser.
-
     Raises:
         VidferError: There are no clips, or they cannot be read.
     """
