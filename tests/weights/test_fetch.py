@@ -240,7 +240,7 @@ def test_a_disk_that_fills_leaves_nothing_in_place_and_goes_on(get, target):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limit[1]))  # a real refusal of the system, as a full disk is
     try:
-        with pytest.raises(VidferError, match=r"a.zip.part cannot be written: File too large"):
+        with pytest.raises(VidferError, match=r"a.zip.part cannot be read or written: File too large"):
             get()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -274,3 +274,14 @@ def test_an_interruption_keeps_what_was_fetched(shelf, get, target):
     assert left(target) == ["a.zip.part"]
     assert get().read_bytes() == CONTENT
     assert shelf.requests == [None, f"bytes={size}-"]
+
+
+def test_a_file_that_cannot_be_read_is_named(get, target, monkeypatch):
+    get()
+
+    def fail(name):
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr("pooch.file_hash", fail)
+    with pytest.raises(VidferError, match=r"a.zip cannot be read or written: Permission denied"):
+        get()

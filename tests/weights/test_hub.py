@@ -134,7 +134,7 @@ def test_registries_that_are_none_are_named(lab, tmp_path):
 def test_a_folder_that_cannot_be_written_is_named(lab, image_weights, tmp_path):
     (tmp_path / "pulled").write_text("a file")
     lab.offer("net", image_weights)
-    with pytest.raises(VidferError, match=r"pulled.* cannot be written"):
+    with pytest.raises(VidferError, match=r"pulled.* cannot be read or written"):
         fetch(lab)
 
 
@@ -227,3 +227,18 @@ def test_entries_that_lack_something_are_named(tmp_path, change):
 def test_an_entry_that_is_no_table_is_named(tmp_path):
     with pytest.raises(VidferError, match="'net' needs"):
         read(tmp_path, {"net": 5})
+
+
+def test_a_record_that_cannot_be_written_is_named_and_the_weights_stay(lab, image_weights, tmp_path, monkeypatch):
+    lab.offer("net", image_weights)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vidfer.weights.hub.write_atomic", full)
+    with pytest.raises(VidferError, match=r"net.pulled.json cannot be written: No space left"):
+        fetch(lab)
+    monkeypatch.undo()
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
+    fetch(lab)
+    assert list(pulled()) == ["net"]

@@ -150,7 +150,10 @@ def pull(entry: Entry, shown: Shown) -> Weights:
             f"'{entry.name}' ships with vidfer: there is nothing to pull, and other weights need another name"
         )
     card, tensors = (weights_folder() / f"{entry.name}{suffix}" for suffix in SUFFIXES)
-    for path, check in ((card, lambda: read_card(tensors, entry.kind)), (tensors, lambda: _record(entry))):
+    for path, check in (
+        (card, lambda: read_card(tensors, entry.kind)),
+        (tensors, lambda: find_weights(entry.kind, tensors).read()),
+    ):
         file, url = entry.files[path.suffix], f"{entry.url.rstrip('/')}/{path.name}"
         with shown(path.name) as progress:
             fetch(url, path, sha256=file["sha256"], size=file["size"], progress=progress)
@@ -160,13 +163,16 @@ def pull(entry: Entry, shown: Shown) -> Weights:
             tensors.unlink(missing_ok=True)
             card.unlink()
             raise VidferError(f"{error}; it was removed: whoever keeps the registry has to mend it") from error
+    _record(entry)
     return find_weights(entry.kind, tensors)
 
 
 def _record(entry: Entry) -> None:
-    find_weights(entry.kind, weights_folder() / f"{entry.name}.safetensors").read()
     fields = asdict(entry)
-    write_atomic(record_of(entry.name), json.dumps({"weights": {fields.pop("name"): fields}}, indent=2) + "\n")
+    try:
+        write_atomic(record_of(entry.name), json.dumps({"weights": {fields.pop("name"): fields}}, indent=2) + "\n")
+    except OSError as error:
+        raise VidferError(f"{record_of(entry.name)} cannot be written: {error.strerror}") from error
 
 
 def fetch(
@@ -186,11 +192,11 @@ def fetch(
 
     if not _ADDRESS.match(url):
         raise UsageError(f"'{url}' is no address that starts with http:// or https://")
-    if target.exists() and sha256 and (found := file_hash(str(target))) != sha256:
-        raise VidferError(f"{target} has the sha256 {found}, not {sha256}: delete it to fetch it anew")
     get_logger().setLevel("WARNING")
     downloader = _Downloader(target.with_name(f"{target.name}.part"), size, progress, keep=sha256 is not None)
     try:
+        if target.exists() and sha256 and (found := file_hash(str(target))) != sha256:
+            raise VidferError(f"{target} has the sha256 {found}, not {sha256}: delete it to fetch it anew")
         target.parent.mkdir(parents=True, exist_ok=True)
         retrieve(url, sha256, target.name, target.parent, downloader=downloader)
     except ValueError as error:  # pooch's word for another checksum
@@ -199,7 +205,7 @@ def fetch(
             "another address"
         ) from error
     except OSError as error:
-        raise VidferError(f"{error.filename or downloader.part} cannot be written: {error.strerror}") from error
+        raise VidferError(f"{error.filename or downloader.part} cannot be read or written: {error.strerror}") from error
     return target
 
 
@@ -212,7 +218,7 @@ class _Downloader:
     progress: Progress
     keep: bool
 
-    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
         with self.part.open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
