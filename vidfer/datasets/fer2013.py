@@ -1,8 +1,7 @@
 """FER2013: 48x48 gray images in folders, `<root>/<split>/<class>/*`, or as Kaggle's `fer2013.csv`.
 
-The loader meets the set's known faults: flat images, exact duplicates (some with conflicting labels, some across
-splits) and names that occur in two classes. A test split is read untouched; a training split drops what would
-teach nothing or would leak the test.
+The set has known faults: flat images, exact duplicates (some with conflicting labels, some across splits) and names that
+occur in two classes. A test split is read untouched; a training split drops what is of no use or would leak the test.
 
 References:
     Goodfellow et al.: Challenges in representation learning: a report on three machine learning contests. ICONIP 2013.
@@ -35,8 +34,8 @@ class LabelledImages:
 
     Args:
         image: uint8 `(N, 48, 48)`.
-        target: int64 `(N,)`, indices into `EMOTIONS`.
-        name: `<class>/<file>` of each image, unique where the file name alone is not; `row <number>` in a CSV file.
+        target: `(N,)`, indices into `EMOTIONS`.
+        name: `<class>/<file>` of each image, or `row <number>` in a CSV file.
         digest: Content digest of each image's pixels.
         report: What was met while reading.
     """
@@ -50,13 +49,8 @@ class LabelledImages:
     def subset(self, keep: npt.NDArray[np.bool_], report: PreparationReport) -> "LabelledImages":
         """Return the images where `keep (N,)` is true, in order, under another report."""
         chosen = np.flatnonzero(keep)
-        return LabelledImages(
-            self.image[chosen],
-            self.target[chosen],
-            [self.name[i] for i in chosen],
-            [self.digest[i] for i in chosen],
-            report,
-        )
+        name, digest = ([texts[i] for i in chosen] for texts in (self.name, self.digest))
+        return LabelledImages(self.image[chosen], self.target[chosen], name, digest, report)
 
 
 def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> LabelledImages:
@@ -96,7 +90,7 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
 def read_training_images(
     root: Path, split: str = "train", *, labels: Labels = "fer2013", test_splits: Collection[str] = TEST_SPLITS
 ) -> LabelledImages:
-    """Read a split for training, without what would teach nothing or would leak a test.
+    """Read a split for training, without what is of no use or would leak a test.
 
     Dropped: flat images, images that recur in a test split, all copies of an image with conflicting labels, and
     all but the first copy of an image with one label.
