@@ -8,7 +8,7 @@ import torch
 
 from vidfer.models.classifiers.build import build_classifier
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import save_weights, weights_digest
 
 SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
@@ -126,3 +126,25 @@ def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image
 def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, learnt, told):
     with pytest.raises(VidferError, match=told):
         classify("compact", fusion_model=fusion_weights(**learnt))
+
+
+def test_weights_of_a_file_are_taken_and_their_network_may_be_named(image_weights):
+    assert ChainOptions().image_weights == "compact"
+    assert ChainOptions(image_model=str(image_weights)).image_weights == str(image_weights)
+    for named in (None, "compact"):
+        options = ChainOptions(weights=image_weights, image_model=named)
+        assert options.image_weights == str(image_weights)
+        (stage,) = [stage for stage in build_chain(options) if stage.name == "finetune"]
+        assert (stage.image_model, stage.weights) == (str(image_weights), weights_digest("image", image_weights))
+    with pytest.raises(UsageError, match="holds weights of the network 'compact', not of 'resnet50'"):
+        ChainOptions(weights=image_weights, image_model="resnet50")
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "fusion", "denoise"])
+def test_weights_that_are_not_there_are_wrong_usage(kind):
+    with pytest.raises(UsageError, match=f"no {kind} weights 'nonsense'"):
+        ChainOptions(**{f"{kind}_model": "nonsense"})
+
+
+def test_weights_that_are_not_used_are_not_looked_for():
+    assert ChainOptions(denoise="off", denoise_model="nonsense").denoise_model == "nonsense"
