@@ -3,7 +3,17 @@
 `vidfer.analyze(path)` is the whole chain; `vidfer.ClipResult` is what it returns.
 """
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+with suppress(ImportError):  # no such module on Windows
+    import pwd
+
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:  # as in a container: torch fails to import where the user has no name (pytorch/pytorch#140765)
+        os.environ.setdefault("LOGNAME", f"uid{os.getuid()}")
 
 __version__ = "0.1.0"
 

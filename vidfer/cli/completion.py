@@ -26,20 +26,14 @@ def run(options: CompletionOptions) -> int:
     verbs = root.add_subcommands(dest="verb")
     for verb, text in VERBS.items():
         module = None if verb == "train" else import_module(f"vidfer.cli.{verb}")
-        actions = dict.fromkeys(TRAINING, "") if module is None else getattr(module, "ACTIONS", {})
-        if hasattr(module, "run") and not hasattr(module, "add_parser"):
+        if hasattr(module, "run"):
             verbs.add_subcommand(verb, load(verb, f"vidfer.cli.{verb}.run")[0], help=text)
             continue
-        parser = StrictParser(prog=f"vidfer {verb}")
+        parser = StrictParser(description=text)
         verbs.add_subcommand(verb, parser, help=text)
-        if actions:
-            _add_actions(parser, verb, actions)
+        inside = parser.add_subcommands(dest="action")
+        for action, place in (TRAINING if module is None else module.ACTIONS).items():
+            found = StrictParser(description=place) if module is None else load(f"{verb} {action}", place)[0]
+            inside.add_subcommand(action, found, help=found.description)
     print(root.get_completion_script(f"shtab-{options.shell}"))
     return 0
-
-
-def _add_actions(parser: StrictParser, verb: str, actions: dict[str, str]) -> None:
-    inside = parser.add_subcommands(dest="action")
-    for action, place in actions.items():
-        found = load(f"{verb} {action}", place)[0] if place else StrictParser()
-        inside.add_subcommand(action, found, help=found.description)

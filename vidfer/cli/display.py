@@ -5,21 +5,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.inference.decision import UNCERTAIN
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+
+def _bars(*counts: "ProgressColumn") -> "Progress":
+    """Make bars with a title and the columns given: on standard error, gone at the end, none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(
+        *(TextColumn("{task.description}", markup=False), BarColumn(), *counts),
+        console=Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[float, float, str], None]]:
-    """Show a bar on standard error, if it is a terminal; it takes the steps done, their number, and the one at work."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    """Show a bar for work in steps; it takes the steps done, their number, and the one at work."""
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+    with _bars(MofNCompleteColumn(), TimeElapsedColumn()) as bars:
+        bar = bars.add_task("")
+        yield lambda done, total, what: bars.update(bar, completed=done, total=total, description=what)
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar for a download; it takes the bytes that came and, where known, their number."""
+    from rich.progress import DownloadColumn, TimeRemainingColumn
+
+    with _bars(DownloadColumn(), TimeRemainingColumn()) as bars:
+        bar = bars.add_task(name, total=None, visible=False)  # nothing may have to be fetched
+        yield lambda done, total: bars.update(bar, completed=done, total=total, visible=True)
 
 
 def say(message: str) -> None:
@@ -35,19 +60,10 @@ class ClipProgress:
     """
 
     def __init__(self, clips: list[Path]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
         self._clips = clips
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),
-            transient=True,
-        )
+        self._progress = _bars(MofNCompleteColumn(), TimeElapsedColumn())
         self._all = self._progress.add_task("clips", total=len(clips))
         self._inside: dict[int, Any] = {}
 

@@ -1,17 +1,13 @@
 """`vidfer download`: fetch public data sets from their publishers."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from vidfer.cli.display import download_bar
 from vidfer.datasets.div2k import ADDRESS
 from vidfer.types import VidferError
-
-if TYPE_CHECKING:
-    from vidfer.weights.hub import Progress
 
 ACTIONS = {"div2k": "vidfer.cli.download.div2k"}
 
@@ -51,19 +47,7 @@ def div2k(options: Div2kOptions) -> int:
     sha256 = options.sha256 and options.sha256.lower()
     for name in PARTS if options.part == "all" else (options.part,):
         part = PARTS[name]
-        with shown(f"{part.folder}.zip") as progress:
+        with download_bar(f"{part.folder}.zip") as progress:
             new = fetch_part(options.out, name, options.url, sha256=sha256, progress=progress)
         print(f"{options.out / part.folder}: {len(part.names)} photographs{'' if new else ' are there already'}")
     return 0
-
-
-@contextmanager
-def shown(name: str) -> "Iterator[Progress]":
-    """Show a download's progress on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    title = TextColumn("{task.description}", markup=False)
-    with Progress(title, BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        bar = bars.add_task(name, total=None, visible=False)  # nothing may have to be fetched
-        yield lambda done, total: bars.update(bar, completed=done, total=total, visible=True)

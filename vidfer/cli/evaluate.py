@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidfer.cli.chain import WorkOptions
+from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import progress_bar, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio

@@ -4,14 +4,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 from vidfer import __version__
 from vidfer.types import UsageError, VidferError
-
-if TYPE_CHECKING:
-    import argparse
 
 VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
@@ -62,8 +57,6 @@ def _run(words: list[str]) -> int:
     if verb == "train":
         return _train(words[1:])
     module = import_module(f"vidfer.cli.{verb}")
-    if hasattr(module, "add_parser"):
-        return _run_argparse(module, words)
     from vidfer.cli.options import load
 
     actions: dict[str, str] = getattr(module, "ACTIONS", {})
@@ -107,13 +100,6 @@ def _train(words: list[str]) -> int:
     return 0
 
 
-def _run_argparse(module: ModuleType, words: list[str]) -> int:
-    """Run a verb that still builds an argparse parser of its own."""
-    args = build_parser(module).parse_args(words)
-    status: int = args.run(args)
-    return status
-
-
 def _open_closed_streams() -> None:
     """Open what the process was started without: services close standard streams, and a data file must not become one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -123,17 +109,6 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
-
-
-def build_parser(*modules: ModuleType) -> "argparse.ArgumentParser":
-    """Build the parser of verbs that still have an argparse parser of their own."""
-    import argparse
-
-    parser = argparse.ArgumentParser(prog="vidfer")
-    verbs = parser.add_subparsers(required=True)
-    for module in modules or [import_module("vidfer.cli.tables")]:
-        module.add_parser(verbs)
-    return parser
 
 
 if __name__ == "__main__":

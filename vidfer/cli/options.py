@@ -39,9 +39,6 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origi
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
-from vidfer.cli.legacy import add_store_option as add_store_option
-from vidfer.cli.legacy import count as count
-from vidfer.cli.legacy import positive_number as positive_number
 from vidfer.types import UsageError, VidferError, parse_list
 
 Options = TypeVar("Options")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vidfer.cli.chain import WorkOptions
+from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from vidfer.cli.display import progress_bar
+from vidfer.cli.display import progress_bar, say
 from vidfer.paper.rerun import RerunOptions, overview, rerun_tables, summary
 from vidfer.pipeline.atomic import results_folder
 
@@ -12,12 +12,9 @@ def run(options: RerunOptions) -> int:
     """Rerun the tables; the exit status is 1 when a cell is missing."""
     from vidfer.paper.page import write_rerun
 
-    def notify(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     with results_folder(options.out) as out, progress_bar() as bar:
-        progress = bar if sys.stderr.isatty() else lambda done, total, cell: notify(f"{done:g}/{total:g}: {cell}")
-        rerun = rerun_tables(options, notify, progress)
+        progress = bar if sys.stderr.isatty() else lambda done, total, cell: say(f"{done:g}/{total:g}: {cell}")
+        rerun = rerun_tables(options, say, progress)
         page, *_ = write_rerun(rerun, out)
     print("\n".join(overview(rerun)))
     print(json.dumps(summary(rerun, page), ensure_ascii=False))

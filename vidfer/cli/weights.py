@@ -69,14 +69,14 @@ def list_weights(options: ListOptions) -> int:
 
 def pull_weights(options: PullOptions) -> int:
     """Fetch weights by name."""
-    from vidfer.cli.download import shown
+    from vidfer.cli.display import download_bar
     from vidfer.weights.hub import pull
 
     entry = _chosen(_known(options.registry), options.name, options.registry)
     if entry.url is None:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
-    weights = pull(entry, shown)
+    weights = pull(entry, download_bar)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
     print(f"use them by --{entry.kind}-model {entry.name}")
     return 0
