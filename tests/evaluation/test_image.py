@@ -129,7 +129,11 @@ def test_no_calibration_error_on_images_that_the_temperature_was_fitted_on(evalu
     _, found, lines, _ = evaluate(split="private_test")
     assert found["n_calibration"] == 14  # another split: all of it, and where the temperature is from
     assert any(f"fitted on {calibration['fitted_on']}" in line for line in lines)
-    _, found, lines, _ = evaluate("--tta", "none")
+    next((faces_root / "public_test" / "happy").iterdir()).unlink()  # no longer the images of then
+    _, found, lines, _ = evaluate()
+    assert (found["n_calibration"], found["n_fitted_left_out"]) == (13, None)
+    assert any("in another copy among those that the temperature was fitted on" in line for line in lines)
+    _, found, lines, _ = evaluate("--tta", "none", split="private_test")
     assert (found["n_calibration"], found["temperature_fitted_on"]) == (14, None)
     assert any("the card has none for these views" in line for line in lines)
 

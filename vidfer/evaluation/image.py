@@ -239,29 +239,38 @@ def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImag
     entry = model.card.get("calibration")
     fits = not isinstance(entry, dict) or entry.get("tta") == options.tta
     temperature, smoothing = (read_calibration(model.weights) if fits else None) or (1.0, 0.0)
-    fitted_on = str(entry.get("fitted_on", "unknown data")) if fits and isinstance(entry, dict) else None
-    fitted = _fitted_digests(options, fitted_on)
-    unused = np.array([digest not in fitted for digest in data.digest])
+    given = entry if fits and isinstance(entry, dict) else {}
+    fitted = _fitted_digests(options, given)
+    unused = np.array([digest not in (fitted or ()) for digest in data.digest])
     calibrated, truth = invert_label_smoothing(logits[unused], smoothing) / temperature, data.target[unused]
     return {
         "ece": reliability(softmax(calibrated), truth).ece if len(truth) else None,
         "nll": negative_log_likelihood(calibrated, truth) if len(truth) else None,
         "temperature": temperature,
-        "temperature_fitted_on": fitted_on,
+        "temperature_fitted_on": str(given.get("fitted_on", "unknown data")) if given else None,
         "n_calibration": len(truth),
+        "n_fitted_left_out": None if fitted is None else int((~unused).sum()),
     }
 
 
-def _fitted_digests(options: ImageOptions, fitted_on: str | None) -> set[str]:
-    """Find which images of the split the card's temperature was fitted on."""
+def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> set[str] | None:
+    """Find the images of the split that a card's temperature was fitted on.
+
+    Returns:
+        Their digests; None where it was fitted on another copy of the split, such as JPEG files of it, so that its halves are
+        others.
+    """
     from vidfer.datasets.fer2013 import read_images
 
-    own = f"{options.root.name}/{options.split},"
-    if fitted_on is None or not fitted_on.startswith(own):
+    own, fitted_on = f"{options.root.name}/{options.split},", str(calibration.get("fitted_on", ""))
+    if not fitted_on.startswith(own):
         return set()
     labels: Literal["fer2013", "ferplus"] = "ferplus" if fitted_on.startswith(f"{own} FER+") else "fer2013"
     data = read_images(options.root, options.split, labels=labels)  # halves are of each class, by the labels of then
-    return {data.digest[at] for at in np.flatnonzero(fitted_half(data.target, data.digest))}
+    half = fitted_half(data.target, data.digest)
+    if [calibration.get(name) for name in ("n_fitted", "n_measured")] != [half.sum(), (~half).sum()]:
+        return None
+    return {data.digest[at] for at in np.flatnonzero(half)}
 
 
 def _calibration_line(found: Mapping[str, Any]) -> str:
@@ -269,9 +278,11 @@ def _calibration_line(found: Mapping[str, Any]) -> str:
     at += f", fitted on {fitted_on}" if fitted_on else ": the card has none for these views"
     if not found["n_calibration"]:
         return f"no ECE and NLL: every image is among those that the card's temperature was fitted on ({at})"
-    left = found["n"] - found["n_calibration"]
-    without = f" (without the {left} images that the temperature was fitted on)" if left else ""
-    return f"ECE {found['ece']:.4f}, NLL {found['nll']:.4f} nats, n = {found['n_calibration']}{without}, at {at}"
+    left = found["n_fitted_left_out"]
+    note = f" (without the {left} images that the temperature was fitted on)" if left else ""
+    if left is None:
+        note = " (about half of them in another copy among those that the temperature was fitted on: too good a figure)"
+    return f"ECE {found['ece']:.4f}, NLL {found['nll']:.4f} nats, n = {found['n_calibration']}{note}, at {at}"
 
 
 def _without_recurring(options: ImageOptions, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
