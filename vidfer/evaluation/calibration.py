@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vidfer.inference.decision import invert_label_smoothing, softmax
 from vidfer.metrics.calibration import coverage_curve, fit_temperature
-from vidfer.metrics.classification import Reliability, negative_log_likelihood, reliability
+from vidfer.metrics.classification import Reliability, negative_log_likelihood, reliability, wilson_interval
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -117,8 +117,11 @@ def calibration_lines(found: Mapping[str, Any]) -> list[str]:
             f"  {w:<7} ECE {values[f'ece_{w}']:.4f}, NLL {values[f'nll_{w}']:.4f} nats" for w in ("before", "after")
         ]
     if "coverage" in found:
-        lines.append("confidence from   kept   accuracy of these")
-        lines += [f"{t:>15.2f}{share:>7.3f}   {a:.3f}" for t, share, a in found["coverage"] if a is not None]
+        lines.append("confidence from   kept   accuracy of these (95 % interval)")
+        for threshold, share, accuracy in found["coverage"]:
+            if n := round(share * found["n_measured"]):
+                low, high = wilson_interval(round(accuracy * n), n)
+                lines.append(f"{threshold:>15.2f}{share:>7.3f}   {accuracy:.3f} ({low:.3f} to {high:.3f}), n = {n}")
     return lines
 
 
