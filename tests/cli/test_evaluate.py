@@ -138,7 +138,7 @@ def audio_weights(path, **entries):
     return str(path)
 
 
-def test_a_test_on_unknown_people_is_warned_of(sounds_root, vectors_store, tmp_path, capsys):
+def test_a_test_on_unknown_persons_is_warned_of(sounds_root, vectors_store, tmp_path, capsys):
     for at, recording in enumerate(sorted((sounds_root / "Actor_01").glob("*.wav"))[:6]):
         folder = tmp_path / "d" / ("happy" if at % 2 else "sad")
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,15 +148,15 @@ def test_a_test_on_unknown_people_is_warned_of(sounds_root, vectors_store, tmp_p
     status = main([*command, "--store", vectors_store])
     out, err = capsys.readouterr()
     assert status == 0, err
-    assert "WARNING: it is unknown who is in 6 of the 6 clips" in err
-    assert json.loads(out.splitlines()[-1])["unknown_people"] == 6
+    assert "WARNING: it is not known who is in 6 of the 6 clips" in err
+    assert json.loads(out.splitlines()[-1])["unknown_persons"] == 6
     assert main([*command, "--store", vectors_store, "--folds", "2", "--classifier", "linear"]) == 1
     assert "needs to know who is in each clip" in capsys.readouterr().err
     known = ["evaluate", "audio", "--root", str(sounds_root), "--actors", "2", *command[4:], "--store", vectors_store]
     assert main(known) == 0
     out, err = capsys.readouterr()
     assert "WARNING" not in err
-    assert json.loads(out.splitlines()[-1])["unknown_people"] == 0
+    assert json.loads(out.splitlines()[-1])["unknown_persons"] == 0
 
 
 @pytest.mark.parametrize("voice", ["off", "auto"])

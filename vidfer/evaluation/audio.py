@@ -73,7 +73,7 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
         notify: Called with a line about what is left out, warnings, and progress.
 
     Returns:
-        `on` and the scores, with `left_out` and `unknown_people`, numbers of recordings; with `folds` what `cross_validate`
+        `on` and the scores, with `left_out` and `unknown_persons`, numbers of recordings; with `folds` what `cross_validate`
         returns, and `calibration`.
 
     Raises:
@@ -108,7 +108,7 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
         "on": f"{options.audio_model} on {options.root or options.data}, {who}",
         **scores,
         "left_out": len(chosen) - scores["n"],
-        "unknown_people": sum(clip.person is None for clip in chosen),
+        "unknown_persons": sum(clip.person is None for clip in chosen),
     }
 
 

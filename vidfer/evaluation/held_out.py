@@ -57,6 +57,6 @@ def leave_out_trained(
 def unknown_warning(unknown: int, total: int) -> str:
     """Say that people of a test may be in the training, because nobody knows who is in some clips."""
     return (
-        f"WARNING: it is unknown who is in {unknown} of the {total} clips. The model may have been trained on the same people, "
+        f"WARNING: it is not known who is in {unknown} of the {total} clips. The model may have been trained on the same people, "
         "so the accuracy may be too high: give a manifest with a person column"
     )
