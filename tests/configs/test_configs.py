@@ -19,9 +19,9 @@ CONFIGS = Path("configs")
 
 @pytest.fixture
 def run(tmp_path):
-    def run(*args):
+    def run(*args, batches="true"):
         return VidferCLI(
-            args=["fit", *map(str, args), f"--trainer.default_root_dir={tmp_path}", "--trainer.fast_dev_run=true",
+            args=["fit", *map(str, args), f"--trainer.default_root_dir={tmp_path}", f"--trainer.fast_dev_run={batches}",
                   "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
         )  # fmt: skip
 
@@ -141,6 +141,50 @@ def test_denoise_on_photographs(run, tmp_path, data, folders):
     )  # fmt: skip
     assert cli.trainer.global_step == 1
     assert cli.datamodule.crops_per_epoch == 16000
+
+
+SLURM = {"NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0", "NTASKS_PER_NODE": "1", "JOB_ID": "1", "NODELIST": "localhost",
+         "JOB_NAME": "test"}  # fmt: skip
+
+
+@pytest.fixture
+def trained(run, faces_root, sounds_root, vectors_store, monkeypatch):
+    """Run a few steps of a stage with a trainer's configuration, on the processor and in this process."""
+
+    def start(stage, trainer):
+        data = {
+            "denoise": ["--config=configs/denoise.yaml", "--data.init_args.batch_size=2", "--model.init_args.warmup_share=0.3",
+                        "--model.init_args.n_critic=2", "--model.init_args.critic_width=2"],
+            "finetune": ["--config=configs/finetune_compact.yaml", f"--data.init_args.root={faces_root}",
+                         "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2"],
+            "classify": ["--config=configs/classify.yaml", "--data=configs/data/sample_sounds.yaml", *VOICES,
+                         f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}",
+                         "--data.init_args.batch_size=4"],
+        }  # fmt: skip
+        plain = [
+            "--trainer.devices=1",
+            "--trainer.num_nodes=1",
+            "--trainer.precision=32-true",
+            "--trainer.sync_batchnorm=false",
+        ]
+        for name, value in SLURM.items() if trainer == "slurm" else ():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+        return run(*data[stage], f"--trainer=configs/trainer/{trainer}.yaml", *plain, batches=4)
+
+    yield start
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("stage", ["denoise", "finetune", "classify"])
+@pytest.mark.parametrize("trainer", ["cpu", "gpu", "ddp", "slurm"])
+def test_every_trainer_starts_every_stage(trained, stage, trainer):
+    cli = trained(stage, trainer)
+    assert cli.trainer.global_step == 4
+    if stage == "denoise":
+        assert (cli.model.generator_steps, cli.model.critic_steps) == (2, 2)
+    assert ("ddp" in str(type(cli.trainer.strategy)).lower()) == (trainer in ("ddp", "slurm"))
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "ddp", "slurm"])

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from types import SimpleNamespace
 
 import lightning
 import numpy as np
@@ -221,3 +222,44 @@ def test_a_network_that_is_none_is_refused():
     for name in ("tests.tasks.test_denoise.none", "nowhere.Net", "tests.tasks.test_denoise.SMALL"):
         with pytest.raises(VidferError, match=name):
             DenoiseTask(network=name)
+
+
+def critic_gradients(task, clean, denoised):
+    """What the critic's step of a task leaves as gradients, with the weights as they were."""
+    task._optimizers = lambda: [None, SimpleNamespace(zero_grad=task.critic.zero_grad, step=lambda: None)]
+    task.manual_backward = lambda loss: loss.backward()
+    torch.manual_seed(3)
+    logs = task._critic_step(clean, denoised)
+    return {name: each.grad.clone() for name, each in task.critic.named_parameters()}, logs
+
+
+@pytest.mark.parametrize("penalty", [0.0, 10.0, 25.0])
+def test_the_critics_step_descends_on_equations_2_and_3(penalty):
+    torch.manual_seed(1)
+    task = DenoiseTask(**SMALL, penalty=penalty)
+    clean, denoised = torch.rand(4, 3, 16, 16) * 2 - 1, torch.rand(4, 3, 16, 16) * 2 - 1
+    found, logs = critic_gradients(task, clean, denoised)
+    task.critic.zero_grad()
+    torch.manual_seed(3)
+    between = torch.lerp(denoised, clean, torch.rand(4, 1, 1, 1)).requires_grad_()
+    (slope,) = torch.autograd.grad(task.critic(between).sum(), between, create_graph=True)
+    norms = slope.flatten(1).norm(dim=1)
+    loss = task.critic(denoised).mean() - task.critic(clean).mean() + penalty * (norms - 1).square().mean()
+    loss.backward()
+    for name, each in task.critic.named_parameters():
+        torch.testing.assert_close(found[name], each.grad, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(logs["wasserstein"], (task.critic(clean).mean() - task.critic(denoised).mean()).detach())
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "wgan", "gan"])
+def test_the_critics_steps_raise_clean_images_above_denoised_ones(objective):
+    torch.manual_seed(1)
+    task = DenoiseTask(**SMALL, objective=objective, clip=1.0)
+    clean, denoised = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 16, 16) - 1
+    optimizer = torch.optim.SGD(task.critic.parameters(), 1e-3)
+    task._optimizers = lambda: [None, optimizer]
+    task.manual_backward = lambda loss: loss.backward()
+    before = (task.critic(clean).mean() - task.critic(denoised).mean()).item()
+    for _ in range(5):
+        task._critic_step(clean, denoised)
+    assert (task.critic(clean).mean() - task.critic(denoised).mean()).item() > before

@@ -18,6 +18,7 @@ from vidfer.tasks.image import ImageTask
 from vidfer.tasks.losses import distillation_loss
 from vidfer.tasks.optimizers import OPTIMIZERS
 from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
 
 
 class Record(Callback):
@@ -203,3 +204,12 @@ def test_a_compiled_step_is_the_same_step(fit):
 def test_what_cannot_be_is_refused(wrong, said):
     with pytest.raises(VidferError, match=said):
         ImageTask(**wrong)
+
+
+def test_it_starts_from_the_weights_that_are_named(image_weights):
+    torch.manual_seed(99)  # no start that a seed would give as well
+    state = ImageTask(weights=str(image_weights)).backbone.state_dict()
+    for name, tensor in find_weights("image", image_weights).tensors().items():
+        torch.testing.assert_close(state[name], tensor)
+    fresh = ImageTask().backbone.state_dict()
+    assert not torch.equal(fresh["stem.0.weight"], state["stem.0.weight"])

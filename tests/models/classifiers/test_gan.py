@@ -59,3 +59,31 @@ def test_generated_vectors_carry_their_class(clips, sizes, learn):
     with torch.no_grad():
         answers = network.head(network.body(network.generate(wanted))).argmax(1)
     assert (answers == wanted).float().mean() > 0.8
+
+
+def test_every_vector_counts_as_real_whether_labelled_or_not(clips, sizes):
+    torch.manual_seed(0)
+    network = build_classifier("gan", sizes | {"hidden": 16, "input_dropout": 0.0, "dropout": 0.0})
+    batch = clips()
+    network.prepare(batch)
+    batch["target"][1:] = -1
+
+    def adversarial(given):
+        """The real-or-generated part of the loss: what its weight adds."""
+        parts = []
+        for weight in (0.0, 1.0):
+            network.adversarial = weight
+            torch.manual_seed(4)
+            parts.append(network.loss(given, torch.nn.functional.nll_loss))
+        return parts[1] - parts[0]
+
+    def real_part(given):
+        vectors, _ = network.vectors(given)
+        logits = network.head(network.body(network.standardise(vectors)))
+        return torch.nn.functional.softplus(-logits.logsumexp(1)).mean()
+
+    other = {key: value.clone() for key, value in batch.items()}
+    other["sound"][1:] += 3.0  # clips without label
+    expected = real_part(other) - real_part(batch)
+    torch.testing.assert_close(adversarial(other) - adversarial(batch), expected, atol=1e-5, rtol=0)
+    assert abs(real_part(other) - real_part(batch)) > 1e-3
