@@ -44,9 +44,11 @@ denoise: $(READY)  ## Train the denoiser's generator
 	@$(BIN)/python -m stages.denoise fit --config configs/denoise.yaml $(ARGS)
 
 finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn samples)
+	@$(if $(wildcard data/fer2013),:,echo "drawn sample faces: no data/fer2013 here" >&2)
 	@$(BIN)/python -m stages.finetune fit --config configs/$(CONFIG).yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
 
 classify: $(READY)  ## Train a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... (or synthesised samples)
+	@$(if $(filter sample_%,$(DATA)),echo "synthesised sample data ($(DATA))$(if $(wildcard data/ravdess_speech),,: no data/ravdess_speech here)" >&2,:)
 	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(if $(CLASSIFIER),--model configs/classifiers/$(CLASSIFIER).yaml) --data configs/data/$(DATA).yaml $(ARGS)
 
 sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=classify|denoise|finetune [COUNT=trials], see docs/sweeps.md
