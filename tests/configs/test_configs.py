@@ -143,8 +143,8 @@ def test_denoise_on_photographs(run, tmp_path, data, folders):
     assert cli.datamodule.crops_per_epoch == 16000
 
 
-SLURM = {"NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0", "NTASKS_PER_NODE": "1", "JOB_ID": "1", "NODELIST": "localhost",
-         "JOB_NAME": "test"}  # fmt: skip
+SLURM = {"NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0", "NTASKS_PER_NODE": "1", "JOB_ID": "1",
+         "NODELIST": "localhost", "JOB_NAME": "test"}  # fmt: skip
 
 
 @pytest.fixture
