@@ -285,3 +285,11 @@ def test_other_errors_of_a_cached_step_pass_and_store_nothing(store, error):
         cached(store, RECIPE, make)
     assert list(store.folders()) == []
     assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_a_cached_artifact_removed_before_it_is_read_is_a_clear_error(store):
+    artifact = cached(store, RECIPE, counted(Outcome(), []))
+    shutil.rmtree(artifact.path)
+    for read in (artifact.json, artifact.arrays):
+        with pytest.raises(StoreError, match=r"x.json was removed while it was in use.*run the same command again"):
+            read("x.json")

@@ -29,7 +29,7 @@ from typing import Any
 from vidfer.pipeline.atomic import concerns
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
-from vidfer.pipeline.store import Artifact, Draft, Store, StoreError, explained, unreadable
+from vidfer.pipeline.store import Artifact, Draft, Store, explained, unreadable
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 Make = Callable[[Draft], Outcome]
@@ -193,7 +193,4 @@ def _named_errors(store: Store, stage: str = "") -> Iterator[None]:
             if not stage:
                 raise
             raise VidferError(f"stage {stage} cannot use {error.filename}: {error.strerror}") from error
-        if isinstance(error, FileNotFoundError):
-            message = "was removed while it was in use (by `vidfer cache`?): run the same command again"
-            raise StoreError(f"{error.filename} {message}") from error
         raise unreadable(store.root, error) from error

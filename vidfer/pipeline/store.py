@@ -77,12 +77,13 @@ class Artifact:
         """Read a safetensors file: each array by its name."""
         from safetensors.numpy import load_file
 
-        with (self.path / name).open("rb"):  # its errors name the file, safetensors' do not
+        with _reading(self.path / name), (self.path / name).open("rb"):
             return load_file(self.path / name)
 
     def json(self, name: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
         """Read a JSON file."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+        with _reading(self.path / name):
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
 
 
 class Draft:
@@ -107,11 +108,7 @@ class Draft:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one file and wait until the disk has it.
-
-        Raises:
-            StoreError: The disk is full or the store cannot be written.
-        """
+        """Write one file and wait until the disk has it."""
         from blake3 import blake3
 
         self._write(name, data)
@@ -219,11 +216,7 @@ class Store:
     def publish(self, artifact: Artifact) -> Artifact:
         """Move a sealed artifact to its place in one rename.
 
-        When another process was faster, its artifact is returned and this one is dropped: both are results of the same
-        recipe.
-
-        Raises:
-            StoreError: The disk is full or the store cannot be written.
+        When another process was faster, its artifact is returned and this one is dropped: both are results of the same recipe.
         """
         target = self.path(artifact.stage, artifact.key)
         with explained(self.root):
@@ -288,10 +281,19 @@ def explained(root: Path) -> Iterator[None]:
 
 def unreadable(path: Path, error: OSError) -> StoreError:
     """Make an error of the store's that names a file which cannot be read, and why."""
+    place = error.filename or path
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{place} was removed while it was in use (by `vidfer cache`?): run the same command again")
     reason = error.strerror or error
-    return StoreError(
-        f"{error.filename or path} cannot be read ({reason}): mend that, or give another store by --store"
-    )
+    return StoreError(f"{place} cannot be read ({reason}): mend that, or give another store by --store")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def default_store() -> Path:
