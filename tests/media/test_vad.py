@@ -4,7 +4,7 @@ import pytest
 from vidfer.media.audio import read_windows
 from vidfer.media.audio_child import RATE, Listener
 from vidfer.media.container import open_media
-from vidfer.media.vad import CHUNK, VOICE_SHARE, VoiceMeter
+from vidfer.media.vad import CHUNK, SPEECH_SHARE, SpeechMeter
 from vidfer.types import Status
 
 
@@ -32,7 +32,7 @@ def test_nobody_speaks_in_noise_and_music(write_sound, kind):
     windows = read_windows(write_sound("a.wav", samples))
     assert windows.window_status == ["no_voice", "no_voice"]
     assert windows.status is Status.OK
-    assert (windows.voice < 0.1).all()
+    assert (windows.speech < 0.1).all()
     assert windows.vectors.any(axis=1).all()  # so that gating can be switched off
 
 
@@ -41,18 +41,18 @@ def test_someone_speaks_and_then_no_more(write_sound, speech):
     parts = [talk, 0.3 * notes(2), np.zeros(2 * RATE)]
     windows = read_windows(write_sound("a.wav", np.concatenate(parts)), hop_dur=2.0)
     assert windows.window_status == ["ok", "no_voice", "silent"]
-    assert windows.voice[0] > 0.9
-    assert windows.voice[2] == 0
-    assert windows.voice.dtype == np.float32
+    assert windows.speech[0] > 0.9
+    assert windows.speech[2] == 0
+    assert windows.speech.dtype == np.float32
 
 
 def test_quiet_speech_in_noise_is_heard(write_sound, speech):
     noisy = 0.2 * speech + np.random.default_rng(0).normal(0, 0.002, len(speech)).astype(np.float32)
-    assert read_windows(write_sound("a.wav", noisy)).voice.min() > VOICE_SHARE
+    assert read_windows(write_sound("a.wav", noisy)).speech.min() > SPEECH_SHARE
 
 
 def test_the_cut_of_the_stream_does_not_matter(speech):
-    whole, pieces = VoiceMeter(), VoiceMeter()
+    whole, pieces = SpeechMeter(), SpeechMeter()
     whole.add(speech)
     for piece in np.array_split(speech, 37):
         pieces.add(piece)
@@ -61,7 +61,7 @@ def test_the_cut_of_the_stream_does_not_matter(speech):
 
 
 def test_a_share_counts_whole_chunks_only():
-    meter = VoiceMeter()
+    meter = SpeechMeter()
     meter.add(np.zeros(10 * CHUNK + 100, np.float32))
     meter._speaks = bytearray([0, 1, 1, 0, 0, 1, 1, 1, 0, 0])
     assert meter.share(0, 10 * CHUNK) == 0.5
@@ -72,4 +72,4 @@ def test_a_share_counts_whole_chunks_only():
 
 def test_shouting_is_heard_at_a_softer_level(data_dir):
     shout = next((data_dir / "ravdess_speech").rglob("03-01-05-02-01-02-06.flac"))
-    assert read_windows(shout).voice.max() > VOICE_SHARE
+    assert read_windows(shout).speech.max() > SPEECH_SHARE

@@ -11,7 +11,7 @@ import pytest
 
 from tests.stages.conftest import MEASURES
 from vidfer.inference.decision import Rules
-from vidfer.media.vad import VOICE_SHARE
+from vidfer.media.vad import SPEECH_SHARE
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.digest import recipe_key
 from vidfer.stages.classify import ClassifyStage
@@ -109,7 +109,7 @@ def some_voice(artifact, loaded):
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
         "vectors": np.arange(4 * 1582, dtype=np.float32).reshape(4, 1582),
         "silent": np.array([0, 0, 1, 0], np.uint8),
-        "voice": np.array([0.9, 0.0, 0.0, VOICE_SHARE - 0.01], np.float32),
+        "voice": np.array([0.9, 0.0, 0.0, SPEECH_SHARE - 0.01], np.float32),
     }
     return {"audio": artifact("audio", {"windows.safetensors": arrays})}
 
@@ -127,7 +127,7 @@ def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifa
 
 
 def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
-    monkeypatch.setattr("vidfer.inference.decision.VOICE_SHARE", 0.95)
+    monkeypatch.setattr("vidfer.inference.decision.SPEECH_SHARE", 0.95)
     answer = classify(store, {**two_people, **some_voice}).json("predictions.json")
     assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
     assert "--voice off" in answer["sound"]["message"]

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from vidfer.datasets.clips import LabelledClip
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
-from vidfer.media.vad import VOICE_SHARE
+from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.models.preprocess import Preprocessing, resize, standardise_face
@@ -173,7 +173,7 @@ class FeatureReader:
             windows = audio.arrays("windows.safetensors")
         used = windows["silent"] == 0
         if self.options.voice:
-            used &= windows["voice"] >= VOICE_SHARE
+            used &= windows["voice"] >= SPEECH_SHARE
         if not used.any():
             raise ClipError(Status.NO_VOICE, "nobody speaks")
         return {"sound": torch.from_numpy(windows["vectors"][used])}

@@ -25,7 +25,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.media.vad import VOICE_SHARE
+from vidfer.media.vad import SPEECH_SHARE
 from vidfer.types import EMOTIONS, VidferError
 
 Floats = npt.NDArray[np.floating]
@@ -134,7 +134,7 @@ def predict_faces(
 
 def used_windows(silent: npt.NDArray[np.bool_], speech: Floats, rules: Rules) -> npt.NDArray[np.bool_]:
     """Choose the windows of sound that count, by whether they are silent (W,) and their share of speech (W,), in [0, 1]."""
-    return np.asarray(~silent & (speech >= VOICE_SHARE) if rules.speech_only else ~silent)
+    return np.asarray(~silent & (speech >= SPEECH_SHARE) if rules.speech_only else ~silent)
 
 
 def predict_sound(logits: Floats, rules: Rules) -> SoundPrediction:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidfer.media.child import MEMORY_LIMIT, Child
 from vidfer.media.container import require_local_file
-from vidfer.media.vad import VOICE_SHARE
+from vidfer.media.vad import SPEECH_SHARE
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
@@ -27,8 +27,8 @@ class AudioWindows:
     Args:
         times: `(W, 2)` float64, start and end of each window in seconds on the clip's time line.
         vectors: `(W, 1582)` float32; zeros where the window is silent.
-        voice: `(W,)` float32 in [0, 1], the share of each window's time in which someone speaks; 0 where it is silent.
-        window_status: For each window `ok`, `silent`, or `no_voice` where `voice` is below `VOICE_SHARE`; the last has a vector.
+        speech: `(W,)` float32 in [0, 1], the share of each window's time in which someone speaks; 0 where it is silent.
+        window_status: For each window `ok`, `silent`, or `no_voice` where `speech` is below `SPEECH_SHARE`; the last has a vector.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
         message: What is the matter, and which of several tracks was taken; empty if nothing is to be said.
@@ -36,7 +36,7 @@ class AudioWindows:
 
     times: NDArray[np.float64]
     vectors: NDArray[np.float32]
-    voice: NDArray[np.float32]
+    speech: NDArray[np.float32]
     window_status: list[str]
     status: Status
     message: str
@@ -101,7 +101,7 @@ def read_windows(
                 silent = "bytes" not in header
                 vectors.append(np.zeros(FEATURES, np.float32) if silent else np.frombuffer(payload, np.float32))
                 times.append((header["start"], header["stop"]))
-                shares.append(0.0 if silent else header["voice"])
+                shares.append(0.0 if silent else header["speech"])
                 states.append(_window_status(silent, shares[-1]))
                 child.allow(hop_dur * max(speed, 1.0))
     except ClipError as error:
@@ -119,8 +119,8 @@ def feature_names() -> list[str]:
         return names
 
 
-def _window_status(silent: bool, voice: float) -> str:
-    status = Status.SILENT if silent else Status.OK if voice >= VOICE_SHARE else Status.NO_VOICE
+def _window_status(silent: bool, speech: float) -> str:
+    status = Status.SILENT if silent else Status.OK if speech >= SPEECH_SHARE else Status.NO_VOICE
     return status.value
 
 
@@ -148,7 +148,7 @@ def _result(
     return AudioWindows(
         times=np.array(times, np.float64).reshape(-1, 2),
         vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
-        voice=np.array(shares, np.float32),
+        speech=np.array(shares, np.float32),
         window_status=states,
         status=status,
         message=message,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Header, serve
 from vidfer.media.clock import Reader
 from vidfer.media.container import choose, open_media
-from vidfer.media.vad import VOICE_SHARE, VoiceMeter
+from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 RATE: Final = 16_000
-"""Sampling rate in Hz of everything that openSMILE hears."""
+"""Sampling rate in Hz of what openSMILE gets."""
 
 SHORTEST: Final = 0.1
 """Seconds below which openSMILE's functionals are not numbers any more (from 60 ms on) or close to it."""
@@ -168,13 +168,13 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
     size, hop, speed = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE), request["speed"]
     with open_media(request["path"]) as container:
         listener, windows = Listener(container, speed), Windows(size, hop)
-        voice = VoiceMeter()
+        meter = SpeechMeter()
         for samples in listener.samples():
-            voice.add(samples)
+            meter.add(samples)
             for start, window in windows.add(samples):
-                yield _window(start, window, voice, listener.offset or 0.0, speed)
+                yield _window(start, window, meter, listener.offset or 0.0, speed)
         for start, window in windows.end(round(SHORTEST * RATE)):
-            yield _window(start, window, voice, listener.offset or 0.0, speed)
+            yield _window(start, window, meter, listener.offset or 0.0, speed)
     seconds = windows.total / RATE
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
@@ -182,17 +182,17 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
 
 
 def _window(
-    start: int, samples: NDArray[np.float32], voice: VoiceMeter, offset: float, speed: float
+    start: int, samples: NDArray[np.float32], meter: SpeechMeter, offset: float, speed: float
 ) -> tuple[Header, memoryview | None]:
     stop = start + len(samples)
     header = {"start": offset + speed * start / RATE, "stop": offset + speed * stop / RATE}
     if np.abs(samples).max() < SILENCE:
         return header, None
-    share = voice.share(start, stop)
-    if share < VOICE_SHARE:
-        share = max(share, voice.softer(samples))
+    share = meter.share(start, stop)
+    if share < SPEECH_SHARE:
+        share = max(share, meter.softer(samples))
     vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
-    return {**header, "voice": share}, vector.data
+    return {**header, "speech": share}, vector.data
 
 
 if __name__ == "__main__":

