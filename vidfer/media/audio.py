@@ -28,7 +28,7 @@ class AudioWindows:
         times: `(W, 2)` float64, start and end of each window in seconds on the clip's time line.
         vectors: `(W, 1582)` float32; zeros where the window is silent.
         speech: `(W,)` float32 in [0, 1], the share of each window's time in which someone speaks; 0 where it is silent.
-        window_status: For each window `ok`, `silent`, or `no_voice` where `speech` is below `SPEECH_SHARE`; the last has a vector.
+        window_status: For each window `ok`, `silent`, or `no_voice` where `speech` is below `SPEECH_SHARE`.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
         message: What is the matter, and which of several tracks was taken; empty if nothing is to be said.
