@@ -8,8 +8,7 @@ from torch import nn
 
 from vidfer.cli.train import VidferCLI
 from vidfer.inference.models import AudioModel
-from vidfer.models.classifiers.base import Classifier
-from vidfer.models.classifiers.standardise import Standardise
+from vidfer.models.classifiers.base import Classifier, Standardise
 from vidfer.types import VidferError
 
 CONFIG = """

@@ -7,7 +7,7 @@ import torch
 from vidfer.cli.main import main
 from vidfer.datasets.clips import find_clips
 from vidfer.evaluation.audio import predict_recording, score_recordings
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.pipeline.store import Store
 from vidfer.types import ClipError
 from vidfer.weights.files import save_weights

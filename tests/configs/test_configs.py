@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from vidfer.cli.train import VidferCLI
-from vidfer.models.classifiers.build import classifier_names
+from vidfer.models.classifiers import classifier_names
 from vidfer.weights.files import find_weights
 
 CONFIGS = Path("configs")

@@ -7,7 +7,7 @@ import torch
 from vidfer.cli.main import main
 from vidfer.evaluation.calibration import FoldCalibrator, label_smoothing, pool_windows
 from vidfer.inference.decision import calibrate, pool, softmax
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.weights.files import find_weights, read_calibration, save_weights
 
 FOLDS = ["evaluate", "audio", "--folds", "2", "--classifier", "linear", "--voice", "off", "--actors", "1-2"]

@@ -8,7 +8,7 @@ import torch
 
 from vidfer.inference.models import AudioModel, FusionModel, ImageModel, one_thread
 from vidfer.models.backbone import build_backbone
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights, save_weights

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import save_weights, weights_digest

@@ -254,8 +254,8 @@ def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound")
     """
     from sklearn.svm import SVC
 
+    from vidfer.models.classifiers import build_classifier
     from vidfer.models.classifiers.base import VectorClassifier
-    from vidfer.models.classifiers.build import build_classifier
 
     lengths = {
         f"num_{name.removesuffix('s')}_features": train[name].shape[2] for name in ("frames", "sound") if name in train

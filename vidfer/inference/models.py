@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from vidfer.models.backbone import build_backbone
 from vidfer.models.batches import ClipBatch
+from vidfer.models.classifiers import build_classifier, require_trusted
 from vidfer.models.classifiers.base import Classifier
-from vidfer.models.classifiers.build import build_classifier, require_trusted
 from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.compact import CompactNet
 from vidfer.models.layout import channels_last

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.optimizers import Optimisation, Schedule
 from vidfer.types import EMOTIONS, VidferError

@@ -23,7 +23,7 @@ class Recipe:
     """How a classifier of clips is trained.
 
     Args:
-        classifier: Its name, see `vidfer.models.classifiers.build`.
+        classifier: Its name, see `vidfer.models.classifiers`.
         arguments: Its constructor's arguments.
         epochs: Passes over the training clips.
         settings: The other arguments of `ClipTask`, as far as they are not its defaults.

@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 
+from vidfer.models.classifiers import build_classifier, classifier_names
 from vidfer.models.classifiers.base import pool_vectors
-from vidfer.models.classifiers.build import build_classifier, classifier_names
 from vidfer.types import VidferError
 
 

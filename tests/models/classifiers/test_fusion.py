@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.models.classifiers.gan import feature_matching_loss, real_or_generated_loss
 
 

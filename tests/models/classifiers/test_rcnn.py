@@ -1,7 +1,7 @@
 import torch
 
 from vidfer.media.align import TEMPLATE
-from vidfer.models.classifiers.build import build_classifier
+from vidfer.models.classifiers import build_classifier
 from vidfer.models.classifiers.rcnn import regions
 
 

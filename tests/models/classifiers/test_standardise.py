@@ -1,6 +1,6 @@
 import torch
 
-from vidfer.models.classifiers.standardise import Standardise
+from vidfer.models.classifiers.base import Standardise
 
 
 def test_constant_features_vanish_and_outliers_are_clipped():

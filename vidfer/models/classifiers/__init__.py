@@ -1,1 +1,82 @@
-"""Classifiers of feature vectors."""
+"""Classifiers of clips by name: one file each, a class of `Classifier` in it."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vidfer.models import find_class
+from vidfer.models.classifiers.base import Classifier
+from vidfer.types import VidferError
+
+_SUPPORT = ("__init__", "base", "recurrent")
+_RECURRENT = {"lstm": "LSTMClassifier", "rnn": "RNNClassifier"}  # which share a file
+
+
+def classifier_names() -> list[str]:
+    """List the names of the classifiers in this folder."""
+    files = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _SUPPORT]
+    return sorted([*files, *_RECURRENT])
+
+
+def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> Classifier:
+    """Build a classifier of clips by name.
+
+    Args:
+        name: The name of a module in this folder, such as `mlp`; or the dotted path of a class anywhere, such as
+            `my_package.my_module.MyClassifier`.
+        arguments: Its constructor's arguments, as a card holds them.
+
+    Returns:
+        The network, untrained.
+
+    Raises:
+        VidferError: The name or an argument is unknown, or names something else than a `Classifier`.
+    """
+    kind = _find(name)
+    given = dict(arguments or {})
+    unknown = sorted(set(given) - set(inspect.signature(kind).parameters))
+    if unknown:
+        known = ", ".join(inspect.signature(kind).parameters)
+        raise VidferError(f"the classifier '{name}' does not take {', '.join(unknown)}: its arguments are {known}")
+    try:
+        return kind(**given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise VidferError(f"the classifier '{name}' does not take these arguments: {error}") from error
+
+
+def require_trusted(name: str) -> None:
+    """Refuse a class that a card names and the user does not: naming it runs the code of its module.
+
+    Args:
+        name: A classifier as a card names it.
+
+    Raises:
+        VidferError: It is none of this folder's, and its package is not in `$VIDFER_CLASSIFIERS`.
+    """
+    package = name.partition(".")[0]
+    trusted = os.environ.get("VIDFER_CLASSIFIERS", "").split(",")
+    if name not in classifier_names() and package not in trusted:
+        raise VidferError(
+            f"the weights are of the network '{name}', which is none of vidfer's: if you trust its package, say so by "
+            f"VIDFER_CLASSIFIERS={package}"
+        )
+
+
+def _find(name: str) -> type[Classifier]:
+    if name in _RECURRENT:
+        name = f"vidfer.models.classifiers.recurrent.{_RECURRENT[name]}"
+    elif name in classifier_names():
+        module = import_module(f"vidfer.models.classifiers.{name}")
+        found: list[type[Classifier]] = [each for each in vars(module).values() if _is_own(each, module.__name__)]
+        return found[0]
+    if "." not in name:
+        names = ", ".join(classifier_names())
+        raise VidferError(f"unknown classifier '{name}': use one of {names}, or a class as package.module.Class")
+    return find_class(name, Classifier)  # type: ignore[type-abstract]  # what is found is concrete
+
+
+def _is_own(value: object, module: str) -> bool:
+    return inspect.isclass(value) and issubclass(value, Classifier) and value.__module__ == module

@@ -26,9 +26,6 @@ class DBNClassifier(VectorClassifier):
     0.5 the layers above hardly learn by plain gradients.
 
     Args:
-        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         hidden: Hidden units of each machine.
         layers: Number of machines.
         pretrain_epochs: Passes of contrastive divergence for each machine; 0 keeps the random start.

@@ -9,8 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier, Criterion
-from vidfer.models.classifiers.standardise import Standardise
+from vidfer.models.classifiers.base import (
+    FRAME_FEATURES,
+    NUM_CLASSES,
+    SOUND_FEATURES,
+    Classifier,
+    Criterion,
+    Standardise,
+)
 
 
 class FusionClassifier(Classifier):
@@ -22,8 +28,6 @@ class FusionClassifier(Classifier):
     stands, so that nothing has to be guessed.
 
     Args:
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         hidden: Units of each modality's hidden layer.
         frame_dropout: Share of the embedding dropped in training, in [0, 1).
         sound_dropout: Share of the sound's features dropped in training, in [0, 1).

@@ -33,9 +33,6 @@ class GANClassifier(VectorClassifier):
     generator the discriminator as one.
 
     Args:
-        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         hidden: Units of the discriminator's hidden layer, whose activations are the features.
         noise: Length of the generator's noise.
         input_dropout: Share of the discriminator's inputs dropped in training, in [0, 1).

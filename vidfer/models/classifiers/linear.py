@@ -9,9 +9,6 @@ class LinearClassifier(VectorClassifier):
     """Multinomial logistic regression on standardised vectors.
 
     Args:
-        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         dropout: Share of the features dropped in training, in [0, 1).
     """
 

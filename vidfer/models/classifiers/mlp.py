@@ -12,9 +12,6 @@ class MLPClassifier(VectorClassifier):
     Few people speak in the training data, so the input is dropped out heavily: no feature may be relied on alone.
 
     Args:
-        modality: `sound`, `frames` or `both`, see `VectorClassifier`.
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         hidden: Units of a member's hidden layer.
         members: Number of perceptrons.
         input_dropout: Share of the features dropped in training, in [0, 1).

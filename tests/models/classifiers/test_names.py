@@ -1,6 +1,6 @@
 import pytest
 
-from vidfer.models.classifiers.build import build_classifier, classifier_names
+from vidfer.models.classifiers import build_classifier, classifier_names
 from vidfer.models.classifiers.linear import LinearClassifier
 from vidfer.types import VidferError
 

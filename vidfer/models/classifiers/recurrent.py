@@ -1,23 +1,21 @@
-"""What the recurrent classifiers share: they read a clip's vectors in the order of time."""
+"""Recurrent classifiers, which read a clip's vectors in the order of time."""
 
 from abc import abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier
-from vidfer.models.classifiers.standardise import Standardise
+from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier, Standardise
 from vidfer.types import VidferError
 
 
 class SequenceClassifier(Classifier):
-    """A recurrent network over face embeddings, or windows of sound; its last state answers.
+    """A recurrent network over face embeddings, or windows of sound; its last state decides.
 
     Args:
         modality: `frames` or `sound`.
-        num_frame_features: Length of a face's embedding.
-        num_sound_features: Length of a window's vector.
         hidden: Units of the recurrent layer.
         dropout: Share of the inputs and of the last state dropped in training, in [0, 1).
 
@@ -73,3 +71,39 @@ class SequenceClassifier(Classifier):
         if self.modality == "frames":
             return batch["frames"], batch["frame_mask"]
         return batch["sound"], batch["sound_mask"]
+
+
+class LSTMClassifier(SequenceClassifier):
+    """One LSTM layer; arguments as for `SequenceClassifier`.
+
+    References:
+        Hochreiter, Schmidhuber: Long short-term memory. Neural Computation 9(8), 1997.
+    """
+
+    def build(self, num_features: int, hidden: int) -> nn.Module:
+        """Build the layer."""
+        return nn.LSTM(num_features, hidden, batch_first=True)
+
+    def last(self, packed: PackedSequence) -> Tensor:
+        """Return each sequence's last state `(N, hidden)`."""
+        layer: Any = self.recurrent
+        state: Tensor = layer(packed)[1][0][-1]
+        return state
+
+
+class RNNClassifier(SequenceClassifier):
+    """One recurrent layer with tanh; arguments as for `SequenceClassifier`.
+
+    References:
+        Elman: Finding structure in time. Cognitive Science 14(2), 1990.
+    """
+
+    def build(self, num_features: int, hidden: int) -> nn.Module:
+        """Build the layer."""
+        return nn.RNN(num_features, hidden, batch_first=True)
+
+    def last(self, packed: PackedSequence) -> Tensor:
+        """Return each sequence's last state `(N, hidden)`."""
+        layer: Any = self.recurrent
+        state: Tensor = layer(packed)[1][-1]
+        return state
