@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 
-def _bars(*counts: "ProgressColumn") -> "Progress":
-    """Make bars with a title and the columns given: on standard error, gone at the end, none where that is no terminal."""
+def _bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
+    """Make bars with a title and the columns given on standard error.
+
+    They go at the end, and are not there where that is no terminal; with `keep` their last state stays in both cases.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -22,8 +25,8 @@ def _bars(*counts: "ProgressColumn") -> "Progress":
         *(TextColumn("{task.description}", markup=False), BarColumn(), *counts),
         console=Console(stderr=True),
         redirect_stdout=sys.stdout.isatty(),
-        transient=True,
-        disable=not sys.stderr.isatty(),
+        transient=not keep,
+        disable=not keep and not sys.stderr.isatty(),
     )
 
 
@@ -42,7 +45,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar for a download; it takes the bytes that came and, where known, their number."""
     from rich.progress import DownloadColumn, TimeRemainingColumn
 
-    with _bars(DownloadColumn(), TimeRemainingColumn()) as bars:
+    with _bars(DownloadColumn(), TimeRemainingColumn(), keep=True) as bars:
         bar = bars.add_task(name, total=None, visible=False)  # nothing may have to be fetched
         yield lambda done, total: bars.update(bar, completed=done, total=total, visible=True)
 

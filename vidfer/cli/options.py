@@ -86,11 +86,13 @@ class VerbParser(StrictParser, Generic[Options]):
         self._exclusive: list[str] = []
         self._titled: dict[str, Any] = {}
         self._add_fields(kind, set())
-        self.add_argument("--config", action="config", metavar="FILE", help="read options from a YAML file")
-        self._option_string_actions["--print_config"].help = "print all options as such a file, and do nothing else"
+        self.add_argument("--config", action="config", metavar="FILE", help="Read options from a YAML file")
+        self._option_string_actions["--print_config"].help = "Print all options as such a file, and do nothing else"
+        self._option_string_actions["--help"].help = "Print this help"
         needed = [action for action in self._actions if action.required]
-        named = [f"{next(iter(action.option_strings), '')} {action.metavar}".strip() for action in needed]
-        self.usage = " ".join([self.prog, *named, "[options]"])
+        named = [f"{next(iter(action.option_strings), '')} {_words(action)}".strip() for action in needed]
+        optional = [_words(action) for action in self._actions if not (action.required or action.option_strings)]
+        self.usage = " ".join([self.prog, *named, *optional, "[options]"])
         self.epilog = f"Each option can also be set by an environment variable, such as {variable}_CONFIG."
 
     def parse(self, words: Sequence[str]) -> Options:
@@ -167,6 +169,12 @@ def _is_options(hint: Any) -> bool:  # noqa: ANN401 - any type
     return isinstance(hint, type) and dataclasses.is_dataclass(hint)
 
 
+def _words(action: argparse.Action) -> str:
+    """Return what stands for an argument's words in the usage."""
+    form = {"+": "{0} [{0} ...]", "*": "[{0} ...]", "?": "[{0}]"}.get(str(action.nargs), "{0}")
+    return form.format(action.metavar)
+
+
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
@@ -218,6 +226,9 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
     if found := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         return f"unrecognized arguments: {found[1]}{did_you_mean(found[1].split()[0].partition('=')[0], known)}"
+    if found := re.match(r"the following arguments are required: (.*)", message):
+        named = {action.dest: str(action.metavar) for action in parser._actions if not action.option_strings}
+        return "missing: " + ", ".join(named.get(name, name) for name in found[1].split(", "))
     if found := re.search(r"ption '([^']+)'( is not accepted|$)", message):
         where = re.search(r"class_path '(?:\w+\.)*(\w+)'", message)
         hint = did_you_mean(found[1], [action.dest for action in parser._actions])
