@@ -126,17 +126,10 @@ def audio_lines(found: Mapping[str, Any]) -> list[str]:
 def score_recordings(
     clips: "Sequence[LabelledClip]", model: str, store: "Store", *, speech_only: bool, notify: Notify = lambda _: None
 ) -> dict[str, Any]:
-    """Score an audio model on recordings, by the windows and the rule that `vidfer analyze` uses.
+    """Score an audio model on recordings, by the windows and the rule that `vidfer analyze` uses: `Scores` as a dictionary.
 
-    Args:
-        clips: Recordings with their labels.
-        model: Shipped name or weights file.
-        store: Where vectors are kept.
-        speech_only: Whether windows count only where someone speaks.
-        notify: Called with a line about each recording that is left out.
-
-    Returns:
-        `Scores` as a dictionary.
+    With `speech_only`, windows count only where someone speaks. `notify` is called with a line about each recording that is
+    left out.
 
     Raises:
         VidferError: There is no window that counts, or there are no such weights.

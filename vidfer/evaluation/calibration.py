@@ -32,12 +32,7 @@ def label_smoothing(card: Mapping[str, Any]) -> float:
 
 
 def fitted_half(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Choose the half of each class, by content, that the temperature is fitted on: bool `(N,)`.
-
-    Args:
-        target: Classes `(N,)`.
-        digest: Content digests of the N images.
-    """
+    """Choose the half of each class `(N,)`, by content digest, that the temperature is fitted on: bool `(N,)`."""
     from vidfer.datasets.fer2013 import stratified_rank
 
     return stratified_rank(target, digest) < 0.5
@@ -217,13 +212,8 @@ def calibrate_sound(
 ) -> dict[str, Any]:
     """Fit the temperature to the folds' predictions, and measure the weights with it on other people.
 
-    Args:
-        calibrator: After the last fold.
-        fitted_on: The folds, for the card.
-        predict: The weights that are calibrated: from vectors `(W, F)` to logits `(W, 7)`.
-        windows: Vectors `(W, F)` of each clip of people whom nothing was trained on.
-        target: Their classes.
-        measured_on: Who they are, for the card.
+    The calibrator has seen the last fold; `predict`, the weights that are calibrated, maps vectors `(W, F)` to logits `(W, 7)`;
+    windows are the vectors `(W, F)` of each clip of people whom nothing was trained on, target their classes.
 
     Returns:
         The entry `calibration` of a card, as of `calibrate_images` without `tta` and `coverage`; `folds` has ECE and NLL of

@@ -55,7 +55,7 @@ def evaluate_clips(
         store: Where artifacts are kept.
         jobs: Clips at once.
         notify: Called with a line about each clip that is left out.
-        progress: Called with the clips done, their number, and the one at work.
+        progress: Called with the clips done, their number, and what is at work.
 
     Returns:
         `labels`; `settings`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each `clip`, `truth`,

@@ -66,10 +66,8 @@ def evaluate_denoise(
 ) -> dict[str, Any]:
     """Measure a denoiser, and references beside it, on the photographs of a folder.
 
-    Args:
-        options: What to measure. Images of less than 16 px are left out.
-        notify: Called with a line about each photograph that is left out or gray.
-        progress: Called with the steps done, the number of steps, and the one at work.
+    Images of less than 16 px are left out. `notify` is called with a line about each photograph that is left out or gray,
+    `progress` with the steps done, their number, and the one at work.
 
     Returns:
         `on` and `n`; for each of `PROTOCOLS`, by level: `psnr` in dB, `ssim`, and `rmse` on 0-255, means over images;
@@ -136,15 +134,9 @@ def denoise_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def make_noisy(clean: "Photo", sigma: float, *, clip: bool) -> Pixels:
-    """Add the noise that belongs to an image and a level, whatever else is measured.
+    """Add the noise that belongs to an image, uint8 `(H, W, 3)`, and a sigma on 0-255, whatever else is measured.
 
-    Args:
-        clean: uint8 `(H, W, 3)`.
-        sigma: Standard deviation on 0-255.
-        clip: Round and clip the sum to 8 bits; the noise is the same with and without.
-
-    Returns:
-        uint8 `(H, W, 3)`, or float32 where it is not clipped.
+    With `clip` the sum is rounded and clipped to 8 bits; else it is float32, with the same noise.
     """
     from vidfer.datasets.photos import add_noise
 
@@ -200,14 +192,10 @@ def _noisy(noisy: Pixels, sigma: float) -> Pixels:
 
 
 def _bilateral(noisy: Pixels, sigma: float) -> Pixels:
-    """Smooth by OpenCV's bilateral filter.
+    """Smooth by OpenCV's bilateral filter, with a spatial spread of 1.8 px and a range of 2 sigma.
 
-    The spatial spread of 1.8 px and the range of 2 sigma are those of the reference; OpenCV adds the differences of three
-    colours up, hence three times the range.
-
-    References:
-        Zhang, Gunturk: Multiresolution bilateral filtering for image denoising. IEEE Transactions on Image Processing
-        17(12), 2008. Section II: the optimal range is about twice the noise's sigma, at a spread of 1.5 to 2.1 px.
+    Both are those of Zhang, Gunturk: Multiresolution bilateral filtering for image denoising, IEEE TIP 17(12), 2008, section
+    II. OpenCV adds the differences of three colours up, hence three times the range.
     """
     import cv2
 
@@ -218,11 +206,7 @@ def _nlm(noisy: Pixels, sigma: float) -> Pixels:
     """Average similar patches, as scikit-image does in its fast mode.
 
     Patches of 5x5 within 13x13 px and h = 0.6 sigma, as in scikit-image's own example "Non-local means denoising for
-    preserving textures" where the fast mode knows sigma.
-
-    References:
-        Buades, Coll, Morel: A non-local algorithm for image denoising. CVPR 2005.
-        Darbon, Cunha, Chan, Osher, Jensen: Fast nonlocal filtering applied to electron cryomicroscopy. ISBI 2008.
+    preserving textures" where the fast mode knows sigma (Buades, Coll, Morel, CVPR 2005; Darbon et al., ISBI 2008).
     """
     from skimage.restoration import denoise_nl_means
 
@@ -247,10 +231,8 @@ def _nlm_cv(noisy: Pixels, sigma: float) -> Pixels:
 def _bm3d(noisy: Pixels, sigma: float) -> Pixels:
     """Filter groups of similar patches together, by the authors' own program with its usual profile.
 
-    References:
-        Dabov, Foi, Katkovnik, Egiazarian: Image denoising by sparse 3-D transform-domain collaborative filtering. IEEE
-        Transactions on Image Processing 16(8), 2007.
-        Mäkinen, Azzari, Foi: Collaborative filtering of correlated noise. IEEE Transactions on Image Processing 29, 2020.
+    Dabov et al.: Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 16(8), 2007; Mäkinen,
+    Azzari, Foi: Collaborative filtering of correlated noise, IEEE TIP 29, 2020.
     """
     smooth = _load_bm3d().bm3d_rgb(noisy.astype(np.float64) / 255, sigma / 255)
     return _eight_bits(smooth * 255)

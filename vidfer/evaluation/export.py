@@ -46,9 +46,9 @@ def export_weights(
 
     Args:
         trainer: The trainer that ran to the end.
-        task: A task with `export()`: the network's tensors, and the card's `kind`, `arch` and `arguments`.
-        data: A data module with `card_entries()`: the card's `preprocessing`, `data` and `licence`.
-        path: Where to: a `.safetensors` path.
+        task: Its `export()` gives the network's tensors, and the card's `kind`, `arch` and `arguments`.
+        data: Its `card_entries()` gives the card's `preprocessing`, `data` and `licence`.
+        path: A `.safetensors` path.
         best: What is known of the checkpoint that the weights come from, see `vidfer.tasks.callbacks.load_best`; None for the
             training's last weights.
     """
@@ -192,10 +192,6 @@ def require_weights(wanted: Mapping[str, str]) -> None:
 
 def require_own_card(kind: str, model: str) -> None:
     """Refuse to write into the card of weights that were pulled: it would no longer be what the registry describes.
-
-    Args:
-        kind: `image` or `audio`.
-        model: Shipped name or weights file.
 
     Raises:
         UsageError: The weights were pulled.

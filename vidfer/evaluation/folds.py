@@ -101,7 +101,7 @@ def cross_validate(
         source: Data set by name or path, and where it lies.
         people: Whose clips are taken, such as `2-16`; None for all.
         options: The folds.
-        settings: Further arguments of the data module.
+        settings: Further arguments of the data module; `store` among them.
         notify: Called with a line about each fold, and about what is left out.
         look: Called with each fold's network and data, once both are ready to be tested.
 
@@ -160,16 +160,9 @@ def cross_validate_clips(
     store: Path,
     notify: Notify,
 ) -> dict[str, Any]:
-    """Cross-validate a classifier of clips, `fusion` unless another is named, see `cross_validate`.
+    """Cross-validate a classifier of clips on the embeddings of an image model, `fusion` unless another is named.
 
-    Args:
-        data: Data set by name or path.
-        people: Whose clips are taken; None for all.
-        options: The folds.
-        image_model: Whose embeddings of faces are read: a name or a weights file.
-        speech_only: Whether windows of sound count only where someone speaks.
-        store: Where artifacts are kept.
-        notify: Called with a line about each fold, and about what is left out.
+    See `cross_validate`; with `speech_only`, windows of sound count only where someone speaks.
     """
     recipe, _ = find_recipe(options.classifier or "fusion", {})
     settings = {"voice": speech_only, "image_model": image_model, "store": str(store)}
@@ -241,16 +234,10 @@ def _one_fold(
 
 
 def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound") -> dict[str, Classes]:
-    """Train every machine of `SVMS` on clips, and predict others.
+    """Train every machine of `SVMS` on labelled clips, and predict others: classes `(N,)` by `<machine>, <pool>`.
 
-    Args:
-        train: Labelled clips; their vectors' mean and deviation standardise all vectors, which are clipped, as for every
-            classifier here.
-        test: Clips.
-        modality: `sound`, `frames` or `both`, as for `VectorClassifier`.
-
-    Returns:
-        Classes `(N,)` of the test clips by `<machine>, <pool>`.
+    Vectors are standardised by the training clips' statistics and clipped, as for every classifier here; `modality` is
+    `sound`, `frames` or `both`, as for `VectorClassifier`.
     """
     from sklearn.svm import SVC
 

@@ -150,10 +150,7 @@ def accuracy_line(title: str, scores: Mapping[str, Any]) -> str:
 def image_metrics(
     root: Path, split: str, model: str | Path, *, tta: str, labels: Literal["fer2013", "ferplus"], device: str = "cpu"
 ) -> dict[str, Any]:
-    """Score an image model for a card.
-
-    Returns:
-        An entry of a card's `metrics`: `on`, which names the data, and the scores.
+    """Score an image model and return an entry of a card's `metrics`: `on`, which names the data, and the scores.
 
     Raises:
         VidferError: There is nothing to read, a class is unknown, or there are no such weights.
@@ -167,11 +164,7 @@ def image_metrics(
 
 
 def predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logits:
-    """Compute the logits float32 `(N, 7)` of gray faces uint8 `(N, S, S)`.
-
-    Raises:
-        VidferError: They are not finite.
-    """
+    """Compute the logits float32 `(N, 7)` of gray faces uint8 `(N, S, S)`; raise `VidferError` if they are not finite."""
     logits = model.of_gray(faces, tta=tta)[1]
     if not np.isfinite(logits).all():
         raise VidferError("the image model's logits are not finite: train it again")
@@ -254,11 +247,9 @@ def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImag
 
 
 def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> set[str] | None:
-    """Find the images of the split that a card's temperature was fitted on.
+    """Return the digests of the images of the split that a card's temperature was fitted on.
 
-    Returns:
-        Their digests; None where it was fitted on another copy of the split, such as JPEG files of it, so that its halves are
-        others.
+    None where it was fitted on another copy of the split, such as JPEG files of it, so that its halves are others.
     """
     from vidfer.datasets.fer2013 import read_images
 

@@ -95,12 +95,8 @@ def evaluate_noise(
 ) -> dict[str, Any]:
     """Compare the predictions for clips and their noisy copies.
 
-    Args:
-        clips: Video files.
-        options: The noise, and the chain.
-        store: Where artifacts are kept.
-        notify: Called with a line about each clip that is left out.
-        progress: Called with the clips done, their number, and the one at work.
+    `notify` is called with a line about each clip that is left out, `progress` with the clips done, their number, and the one
+    at work.
 
     Returns:
         `noise`, `fps`, `denoise_scope`, `denoise_threshold`; `clips`, what `measure_clip` returns of each; `all`, their sums.
@@ -145,13 +141,9 @@ def noise_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store") -> dict[str, Any]:
-    """Compare the predictions for a clip and its noisy copy, denoised (`auto`) and not.
+    """Compare the predictions for a clip and its copy with noise of `sigma` on 0-255, denoised (`auto`) and not.
 
-    Args:
-        clip: The clip.
-        options: The chain's; `every` and `denoise` are ignored.
-        sigma: Standard deviation of the noise to add, on 0-255.
-        store: Where artifacts are kept.
+    The chain's options `every` and `denoise` are ignored.
 
     Returns:
         Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
@@ -181,12 +173,8 @@ def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
 
     In each frame, pairs are made from the largest overlap down to `MIN_OVERLAP`, each face in one pair at most.
 
-    Args:
-        clean: The faces to find.
-        other: Those of the other version, frames numbered alike.
-
     Returns:
-        How many were found, and how many of these have the same prediction.
+        How many of the clean faces were found, and how many of these have the same prediction.
     """
     found = same = 0
     for frame in np.unique(clean.frame):
@@ -203,13 +191,8 @@ def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
 def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int]:
     """Write the frames that the chain would look at, with noise, uncompressed, in a NUT file.
 
-    It takes three bytes a pixel. NUT keeps presentation times to 1e-6 s, from the first frame on.
-
-    Args:
-        clip: The clip.
-        copy: Where to write.
-        sigma: Standard deviation of the noise, on 0-255.
-        fps: Frames a second of presentation time.
+    It takes three bytes a pixel. NUT keeps presentation times to 1e-6 s, from the first frame on. `sigma` is on 0-255, `fps`
+    in frames per second of presentation time.
 
     Returns:
         For each frame of the copy, the number of the clip's frame.

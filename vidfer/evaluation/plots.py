@@ -153,12 +153,7 @@ def _points(
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Begin a figure.
-
-    Args:
-        width: In inches.
-        height: In inches.
-    """
+    """Begin a figure, its sides in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -79,14 +79,8 @@ def measure_robustness(
 ) -> dict[str, Any]:
     """Score corrupted copies of images, the noisy ones also denoised.
 
-    Args:
-        predict: From gray images uint8 `(N, S, S)` to logits `(N, 7)`.
-        data: The images.
-        names: Of `CORRUPTIONS`.
-        out: Folder for `robustness.csv`, `robustness.png` and `robustness.svg`.
-        title: Of the plot.
-        device: Where the denoiser computes.
-        notify: Called with a line about each step.
+    `predict` maps gray images uint8 `(N, S, S)` to logits `(N, 7)`; names are of `CORRUPTIONS`; the folder gets
+    `robustness.csv`, and `robustness.png` and `.svg` with the title. The denoiser computes on the device.
 
     Returns:
         `n`, `denoiser` (None where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
