@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.media.conftest import numbered
-from vidfer.media.probe import AudioInfo, probe
+from vidfer.media.decode import AudioInfo, probe
 from vidfer.types import ClipError, Status
 
 

@@ -11,8 +11,7 @@ import pytest
 from tests.media.conftest import number, numbered
 from vidfer.media.audio import read_windows
 from vidfer.media.clock import Clock
-from vidfer.media.decode import read_frames
-from vidfer.media.probe import probe
+from vidfer.media.decode import probe, read_frames
 from vidfer.types import Status
 
 RATE = 16_000

@@ -19,8 +19,7 @@ class Clock:
     """Turn a stream's time stamps into seconds from the start of the file.
 
     Args:
-        container: The open file.
-        stream: One of its streams.
+        container, stream: The open file and one of its streams.
         step: Seconds between frames that carry neither a stamp nor a duration.
     """
 
@@ -34,12 +33,7 @@ class Clock:
         self._end = self._read_to = self._shift = 0.0
 
     def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
-        """Note how far the file could be read, in whatever stream.
-
-        Args:
-            packet: The packet.
-            repeats: Whether it shows this stream's last frame again.
-        """
+        """Note how far the file could be read, in whatever stream; `repeats` says that a packet shows the last frame again."""
         if packet.pts is not None and packet.time_base is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
             self._read_to = max(self._read_to, end)
@@ -96,9 +90,7 @@ class Reader:
     frames. A packet without data says that the last frame is shown again, and gives no frame.
 
     Args:
-        container: The open file.
-        stream: One of its streams.
-        step: Seconds between frames that carry neither a stamp nor a duration.
+        container, stream, step: As for `Clock`.
         patience: Packets in a row that do not decode, after which the rest is given up.
         whole: Whether the packets of the other streams are read too, to judge whether the file is complete.
     """

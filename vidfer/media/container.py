@@ -115,7 +115,7 @@ def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
 
 
 def describe(container: "InputContainer", path: str) -> dict[str, Any]:
-    """Return the fields of `vidfer.media.probe.Probe` as plain values, without decoding."""
+    """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
     audio, audio_note = choose(container.streams.audio)
     rate = video.average_rate if video else None

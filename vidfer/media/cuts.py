@@ -26,11 +26,7 @@ class CutDetector:
         self._before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def cut(self, image: NDArray[np.uint8]) -> bool:
-        """Whether a new scene begins with this frame; the first one is no cut.
-
-        Args:
-            image: `(H, W, 3)` uint8 RGB.
-        """
+        """Whether a new scene begins with this frame, `(H, W, 3)` uint8 RGB; the first one is no cut."""
         now = _describe(image)
         before, self._before = self._before, now
         if before is None:

@@ -63,12 +63,7 @@ class Tracker:
         self._tracks = []
 
     def update(self, pts: float, faces: Detections, looks: Sequence[NDArray[np.float64]]) -> list[int | None]:
-        """Number the faces of one frame.
-
-        Args:
-            pts: The frame's time in seconds, not before the last one's.
-            faces: Its N faces.
-            looks: Their N descriptors, see `describe`.
+        """Number the N faces of one frame, given its time in seconds and their descriptors, see `describe`.
 
         Returns:
             For each face the number of its track; None for one that matches no track and is too unsure to start one.

@@ -95,7 +95,7 @@ class FacesStage(Stage):
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard."""
-        from vidfer.media.probe import probe
+        from vidfer.media.decode import probe
 
         rows = _Rows(draft)
         about = probe(clip, timeout=self.timeout)
