@@ -15,8 +15,8 @@ from vidfer.types import VidferError
 
 
 def test_rmse_is_scikit_learns_and_that_of_equal_shares_is_known():
-    dice = np.random.default_rng(0)
-    p, target = dice.dirichlet(np.ones(7), 50), dice.integers(0, 7, 50)
+    rng = np.random.default_rng(0)
+    p, target = rng.dirichlet(np.ones(7), 50), rng.integers(0, 7, 50)
     expected = np.sqrt((root_mean_squared_error(np.eye(7)[target], p, multioutput="raw_values") ** 2).mean())
     assert probability_rmse(p, target) == pytest.approx(expected)
     assert probability_rmse(np.full((1, 7), 1 / 7), np.array([2])) == pytest.approx(np.sqrt(6) / 7)

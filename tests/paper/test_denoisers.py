@@ -37,11 +37,11 @@ def test_sizes_are_comparable(family):
 
 
 @pytest.mark.parametrize("family", DENOISERS)
-def test_one_crop_by_heart(family):
+def test_one_crop_can_be_overfitted(family):
     network = build(family)
-    dice = torch.Generator().manual_seed(1)
-    clean = torch.nn.functional.interpolate(torch.rand(1, 3, 5, 5, generator=dice) * 2 - 1, 16, mode="bilinear")
-    noisy = clean + 0.3 * torch.randn(1, 3, 16, 16, generator=dice)
+    rng = torch.Generator().manual_seed(1)
+    clean = torch.nn.functional.interpolate(torch.rand(1, 3, 5, 5, generator=rng) * 2 - 1, 16, mode="bilinear")
+    noisy = clean + 0.3 * torch.randn(1, 3, 16, 16, generator=rng)
     if isinstance(network, PatchDenoiser):
         network.pretrain(clean, 1)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
@@ -144,9 +144,9 @@ def test_the_auto_encoder_starts_as_the_machine():
     torch.testing.assert_close(network(one), expected)
 
 
-def test_pretraining_lowers_the_error_of_patches_never_seen():
-    dice = torch.Generator().manual_seed(0)
-    images = torch.nn.functional.interpolate(torch.rand(60, 3, 5, 5, generator=dice) * 2 - 1, 16, mode="bilinear")
+def test_pretraining_lowers_the_error_of_held_out_patches():
+    rng = torch.Generator().manual_seed(0)
+    images = torch.nn.functional.interpolate(torch.rand(60, 3, 5, 5, generator=rng) * 2 - 1, 16, mode="bilinear")
     errors = []
     for steps in (1, 40):
         torch.manual_seed(0)

@@ -63,7 +63,7 @@ def test_cells_repeat_by_their_seed(family, photos):
     assert figures(1) != first
 
 
-def test_denoisers_better_what_they_never_saw():
+def test_denoisers_improve_held_out_images():
     cell = run_denoiser_cell("rnn", 50, 0, root="sample", steps=50)
     assert cell["n_test"] == 36
     assert "coffee" in cell["data"]
@@ -72,7 +72,7 @@ def test_denoisers_better_what_they_never_saw():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", DENOISERS)
-def test_every_family_betters_what_it_never_saw(family):
+def test_every_family_improves_held_out_images(family):
     cell = run_denoiser_cell(family, 100, 0, root="sample")
     assert cell["psnr"] > cell["psnr_noisy"] + 2
 

@@ -43,7 +43,7 @@ class Experiment:
         version: Bumped by hand when the same cell would give other metrics.
         data: Digest of the data, by content.
         settings: Everything else that decides the metrics, by model, as JSON.
-        limit: Number of training samples that there are; None where only `compute` knows.
+        limit: Number of training samples that there are; None where only `compute` can tell.
         source: The data in words.
         about: What each model reads or is, in words.
     """

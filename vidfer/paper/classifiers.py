@@ -130,13 +130,7 @@ def probability_rmse(probabilities: npt.NDArray[np.float64], target: npt.NDArray
 
 
 def inference_seconds(classifier: Classifier, samples: Sequence[Sample], count: int) -> float:
-    """Measure the CPU time of `count` clips' predictions, in one batch and from features: the least of three runs.
-
-    Args:
-        classifier: In evaluation mode.
-        samples: Clips, repeated until there are `count`.
-        count: How many.
-    """
+    """Measure the CPU time in s of the predictions for `count` clips, `samples` repeated, in one batch: the least of three."""
     batch = collate_clips([samples[at % len(samples)] for at in range(count)])
     spent = []
     with torch.inference_mode():

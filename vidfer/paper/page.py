@@ -88,12 +88,7 @@ def cells_csv(results: Sequence[Result]) -> bytes:
 
 
 def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
-    """Write one table as lines of Markdown: rows and columns as in the paper, the paper's figures in columns of their own.
-
-    Args:
-        entries: Of the table, row by row.
-        seeds: How many seeds there should be; places with fewer say so.
-    """
+    """Write one table as lines of Markdown, the paper's figures in columns of their own; places with fewer seeds say so."""
     letters, beside = _notes(entries, seeds), any(entry.paper for entry in entries)
     rows = _rows(entries)
     titles = [MODELS[entry.model] for entry in rows[0]]
@@ -117,13 +112,7 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> str:
-    """Write one table as LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means.
-
-    Args:
-        entries: Of the table, row by row.
-        seeds: How many seeds there should be.
-        caption: Plain text.
-    """
+    """Write one table as LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means."""
     table, rows, letters = entries[0].table, _rows(entries), _notes(entries, seeds)
     width, beside = len(rows[0]), any(entry.paper for entry in entries)
     titles = " & ".join(escape_latex(MODELS[entry.model]) for entry in rows[0])
