@@ -7,6 +7,7 @@ import pytest
 
 from vidfer.api import ClipResult, write_overview
 from vidfer.cli.analyze import exit_status
+from vidfer.cli.display import _names
 from vidfer.cli.main import main
 from vidfer.types import ClipError, Status, VidferError
 
@@ -121,3 +122,18 @@ def test_results_that_cannot_be_read_later_are_found_out_at_once(tmp_path, capsy
     assert not (tmp_path / "store").exists()
     with pytest.raises(VidferError, match="move it away"):
         write_overview([], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("clips", "names"),
+    [
+        (["/a/b/x.mp4", "/a/b/c/y.mp4"], ["x.mp4", "c/y.mp4"]),
+        (["clips/x.mp4"], ["x.mp4"]),
+        (["x.mp4", "/a/y.mp4"], ["x.mp4", "/a/y.mp4"]),
+        (["../x.mp4", "../b/x.mp4"], ["x.mp4", "b/x.mp4"]),
+        (["x.mp4", "b/y.mp4"], ["x.mp4", "b/y.mp4"]),
+        ([], []),
+    ],
+)
+def test_the_overview_leaves_out_the_folder_that_clips_share(clips, names):
+    assert _names(clips) == names

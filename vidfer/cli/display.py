@@ -1,7 +1,8 @@
 """What people see in the terminal: progress on standard error, the table on standard output."""
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,7 +99,14 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title="Displayed expressions", title_justify="left", title_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Displayed expressions",
+        title_justify="left",
+        title_style="bold",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_column("clip", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("predominant", no_wrap=True, style="bold")
@@ -106,10 +114,10 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
     for name in ("faces", "sound"):
         table.add_column(name, no_wrap=True)
     table.add_column("people", no_wrap=True, justify="right")
-    for summary in summaries:
+    for name, summary in zip(_names([summary["clip"] for summary in summaries]), summaries, strict=True):
         status = str(summary["status"])
         table.add_row(
-            escape(summary["clip"]),
+            escape(name),
             status if status == "ok" else f"[yellow]{status}[/yellow]",
             _predominant(summary["predominant"]),
             "-" if summary["margin"] is None else f"{summary['margin']:.2f}",
@@ -122,6 +130,14 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
     for line in (_uncertain(summaries), _denoised(summaries)):
         if line:
             console.print(f"[dim]{line}[/dim]")
+
+
+def _names(clips: Sequence[str]) -> list[str]:
+    """Shorten clips' paths by the folder that all of them lie in."""
+    folders = {str(Path(clip).parent) for clip in clips}
+    mixed = len({Path(folder).is_absolute() for folder in folders}) > 1
+    base = os.path.commonpath(folders) if folders and not mixed else ""
+    return [os.path.relpath(clip, base) if base not in ("", ".", "/") else clip for clip in clips]
 
 
 def _denoised(summaries: list[dict[str, Any]]) -> str:
