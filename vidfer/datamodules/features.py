@@ -138,7 +138,8 @@ class FeatureReader:
     def __init__(self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0) -> None:
         self.options, self.reads = options, frozenset(reads)
         self._store = Store(options.store or default_store())
-        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed=speed),)
+        shared = speed == 1.0  # with analysis, which detects speech; a variant for training alone may do without
+        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed=speed, vad=shared or options.voice),)
 
     @cached_property
     def _chain(self) -> tuple[Stage, ...]:

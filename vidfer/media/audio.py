@@ -48,6 +48,7 @@ def read_windows(
     win_dur: float = 2.0,
     hop_dur: float = 1.0,
     speed: float = 1.0,
+    vad: bool = True,
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> AudioWindows:
@@ -64,6 +65,7 @@ def read_windows(
         hop_dur: Seconds from one window to the next, greater than 0 and at most `win_dur`.
         speed: Playing speed, above 0, which changes tempo and pitch together; windows are of the sound as played, and their
             times those in the clip.
+        vad: Whether to detect speech, two thirds of the work; else every window that is not silent counts as speech.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
         memory: Limit of the child's address space in bytes.
 
@@ -88,6 +90,7 @@ def read_windows(
         "win_dur": win_dur,
         "hop_dur": hop_dur,
         "speed": speed,
+        "vad": vad,
     }
     times: list[tuple[float, float]] = []
     vectors: list[NDArray[np.float32]] = []

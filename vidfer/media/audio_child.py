@@ -161,16 +161,17 @@ def smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
-    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "speed"}` with windows and an end, or `{"op": "names"}`."""
+    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "speed", "vad"}` with windows and an end, or `{"op": "names"}`."""
     if request["op"] == "names":
         yield {"names": list(smile().feature_names)}, None
         return
     size, hop, speed = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE), request["speed"]
     with open_media(request["path"]) as container:
         listener, windows = Listener(container, speed), Windows(size, hop)
-        meter = SpeechMeter()
+        meter = SpeechMeter() if request["vad"] else None
         for samples in listener.samples():
-            meter.add(samples)
+            if meter is not None:
+                meter.add(samples)
             for start, window in windows.add(samples):
                 yield _window(start, window, meter, listener.offset or 0.0, speed)
         for start, window in windows.end(round(SHORTEST * RATE)):
@@ -182,14 +183,14 @@ def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
 
 
 def _window(
-    start: int, samples: NDArray[np.float32], meter: SpeechMeter, offset: float, speed: float
+    start: int, samples: NDArray[np.float32], meter: SpeechMeter | None, offset: float, speed: float
 ) -> tuple[Header, memoryview | None]:
     stop = start + len(samples)
     header = {"start": offset + speed * start / RATE, "stop": offset + speed * stop / RATE}
     if np.abs(samples).max() < SILENCE:
         return header, None
-    share = meter.share(start, stop)
-    if share < SPEECH_SHARE:
+    share = 1.0 if meter is None else meter.share(start, stop)
+    if meter is not None and share < SPEECH_SHARE:
         share = max(share, meter.softer(samples))
     vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
     return {**header, "speech": share}, vector.data

@@ -22,6 +22,7 @@ class AudioStage(Stage):
         win_dur: Length of a window in seconds.
         hop_dur: Distance between windows in seconds.
         speed: Playing speed, which changes tempo and pitch together, as if someone else spoke: for training.
+        vad: Whether speech is detected; else every window that is not silent counts as speech.
         timeout: Seconds to wait for the worker beyond the playing time, before the clip's sound is given up.
     """
 
@@ -32,6 +33,7 @@ class AudioStage(Stage):
     win_dur: float = 2.0
     hop_dur: float = 1.0
     speed: float = 1.0
+    vad: bool = True
     timeout: float = neutral(120.0)
 
     def tools(self) -> Mapping[str, str | None]:
@@ -40,7 +42,9 @@ class AudioStage(Stage):
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the windows' vectors."""
-        windows = read_windows(clip, win_dur=self.win_dur, hop_dur=self.hop_dur, speed=self.speed, timeout=self.timeout)
+        windows = read_windows(
+            clip, win_dur=self.win_dur, hop_dur=self.hop_dur, speed=self.speed, vad=self.vad, timeout=self.timeout
+        )
         if len(windows.times):
             import numpy as np
 
