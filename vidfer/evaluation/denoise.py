@@ -117,11 +117,11 @@ def denoise_lines(found: Mapping[str, Any]) -> list[str]:
     ours = Path(found["weights"]).stem
     methods = {**found["references"], "": {protocol: found[protocol] for protocol in PROTOCOLS}}
     width = max(len(name or ours) for name in (*methods, "method"))
-    told = f". The references are given sigma; {ours} is not." if set(found["references"]) - {"noisy"} else ""
+    note = f". The references are given sigma; {ours} is not." if set(found["references"]) - {"noisy"} else ""
     count = f"{found['n']} image" + ("s" if found["n"] > 1 else "")
     lines = [
         f"{ours} on {found['on']}: {count}, RGB at full size, means over images",
-        f"PSNR in dB, RMSE on 0-255{told}",
+        f"PSNR in dB, RMSE on 0-255{note}",
         f"{'':5}  {'':{width}}  {'noise in 8 bits (clipped)':^25}  {'noise in floats (unclipped)':^25}".rstrip(),
         f"sigma  {'method':{width}}" + f"  {'PSNR':>7} {'SSIM':>8} {'RMSE':>8}" * 2,
     ]

@@ -36,23 +36,23 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
         confidence, count, right = (values[filled].tolist() for values in (each.confidence, each.count, each.right))
         ends = [wilson_interval(hits, n) for hits, n in zip(right, count, strict=True)]
         shares = [hits / n for hits, n in zip(right, count, strict=True)]
-        upper.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1, label="as sure as right")
+        upper.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1, label="perfect calibration")
         _points(upper, confidence, shares, ends, color=_BLUE, label="accuracy, 95 % interval")
         upper.set(title=f"{title}: ECE {100 * each.ece:.1f} %, n = {sum(count)}", xlim=(0, 1), ylim=(0, 1))
         width = each.edges[1] - each.edges[0]
         bars = lower.bar(each.edges[:-1], each.count, width, align="edge", color=_BLUE, edgecolor="white")
         lower.bar_label(bars, [str(n) if n else "" for n in each.count], fontsize=6, padding=1)
-        lower.set(xlabel="confidence: mean top probability of a bin", ylim=(0, None))
+        lower.set(xlabel="confidence: mean of a bin", ylim=(0, None))
         lower.margins(y=0.25)
         lower.autoscale(axis="y")
     grid[0, 0].set_ylabel("accuracy (share)")
     grid[0, 0].legend(loc="upper left", frameon=False, fontsize="small")
-    grid[1, 0].set_ylabel("answers")
+    grid[1, 0].set_ylabel("predictions")
     save_figure(figure, place)
 
 
 def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
-    """Draw accuracy over the share of images answered, with the thresholds beside the points.
+    """Draw accuracy over the share of images kept, with the thresholds beside the points.
 
     Args:
         curve: As `vidfer.metrics.calibration.coverage_curve` gives it.
@@ -80,8 +80,8 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
             )
     axes.set(xlim=(0, 1.03), ylim=(min(low) - 0.05, 1.02))
     axes.set_title(f"{title}, n = {max(each.n for each in met)}", fontsize="medium")
-    axes.set(xlabel="answered (share of images)", ylabel="accuracy of the answers (share)")
-    note = "numbers: smallest top probability answered"
+    axes.set(xlabel="kept (share of images)", ylabel="accuracy of these (share)")
+    note = "numbers: smallest confidence kept"
     axes.legend(loc="lower left", frameon=False, fontsize="small", title=note, title_fontsize="small")
     axes.grid(alpha=0.3)
     save_figure(figure, place)
