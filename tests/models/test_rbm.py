@@ -142,9 +142,9 @@ def test_chains_at_equilibrium_estimate_the_exact_gradient(machine, data):
     more than 5 / (2 sqrt(n)) with a chance below 1e-6, for each of the 19 parameters.
     """
     rbm, chains = machine(), 200_000
-    dice = torch.Generator().manual_seed(1)
-    drawn = torch.multinomial(probabilities(rbm).sum(1), chains, replacement=True, generator=dice)
-    estimate = contrastive_divergence(rbm, data, 1, dice, chain=states(V).double()[drawn])
+    rng = torch.Generator().manual_seed(1)
+    drawn = torch.multinomial(probabilities(rbm).sum(1), chains, replacement=True, generator=rng)
+    estimate = contrastive_divergence(rbm, data, 1, rng, chain=states(V).double()[drawn])
     exact = exact_gradient(rbm, binary_log_likelihood(rbm, data))
     assert distance(estimate, exact) < 5 / (2 * math.sqrt(chains))
 
@@ -184,10 +184,10 @@ def test_gaussian_gradient(machine):
     hidden = states(2).double()
     shift = hidden @ rbm.weight.T
     mass = (hidden @ rbm.hidden_bias + shift @ rbm.visible_bias + shift.square().sum(1) / 2).detach()
-    dice = torch.Generator().manual_seed(3)
-    which = torch.multinomial(mass.softmax(0), chains, replacement=True, generator=dice)
-    chain = (rbm.visible_bias + shift[which]).detach() + torch.randn(chains, 3, dtype=torch.float64, generator=dice)
-    estimate = contrastive_divergence(rbm, data, 1, dice, chain=chain)
+    rng = torch.Generator().manual_seed(3)
+    which = torch.multinomial(mass.softmax(0), chains, replacement=True, generator=rng)
+    chain = (rbm.visible_bias + shift[which]).detach() + torch.randn(chains, 3, dtype=torch.float64, generator=rng)
+    estimate = contrastive_divergence(rbm, data, 1, rng, chain=chain)
     exact = exact_gradient(rbm, gaussian_log_likelihood(rbm, data))
     assert distance(estimate, exact) < 10 * chain.std() / math.sqrt(chains)
 

@@ -19,7 +19,6 @@ class TimmBackbone(nn.Module):
 
     Args:
         name: A model name of timm, such as `inception_resnet_v2`.
-        num_classes: Number of logits.
         in_chans: Channels of the image; timm adapts pretrained first layers to other than 3.
         pretrained: Start from weights trained on another task, all but the last layer: True for those that timm names (from its
             cache, or downloaded into it), or the path of a `.safetensors` file of them.
@@ -72,22 +71,12 @@ class TimmBackbone(nn.Module):
         return self.network.get_classifier()
 
     def embed(self, image: Tensor) -> Tensor:
-        """Compute the pooled last feature map.
-
-        Args:
-            image: Standardised images, float, `(B, in_chans, H, W)`.
-
-        Returns:
-            Embeddings `(B, D)`: 1536 for `inception_resnet_v2`.
-        """
+        """Embed standardised images `(B, in_chans, H, W)` as the pooled last feature map, `(B, D)`: D = 1536 in the paper."""
         features = self.network.forward_features(image)
         return cast("Tensor", self.network.forward_head(features, pre_logits=True))
 
     def logits_and_middle(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the logits, and keep the feature map that an auxiliary head reads.
-
-        Args:
-            image: Standardised images, float, `(B, in_chans, H, W)`.
+        """Compute the logits of standardised images, and keep the feature map that an auxiliary head reads.
 
         Returns:
             Logits `(B, num_classes)` and the last feature map but one, `(B, middle_channels, h, w)`: 1088x17x17 for
@@ -99,14 +88,7 @@ class TimmBackbone(nn.Module):
         return cast("Tensor", self.head(embedding)), cast("Tensor", middle[0])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute the logits.
-
-        Args:
-            image: Standardised images, float, `(B, in_chans, H, W)`.
-
-        Returns:
-            Logits `(B, num_classes)`.
-        """
+        """Map standardised images `(B, in_chans, H, W)` to logits `(B, num_classes)`."""
         return cast("Tensor", self.head(self.embed(image)))
 
 
@@ -115,10 +97,6 @@ class AuxiliaryHead(nn.Module):
 
     Average pooling 5x5 with stride 3, a 1x1 convolution, one over all that is left, and a linear layer. The 17x17 map of a
     299x299 image is pooled to 5x5; other maps are brought to 5x5 by averaging.
-
-    Args:
-        in_channels: Channels of the map: 1088 in Inception-ResNet-v2.
-        num_classes: Number of logits.
 
     References:
         Szegedy, Ioffe, Vanhoucke, Alemi: Inception-v4, Inception-ResNet and the impact of residual connections on learning.
@@ -136,14 +114,7 @@ class AuxiliaryHead(nn.Module):
         self.head = nn.Linear(768, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Compute logits.
-
-        Args:
-            features: Float `(B, in_channels, H, W)`.
-
-        Returns:
-            Logits `(B, num_classes)`.
-        """
+        """Map a feature map `(B, in_channels, H, W)` to logits `(B, num_classes)`."""
         edge = 17
         is_usual = features.shape[-2:] == (edge, edge)
         pooled = avg_pool2d(features, _POOLED, 3) if is_usual else adaptive_avg_pool2d(features, _POOLED)

@@ -8,11 +8,6 @@ class ResidualBlock(nn.Module):
 
     The shortcut is the identity where shapes agree, else a strided 1x1 convolution.
 
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        stride: Stride of the first convolution.
-
     References:
         He, Zhang, Ren, Sun: Deep residual learning for image recognition. CVPR 2016.
     """
@@ -31,14 +26,7 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Apply the block.
-
-        Args:
-            features: Feature maps, float, `(B, in_channels, H, W)`.
-
-        Returns:
-            Feature maps `(B, out_channels, ceil(H / stride), ceil(W / stride))`.
-        """
+        """Map features `(B, in_channels, H, W)` to `(B, out_channels, ceil(H / stride), ceil(W / stride))`."""
         residual = self.relu(self.bn1(self.conv1(features)))
         residual = self.bn2(self.conv2(residual))
         total: Tensor = self.relu(residual + self.shortcut(features))
@@ -52,8 +40,6 @@ class CompactNet(nn.Module):
     It accepts any image size of at least 16 px, which lets training start on small images.
 
     Args:
-        num_classes: Number of logits.
-        in_chans: Channels of the image: 1 for gray.
         widths: Channels of the three stages; the last is the embedding's size.
         depths: Residual blocks of the three stages.
         dropout: Share of the embedding dropped in training, in [0, 1).
@@ -88,25 +74,11 @@ class CompactNet(nn.Module):
         self.head = nn.Linear(channels, num_classes)
 
     def embed(self, image: Tensor) -> Tensor:
-        """Compute the embedding, the mean of the last feature map over space.
-
-        Args:
-            image: Standardised images, float, `(B, in_chans, H, W)`.
-
-        Returns:
-            Embeddings `(B, widths[-1])`.
-        """
+        """Embed standardised images `(B, in_chans, H, W)` as the mean of the last feature map, `(B, widths[-1])`."""
         features: Tensor = self.blocks(self.stem(image))
         return features.mean(dim=(2, 3))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute the logits.
-
-        Args:
-            image: Standardised images, float, `(B, in_chans, H, W)`.
-
-        Returns:
-            Logits `(B, num_classes)`.
-        """
+        """Map standardised images `(B, in_chans, H, W)` to logits `(B, num_classes)`."""
         logits: Tensor = self.head(self.dropout(self.embed(image)))
         return logits

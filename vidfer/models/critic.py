@@ -61,13 +61,6 @@ class Critic(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Judge images.
-
-        Args:
-            image: RGB, float in [-1, 1], `(B, 3, crop, crop)`.
-
-        Returns:
-            Numbers without bounds, `(B,)`.
-        """
+        """Map RGB images in [-1, 1], `(B, 3, crop, crop)`, to numbers without bounds, `(B,)`."""
         verdict: Tensor = self.head(self.features(image))[:, 0]
         return verdict

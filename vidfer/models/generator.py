@@ -17,14 +17,7 @@ from vidfer.types import VidferError
 
 @dataclass(frozen=True)
 class GeneratorSize:
-    """The extent of a generator.
-
-    Args:
-        blocks: Dense blocks, one after the other.
-        layers: Layers of a block.
-        growth: Feature maps that a layer adds.
-        bottleneck: Feature maps after the 1x1 convolution.
-    """
+    """Dense blocks, layers of a block, feature maps that a layer adds, and feature maps after the 1x1 convolution."""
 
     blocks: int
     layers: int
@@ -41,13 +34,7 @@ PRESETS: Final = {
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU and a 3x3 convolution, whose maps are appended to all the maps before.
-
-    Args:
-        in_channels: Feature maps that come in.
-        growth: Feature maps to add.
-        batch_norm: Normalise first; without, the convolution has a bias.
-    """
+    """Norm, ReLU and a 3x3 convolution, whose `growth` maps are appended to all before; without norm, it has a bias."""
 
     def __init__(self, in_channels: int, growth: int, batch_norm: bool) -> None:
         super().__init__()
@@ -111,14 +98,7 @@ class Generator(nn.Module):
         self.tail = nn.Conv2d(size.bottleneck, 3 * scale**2, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Denoise images.
-
-        Args:
-            image: RGB, float in [-1, 1], `(B, 3, H, W)`.
-
-        Returns:
-            Denoised images `(B, 3, H, W)`; they may overshoot [-1, 1] a little.
-        """
+        """Denoise RGB images in [-1, 1], `(B, 3, H, W)`; the result may overshoot [-1, 1] a little."""
         height, width = image.shape[-2:]
         padded = functional.pad(image, (0, -width % self.scale, 0, -height % self.scale), mode="replicate")
         features = self.head(functional.pixel_unshuffle(padded, self.scale))

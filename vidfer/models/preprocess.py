@@ -18,10 +18,7 @@ MAX_DEVIATION = 3.0
 Statistics = Literal["image", "face"]
 
 _LUMA = (0.299, 0.587, 0.114)
-_CENTRE = (
-    0.5,
-    0.56,
-)  # x, y of the middle between eyes and mouth in `vidfer.media.align.TEMPLATE`, a little lower for the chin
+_CENTRE = (0.5, 0.56)  # x, y between eyes and mouth in `vidfer.media.align.TEMPLATE`, a little lower for the chin
 _SPREAD = (0.2, 0.24)
 
 
@@ -52,25 +49,11 @@ class Preprocessing:
             raise VidferError(f"statistics '{self.statistics}' is none of {', '.join(get_args(Statistics))}")
 
     def __call__(self, gray: Tensor) -> Tensor:
-        """Resize, standardise and repeat.
-
-        Args:
-            gray: Gray faces, float in [0, 1], `(B, 1, H, W)`, framed as the training images are.
-
-        Returns:
-            The network's input `(B, in_chans, image_size, image_size)`.
-        """
+        """Resize, standardise and repeat gray faces in [0, 1], `(B, 1, H, W)`, to `(B, in_chans, image_size, image_size)`."""
         return self.finish(resize(gray, self.image_size))
 
     def finish(self, gray: Tensor) -> Tensor:
-        """Standardise and repeat images of whatever size.
-
-        Args:
-            gray: Gray faces, float in [0, 1], `(B, 1, H, W)`.
-
-        Returns:
-            The network's input `(B, in_chans, H, W)`.
-        """
+        """Standardise and repeat gray faces in [0, 1], `(B, 1, H, W)`, to `(B, in_chans, H, W)`."""
         mean, std = self.mean, self.std
         own = standardise if self.statistics == "image" else standardise_face
         image = own(gray) if mean is None or std is None else (gray - mean) / std
@@ -98,14 +81,7 @@ class Preprocessing:
 
 
 def standardise(image: Tensor) -> Tensor:
-    """Give every image mean 0 and standard deviation 1, so that light and contrast of the recording do not matter.
-
-    Args:
-        image: Images, float in [0, 1], `(B, C, H, W)`.
-
-    Returns:
-        Standardised images `(B, C, H, W)`.
-    """
+    """Give every image `(B, C, H, W)` mean 0 and deviation 1, so that light and contrast of the recording do not matter."""
     mean = image.mean(dim=(1, 2, 3), keepdim=True)
     std = image.std(dim=(1, 2, 3), keepdim=True, correction=0)
     return (image - mean) / std.clamp_min(MIN_STD)
@@ -115,13 +91,8 @@ def standardise_face(image: Tensor) -> Tensor:
     """Give the middle of every image mean 0 and standard deviation 1: like `standardise`, whatever is behind the head.
 
     Both are weighted by a bell-shaped window over the face, and the result is limited to `MAX_DEVIATION` to either side. A
-    bright wall at a crop's corners would otherwise take most of the deviation, and leave the face pale.
-
-    Args:
-        image: Images framed as the training images are, float in [0, 1], `(B, C, H, W)`.
-
-    Returns:
-        Standardised images `(B, C, H, W)`.
+    bright wall at a crop's corners would otherwise take most of the deviation, and leave the face pale. Images
+    `(B, C, H, W)` in [0, 1] have to be framed as the training images are.
     """
     window = _face_window(image.shape[-2], image.shape[-1]).to(image)
     mean = (image * window).sum(dim=(1, 2, 3), keepdim=True) / image.shape[1]
@@ -141,17 +112,10 @@ def _face_window(height: int, width: int) -> Tensor:
 
 
 def resize(image: Tensor, size: int) -> Tensor:
-    """Resize square images: by area when shrinking, bilinearly when growing.
+    """Resize square images `(B, C, S, S)` to `size` px: by area when shrinking, bilinearly when growing.
 
     torch's own `area` mode averages whole pixels in overlapping bins where the ratio is no integer; here each pixel
     counts by the area that it shares with the new one, as in OpenCV.
-
-    Args:
-        image: Images, float, `(B, C, S, S)`.
-        size: New edge in px.
-
-    Returns:
-        Images `(B, C, size, size)`.
     """
     edge = image.shape[-1]
     if size == edge:

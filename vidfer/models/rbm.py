@@ -34,8 +34,6 @@ class RBM(nn.Module):
     standardised: E = |v - b|^2 / 2 - h.c - v.W h.
 
     Args:
-        visible: Number of visible units, V.
-        hidden: Number of hidden units, H.
         kind: What the visible units are: `binary` or `gaussian`.
 
     Raises:
@@ -78,20 +76,11 @@ class RBM(nn.Module):
         return (self.visible_mean(self(visible)) - visible).square().mean()
 
     @torch.no_grad()
-    def gibbs(self, visible: Tensor, steps: int, dice: torch.Generator | None = None) -> Tensor:
-        """Let a chain alternate between drawing all h given v and all v given h.
-
-        Args:
-            visible: Where each chain starts, `(N, V)`.
-            steps: Pairs of draws.
-            dice: Source of randomness, on the processor.
-
-        Returns:
-            Visible states at the end, `(N, V)`.
-        """
+    def gibbs(self, visible: Tensor, steps: int, rng: torch.Generator | None = None) -> Tensor:
+        """Alternate between drawing all h given v and all v given h from `(N, V)`; returns the last visible states `(N, V)`."""
         for _ in range(steps):
-            mean = self.visible_mean(_draw_binary(self(visible), dice))
-            visible = _draw_normal(mean, dice) if self.gaussian else _draw_binary(mean, dice)
+            mean = self.visible_mean(_draw_binary(self(visible), rng))
+            visible = _draw_normal(mean, rng) if self.gaussian else _draw_binary(mean, rng)
         return visible
 
     def _hidden_input(self, visible: Tensor) -> Tensor:
@@ -107,11 +96,7 @@ class RBM(nn.Module):
 def phase(rbm: RBM, visible: Tensor) -> Gradient:
     """Compute the mean of -dF/dparameter over visible states: one side of the likelihood's gradient.
 
-    The hidden units count by their probabilities, not by draws, which only adds noise.
-
-    Args:
-        rbm: The machine.
-        visible: States `(N, V)`.
+    The hidden units count by their probabilities, not by draws, which only adds noise. States are `(N, V)`.
 
     References:
         Hinton 2010, sections 2 and 3.3.
@@ -124,7 +109,7 @@ def phase(rbm: RBM, visible: Tensor) -> Gradient:
 
 
 def contrastive_divergence(
-    rbm: RBM, visible: Tensor, steps: int = 1, dice: torch.Generator | None = None, chain: Tensor | None = None
+    rbm: RBM, visible: Tensor, steps: int = 1, rng: torch.Generator | None = None, chain: Tensor | None = None
 ) -> Gradient:
     """Estimate the gradient of the mean log-likelihood: the data's phase minus that of chains after some steps.
 
@@ -132,10 +117,10 @@ def contrastive_divergence(
     the data it is biased, but mostly points the right way.
 
     Args:
-        rbm: The machine, left as it is.
+        rbm: The machine.
         visible: Data `(N, V)`.
         steps: Steps of each chain: the k of CD-k.
-        dice: Source of randomness, on the processor.
+        rng: On the processor.
         chain: Where the chains start, `(M, V)`; at the data if not given. With the last chains' ends this is
             persistent contrastive divergence (Tieleman 2008).
 
@@ -146,7 +131,7 @@ def contrastive_divergence(
         Hinton 2002, equation 8 (as there, the term is left out by which the parameters move the chains' ends).
     """
     positive = phase(rbm, visible)
-    negative = phase(rbm, rbm.gibbs(visible if chain is None else chain, steps, dice))
+    negative = phase(rbm, rbm.gibbs(visible if chain is None else chain, steps, rng))
     return Gradient(*(data - model for data, model in zip(positive, negative, strict=True)))
 
 
@@ -186,18 +171,18 @@ def fit_rbm(
     """
     if not len(vectors):
         raise VidferError("a restricted Boltzmann machine cannot be trained without vectors")
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     mean = vectors.mean(0)
     rbm.visible_bias.copy_(mean if rbm.gaussian else mean.clamp(0.01, 0.99).logit())
     velocities = [torch.zeros_like(parameter) for parameter in _parameters(rbm)]
     errors = []
     for _ in range(epochs):
-        order = torch.randperm(len(vectors), generator=dice).to(vectors.device)
+        order = torch.randperm(len(vectors), generator=rng).to(vectors.device)
         total = 0.0
         for start in range(0, len(order), batch_size):
             batch = vectors[order[start : start + batch_size]]
             total += float(rbm.reconstruction_error(batch)) * len(batch)
-            gradient = contrastive_divergence(rbm, batch, steps, dice)
+            gradient = contrastive_divergence(rbm, batch, steps, rng)
             gradient = gradient._replace(weight=gradient.weight - weight_decay * rbm.weight)
             for parameter, velocity, ascent in zip(_parameters(rbm), velocities, gradient, strict=True):
                 parameter += lr * velocity.mul_(momentum).add_(ascent)
@@ -211,9 +196,9 @@ def _parameters(rbm: RBM) -> Gradient:
     return Gradient(rbm.weight, rbm.visible_bias, rbm.hidden_bias)
 
 
-def _draw_binary(probability: Tensor, dice: torch.Generator | None) -> Tensor:
-    return (torch.rand(probability.shape, generator=dice).to(probability) < probability).to(probability)
+def _draw_binary(probability: Tensor, rng: torch.Generator | None) -> Tensor:
+    return (torch.rand(probability.shape, generator=rng).to(probability) < probability).to(probability)
 
 
-def _draw_normal(mean: Tensor, dice: torch.Generator | None) -> Tensor:
-    return mean + torch.randn(mean.shape, generator=dice).to(mean)
+def _draw_normal(mean: Tensor, rng: torch.Generator | None) -> Tensor:
+    return mean + torch.randn(mean.shape, generator=rng).to(mean)

@@ -11,18 +11,18 @@ def clips():
     """Make a batch of clips of random content; each has one to five faces and one to three windows."""
 
     def make(count=16, seed=0):
-        dice = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         seen, heard = (
-            torch.randint(1, FRAMES + 1, (count, 1), generator=dice),
-            torch.randint(1, WINDOWS + 1, (count, 1), generator=dice),
+            torch.randint(1, FRAMES + 1, (count, 1), generator=rng),
+            torch.randint(1, WINDOWS + 1, (count, 1), generator=rng),
         )
         return {
             "target": torch.arange(count) % 7,
-            "frames": torch.randn(count, FRAMES, FACE, generator=dice),
+            "frames": torch.randn(count, FRAMES, FACE, generator=rng),
             "frame_mask": torch.arange(FRAMES) < seen,
-            "image": torch.randn(count, FRAMES, 1, 48, 48, generator=dice),
+            "image": torch.randn(count, FRAMES, 1, 48, 48, generator=rng),
             "landmarks": torch.tensor(TEMPLATE).expand(count, FRAMES, 5, 2).clone(),
-            "sound": torch.randn(count, WINDOWS, VOICE, generator=dice) * 5 + 3,
+            "sound": torch.randn(count, WINDOWS, VOICE, generator=rng) * 5 + 3,
             "sound_mask": torch.arange(WINDOWS) < heard,
         }
 

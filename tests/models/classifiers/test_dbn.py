@@ -10,9 +10,9 @@ from vidfer.types import VidferError
 
 def vectors_of_few_causes(count, features=30, causes=4):
     """Vectors whose features go together, as those of voices do."""
-    dice = torch.Generator().manual_seed(0)
-    mixing = torch.randn(causes, features, generator=dice)
-    vectors = torch.randn(count, causes, generator=dice) @ mixing + 0.3 * torch.randn(count, features, generator=dice)
+    rng = torch.Generator().manual_seed(0)
+    mixing = torch.randn(causes, features, generator=rng)
+    vectors = torch.randn(count, causes, generator=rng) @ mixing + 0.3 * torch.randn(count, features, generator=rng)
     return (vectors - vectors.mean(0)) / vectors.std(0)
 
 
