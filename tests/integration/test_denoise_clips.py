@@ -13,7 +13,6 @@ from vidfer.cli.main import main
 from vidfer.datasets.demo_clip import write_demo_clip
 from vidfer.evaluation.noise import write_noisy
 from vidfer.models.generator import Generator
-from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.runner import finished, plan
 from vidfer.pipeline.store import Store
 from vidfer.stages.chain import build_chain
@@ -104,8 +103,8 @@ def test_frames_are_denoised_before_faces_are_looked_for(noisy, store, identity)
     denoised = artifact.arrays("denoised-00000.safetensors")
     assert denoised["rows"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(denoised["crops"], crops)
-    table = read_parquet((artifact.path / "faces.parquet").read_bytes())
-    assert "frame_sigma" not in read_parquet((plain.path / "faces.parquet").read_bytes())
+    table = artifact.table("faces.parquet")
+    assert "frame_sigma" not in plain.table("faces.parquet")
     np.testing.assert_allclose(table["frame_sigma"], 25, atol=4)
 
 

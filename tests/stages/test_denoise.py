@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from vidfer.inference.models import ImageModel
-from vidfer.pipeline.columns import read_parquet
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseStage
@@ -19,7 +18,7 @@ RECIPE = {"mode", "scope", "threshold", "faces", "denoised", "mean_change"}
 
 
 def table(artifact):
-    return read_parquet((artifact.path / "denoise.parquet").read_bytes())
+    return artifact.table("denoise.parquet")
 
 
 def stage(weights, threshold=10.0, scope="face"):

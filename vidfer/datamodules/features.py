@@ -18,7 +18,6 @@ from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.models.preprocess import Preprocessing, resize, standardise_face
-from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store, default_store
@@ -184,7 +183,7 @@ class FeatureReader:
         with finished(chain, "finetune", path, store) as finetune, finished(chain, "faces", path, store) as faces:
             if not finetune.names("embeddings"):
                 raise ClipError(faces.status if faces.status != Status.OK else Status.NO_FACE, faces.message)
-            table = read_parquet((faces.path / "faces.parquet").read_bytes())
+            table = faces.table("faces.parquet")
             rows = _spread(table["track"], self.options.max_frames)
             result: Features = {}
             if "frames" in self.reads:

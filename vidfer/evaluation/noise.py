@@ -247,7 +247,6 @@ def _predict(
     options: ChainOptions, clip: Path, store: "Store", numbers: Sequence[int] | None = None
 ) -> FacePredictions:
     """Run a clip through the stages up to the image model; `numbers` translates its frames' numbers."""
-    from vidfer.pipeline.columns import read_parquet
     from vidfer.pipeline.runner import finished
     from vidfer.stages.chain import build_chain
 
@@ -259,7 +258,7 @@ def _predict(
             return FacePredictions(np.zeros(0, int), np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
         preds = artifact.arrays("embeddings.safetensors")["logits"].argmax(1)
     with finished(chain, "faces", clip, store) as artifact:
-        table = read_parquet((artifact.path / "faces.parquet").read_bytes())
+        table = artifact.table("faces.parquet")
     frame = table["frame"] if numbers is None else np.array(numbers)[table["frame"]]
     box = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], 1)
     return FacePredictions(frame, box, preds, table["noise_sigma"])

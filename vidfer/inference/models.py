@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidfer.models.backbone import build_backbone
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers import build_classifier, require_trusted
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.fusion import FusionClassifier
-from vidfer.models.compact import CompactNet
+from vidfer.models.compact import CompactNet, fold_batch_norm
 from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import UsageError, VidferError
@@ -267,22 +267,6 @@ def _classifier(kind: str, name_or_file: str | Path) -> tuple[dict[str, Any], Cl
 
 def _tensor(values: Floats) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def fold_batch_norm(network: nn.Module) -> None:
-    """Fold every batch norm into the convolution declared right before it in its parent module.
-
-    Args:
-        network: A network in evaluation mode whose modules are declared in the order of their use, as `CompactNet`'s
-            are; changed in place.
-    """
-    for parent in network.modules():
-        last: tuple[str, nn.Conv2d] | None = None
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d) and last is not None:
-                setattr(parent, last[0], torch.nn.utils.fuse_conv_bn_eval(last[1], child))
-                setattr(parent, name, nn.Identity())
-            last = (name, child) if isinstance(child, nn.Conv2d) else None
 
 
 def _views(face: Tensor, tta: str) -> list[Tensor]:

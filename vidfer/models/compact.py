@@ -1,6 +1,9 @@
 """The compact image network: about one million parameters, made for one CPU thread."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 
 class ResidualBlock(nn.Module):
@@ -82,3 +85,12 @@ class CompactNet(nn.Module):
         """Map standardised images `(B, in_chans, H, W)` to logits `(B, num_classes)`."""
         logits: Tensor = self.head(self.dropout(self.embed(image)))
         return logits
+
+
+def fold_batch_norm(network: CompactNet) -> None:
+    """Fold every batch norm into the convolution declared right before it; the network, in evaluation mode, is changed in place."""
+    for parent in network.modules():
+        for (name, convolution), (norm_name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(convolution, norm))
+                setattr(parent, norm_name, nn.Identity())

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.pipeline.atomic import FULL, sync
+from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, file_digest, seal_of
 from vidfer.types import Status, VidferError
 
@@ -79,6 +80,11 @@ class Artifact:
 
         with _reading(self.path / name), (self.path / name).open("rb"):
             return load_file(self.path / name)
+
+    def table(self, name: str) -> "dict[str, np.ndarray]":
+        """Read a Parquet file: each column by its name."""
+        with _reading(self.path / name):
+            return read_parquet((self.path / name).read_bytes())
 
     def json(self, name: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
         """Read a JSON file."""

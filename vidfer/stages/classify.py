@@ -25,7 +25,6 @@ from vidfer.inference.decision import (
     used_windows,
     vote,
 )
-from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.pipeline.versions import tool_versions
@@ -74,7 +73,7 @@ class ClassifyStage(Stage):
         """Predict from each modality that is there, then fuse."""
         finetune, audio = inputs["finetune"], inputs["audio"]
         given = {**_arrays(finetune, "embeddings.safetensors"), **_arrays(audio, "windows.safetensors")}
-        table = read_parquet((inputs["faces"].path / "faces.parquet").read_bytes()) if "logits" in given else {}
+        table = inputs["faces"].table("faces.parquet") if "logits" in given else {}
         faces = self._faces(given["logits"], table) if table else None
         silent = given.get("silent", np.zeros(0)) == 1
         used = used_windows(silent, given.get("voice", np.zeros(0)), self.rules)

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.pipeline.columns import read_parquet, to_parquet
+from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.pipeline.versions import tool_versions
@@ -60,7 +60,7 @@ class DenoiseStage(Stage):
         shards = faces.names("crops-")
         if self.denoise is None or not shards:
             return Outcome(faces.status, faces.message, {**facts, "denoised": 0, "mean_change": None})
-        table = read_parquet((faces.path / "faces.parquet").read_bytes())
+        table = faces.table("faces.parquet")
         sigma = table["noise_sigma" if self.scope == "face" else "frame_sigma"]
         wanted = self.denoise.wants(sigma)
         magnified = _magnification(table)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vidfer import __version__
 from vidfer.inference.decision import predominant
-from vidfer.pipeline.columns import read_parquet, to_csv, to_parquet
+from vidfer.pipeline.columns import to_csv, to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import EMOTIONS
@@ -84,10 +84,10 @@ def table_files(tables: Mapping[str, Columns]) -> dict[str, bytes]:
 
 
 def _frames(faces: Artifact, denoise: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
-    table = read_parquet((faces.path / "faces.parquet").read_bytes())
+    table = faces.table("faces.parquet")
     denoised = np.zeros(len(probabilities), bool)
     if denoise.names("denoise.parquet"):
-        denoised = read_parquet((denoise.path / "denoise.parquet").read_bytes())["denoised"]
+        denoised = denoise.table("denoise.parquet")["denoised"]
     return {
         **{"frame": table["frame"], "time_s": table["time_s"], "person": table["track"]},
         "expression": [predominant(row, abstain)[0] for row in probabilities],
