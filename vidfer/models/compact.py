@@ -88,7 +88,7 @@ class CompactNet(nn.Module):
 
 
 def fold_batch_norm(network: CompactNet) -> None:
-    """Fold every batch norm into the convolution declared right before it; the network, in evaluation mode, is changed in place."""
+    """Fold every batch norm into the convolution declared right before it: in place, in evaluation mode."""
     for parent in network.modules():
         for (name, convolution), (norm_name, norm) in pairwise(list(parent.named_children())):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
