@@ -47,9 +47,7 @@ _FILES = ("-c", "--config", "--model", "--data", "--trainer")  # options that ma
 def main(stage: str, argv: Sequence[str] | None = None) -> int:
     """Run a stage's command line, for `python -m stages.STAGE` as for `vidfer train STAGE`.
 
-    Args:
-        stage: One of `STAGES`.
-        argv: What follows the stage's name; the process's arguments if not given.
+    `argv` is what follows the stage's name; the process's arguments if not given.
 
     Returns:
         The exit status: 0, 1 for a fault that was told in one sentence, or 2 for wrong usage.
@@ -104,11 +102,8 @@ class VidferCLI(LightningCLI):
     """LightningCLI in subclass mode with atomic checkpoints, linked arguments, one config file a run, and an export.
 
     Optimisers stay where the task sets them; a seed of 0 makes runs repeatable; cross-references inside YAML files
-    are made by linking, because the OmegaConf parser resolves each file before overrides.
-
-    Args:
-        stage: One of `STAGES`: configurations of another one are refused; None for any.
-        overrides: LightningCLI's own.
+    are made by linking, because the OmegaConf parser resolves each file before overrides. With a `stage`, one of `STAGES`,
+    configurations of another one are refused.
     """
 
     def __init__(self, stage: str | None = None, **overrides: Any) -> None:  # noqa: ANN401 - tests pass `args` and `run`
@@ -150,10 +145,6 @@ class VidferCLI(LightningCLI):
 
     def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
         """Train; a run with a name of its own (`version`) that was cut off goes on, and a finished one is left alone.
-
-        Args:
-            ckpt_path: A checkpoint to go on from, whatever the run's folder says.
-            arguments: Passed on to Lightning.
 
         Raises:
             VidferError: The run's folder holds a run with other settings, data or weights.

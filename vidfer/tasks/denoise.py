@@ -282,29 +282,13 @@ class DenoiseTask(BaseTask):
 
 
 def mean_psnr(image: Tensor, clean: Tensor) -> Tensor:
-    """Compute the peak signal-to-noise ratio of 8-bit images, averaged over a batch.
-
-    Args:
-        image: Images `(B, 3, H, W)`; rounded and clipped to 8 bits first.
-        clean: The truth, in [-1, 1].
-
-    Returns:
-        Mean of the images' ratios in dB, a scalar; equal images count as 100 dB.
-    """
+    """Average the images' peak signal-to-noise ratios in dB, `(B, 3, H, W)` rounded to 8 bits; equal ones count as 100 dB."""
     ratios = peak_signal_noise_ratio(_shown(image), _shown(clean), data_range=255.0, dim=(1, 2, 3), reduction="none")
     return ratios.clamp_max(100).mean()
 
 
 def mean_ssim(image: Tensor, clean: Tensor) -> Tensor:
-    """Compute the structural similarity of 8-bit images (Wang et al. 2004), averaged over a batch.
-
-    Args:
-        image: Images `(B, 3, H, W)`; rounded and clipped to 8 bits first.
-        clean: The truth, in [-1, 1].
-
-    Returns:
-        A scalar, at most 1.
-    """
+    """Average the images' structural similarity (Wang et al. 2004), `(B, 3, H, W)` rounded to 8 bits; at most 1."""
     similarity = structural_similarity_index_measure(_shown(image), _shown(clean), data_range=255.0)
     assert isinstance(similarity, Tensor)
     return similarity

@@ -1,6 +1,6 @@
 """The losses: the paper's, by equation number, and distillation.
 
-J is the critic, H the generator, x a clean image and H(noisy) a denoised one. Where the paper writes an expectation, these
+J is the critic, H the generator, x a clean image and H(noisy) a denoised one; `real` and `fake` are J(x) and J(H(noisy)), `(B,)`. Where the paper writes an expectation, these
 are means over a batch.
 """
 
@@ -16,10 +16,6 @@ def gan_value(real: Tensor, fake: Tensor) -> Tensor:
 
     E[log s(J(x))] + E[log(1 - s(J(H(noisy))))], with s the sigmoid, which the critic itself lacks.
 
-    Args:
-        real: The critic's numbers for clean images, `(B,)`.
-        fake: Its numbers for denoised images, `(B,)`.
-
     Returns:
         A scalar, at most 0; -2 log 2 where the critic cannot tell them apart.
 
@@ -34,9 +30,6 @@ def gan_generator_loss(fake: Tensor) -> Tensor:
 
     Equation 1 as it stands has no gradient left once the critic is sure; Goodfellow et al. (section 3) give this form, which
     has the same fixed point.
-
-    Args:
-        fake: The critic's numbers for denoised images, `(B,)`.
     """
     return -functional.logsigmoid(fake).mean()
 
@@ -45,10 +38,6 @@ def wasserstein_estimate(real: Tensor, fake: Tensor) -> Tensor:
     """Compute the critic's estimate of the Wasserstein distance, equation 2: E[J(x)] - E[J(H(noisy))].
 
     It is an estimate, up to the critic's Lipschitz constant, as far as the critic maximises it.
-
-    Args:
-        real: The critic's numbers for clean images, `(B,)`.
-        fake: Its numbers for denoised images, `(B,)`.
 
     References:
         Arjovsky, Chintala, Bottou: Wasserstein generative adversarial networks. ICML 2017.
@@ -97,35 +86,17 @@ def clip_weights(critic: nn.Module, limit: float) -> None:
 
 
 def combined_loss(adversarial: Tensor, content: Tensor, weight: float) -> Tensor:
-    """Compute the generator's loss, equation 4: weight * adversarial + content.
-
-    Args:
-        adversarial: Equation 6, a scalar.
-        content: Equation 5, a scalar.
-        weight: The paper's lambda, 0.0001.
-    """
+    """Compute the generator's loss, equation 4: weight * adversarial + content."""
     return weight * adversarial + content
 
 
 def content_loss(denoised: Tensor, clean: Tensor) -> Tensor:
-    """Compute the per-pixel mean squared error, equation 5.
-
-    Args:
-        denoised: Output of the generator, `(B, C, H, W)`.
-        clean: The image without noise, `(B, C, H, W)`.
-
-    Returns:
-        The mean over all pixels, a scalar.
-    """
+    """Compute the mean squared error over all pixels of images `(B, C, H, W)`, equation 5."""
     return (denoised - clean).square().mean()
 
 
 def adversarial_loss(fake: Tensor) -> Tensor:
-    """Compute the Wasserstein generator's loss, equation 6: -E[J(H(noisy))].
-
-    Args:
-        fake: The critic's numbers for denoised images, `(B,)`.
-    """
+    """Compute the Wasserstein generator's loss, equation 6: -E[J(H(noisy))]."""
     return -fake.mean()
 
 
