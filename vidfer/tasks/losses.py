@@ -1,7 +1,7 @@
 """The losses: the paper's, by equation number, and distillation.
 
-J is the critic, H the generator, x a clean image and H(noisy) a denoised one; `real` and `fake` are J(x) and J(H(noisy)), `(B,)`. Where the paper writes an expectation, these
-are means over a batch.
+J is the critic, H the generator, x a clean image and H(noisy) a denoised one; `real` and `fake` are J(x) and J(H(noisy)),
+`(B,)`. Where the paper writes an expectation, these are means over a batch.
 """
 
 from collections.abc import Callable
