@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import softmax as scipy_softmax
@@ -9,7 +11,6 @@ from vidfer.inference.decision import (
     by_name,
     calibrate,
     certain,
-    fuse,
     fuse_modalities,
     invert_label_smoothing,
     logit_adjustment,
@@ -40,10 +41,10 @@ def at_5_fps(p):
     return pool_peaks(p, np.ones(len(p)), 0.2 * np.arange(len(p)))
 
 
-def test_label_smoothing_is_taken_back():
+def test_label_smoothing_is_inverted():
     p = np.array([[0.9, 0.04, 0.03, 0.01, 0.01, 0.005, 0.005], [0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1]])
-    learnt = 0.9 * p + 0.1 / 7
-    np.testing.assert_allclose(softmax(invert_label_smoothing(np.log(learnt), 0.1)), p, atol=1e-6)
+    smoothed = 0.9 * p + 0.1 / 7
+    np.testing.assert_allclose(softmax(invert_label_smoothing(np.log(smoothed), 0.1)), p, atol=1e-6)
     unsure = np.array([[5.0, 0, 0, 0, 0, 0, -9.0]])  # the last is below what smoothing alone gives
     assert softmax(invert_label_smoothing(unsure, 0.1))[0, 6] == pytest.approx(1e-3, rel=0.1)
     assert invert_label_smoothing(unsure, 0.0) is unsure
@@ -55,8 +56,8 @@ def test_softmax_divides_by_the_temperature():
     assert np.isfinite(softmax(1e4 * z)).all()
 
 
-def test_the_full_change_of_prior_is_bayes_rule():
-    """From a made-up likelihood: what is learnt under one prior becomes what would be learnt under equal ones."""
+def test_the_full_logit_adjustment_is_bayes_rule():
+    """From a made-up likelihood: posteriors under one prior become those under equal priors."""
     likelihood = np.random.default_rng(0).random((4, 7))
     shares = np.array([0.2, 0.02, 0.18, 0.3, 0.1, 0.1, 0.1])
     under_shares, under_equal = (
@@ -66,7 +67,7 @@ def test_the_full_change_of_prior_is_bayes_rule():
     np.testing.assert_allclose(logit_adjustment(under_shares, shares, 0.0), under_shares, atol=1e-12)
 
 
-def test_half_the_change_takes_the_root_of_the_odds():
+def test_half_the_adjustment_takes_the_root_of_the_odds():
     shares = [0.16, 0.01, 0.16, 0.25, 0.16, 0.1, 0.16]
     before, after = rows(3), logit_adjustment(rows(3), shares)
     gained = (after[0, 1] / after[0, 0]) / (before[0, 1] / before[0, 0])
@@ -80,7 +81,7 @@ def test_a_short_expression_is_no_longer_drowned():
 
 
 @pytest.mark.parametrize("place", [0, 9, 19])
-def test_one_wrong_image_among_twenty_decides_nothing(place):
+def test_one_wrong_image_among_twenty_changes_nothing(place):
     clip = rows(*[NEUTRAL] * 20, height=0.5)
     clip[place] = rows(SURPRISE, height=0.999)[0]
     assert predominant(at_5_fps(clip))[0] == "neutral"
@@ -137,7 +138,7 @@ def test_vote_counts_the_most_probable_classes():
 
 
 def test_vote_and_pool_can_differ():
-    """Three lukewarm frames outvote one certain frame, but not its log-probability."""
+    """Three frames of low probability outvote a certain one, but not its log-probability."""
     p = np.vstack([rows(6, 6, 6, height=0.2), rows(3, height=0.99)])
     assert predominant(vote(p))[0] == "neutral"
     assert predominant(pool(p, np.ones(4)))[0] == "happy"
@@ -154,20 +155,21 @@ def test_what_is_not_probable_enough_is_uncertain():
     assert predominant(p, 0.61) == (UNCERTAIN, pytest.approx(0.3))
 
 
-def test_fuse_of_one_modality_is_itself():
-    p = np.random.default_rng(1).dirichlet(np.ones(7))
-    np.testing.assert_allclose(fuse({"sound": p}, {"sound": 0.3}), p, atol=1e-9)
+def fuse(faces, sound, face_weight):
+    """Fuse two distributions late."""
+    given = (SimpleNamespace(distribution=distribution) for distribution in (faces, sound))
+    return fuse_modalities(*given, None, Rules(face_weight=face_weight)).distribution
 
 
 def test_fuse_weighs_its_parts():
     faces, sound = rows(3, 4, height=0.6)
-    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.7, "sound": 0.3}))[0] == "happy"
-    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.3, "sound": 0.7}))[0] == "sad"
+    assert predominant(fuse(faces, sound, 0.7))[0] == "happy"
+    assert predominant(fuse(faces, sound, 0.3))[0] == "sad"
 
 
 def test_one_modality_cannot_veto_the_other():
     faces, sound = rows(3, height=0.8)[0], np.array([0, 0.48, 0, 0.0, 0, 0, 0.52])
-    assert predominant(fuse({"faces": faces, "sound": sound}, {"faces": 0.7, "sound": 0.3}))[0] == "happy"
+    assert predominant(fuse(faces, sound, 0.7))[0] == "happy"
 
 
 def test_names_follow_the_order_of_the_classes():
@@ -238,6 +240,9 @@ def test_one_modality_stands_alone(two_people):
         {"faces": 1.0},
         faces.distribution.tolist(),
     )
+    sound = SoundPrediction(rows(HAPPY), rows(HAPPY)[0])
+    alone = fuse_modalities(None, sound, None, Rules())
+    assert (alone.method, alone.weights, alone.distribution) == ("alone", {"sound": 1.0}, pytest.approx(rows(HAPPY)[0]))
     assert fuse_modalities(None, None, None, Rules()) is None
 
 

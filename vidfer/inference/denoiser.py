@@ -1,5 +1,6 @@
 """A trained denoiser as a function from 8-bit images to 8-bit images."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -19,20 +20,11 @@ CORE: Final = 280
 class Denoiser:
     """Removes noise from images of any size, in tiles where they are large; tiles overlap so far that no seam is left.
 
-    On a processor the network runs as a `SplitGenerator`, which is faster and equal but for rounding.
-
-    Args:
-        name_or_file: Name of shipped weights, or a `.safetensors` file with its card beside it.
-        device: Where to compute, as torch names it.
+    The weights are a name of shipped ones or a `.safetensors` file with its card beside it. On a CPU the network runs as a
+    `SplitGenerator`, which is faster and equal but for rounding.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card.
-
-    Example:
-        >>> import numpy as np
-        >>> from vidfer.inference.denoiser import Denoiser
-        >>> Denoiser("small")(np.zeros((2, 160, 160, 3), np.uint8)).shape
-        (2, 160, 160, 3)
     """
 
     kind: ClassVar[str] = "denoise"
@@ -52,14 +44,13 @@ class Denoiser:
     def __call__(self, images: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:
         """Denoise images `(N, H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped."""
         clean = np.empty(images.shape, np.uint8)
-        height, width = images.shape[1:3]
-        for number, image in enumerate(images):
-            for rows, kept_rows in _spans(height, self.margin):
-                for columns, kept_columns in _spans(width, self.margin):
-                    tile = self._tile(image[rows, columns])
-                    inner = tile[kept_rows.start - rows.start :, kept_columns.start - columns.start :]
-                    shape = (kept_rows.stop - kept_rows.start, kept_columns.stop - kept_columns.start)
-                    clean[number, kept_rows, kept_columns] = inner[: shape[0], : shape[1]]
+        tiles = list(product(*(_spans(length, self.margin) for length in images.shape[1:3])))
+        for image, result in zip(images, clean, strict=True):
+            for (rows, kept_rows), (columns, kept_columns) in tiles:
+                tile = self._tile(image[rows, columns])
+                inner = tile[kept_rows.start - rows.start :, kept_columns.start - columns.start :]
+                target = result[kept_rows, kept_columns]
+                target[:] = inner[: target.shape[0], : target.shape[1]]
         return clean
 
     def _tile(self, tile: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:

@@ -34,7 +34,6 @@ References:
     Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks. NIPS 2012, section 4.1.
 """
 
-_TEN_CROP_SHARE = 44 / 48
 _BATCH = 32  # faces at a time: enough for speed, little enough for the cache
 
 
@@ -46,13 +45,7 @@ _Model = TypeVar("_Model", bound=_Kind)
 
 
 def load_model(model: type[_Model], name: str, digest: str, device: str | None = None) -> _Model:
-    """Load a model once for each content of its weights.
-
-    Args:
-        model: `ImageModel`, `AudioModel`, `FusionModel` or `vidfer.inference.denoiser.Denoiser`.
-        name: Name of shipped weights, or a weights file.
-        digest: Of the weights, from which the stage's key was made, see `weights_digest`.
-        device: `cpu`, `cuda` or `cuda:N`, for models that can be put on one.
+    """Load a model of weights by name or file, once for each `weights_digest`, on a `device` if it can be put on one.
 
     Raises:
         VidferError: There is no such device, the weights are unusable, or they changed since `digest` was taken.
@@ -71,11 +64,7 @@ def _load(model: Callable[..., object], kind: str, name: str, digest: str, devic
 
 
 def require_device(device: str) -> None:
-    """Refuse a device that torch does not have.
-
-    Raises:
-        UsageError: It is not there.
-    """
+    """Raise UsageError for a device, `cpu`, `cuda` or `cuda:N`, that torch does not have."""
     if device != "cpu" and not torch.cuda.is_available():
         raise UsageError(f"--device {device}: torch finds no CUDA device; see `vidfer doctor`, or use --device cpu")
     if (torch.device(device).index or 0) >= max(1, torch.cuda.device_count()):
@@ -89,8 +78,7 @@ _setting_threads = threading.Lock()
 def one_thread() -> Iterator[None]:
     """Let torch use one thread inside the block, for what this Python thread computes; others keep their number.
 
-    The sums of a convolution depend on how they are split, so one thread keeps the bytes of every artifact the same on
-    any number of cores; clips, not operators, are what runs in parallel (`--jobs`).
+    The sums of a convolution depend on how they are split: one thread gives the same bytes on any number of cores.
     """
     before = _set_threads_here(1)
     try:
@@ -102,8 +90,7 @@ def one_thread() -> Iterator[None]:
 def _set_threads_here(count: int) -> int:
     """Set torch's number of threads for this Python thread and return what it was.
 
-    `torch.set_num_threads` sets it for the calling Python thread, and as the default of those that have not used torch yet. So
-    a fresh one reads that default before, and puts it back.
+    `torch.set_num_threads` also sets the default of threads that have not used torch yet: a fresh one reads it and puts it back.
     """
     with _setting_threads, ThreadPoolExecutor(1) as fresh:
         default = fresh.submit(torch.get_num_threads).result()
@@ -114,24 +101,10 @@ def _set_threads_here(count: int) -> int:
 
 
 class ImageModel:
-    """From face images to an embedding and seven logits each.
-
-    The compact network's batch norms are folded into the convolutions before them, which changes results by rounding
-    only.
-
-    Args:
-        name_or_file: `compact`, or a `.safetensors` file with its card beside it.
-        device: Where to compute, as torch names it.
+    """From face images to an embedding and seven logits each, by weights of a name or a `.safetensors` file with its card.
 
     Raises:
         VidferError: There are no such weights, or they do not fit their card.
-
-    Example:
-        >>> import numpy as np
-        >>> from vidfer.inference.models import ImageModel
-        >>> embedding, logits = ImageModel("compact")(np.zeros((2, 160, 160, 3), np.uint8))
-        >>> embedding.shape, logits.shape
-        ((2, 128), (2, 7))
     """
 
     kind: ClassVar[str] = "image"
@@ -144,9 +117,8 @@ class ImageModel:
             self.preprocessing = Preprocessing(**weights.card["preprocessing"])
             network = build_backbone(weights.card["arch"], **weights.card["arguments"])
         except TypeError as error:
-            raise VidferError(
-                f"the card of {weights.path} describes a network that this version cannot build: {error}"
-            ) from error
+            fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
+            raise VidferError(fault) from error
         weights.load_into(network)
         network.eval()
         if isinstance(network, CompactNet):
@@ -154,17 +126,12 @@ class ImageModel:
         self.network: Any = channels_last(network.to(self.device))
 
     def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
-        """Return embeddings `(N, D)` and logits `(N, 7)` of aligned colour crops.
-
-        Args:
-            crops: uint8 `(N, S, S, 3)`, RGB, as `vidfer.media.align` makes them (S = 160).
-            tta: Over which views each result is averaged: one of `TTA`.
-        """
+        """Return embeddings (N, D) and logits (N, 7), means over the views of `tta`, of aligned RGB crops uint8 (N, S, S, 3)."""
         return self._run(crops, self.preprocessing.gray, tta)
 
     def of_gray(self, faces: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
-        """Return the same of gray faces, uint8 `(N, S, S)`, that are framed as the training images are."""
-        return self._run(faces, _scale, tta)
+        """Return the same of gray faces, uint8 (N, S, S), that are framed as the training images are."""
+        return self._run(faces, lambda gray: gray[:, None].float() / 255, tta)
 
     @torch.inference_mode()
     def _run(self, images: npt.NDArray[np.uint8], gray: Callable[[Tensor], Tensor], tta: str) -> tuple[Floats, Floats]:
@@ -172,27 +139,15 @@ class ImageModel:
         logits = [np.zeros((0, self.network.head.out_features), np.float32)]
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(self.device)
-            found = [self._forward(view) for view in _views(gray(batch), tta)]
-            embedding, logit = (torch.stack(results).mean(0).cpu().numpy() for results in zip(*found, strict=True))
-            embeddings.append(embedding)
-            logits.append(logit)
+            images_of = (self.preprocessing(view) for view in _views(gray(batch), tta))
+            found = [self.network.embed(image.contiguous(memory_format=torch.channels_last)) for image in images_of]
+            embeddings.append(torch.stack(found).float().mean(0).cpu().numpy())
+            logits.append(torch.stack([self.network.head(one) for one in found]).float().mean(0).cpu().numpy())
         return np.concatenate(embeddings), np.concatenate(logits)
-
-    def _forward(self, face: Tensor) -> tuple[Tensor, Tensor]:
-        image = self.preprocessing(face).contiguous(memory_format=torch.channels_last)
-        embedding = self.network.embed(image)
-        return embedding.float(), self.network.head(embedding).float()
 
 
 class AudioModel:
-    """From feature vectors of sound to seven logits for each window.
-
-    Args:
-        name_or_file: `is10`, or a `.safetensors` file with its card beside it.
-
-    Raises:
-        VidferError: There are no such weights, or they do not fit their card.
-    """
+    """From feature vectors of sound to seven logits for each window; raises as `ImageModel` does."""
 
     kind: ClassVar[str] = "audio"
 
@@ -200,32 +155,22 @@ class AudioModel:
         self.card, self.network = _classifier(self.kind, name_or_file)
 
     def __call__(self, vectors: Floats) -> Floats:
-        """Return logits `(W, 7)` of openSMILE's vectors `(W, 1582)` as they are; the network standardises them itself."""
+        """Return logits (W, 7) of openSMILE's vectors (W, 1582) as they are; the network standardises them itself."""
         return window_logits(self.network, vectors)
 
 
 @torch.inference_mode()
 def window_logits(network: Classifier, vectors: Floats) -> Floats:
-    """Apply a classifier of sound to each window by itself: vectors `(W, F)` to log-probabilities `(W, 7)`."""
+    """Apply a classifier of sound to each window by itself: vectors (W, F) to log-probabilities (W, 7)."""
     count = len(vectors)
-    batch = ClipBatch(
-        target=torch.full((count,), -1),
-        sound=_tensor(vectors)[:, None],
-        sound_mask=torch.ones(count, 1, dtype=torch.bool),
-    )
+    mask = torch.ones(count, 1, dtype=torch.bool)
+    batch = ClipBatch(target=torch.full((count,), -1), sound=_tensor(vectors)[:, None], sound_mask=mask)
     log_probs: Tensor = network(batch)
     return log_probs.numpy()
 
 
 class FusionModel:
-    """From the faces of one person and the sound to seven logits.
-
-    Args:
-        name_or_file: `fusion`, or a `.safetensors` file with its card beside it.
-
-    Raises:
-        VidferError: There are no such weights, or they do not fit their card, or are of a network that has no gates.
-    """
+    """From the faces of one person and the sound to seven logits; raises as `ImageModel` does, and without gates."""
 
     kind: ClassVar[str] = "fusion"
 
@@ -237,11 +182,9 @@ class FusionModel:
 
     @torch.inference_mode()
     def __call__(self, embeddings: Floats, vectors: Floats) -> tuple[Floats, Floats]:
-        """Return logits `(7,)` and the gates of faces and sound `(2,)`, by which their logits are multiplied, in (0, 2).
+        """Return logits (7,) and the gates of faces and sound (2,), by which their logits are multiplied, in (0, 2).
 
-        Args:
-            embeddings: The person's faces in the order of time, float32 `(T, D)`, T >= 1.
-            vectors: The windows in which someone speaks, float32 `(W, 1582)`, W >= 1.
+        Of the person's embeddings (T, D) in the order of time, and the windows in which someone speaks (W, 1582); T, W >= 1.
         """
         batch = ClipBatch(
             target=torch.full((1,), -1),
@@ -270,18 +213,11 @@ def _tensor(values: Floats) -> Tensor:
 
 
 def _views(face: Tensor, tta: str) -> list[Tensor]:
-    """Return what `tta` averages over, of gray faces `(B, 1, S, S)`."""
+    """Return what `tta` averages over, of gray faces (B, 1, S, S)."""
     if tta not in TTA:
         raise ValueError(f"no test-time augmentation '{tta}': there are {', '.join(TTA)}")
     if tta != "ten-crop":
         return [face, face.flip(-1)] if tta == "flip" else [face]
-    size = face.shape[-1]
-    edge = round(_TEN_CROP_SHARE * size)
-    far, middle = size - edge, (size - edge) // 2
-    places = ((0, 0), (0, far), (far, 0), (far, far), (middle, middle))
-    crops = [face[..., top : top + edge, left : left + edge] for top, left in places]
-    return [view for crop in crops for view in (crop, crop.flip(-1))]
+    from torchvision.transforms.functional import ten_crop
 
-
-def _scale(gray: Tensor) -> Tensor:
-    return gray[:, None].float() / 255
+    return list(ten_crop(face, [round(face.shape[-1] * 44 / 48)]))
