@@ -203,7 +203,7 @@ def pool(probabilities: Floats, weights: Floats) -> Floats:
     Values below 1e-6 count as 1e-6, so that one confident mistake cannot forbid a class.
     """
     mean = (weights[:, None] * _logs(probabilities)).sum(0) / weights.sum()
-    return softmax(mean[None])[0]
+    return np.asarray(softmax(mean[None])[0])
 
 
 def pool_peaks(
