@@ -46,13 +46,14 @@ class Lab:
 
     def offer(self, name, path, *, kind="image", change=None):
         """Put weights and their card on the server, and into its registry; `change` is made to the entry last."""
-        files = {}
+        size, sha256 = 0, {}
         for suffix in (".safetensors", ".json"):
             data = path.with_suffix(suffix).read_bytes()
             self.files[f"/w/{name}{suffix}"] = data
-            files[suffix] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        words = {"kind": kind, "arch": "compact", "licence": "MIT", "about": "a test's"}
-        entry = {**words, "url": f"{self.base}/w/", "files": files}
+            size += len(data)
+            sha256[suffix] = hashlib.sha256(data).hexdigest()
+        words = {"kind": kind, "licence": "MIT", "about": "a test's"}
+        entry = {**words, "url": f"{self.base}/w/", "size": size, "sha256": sha256}
         if change:
             change(entry)
         weights = json.loads(self.files.get("/registry.json", b'{"weights": {}}'))["weights"]

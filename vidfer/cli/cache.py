@@ -1,6 +1,5 @@
 """`vidfer cache`: list, verify, gc and purge the store."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from vidfer.pipeline.store import Store
 
 ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,7 @@ class PurgeOptions:
     where: StoreOptions = field(default_factory=StoreOptions)
 
     def __post_init__(self) -> None:
-        """Check that one thing is named.
-
-        Raises:
-            VidferError: None is, or several are.
-        """
+        """Raise VidferError unless exactly one thing is named."""
         if [bool(self.clips), bool(self.source), self.all].count(True) != 1:
             raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
 
@@ -101,9 +94,8 @@ def list_artifacts(options: ListOptions) -> int:
         print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
     sizes = usage(store)
     for stage, (count, size) in sizes.items():
-        print(f"{stage}: {count}, {_bytes(size)}", file=sys.stderr)
-    total = sum(size for _, size in sizes.values())
-    print(f"{store.root}: {len(every)} artifacts, {_bytes(total)} in all", file=sys.stderr)
+        say(f"{stage}: {count}, {_bytes(size)}")
+    say(f"{store.root}: {len(every)} artifacts, {_bytes(sum(size for _, size in sizes.values()))} in all")
     return 0
 
 
@@ -115,7 +107,7 @@ def verify_artifacts(options: VerifyOptions) -> int:
     count, faults = verify(store)
     for folder, fault in faults:
         print(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
-    print(f"{store.root}: {count} artifacts checked, {len(faults)} at fault", file=sys.stderr)
+    say(f"{store.root}: {count} artifacts checked, {len(faults)} at fault")
     return 1 if faults else 0
 
 
@@ -124,20 +116,20 @@ def gc_artifacts(options: GcOptions) -> int:
     from vidfer.pipeline.gc import removable
 
     store = options.where.open()
-    return _remove(store, removable(store, options.older_than * _DAY), options.yes)
+    return _remove(store, removable(store, options.older_than * 86_400), options.yes)
 
 
 def purge_artifacts(options: PurgeOptions) -> int:
     """Remove, or print, what was computed from clips."""
-    from vidfer.pipeline.gc import derived_from, removable, sources_of
+    from vidfer.pipeline.digest import content_digest
+    from vidfer.pipeline.gc import derived_from, removable
 
     store = options.where.open()
     if options.all:
-        doomed = removable(store)
-    else:
-        clips = [file for file, _ in find_clips(options.clips, notify=say)] if options.clips else []
-        doomed = derived_from(store, options.source or sources_of(store, clips))
-    return _remove(store, doomed, options.yes)
+        return _remove(store, removable(store), options.yes)
+    clips = find_clips(options.clips, notify=say) if options.clips else []
+    sources = options.source or [content_digest(clip, store) for clip, _ in clips]
+    return _remove(store, derived_from(store, sources), options.yes)
 
 
 def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:
@@ -148,9 +140,9 @@ def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:
     size = _bytes(sum(entry.size for entry in doomed))
     if really:
         remove(store, doomed)
-        print(f"{len(doomed)} removed, {size} freed", file=sys.stderr)
+        say(f"{len(doomed)} removed, {size} freed")
     else:
-        print(f"{len(doomed)} would be removed, {size}; say --yes to do it", file=sys.stderr)
+        say(f"{len(doomed)} would be removed, {size}; say --yes to do it")
     return 0
 
 

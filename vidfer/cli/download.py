@@ -29,11 +29,7 @@ class Div2kOptions:
     sha256: str | None = field(default=None, metadata={"metavar": "HEX"})
 
     def __post_init__(self) -> None:
-        """Check the checksum.
-
-        Raises:
-            VidferError: It is none, or cannot be that of two archives.
-        """
+        """Raise VidferError if the checksum is none, or would have to be that of two archives."""
         if self.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
             raise VidferError(f"--sha256: '{self.sha256}' is no sha256: 64 hexadecimal digits")
         if self.sha256 and self.part == "all":

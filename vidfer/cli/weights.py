@@ -1,9 +1,9 @@
 """`vidfer weights`: which weights there are, fetch them, check them."""
 
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.types import UsageError
 
@@ -12,18 +12,42 @@ if TYPE_CHECKING:
 
 ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
 
-_REGISTRY = {"metavar": "FILE|URL"}
-
 
 @dataclass(frozen=True)
-class ListOptions:
-    """Say what ships with vidfer, what was pulled, what can be.
+class RegistryOptions:
+    """Name a registry.
 
     Args:
         registry: A registry of further weights, such as a lab's.
     """
 
-    registry: str | None = field(default=None, metadata=_REGISTRY)
+    registry: str | None = field(default=None, metadata={"metavar": "FILE|URL"})
+
+    def known(self) -> "dict[str, Entry]":
+        """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
+        from vidfer.weights.hub import pulled, read_registry, shipped
+
+        return {**pulled(), **shipped()} if self.registry is None else read_registry(self.registry)
+
+    def choose(self, known: "dict[str, Entry]", name: str) -> "Entry":
+        """Return one of the known weights.
+
+        Raises:
+            UsageError: There are none of that name.
+        """
+        if name not in known:
+            place = self.registry or "vidfer, nor pulled"
+            raise UsageError(
+                f"no weights '{name}' in {place}: there are {', '.join(known) or 'none'}; others: --registry FILE|URL"
+            )
+        return known[name]
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Say what ships with vidfer, what was pulled, what can be."""
+
+    where: RegistryOptions = field(default_factory=RegistryOptions)
 
 
 @dataclass(frozen=True)
@@ -32,48 +56,44 @@ class PullOptions:
 
     Args:
         name: Their name in the registry.
-        registry: A registry of further weights, such as a lab's.
     """
 
     name: str = field(metadata=POSITIONAL)
-    registry: str | None = field(default=None, metadata=_REGISTRY)
+    where: RegistryOptions = field(default_factory=RegistryOptions)
 
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """Hold weights against the checksums of their registry and card (exit status 1 if one differs).
+    """Check weights against the checksums of their registry and card (exit status 1 if one differs).
 
     Args:
         names: Weights (default: all that are here).
-        registry: A registry of further weights, such as a lab's.
     """
 
     names: list[str] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "NAME"})
-    registry: str | None = field(default=None, metadata=_REGISTRY)
+    where: RegistryOptions = field(default_factory=RegistryOptions)
 
 
 def list_weights(options: ListOptions) -> int:
     """Print a table of the weights."""
-    entries = _known(options.registry).values()
     rows = [("name", "kind", "size", "where", "licence", "what")]
-    for entry in entries:
-        where = "shipped" if entry.url is None else "here" if entry.here else "to be pulled"
+    for entry in options.where.known().values():
+        where = "shipped" if not entry.url else "here" if entry.here else "to be pulled"
         rows.append((entry.name, entry.kind, f"{entry.size / 1e6:.1f} MB", where, entry.licence, entry.about))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    if options.registry is None:
-        print("more weights can be pulled from a registry: --registry FILE|URL", file=sys.stderr)
+    if options.where.registry is None:
+        say("more weights can be pulled from a registry: --registry FILE|URL")
     return 0
 
 
 def pull_weights(options: PullOptions) -> int:
     """Fetch weights by name."""
-    from vidfer.cli.display import download_bar
     from vidfer.weights.hub import pull
 
-    entry = _chosen(_known(options.registry), options.name, options.registry)
-    if entry.url is None:
+    entry = options.where.choose(options.where.known(), options.name)
+    if not entry.url:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
     weights = pull(entry, download_bar)
@@ -84,14 +104,14 @@ def pull_weights(options: PullOptions) -> int:
 
 def verify_weights(options: VerifyOptions) -> int:
     """Print a line for each of the weights: right, or what is wrong and how to mend it."""
-    known = _known(options.registry)
+    known = options.where.known()
     names = options.names or [name for name, entry in known.items() if entry.here]
     wrong = 0
     for name in names:
-        fault = _fault(_chosen(known, name, options.registry), options.registry)
+        fault = _fault(options.where.choose(known, name), options.where.registry)
         wrong += bool(fault)
         print(f"{name}: {fault or 'weights and card are right'}")
-    print(f"{len(names)} verified, {wrong} wrong", file=sys.stderr)
+    say(f"{len(names)} verified, {wrong} wrong")
     return 1 if wrong else 0
 
 
@@ -104,21 +124,5 @@ def _fault(entry: "Entry", registry: str | None) -> str:
         return f"not here; fetch them: {again}"
     if not (faults := entry.faults()):
         return ""
-    remedy = "reinstall vidfer" if entry.url is None else f"delete what is wrong and fetch it again: {again}"
+    remedy = f"delete what is wrong and fetch it again: {again}" if entry.url else "reinstall vidfer"
     return "; ".join([*faults, remedy])
-
-
-def _known(registry: str | None) -> "dict[str, Entry]":
-    """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
-    from vidfer.weights.hub import pulled, read_registry, shipped
-
-    return {**pulled(), **shipped()} if registry is None else read_registry(registry)
-
-
-def _chosen(known: "dict[str, Entry]", name: str, registry: str | None) -> "Entry":
-    if name not in known:
-        place = registry or "vidfer, nor pulled"
-        raise UsageError(
-            f"no weights '{name}' in {place}: there are {', '.join(known) or 'none'}; others: --registry FILE|URL"
-        )
-    return known[name]

@@ -1,4 +1,4 @@
-"""The one way in which vidfer writes files: whole or not at all, and with one message where results cannot go."""
+"""Files that are written whole or not at all, and one message where results cannot be written."""
 
 import errno
 import os
@@ -14,35 +14,20 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers of a disk, a quota or a file that can grow no further."""
 
 _OF_WRITING = FULL | {errno.EROFS, errno.EIO}
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # what file systems without it answer for a folder
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # of file systems that cannot sync a folder
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    r"""Write a file, text as UTF-8; until all of it is on the disk, `path` keeps what it held before.
-
-    Raises:
-        OSError: The file cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> place = Path(tempfile.mkdtemp()) / "summary.csv"
-        >>> write_atomic(place, "clip,status\n")
-        >>> place.read_text()
-        'clip,status\n'
-    """
+    """Write a file, text as UTF-8; until all of it is on the disk, `path` keeps what it held before."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Lend a temporary path in the same folder, for writers that want a path; it takes the place of `path` at the end.
+    """Lend a temporary path in the same folder, for writers that want a path; it replaces `path` if the block succeeds.
 
-    When the block or the disk fails, the temporary file is removed and `path` keeps what it held before. The temporary
-    name has the suffix `.tmp`: give the format to writers that guess it from the name.
-
-    Raises:
-        OSError: The file cannot be written.
+    The temporary name has the suffix `.tmp`: give the format to writers that guess it from the name.
     """
     temporary = path.with_name(f".vidfer-{uuid4().hex}.tmp")
     try:
@@ -57,10 +42,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def results_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder for results, try it, and explain in one sentence if it cannot be written, now or later in the block.
+    """Make a folder for results and check that it can be written.
 
     Raises:
-        VidferError: The folder, or a file in it, cannot be written. Errors about other files pass unchanged.
+        VidferError: The folder, or a file in it, cannot be written, now or in the block; other errors pass unchanged.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,21 +61,15 @@ def results_folder(folder: Path) -> Iterator[Path]:
 
 
 def concerns(error: OSError, folder: Path) -> bool:
-    """Tell whether an error is about a folder or a file in it; one that names no file is if writing gives such errors."""
-    names = [
-        os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)
-    ]
+    """Tell whether an error is about a folder or a file in it; if it names no file, whether it is one of writing."""
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
     if not names:
         return error.errno in _OF_WRITING
-    return any(Path(name).absolute().is_relative_to(folder.absolute()) for name in names)
+    return any(Path(os.fsdecode(name)).absolute().is_relative_to(folder.absolute()) for name in names)
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file's bytes, or a folder's entries where its file system can promise that.
-
-    Raises:
-        OSError: The disk failed.
-    """
+    """Wait until the disk has a file's bytes, or a folder's entries where its file system can promise that."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -16,9 +16,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def to_parquet(columns: "Columns", types: Mapping[str, str] | None = None) -> bytes:
     """Encode columns of equal length as a Parquet file; equal columns give equal bytes.
 
-    Args:
-        columns: The columns by name.
-        types: Their types as pyarrow names them, such as `int64`, `double` and `string`; None to infer them from the values.
+    `types` names the columns' types as pyarrow does, such as `int64`, `double` and `string`; by default they are inferred.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -39,9 +37,9 @@ def read_parquet(data: bytes) -> "dict[str, np.ndarray]":
 
 
 def to_csv(columns: "Columns") -> bytes:
-    """Encode columns as CSV, UTF-8, one header line.
+    """Encode columns as CSV, UTF-8, one header line; floats have six decimals at most.
 
-    Floats are written with six decimals at most; a text that begins like a formula gets an apostrophe before it.
+    A text that begins like a formula gets an apostrophe before it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -51,8 +49,6 @@ def to_csv(columns: "Columns") -> bytes:
 
 
 def _cell(value: Any) -> object:  # noqa: ANN401 - a cell may hold anything
-    if value is None:
-        return ""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
     if hasattr(value, "item"):

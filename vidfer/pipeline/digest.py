@@ -1,5 +1,6 @@
-"""Digests: of recipes, of files, and of clips, which are remembered by the file's identity on disk."""
+"""Digests of recipes, of files, and of clips, which are remembered by the file's identity on disk."""
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -23,8 +24,6 @@ def dump_json(value: object) -> bytes:
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:
     """Return the key of a recipe: the sha256 of its canonical JSON, 64 hexadecimal digits."""
-    import hashlib
-
     return hashlib.sha256(dump_json(dict(recipe))).hexdigest()
 
 
@@ -47,7 +46,7 @@ def seal_of(manifest: Mapping[str, Any]) -> str:
 
 
 def content_digest(clip: Path, store: "Store") -> str:
-    """Return the blake3 digest of a clip, hashing it only if it is new or has changed.
+    """Return the blake3 digest of a clip, which is read only if it is new or has changed.
 
     A clip is known by device, inode, size, mtime and ctime. One touched in the last two seconds is not remembered: within
     a tick of the clock it could change unseen.
@@ -59,31 +58,23 @@ def content_digest(clip: Path, store: "Store") -> str:
         if not clip.is_file():
             raise ClipError(Status.UNREADABLE, f"{clip} is missing or is not a regular file")
         stat = clip.stat()
-    except OSError as error:
-        raise _unreadable(clip, error) from error
-    identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-    memo = store.root / "memo" / f"{stat.st_dev:x}-{stat.st_ino:x}.json"
-    known = _recall(memo, identity)
-    if known is not None:
-        return known
-    try:
+        identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        memo = store.root / "memo" / f"{stat.st_dev:x}-{stat.st_ino:x}.json"
+        if known := _recall(memo, identity):
+            return known
         digest = file_digest(clip)
     except OSError as error:
-        raise _unreadable(clip, error) from error
+        raise ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}") from error
     if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
-        with suppress(OSError):  # a store that cannot be written still answers hits
+        with suppress(OSError):  # without it, the clip is hashed again
             memo.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(memo, dump_json({"identity": identity, "blake3": digest}))
     return digest
 
 
-def _unreadable(clip: Path, error: OSError) -> ClipError:
-    return ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}")
-
-
 def _recall(memo: Path, identity: list[int]) -> str | None:
-    try:
+    """Return the digest remembered for a file, unless it is unknown, out of reach, or torn by a power cut."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(memo.read_bytes())
         return str(known["blake3"]) if known["identity"] == identity else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # never seen, out of reach, or torn by a power cut: the file is hashed again
+    return None

@@ -1,4 +1,4 @@
-"""Looking after a store: what is in it, whether it is whole, and what may go."""
+"""What is in a store, whether it is whole, and what may go."""
 
 import json
 import re
@@ -8,21 +8,19 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from vidfer.pipeline.digest import content_digest, seal_of
-from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, unreadable
+from vidfer.pipeline.digest import seal_of
+from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, reading
 
 
 @dataclass(frozen=True)
 class Entry:
     """One artifact, or a leftover: then `stage` is `tmp`, `quarantine` or `memo`, and `key` its name.
 
-    Args:
-        status: The stage's status; `unreadable` when the manifest is.
-        size: In bytes, files only.
-        age: In seconds, since it was written.
+    The status is the stage's, or `unreadable` when the manifest is; `size` is in bytes, `age` in seconds.
     """
 
     path: Path
@@ -39,7 +37,7 @@ _UNREADABLE = "unreadable"
 _OURS = {
     "tmp": re.compile(r"[a-z]+-\d+-[0-9a-f]{32}|removed-.*"),
     "quarantine": re.compile(r"[a-z]+-[0-9a-f]{64}-[0-9a-f]{8}"),
-    "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.(json|[0-9a-f]{32})|\.vidfer-[0-9a-f]{32}\.tmp"),
+    "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.json|\.vidfer-[0-9a-f]{32}\.tmp"),
 }
 """How leftovers are named, by folder; whatever else lies there is not ours to remove."""
 
@@ -51,35 +49,21 @@ def entries(store: Store) -> list[Entry]:
 
 def leftovers(store: Store) -> list[Entry]:
     """List drafts that are being written or were never finished, quarantined artifacts and memos."""
-    found = [
-        path
-        for place, ours in _OURS.items()
-        for path in sorted((store.root / place).glob("*"))
-        if ours.fullmatch(path.name)
-    ]
-    return _existing(found)
+    found = ((sorted((store.root / place).glob("*")), ours) for place, ours in _OURS.items())
+    return _existing(path for paths, ours in found for path in paths if ours.fullmatch(path.name))
 
 
 def _existing(paths: Iterable[Path]) -> list[Entry]:
     found = []
     for path in paths:
-        try:
-            found.append(_entry(path))
-        except FileNotFoundError:  # finished, published or removed by another process since it was listed
-            continue
-        except OSError as error:
-            raise unreadable(path, error) from error
+        with reading(path), suppress(FileNotFoundError):  # published or removed by another process since it was listed
+            files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+            size = sum(file.stat().st_size for file in files)
+            manifest = _manifest(path / MANIFEST)
+            stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
+            status, age = str(manifest.get("status", _UNREADABLE)), time.time() - path.stat().st_mtime
+            found.append(Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {})))
     return found
-
-
-def _entry(path: Path) -> Entry:
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    manifest = _manifest(path / MANIFEST)
-    age = time.time() - path.stat().st_mtime
-    stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
-    status = str(manifest.get("status", _UNREADABLE))
-    size = sum(file.stat().st_size for file in files)
-    return Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {}))
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -101,10 +85,9 @@ def usage(store: Store) -> dict[str, tuple[int, int]]:
 
 
 def verify(store: Store) -> tuple[int, list[tuple[Path, str]]]:
-    """Check every artifact's sizes and digests; damaged ones go to quarantine, those that cannot be read stay.
+    """Count the artifacts and check their sizes and digests: (folder, what is wrong) of those at fault.
 
-    Returns:
-        The number of artifacts checked, and (folder, what is wrong with it) of those at fault.
+    Damaged ones go to quarantine, those that cannot be read stay.
     """
     folders = list(store.folders())
     faults = []
@@ -119,21 +102,9 @@ def verify(store: Store) -> tuple[int, list[tuple[Path, str]]]:
     return len(folders), faults
 
 
-def removable(store: Store, older_than: float | None = None) -> list[Entry]:
-    """List artifacts, drafts, quarantined artifacts and memos: all, or those written more than so many seconds ago.
-
-    Everything can be computed again from the clips.
-    """
-    return [entry for entry in (*entries(store), *leftovers(store)) if older_than is None or entry.age > older_than]
-
-
-def sources_of(store: Store, clips: Iterable[Path]) -> list[str]:
-    """Return the content digests by which artifacts know clips.
-
-    Raises:
-        ClipError: A clip cannot be read.
-    """
-    return [content_digest(clip, store) for clip in clips]
+def removable(store: Store, older_than: float = -inf) -> list[Entry]:
+    """List artifacts, drafts, quarantined artifacts and memos written more than so many seconds ago."""
+    return [entry for entry in (*entries(store), *leftovers(store)) if entry.age > older_than]
 
 
 def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
@@ -144,35 +115,29 @@ def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
     """
     wanted = set(sources)
     every = entries(store)
-    keys = {entry.key for entry in every if entry.recipe.get("source") in wanted}
-    grown = True
-    while grown:
-        more = {entry.key for entry in every if keys & set(entry.recipe.get("inputs", {}).values())} - keys
+    keys: set[str] = set()
+    more = {entry.key for entry in every if entry.recipe.get("source") in wanted}
+    while more:
         keys |= more
-        grown = bool(more)
+        more = {entry.key for entry in every if keys & set(entry.recipe.get("inputs", {}).values())} - keys
     rest = [entry for entry in leftovers(store) if _concerns(entry, wanted)]
     return [entry for entry in every if entry.key in keys or entry.status == _UNREADABLE] + rest
 
 
-def _concerns(entry: Entry, sources: set[str]) -> bool:
-    if entry.stage == "memo":
+def _concerns(leftover: Entry, sources: set[str]) -> bool:
+    if leftover.stage == "memo":
         with suppress(OSError, ValueError, TypeError, KeyError):
-            return json.loads(entry.path.read_bytes())["blake3"] in sources
+            return json.loads(leftover.path.read_bytes())["blake3"] in sources
         return False
-    return entry.stage == "quarantine" or not _being_written(entry)
-
-
-def _being_written(draft: Entry) -> bool:
-    """Whether a draft's writer may be alive: it wrote within the hour, or a process of that number lives here."""
-    pid = draft.key.split("-")[1]
-    return pid.isdigit() and (draft.age < _HOUR or (draft.age < _DAY and Path(f"/proc/{pid}").exists()))
+    if leftover.stage == "quarantine":
+        return True
+    pid = leftover.key.split("-")[1]
+    written = leftover.age < _HOUR or (leftover.age < _DAY and Path(f"/proc/{pid}").exists())
+    return not (pid.isdigit() and written)  # the writer may be alive
 
 
 def remove(store: Store, doomed: Iterable[Entry]) -> None:
-    """Delete entries for good.
-
-    An artifact first leaves its place in one rename, so that no reader meets half of it.
-    """
+    """Delete entries for good; an artifact first leaves its place in one rename, so that no reader meets half of it."""
     for entry in doomed:
         with explained(store.root), suppress(FileNotFoundError):  # another process removed it
             if entry.path.is_file():

@@ -18,7 +18,6 @@ raised again by every later call; any other error is not.
 `finished` does the same for the stages of a clip (`vidfer.pipeline.stage`), each a cached step that reads the ones before.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from typing import Any
 from vidfer.pipeline.atomic import concerns
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
-from vidfer.pipeline.store import Artifact, Draft, Store, explained, unreadable
+from vidfer.pipeline.store import Artifact, Draft, Store, unreadable
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 Make = Callable[[Draft], Outcome]
@@ -67,17 +66,17 @@ def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store) -> list[
         ClipError: `unreadable` when the clip cannot be read.
     """
     source = content_digest(clip, store)
-    found: list[tuple[Stage, dict[str, Any], str, str, Artifact | None]] = []
     keys: dict[str, str] = {}
+    found: list[tuple[Stage, dict[str, Any], Artifact | None]] = []
     for stage in _ancestry(chain, target):
         recipe = stage.recipe(source, keys)
-        key = keys[stage.name] = recipe_key(recipe)
-        artifact = store.find(stage.name, key)
-        missing = "damaged" if (stage.name, key) in store.quarantined else "miss"
-        found.append((stage, recipe, key, "hit" if artifact else missing, artifact))
+        keys[stage.name] = recipe_key(recipe)
+        found.append((stage, recipe, store.find(stage.name, keys[stage.name])))
     steps: list[Step] = []
     wanted = {target}
-    for stage, recipe, key, state, artifact in reversed(found):
+    for stage, recipe, artifact in reversed(found):
+        key = keys[stage.name]
+        state = "hit" if artifact else "damaged" if (stage.name, key) in store.quarantined else "miss"
         due = state == "damaged" or (state == "miss" and stage.name in wanted)
         if due:
             wanted.update(stage.inputs)
@@ -144,30 +143,21 @@ def cached(store: Store, recipe: Mapping[str, Any], make: Make) -> Artifact:
 def _lent(store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = True) -> Iterator[Artifact]:
     """Lend the artifact of a recipe, found or made; what is not stored is lent for this block only."""
     stage, key = str(recipe["stage"]), recipe_key(recipe)
-    found = store.find(stage, key)
-    if found is not None:
+    if found := store.find(stage, key):
         yield found
         return
-    with ExitStack() as stack:
-        artifact = _make(store, stage, key, recipe, make, stack)
+    with store.draft(stage, key) as draft:
+        try:
+            with _named_errors(store, stage):
+                outcome = make(draft)
+        except ClipError as error:
+            outcome = Outcome(error.status, error.message)
+            draft.clear()
+        except MemoryError:
+            outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {stage} ran out of memory: close other programs")
+            draft.clear()
+        artifact = draft.seal(recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
         yield store.publish(artifact) if keep and artifact.status not in TRANSIENT else artifact
-
-
-def _make(store: Store, stage: str, key: str, recipe: Mapping[str, Any], make: Make, stack: ExitStack) -> Artifact:
-    draft = stack.enter_context(store.draft(stage, key))
-    try:
-        with _named_errors(store, stage):
-            outcome = make(draft)
-    except ClipError as error:
-        outcome = Outcome(error.status, error.message)
-    except MemoryError:
-        outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {stage} ran out of memory: close other programs")
-    else:
-        return draft.seal(recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
-    with explained(store.root):
-        shutil.rmtree(draft.path)
-    draft = stack.enter_context(store.draft(stage, key))
-    return draft.seal(recipe, status=outcome.status, message=outcome.message)
 
 
 def _run(
@@ -187,10 +177,8 @@ def _named_errors(store: Store, stage: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None and concerns(error, store.root):
+            raise unreadable(store.root, error) from error
+        if error.filename is None or not stage:
             raise
-        if not concerns(error, store.root):
-            if not stage:
-                raise
-            raise VidferError(f"stage {stage} cannot use {error.filename}: {error.strerror}") from error
-        raise unreadable(store.root, error) from error
+        raise VidferError(f"stage {stage} cannot use {error.filename}: {error.strerror}") from error

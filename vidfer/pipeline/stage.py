@@ -15,13 +15,7 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage says of its work, once its files are written.
-
-    Args:
-        status: What became of it; anything but a transient status is stored.
-        message: One sentence for the user, or nothing.
-        meta: Small facts for later stages and reports, as JSON.
-    """
+    """What a stage says of its work, once its files are written; `meta` has small facts for later stages, as JSON."""
 
     status: Status = Status.OK
     message: str = ""

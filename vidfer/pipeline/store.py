@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.pipeline.atomic import FULL, sync
@@ -28,6 +27,9 @@ from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:
     import numpy as np
+
+Json = Mapping[str, Any]
+"""An object of JSON."""
 
 MANIFEST = "manifest.json"
 _KEY = re.compile("[0-9a-f]{64}")
@@ -42,17 +44,7 @@ class Artifact:
     """One committed result of one stage: its folder, and what `manifest.json` there holds."""
 
     path: Path
-    manifest: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """The artifact's key, 64 hexadecimal digits."""
-        return str(self.manifest["key"])
-
-    @property
-    def stage(self) -> str:
-        """The name of the stage that made it."""
-        return str(self.manifest["stage"])
+    manifest: Json
 
     @property
     def status(self) -> Status:
@@ -60,14 +52,19 @@ class Artifact:
         return Status(self.manifest["status"])
 
     @property
+    def key(self) -> str:
+        """Its key, 64 hexadecimal digits."""
+        return str(self.manifest["key"])
+
+    @property
     def message(self) -> str:
         """One sentence on the status, or nothing."""
         return str(self.manifest["message"])
 
     @property
-    def meta(self) -> Mapping[str, Any]:
-        """Small facts that later stages and reports need, as JSON."""
-        meta: Mapping[str, Any] = self.manifest["meta"]
+    def meta(self) -> Json:
+        """Small facts that later stages and reports need."""
+        meta: Json = self.manifest["meta"]
         return meta
 
     def names(self, prefix: str = "") -> list[str]:
@@ -78,18 +75,20 @@ class Artifact:
         """Read a safetensors file: each array by its name."""
         from safetensors.numpy import load_file
 
-        with _reading(self.path / name), (self.path / name).open("rb"):
+        with reading(self.path / name), (self.path / name).open("rb"):  # the error of `open` names the file
             return load_file(self.path / name)
 
     def table(self, name: str) -> "dict[str, np.ndarray]":
         """Read a Parquet file: each column by its name."""
-        with _reading(self.path / name):
-            return read_parquet((self.path / name).read_bytes())
+        return read_parquet(self._read(name))
 
     def json(self, name: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
         """Read a JSON file."""
-        with _reading(self.path / name):
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        return json.loads(self._read(name))
+
+    def _read(self, name: str) -> bytes:
+        with reading(self.path / name):
+            return (self.path / name).read_bytes()
 
 
 class Draft:
@@ -99,25 +98,27 @@ class Draft:
     """
 
     def __init__(self, store: "Store", stage: str, key: str) -> None:
-        self._store = store
+        self._root = store.root
         self._stage = stage
         self._key = key
         self._files: list[dict[str, Any]] = []
         self.path = store.root / "tmp" / f"{stage}-{os.getpid()}-{uuid.uuid4().hex}"
 
     def __enter__(self) -> Self:
-        with explained(self._store.root):
+        with explained(self._root):
             self.path.mkdir(parents=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file and wait until the disk has it."""
         from blake3 import blake3
 
-        self._write(name, data)
+        with explained(self._root):
+            (self.path / name).write_bytes(data)
+            sync(self.path / name)
         self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
 
     def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
@@ -131,13 +132,15 @@ class Draft:
         """Write a JSON file, entries in the order given."""
         self.write(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
+    def clear(self) -> None:
+        """Remove the files written so far."""
+        with explained(self._root):
+            shutil.rmtree(self.path)
+            self.path.mkdir()
+        self._files.clear()
+
     def seal(
-        self,
-        recipe: Mapping[str, Any],
-        *,
-        status: Status = Status.OK,
-        message: str = "",
-        meta: Mapping[str, Any] | None = None,
+        self, recipe: Json, *, status: Status = Status.OK, message: str = "", meta: Json | None = None
     ) -> Artifact:
         """Write the manifest; the artifact is complete, but lives only as long as the draft until it is published."""
         manifest = {
@@ -149,17 +152,11 @@ class Draft:
             "meta": dict(meta or {}),
             "files": sorted(self._files, key=lambda entry: str(entry["name"])),
         }
-        manifest["seal"] = seal_of(manifest)
-        text = dump_json(manifest)
-        self._write(MANIFEST, text)
-        with explained(self._store.root):
+        text = dump_json(manifest | {"seal": seal_of(manifest)})
+        self.write(MANIFEST, text)
+        with explained(self._root):
             sync(self.path)
         return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
-
-    def _write(self, name: str, data: bytes) -> None:
-        with explained(self._store.root):
-            (self.path / name).write_bytes(data)
-            sync(self.path / name)
 
 
 class Store:
@@ -188,18 +185,16 @@ class Store:
             StoreError: The artifact cannot be read, which says nothing about its bytes: it stays where it is.
         """
         folder = self.path(stage, key)
-        try:
-            folder.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise unreadable(folder, error) from error
-        try:
-            manifest = _load(folder, folder, digests=folder not in self._verified)
-        except _DamageError:
-            if self.quarantine(folder):
-                self.quarantined.add((stage, key))
-            return None
+        with reading(folder):
+            try:
+                folder.stat()
+                manifest = _load(folder, folder, digests=folder not in self._verified)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except _DamageError:
+                if self.quarantine(folder):
+                    self.quarantined.add((stage, key))
+                return None
         self._verified.add(folder)
         return Artifact(folder, manifest)
 
@@ -222,9 +217,10 @@ class Store:
     def publish(self, artifact: Artifact) -> Artifact:
         """Move a sealed artifact to its place in one rename.
 
-        When another process was faster, its artifact is returned and this one is dropped: both are results of the same recipe.
+        If another process was faster, its artifact is returned and this one is dropped: both are results of one recipe.
         """
-        target = self.path(artifact.stage, artifact.key)
+        stage, key = artifact.manifest["stage"], artifact.key
+        target = self.path(stage, key)
         with explained(self.root):
             target.parent.mkdir(parents=True, exist_ok=True)
             while True:
@@ -234,8 +230,9 @@ class Store:
                 except OSError as error:
                     if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT}:
                         raise
-                    winner = self.find(artifact.stage, artifact.key)
-                    if winner is not None:  # ENOENT: a network file system renamed, lost its reply, and tried again
+                    if winner := self.find(
+                        stage, key
+                    ):  # ENOENT: a network file system renamed, lost its reply, and tried again
                         return winner
                     if error.errno == errno.ENOENT:
                         raise
@@ -253,8 +250,7 @@ class Store:
     def quarantine(self, folder: Path) -> bool:
         """Move a damaged artifact out of the way, for someone to look at; it is never deleted here.
 
-        Returns:
-            False when it was not there any more, or another process has put a sound one into its place since.
+        Returns False when it was not there any more, or another process has put a sound one into its place since.
         """
         place = self.root / "quarantine" / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
         with explained(self.root):
@@ -286,7 +282,7 @@ def explained(root: Path) -> Iterator[None]:
 
 
 def unreadable(path: Path, error: OSError) -> StoreError:
-    """Make an error of the store's that names a file which cannot be read, and why."""
+    """Make an error that names the store's file which cannot be read, and why."""
     place = error.filename or path
     if isinstance(error, FileNotFoundError):
         return StoreError(f"{place} was removed while it was in use (by `vidfer cache`?): run the same command again")
@@ -295,7 +291,8 @@ def unreadable(path: Path, error: OSError) -> StoreError:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn an OSError into the error of `unreadable`."""
     try:
         yield
     except OSError as error:
@@ -328,7 +325,9 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(text)
         if text != dump_json(manifest) or manifest["seal"] != seal_of(manifest):
             raise _DamageError("the bytes of its manifest have changed")
-        _check_files(folder, place, manifest, digests=digests)
+        if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
+            raise _DamageError("its manifest belongs to another artifact")
+        _check_files(folder, manifest["files"], digests=digests)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise _DamageError(f"{error.filename} is not there, or is no file") from error
     except OSError as error:
@@ -340,16 +339,14 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
     return manifest
 
 
-def _check_files(folder: Path, place: Path, manifest: Mapping[str, Any], *, digests: bool) -> None:
-    files = {entry["name"]: entry for entry in manifest["files"]}
+def _check_files(folder: Path, listed: list[Json], *, digests: bool) -> None:
+    names = {entry["name"] for entry in listed}
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
-        raise _DamageError("its manifest belongs to another artifact")
-    if present != set(files):
-        raise _DamageError(f"its files are {sorted(present)}, the manifest names {sorted(files)}")
-    for name, entry in files.items():
-        path = folder / name
+    if present != names:
+        raise _DamageError(f"its files are {sorted(present)}, the manifest names {sorted(names)}")
+    for entry in listed:
+        path = folder / entry["name"]
         if path.stat().st_size != entry["size"]:
-            raise _DamageError(f"{name} has {path.stat().st_size} bytes, not {entry['size']}")
+            raise _DamageError(f"{path.name} has {path.stat().st_size} bytes, not {entry['size']}")
         if digests and file_digest(path) != entry["blake3"]:
-            raise _DamageError(f"the bytes of {name} have changed")
+            raise _DamageError(f"the bytes of {path.name} have changed")

@@ -4,17 +4,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def tool_versions(*names: str) -> dict[str, str | None]:
-    """Return the installed version of each distribution, such as `facenet-pytorch`, None where it is missing.
-
-    Example:
-        >>> tool_versions("no-such-package")
-        {'no-such-package': None}
-    """
-    return {name: _version(name) for name in names}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    """Return the installed version of each distribution, such as `facenet-pytorch`, None where it is missing."""
+    found: dict[str, str | None] = dict.fromkeys(names)
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

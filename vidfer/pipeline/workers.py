@@ -18,50 +18,62 @@ Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
 """From an item and a progress callback (stage, share) to the item's summary."""
 
 OnProgress = Callable[[int, str, float], None]
-"""Called with a clip's position in the list, the stage at work, and the share it has done."""
+"""Called with an item's position in the list, the stage at work, and the share it has done."""
 
 
 def run_all(
-    work: Work[Item], clips: Sequence[Item], jobs: int, on_progress: OnProgress
+    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    """Do the work for every clip and yield (position, result) as they finish.
+    """Do the work for every item and yield (position, result) as they finish.
 
-    With one job the work runs in this process; with more, in that many spawned processes, each with one clip at a time.
-    A worker that dies is replaced, and its clip alone is `crashed`. A `ClipError` that the work raises is its result.
+    With one job the work runs in this process; with more, in that many spawned processes, each with one item at a time.
+    A worker that dies is replaced, and its item alone is `crashed`. A `ClipError` that the work raises is its result.
     Progress is called from this process only.
 
     Raises:
-        VidferError: The work failed for a reason that is not the clip's, such as a full store.
+        VidferError: The work failed for a reason that is not the item's, such as a full store.
     """
-    if jobs == 1 or len(clips) <= 1:
-        for position, clip in enumerate(clips):
-            try:
-                yield position, work(clip, lambda stage, share, at=position: on_progress(at, stage, share))  # type: ignore[misc]
-            except ClipError as error:
-                yield position, error
-    else:
-        yield from _run_in_processes(work, clips, min(jobs, len(clips)), on_progress)
+    if jobs > 1 and len(items) > 1:
+        yield from _run_in_processes(work, items, jobs, on_progress)
+        return
+    for position, item in enumerate(items):
+        try:
+            yield position, work(item, lambda stage, share, at=position: on_progress(at, stage, share))  # type: ignore[misc]
+        except ClipError as error:
+            yield position, error
 
 
 @dataclass
 class _Worker:
     process: multiprocessing.process.BaseProcess
     pipe: "Connection[Any, Any]"
-    position: int = -1
+    position: int
 
     @classmethod
-    def start(cls, work: Work[Any]) -> "_Worker":
+    def start(cls, work: Work[Any], position: int, item: object) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(work, theirs), daemon=False)
         process.start()
         theirs.close()
-        return cls(process, ours)
+        worker = cls(process, ours, position)
+        worker.give(position, item)
+        return worker
 
-    def give(self, position: int, clip: object) -> None:
+    def give(self, position: int, item: object) -> None:
         self.position = position
-        with suppress(OSError):  # a worker that has died meanwhile is noticed when it is listened to
-            self.pipe.send(clip)
+        with suppress(OSError):  # that a worker has died is noticed when its result is received
+            self.pipe.send(item)
+
+    def receive(self, items: Sequence[object]) -> tuple[str, Any]:
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            cause = f"its worker process ended with code {self.process.exitcode}"
+            message = f"{items[self.position]}: {cause}; run it again with --jobs 1 to see why"
+            return "dead", ClipError(Status.CRASHED, message)
+        return (kind, ClipError(*value)) if kind == "clip" else (kind, value)
 
     def stop(self) -> None:
         self.pipe.close()
@@ -76,63 +88,41 @@ def _serve(work: Work[Any], pipe: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
     with suppress(EOFError, OSError):  # the parent has gone
         while True:
-            clip = pipe.recv()
+            item = pipe.recv()
             try:
-                answer: tuple[str, Any] = ("done", work(clip, lambda *told: pipe.send(("progress", told))))
+                result: tuple[str, Any] = ("done", work(item, lambda *at: pipe.send(("progress", at))))
             except ClipError as error:
-                answer = ("clip", (error.status, error.message))
+                result = ("clip", (error.status, error.message))
             except VidferError as error:
-                answer = ("fatal", error)
-            pipe.send(answer)
+                result = ("fatal", error)
+            pipe.send(result)
 
 
 def _run_in_processes(
-    work: Work[Item], clips: Sequence[Item], jobs: int, on_progress: OnProgress
+    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    waiting = list(enumerate(clips))[::-1]
+    waiting = list(enumerate(items))[::-1]
     busy: list[_Worker] = []
     try:
-        for _ in range(jobs):
-            busy.append(_Worker.start(work))
-            busy[-1].give(*waiting.pop())
-        while busy:
+        while waiting or busy:
+            while waiting and len(busy) < jobs:
+                busy.append(_Worker.start(work, *waiting.pop()))
             ready = wait([worker.pipe for worker in busy])
             for worker in [worker for worker in busy if worker.pipe in ready]:
-                kind, value = _receive(worker, clips)
+                kind, value = worker.receive(items)
                 if kind == "progress":
                     on_progress(worker.position, *value)
                     continue
                 if kind == "fatal":
                     raise value
                 yield worker.position, value
-                _go_on(worker, busy, waiting, work, dead=kind == "dead")
+                if waiting and kind != "dead":
+                    worker.give(*waiting.pop())
+                else:
+                    worker.stop()
+                    busy.remove(worker)
     finally:
         for worker in busy:
             worker.process.terminate()
         for worker in busy:
             worker.stop()
-
-
-def _go_on(
-    worker: _Worker, busy: list[_Worker], waiting: list[tuple[int, Item]], work: Work[Item], *, dead: bool
-) -> None:
-    """Give a worker the next clip; replace it if it has died, let it go if nothing is left."""
-    if dead or not waiting:
-        worker.stop()
-        busy.remove(worker)
-    if dead and waiting:
-        worker = _Worker.start(work)
-        busy.append(worker)
-    if waiting:
-        worker.give(*waiting.pop())
-
-
-def _receive(worker: _Worker, clips: Sequence[object]) -> tuple[str, Any]:
-    try:
-        kind, value = worker.pipe.recv()
-    except (EOFError, OSError):
-        worker.process.join()
-        cause = f"its worker process ended with code {worker.process.exitcode}"
-        clip = clips[worker.position]
-        return "dead", ClipError(Status.CRASHED, f"{clip}: {cause}; run it again with --jobs 1 to see why")
-    return (kind, ClipError(*value)) if kind == "clip" else (kind, value)

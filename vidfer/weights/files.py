@@ -23,21 +23,20 @@ SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "fusion": ("fusion",),
     "faces": (),
 }
-"""Names of the weights in this folder, by kind: networks of faces, of windows of sound, of noise, of faces and sound together,
-and of the faces of a whole clip."""
+"""Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together, and
+all faces of a clip."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-"""What a name of weights is: it has no dot and no slash, so that it is never mistaken for a file."""
+"""A name of weights: no dot and no slash, so that it is never mistaken for a file."""
 
 _CLASSIFIERS: Final = ("image", "audio", "fusion", "faces")
-
-_REQUIRED = ("kind", "arch", "arguments", "classes", "preprocessing", "blake3")
-_DECISIVE = ("kind", "arch", "arguments", "classes", "preprocessing")
+_DECISIVE: Final = ("kind", "arch", "arguments", "classes", "preprocessing")
+_REQUIRED: Final = (*_DECISIVE, "blake3")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A safetensors file, with its card (see `save_weights`) that was checked."""
+    """A safetensors file and its card (see `save_weights`), which was checked."""
 
     path: Path
     card: Card
@@ -50,7 +49,8 @@ class Weights:
         """
         data = _read(self.path)
         if _blake3(data) != self.card["blake3"]:
-            raise VidferError(f"{self.path} is not the file that its card {_card_path(self.path).name} describes")
+            card = self.path.with_suffix(".json")
+            raise VidferError(f"{self.path} is not the file that its card {card.name} describes")
         return data
 
     def tensors(self) -> "dict[str, Tensor]":
@@ -77,12 +77,7 @@ def weights_folder() -> Path:
 
 
 def find_weights(kind: str, name_or_file: str | Path) -> Weights:
-    """Find weights by name or file and check their card.
-
-    Args:
-        kind: One of `SHIPPED`.
-        name_or_file: A name in `SHIPPED`, a name of weights pulled into `weights_folder()`, or the path of a `.safetensors`
-            file with its card beside it.
+    """Find weights of a kind in `SHIPPED` by name (shipped or pulled) or `.safetensors` file, and check their card.
 
     Raises:
         VidferError: There are no such weights, the card is missing or unreadable, or it describes something else.
@@ -102,22 +97,14 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
 
 
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
-    """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits.
-
-    Raises:
-        VidferError: As `find_weights`.
-    """
+    """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits."""
     weights = find_weights(kind, name_or_file)
     decisive = {key: weights.card[key] for key in _DECISIVE}
-    text = json.dumps([_blake3(_read(weights.path)), decisive], sort_keys=True)
-    return _blake3(text.encode())
+    return _blake3(json.dumps([_blake3(_read(weights.path)), decisive], sort_keys=True).encode())
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
-    """Read from a card what the model's logits are calibrated by, see `invert_label_smoothing` and `softmax`.
-
-    Returns:
-        The temperature, and the label smoothing that is taken back before; None where the card has no calibration.
+    """Read the temperature and the label smoothing to invert before (see `invert_label_smoothing`) from a card, if it has them.
 
     Raises:
         VidferError: The card has nonsense for one of them.
@@ -137,14 +124,11 @@ def read_calibration(weights: Weights) -> tuple[float, float] | None:
 
 
 def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
-    """Write weights and their card, each atomically; the card, which holds the digest, comes last.
+    """Write tensors by name to a `.safetensors` path and the card beside it, each atomically, the card last.
 
-    Args:
-        path: Where to: a `.safetensors` path; the card goes beside it.
-        state: Tensors by name.
-        card: At least `kind`, `arch`, `arguments` (constructor arguments of the network) and `preprocessing`; by custom
-            also `data`, `recipe`, `metrics` (each with data, split, n and interval), `licence`, `intended_use` and
-            `prohibited_use`. `classes` and `blake3` are filled in here.
+    The card has at least `kind`, `arch`, `arguments` (constructor arguments of the network) and `preprocessing`; by custom
+    also `data`, `recipe`, `metrics` (each with data, split, n and interval), `licence`, `intended_use` and
+    `prohibited_use`. `classes` and `blake3` are filled in here.
 
     Raises:
         VidferError: The path or the card is unusable.
@@ -156,32 +140,30 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     classes = list(EMOTIONS) if card.get("kind") in _CLASSIFIERS else []
     full = {**card, "classes": classes, "blake3": _blake3(data)}
-    missing = [key for key in _REQUIRED if key not in full]
-    if missing:
+    if missing := [key for key in _REQUIRED if key not in full]:
         raise VidferError(f"a card needs {', '.join(missing)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data)
-        write_atomic(_card_path(path), (json.dumps(full, indent=2) + "\n").encode())
+        write_atomic(path.with_suffix(".json"), json.dumps(full, indent=2) + "\n")
     except OSError as error:
         raise VidferError(f"{path} and its card cannot be written: {error.strerror}") from error
 
 
 def read_card(path: Path, kind: str) -> Card:
-    """Read and check the card of a weights file; the file itself need not be there yet.
+    """Read and check the card of a weights file, which itself need not be there yet.
 
     Raises:
-        VidferError: The card is missing, unreadable or not whole, or describes something else.
+        VidferError: The card is missing, unreadable or incomplete, or describes something else.
     """
-    place = _card_path(path)
+    place = path.with_suffix(".json")
     try:
         card = json.loads(place.read_text("utf-8"))
     except FileNotFoundError:
         raise VidferError(f"{path} has no card: expected {place} (training exports both; keep them together)") from None
     except (ValueError, RecursionError, OSError) as error:
         raise VidferError(f"the card {place} cannot be read: {error}") from error
-    missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
-    if missing:
+    if missing := [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]:
         raise VidferError(f"the card {place} lacks {', '.join(missing)}")
     for key, kind_of in (("arch", str), ("arguments", dict), ("preprocessing", dict)):
         if not isinstance(card[key], kind_of):
@@ -189,18 +171,17 @@ def read_card(path: Path, kind: str) -> Card:
     if card["kind"] != kind:
         raise VidferError(f"{path} holds weights of kind '{card['kind']}', not '{kind}'")
     if kind in _CLASSIFIERS and card["classes"] != list(EMOTIONS):
-        raise VidferError(f"{path} answers {card['classes']}; needed, in this order: {', '.join(EMOTIONS)}")
+        raise VidferError(f"{path} predicts {card['classes']}; needed, in this order: {', '.join(EMOTIONS)}")
     return dict(card)
 
 
 def _unknown(kind: str, name: str) -> str:
     stage = {"image": "finetune", "denoise": "denoise"}.get(kind, "classify")
     option = " --model.init_args.backbone=NAME" if kind == "image" else ""
-    there = ", ".join(SHIPPED[kind]) or "none"
     return (
-        f"no {kind} weights '{name}': shipped are {there}, and `vidfer weights list` shows what else is here or can "
-        "be pulled. A network's name alone, such as one of timm's, has no weights for these classes: train it "
-        f"(python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
+        f"no {kind} weights '{name}': shipped are {', '.join(SHIPPED[kind]) or 'none'}, and `vidfer weights list` shows "
+        "what else is here or can be pulled. A network's name alone, such as one of timm's, has no weights for these "
+        f"classes: train it (python -m stages.{stage} fit --config configs/{stage}.yaml{option}) "
         "and give the exported .safetensors file"
     )
 
@@ -210,10 +191,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise VidferError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _card_path(path: Path) -> Path:
-    return path.with_suffix(".json")
 
 
 def _blake3(data: bytes) -> str:

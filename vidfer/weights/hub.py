@@ -1,8 +1,8 @@
 """Files fetched through pooch, and weights by the names that a registry gives them.
 
-A registry is JSON, `{"weights": {NAME: {"kind", "arch", "licence", "about", "url", "files"}}}`. `files` gives `size` in bytes
-and `sha256` of `.safetensors` and `.json` (the card), which lie at `<url>/NAME.safetensors` and `<url>/NAME.json`. Shipped
-weights are in none: all that is to be known about them stands in their cards.
+A registry is JSON, `{"weights": {NAME: {"kind", "licence", "about", "url", "size", "sha256"}}}`. `size` is in bytes, of both
+files together; `sha256` has the checksums of `.json` (the card) and `.safetensors`, which lie at `<url>/NAME.json` and
+`<url>/NAME.safetensors`. Shipped weights are in none: all that is to be known about them stands in their cards.
 """
 
 import fcntl
@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -26,17 +26,14 @@ from vidfer.weights.files import NAME, SHIPPED, Weights, find_weights, read_card
 Progress = Callable[[int, int | None], None]
 """Called with the bytes at hand and, where known, those of the whole file."""
 
-Shown = Callable[[str], AbstractContextManager[Progress]]
-"""Shows the progress of a file by its name."""
-
 SUFFIXES: Final = (".json", ".safetensors")
-"""The files of each weights: card and tensors."""
+"""The files of each weights, in the order in which they are fetched: card and tensors."""
 
 _ADDRESS: Final = re.compile("https?://")
-_TEXTS: Final = ("kind", "arch", "licence", "about", "url")
+_TEXTS: Final = ("kind", "licence", "about", "url")
 _NEEDED: Final = (
     f"needs a name of letters, digits, - and _ (no dot, no slash), the texts {', '.join(_TEXTS)} (kind: one of "
-    f"{', '.join(SHIPPED)}; url: http or https), and files with size and sha256 of {' and '.join(SUFFIXES)} and of nothing else"
+    f"{', '.join(SHIPPED)}; url: http or https), size, and sha256 of {' and '.join(SUFFIXES)} and of nothing else"
 )
 _RECORD: Final = ".pulled.json"
 _LARGEST: Final = 10_000_000  # bytes of a registry
@@ -46,37 +43,31 @@ _PATIENCE: Final = 60.0  # seconds without a byte
 
 @dataclass(frozen=True)
 class Entry:
-    """Weights as a registry describes them, or their card where they ship with vidfer and have no `url`."""
+    """Weights as a registry describes them, or their card where they ship with vidfer: then without `url` and `sha256`."""
 
     name: str
     kind: str
-    arch: str
     licence: str
     about: str
-    files: dict[str, dict[str, Any]]
-    url: str | None = None
+    size: int
+    url: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def size(self) -> int:
-        """Bytes of both files."""
-        return sum(int(file["size"]) for file in self.files.values())
+    def places(self) -> dict[Path, str]:
+        """Return where the files lie once they are pulled, the card first, with their checksums."""
+        return {weights_folder() / f"{self.name}{suffix}": self.sha256[suffix] for suffix in SUFFIXES if self.url}
 
     @property
     def here(self) -> bool:
         """Whether both files lie where weights are looked for."""
-        return self.url is None or all((weights_folder() / f"{self.name}{suffix}").is_file() for suffix in SUFFIXES)
+        return all(path.is_file() for path in self.places())
 
     def faults(self) -> list[str]:
         """Say what is wrong with the files that are here: other checksums, or tensors that are not the card's."""
         from pooch import file_hash
 
-        places = {} if self.url is None else {weights_folder() / f"{self.name}{suffix}": suffix for suffix in SUFFIXES}
-        found = {path: file_hash(str(path)) for path in places}
-        wrong = [
-            f"{path} has the sha256 {found[path]}, not {self.files[suffix]['sha256']}"
-            for path, suffix in places.items()
-            if found[path] != self.files[suffix]["sha256"]
-        ]
+        found = {path: (file_hash(str(path)), sha256) for path, sha256 in self.places().items()}
+        wrong = [f"{path} has the sha256 {one}, not {other}" for path, (one, other) in found.items() if one != other]
         try:
             if not wrong:
                 find_weights(self.kind, self.name).read()
@@ -88,13 +79,12 @@ class Entry:
 def shipped() -> dict[str, Entry]:
     """List the weights in the package, from their cards."""
     found = {}
-    for kind, names in SHIPPED.items():
-        for name in names:
-            weights = find_weights(kind, name)
-            licence = str(weights.card.get("licence", "")).removeprefix("Weights: ")
-            about = f"trained on {weights.card.get('data', {}).get('source', '?')}"
-            sizes = {suffix: {"size": weights.path.with_suffix(suffix).stat().st_size} for suffix in SUFFIXES}
-            found[name] = Entry(name, kind, weights.card["arch"], licence, about, sizes)
+    for kind, name in ((kind, name) for kind, names in SHIPPED.items() for name in names):
+        weights = find_weights(kind, name)
+        licence = str(weights.card.get("licence", "")).removeprefix("Weights: ")
+        about = f"trained on {weights.card.get('data', {}).get('source', '?')}"
+        size = sum(weights.path.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+        found[name] = Entry(name, kind, licence, about, size)
     return found
 
 
@@ -133,11 +123,31 @@ def read_registry(place: str) -> dict[str, Entry]:
     for name, fields in weights.items():
         if not _is_entry(name, fields):
             raise VidferError(f"the registry {place} is not usable: '{name}' {_NEEDED}")
-    return {name: Entry(name, **{key: fields[key] for key in (*_TEXTS, "files")}) for name, fields in weights.items()}
+    return {
+        name: Entry(name, **{key: fields[key] for key in (*_TEXTS, "size", "sha256")})
+        for name, fields in weights.items()
+    }
 
 
-def pull(entry: Entry, shown: Shown) -> Weights:
-    """Fetch weights and their card, or what is missing of them, and check both.
+def _is_entry(name: str, fields: Any) -> bool:  # noqa: ANN401 - whatever a JSON file holds
+    texts = isinstance(fields, dict) and all(isinstance(fields.get(key), str) for key in _TEXTS)
+    if not texts or not NAME.fullmatch(name) or fields["kind"] not in SHIPPED or not _ADDRESS.match(fields["url"]):
+        return False
+    size, sha256 = fields.get("size"), fields.get("sha256")
+    if type(size) is not int or size <= 0 or not isinstance(sha256, dict) or sorted(sha256) != sorted(SUFFIXES):
+        return False
+    return all(re.fullmatch("[0-9a-f]{64}", str(digits)) for digits in sha256.values())
+
+
+def _refuse_large(done: int, total: int | None) -> None:
+    if max(done, total or 0) > _LARGEST:
+        raise VidferError(
+            f"the registry is larger than {_LARGEST // 1_000_000} MB: give the address of the JSON file itself"
+        )
+
+
+def pull(entry: Entry, shown: Callable[[str], AbstractContextManager[Progress]]) -> Weights:
+    """Fetch weights and their card, or what is missing of them, and check both; `shown` shows a file's progress by its name.
 
     The card comes first and the tensors last, so that weights are found by name when they are whole and not before.
 
@@ -145,34 +155,30 @@ def pull(entry: Entry, shown: Shown) -> Weights:
         VidferError: They ship with vidfer, other files are in their place, the connection or the disk fails, or what came
             is not what the registry or the card describes.
     """
-    if entry.url is None or any(entry.name in names for names in SHIPPED.values()):
+    if not entry.url or any(entry.name in names for names in SHIPPED.values()):
         raise VidferError(
             f"'{entry.name}' ships with vidfer: there is nothing to pull, and other weights need another name"
         )
-    card, tensors = (weights_folder() / f"{entry.name}{suffix}" for suffix in SUFFIXES)
+    card, tensors = places = entry.places()
     for path, check in (
         (card, lambda: read_card(tensors, entry.kind)),
         (tensors, lambda: find_weights(entry.kind, tensors).read()),
     ):
-        file, url = entry.files[path.suffix], f"{entry.url.rstrip('/')}/{path.name}"
         with shown(path.name) as progress:
-            fetch(url, path, sha256=file["sha256"], size=file["size"], progress=progress)
+            fetch(f"{entry.url.rstrip('/')}/{path.name}", path, sha256=places[path], progress=progress)
         try:
             check()
         except VidferError as error:
             tensors.unlink(missing_ok=True)
             card.unlink()
             raise VidferError(f"{error}; it was removed: whoever keeps the registry has to mend it") from error
-    _record(entry)
-    return find_weights(entry.kind, tensors)
-
-
-def _record(entry: Entry) -> None:
+    record = record_of(entry.name)
     fields = asdict(entry)
     try:
-        write_atomic(record_of(entry.name), json.dumps({"weights": {fields.pop("name"): fields}}, indent=2) + "\n")
+        write_atomic(record, json.dumps({"weights": {fields.pop("name"): fields}}, indent=2) + "\n")
     except OSError as error:
-        raise VidferError(f"{record_of(entry.name)} cannot be written: {error.strerror}") from error
+        raise VidferError(f"{record} cannot be written: {error.strerror}") from error
+    return find_weights(entry.kind, tensors)
 
 
 def fetch(
@@ -185,8 +191,7 @@ def fetch(
 
     Raises:
         UsageError: The address is neither http nor https.
-        VidferError: The server, the connection, the disk or the file's content is at fault; the message says which, and
-            what was kept.
+        VidferError: The server, the connection, the disk or the file's content is at fault.
     """
     from pooch import file_hash, get_logger, retrieve
 
@@ -199,7 +204,7 @@ def fetch(
             raise VidferError(f"{target} has the sha256 {found}, not {sha256}: delete it to fetch it anew")
         target.parent.mkdir(parents=True, exist_ok=True)
         retrieve(url, sha256, target.name, target.parent, downloader=downloader)
-    except ValueError as error:  # pooch's word for another checksum
+    except ValueError as error:  # pooch found another checksum
         raise VidferError(
             f"{url} holds a file of another sha256 than {sha256}: it was removed; fetch it again, or from "
             "another address"
@@ -236,7 +241,7 @@ class _Downloader:
         sync(self.part)
         self.part.replace(output_file)
 
-    def _receive(self, url: str, have: int, file: Any) -> None:  # noqa: ANN401 - a file
+    def _receive(self, url: str, have: int, file: IO[bytes]) -> None:
         with _request(url, have) as response:
             if response.status != 206:
                 have = file.truncate(file.seek(0))
@@ -248,8 +253,7 @@ class _Downloader:
             reason = ""
             try:
                 while block := response.read(_BLOCK):
-                    file.write(block)
-                    have += len(block)
+                    have += file.write(block)
                     self.progress(have, total)
             except (TimeoutError, ConnectionError, HTTPException) as error:
                 reason = f" ({error})"
@@ -277,24 +281,3 @@ def _request(url: str, have: int) -> HTTPResponse:
         response.close()
         raise VidferError(f"{url} answered with a web page, not with a file: open it in a browser to see why")
     return response
-
-
-def _refuse_large(done: int, total: int | None) -> None:
-    if max(done, total or 0) > _LARGEST:
-        raise VidferError(
-            f"the registry is larger than {_LARGEST // 1_000_000} MB: give the address of the JSON file itself"
-        )
-
-
-def _is_entry(name: str, fields: Any) -> bool:  # noqa: ANN401 - whatever a JSON file holds
-    texts = isinstance(fields, dict) and all(isinstance(fields.get(key), str) for key in _TEXTS)
-    if not texts or not NAME.fullmatch(name) or fields["kind"] not in SHIPPED or not _ADDRESS.match(fields["url"]):
-        return False
-    files = fields.get("files")
-    return isinstance(files, dict) and sorted(files) == sorted(SUFFIXES) and all(map(_is_file, files.values()))
-
-
-def _is_file(file: Any) -> bool:  # noqa: ANN401
-    if not isinstance(file, dict) or type(size := file.get("size")) is not int:
-        return False
-    return size > 0 and re.fullmatch("[0-9a-f]{64}", str(file.get("sha256"))) is not None
