@@ -46,7 +46,7 @@ def test_nothing_usable_is_an_error_that_says_why(tree):
 def test_a_take_is_missing_where_most_have_it():
     present = [(script, person) for script in "ab" for person in "123"]
     present.remove(("a", "2"))
-    assert missing_takes([*present, ("c", "1")]) == ["a 2"]
+    assert missing_takes([*present, ("c", "1")]) == [("a", "2")]
 
 
 def test_recordings_are_found_by_suffix_at_any_depth(tree, tmp_path):

@@ -17,17 +17,9 @@ from vidfer.datasets.report import (
     one_file_of_each,
     prepare,
 )
-from vidfer.types import VidferError
+from vidfer.types import EMOTIONS, VidferError
 
-LABELS: Final = {
-    "Angry": "angry",
-    "Disgust": "disgust",
-    "Fear": "fear",
-    "Happy": "happy",
-    "Neutral": "neutral",
-    "Sad": "sad",
-    "Surprise": "surprise",
-}
+LABELS: Final = {name.capitalize(): name for name in EMOTIONS}
 """AFEW's folders and the class that each counts as."""
 
 _SPLIT = re.compile(r"(train|val)(_afew)?", re.IGNORECASE)
@@ -39,14 +31,9 @@ def is_afew(root: Path) -> bool:
 
 
 def find_afew(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
-    """Find the clips of the training and the validation set; the test set has no labels.
+    """Find the clips by split, class and name in `Train_AFEW` and `Val_AFEW`, or `Train` and `Val`; the test set has no labels.
 
-    Args:
-        root: Folder that holds `Train_AFEW` and `Val_AFEW`, or `Train` and `Val`.
-
-    Returns:
-        The clips by split, class and name, and a report, see `prepare`: sound beside the video that it is from is dropped, a
-        split that is not there is noted.
+    The report, see `prepare`, lists sound beside the video that it is from as dropped, and notes a missing split.
 
     Raises:
         VidferError: The folder or both splits are missing, a folder with clips is named as no class, or nothing is usable.
@@ -57,24 +44,22 @@ def find_afew(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
     splits = {path: match[1].lower() for path in folders if (match := _SPLIT.fullmatch(path.name))}
     if not splits:
         raise VidferError(f"neither Train_AFEW nor Val_AFEW is in {root}")
-    files = [(path, folder, split) for folder, split in splits.items() for path in media_files(folder)]
-    files.sort(key=lambda file: file[0].suffix.lower() not in VIDEO_SUFFIXES)
-    dropped: dict[str, list[str]] = {}
     named = [
         (str(path.with_suffix("")), LabelledClip(path, _label(path, folder), None, split))
-        for path, folder, split in files
+        for folder, split in splits.items()
+        for path in media_files(folder)
     ]
-    takes = one_file_of_each(named, dropped)
-    clips = sorted(takes.values(), key=lambda clip: clip.path)
+    named.sort(key=lambda take: take[1].path.suffix.lower() not in VIDEO_SUFFIXES)
+    dropped: dict[str, list[str]] = {}
+    clips = sorted(one_file_of_each(named, dropped).values(), key=lambda clip: clip.path)
     absent = sorted({"train", "val"} - set(splits.values()))
     return prepare("AFEW", root, clips, dropped, {"split is not there": absent} if absent else None)
 
 
 def _label(path: Path, folder: Path) -> str:
-    named = {name.lower(): label for name, label in LABELS.items()}
     own = path.relative_to(folder).parts[0]
-    if own.lower() not in named:
+    if own.lower() not in EMOTIONS:
         raise VidferError(
             f"{path}: '{own}' is no class of AFEW ({', '.join(LABELS)}): rename the folder or move it away"
         )
-    return named[own.lower()]
+    return own.lower()

@@ -37,7 +37,7 @@ _LAYOUTS: Final = (
 
 
 def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[list[LabelledClip], PreparationReport]:
-    """Find the labelled clips of a data set.
+    """Find the labelled clips of a data set in its order, with a report of what was found, dropped and noted.
 
     A folder is recognised in this order: a `.csv` file, or a folder with `manifest.csv`, is a manifest; a folder with
     `Train_AFEW` or `Val_AFEW` is AFEW; a folder whose clips are mostly named as in RAVDESS or CREMA-D is that; a folder whose
@@ -50,9 +50,6 @@ def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[lis
         choices: Of `ravdess`: `channel` (speech, song, both) and `modality` (sound, faces, audio-visual, video-only,
             audio-only); of `crema_d`: `modality` (any, sound, video).
 
-    Returns:
-        The clips in the data set's order, and what was found, dropped and noted.
-
     Raises:
         VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing is usable.
     """
@@ -63,22 +60,15 @@ def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[lis
     return _FINDERS[name](where, **choices)
 
 
-def _default_root(name: str) -> Path:
-    candidates = [Path(each) for each in _ROOTS.get(name, (f"data/{name}",))]
-    return next((path for path in candidates if path.exists()), candidates[0])
-
-
 def recognise(data: str, root: Path | None = None) -> tuple[str, Path]:
-    """Find out which data set is meant, see `find_clips`, and where it lies.
-
-    Returns:
-        One of `DATASETS`, and its folder or file.
+    """Find out which of `DATASETS` is meant, see `find_clips`, and its folder or file.
 
     Raises:
         VidferError: There is no such data set, or its layout is not recognised.
     """
     if data in _FINDERS:
-        return data, root or _default_root(data)
+        candidates = [Path(each) for each in _ROOTS.get(data, (f"data/{data}",))]
+        return data, root or next((path for path in candidates if path.exists()), candidates[0])
     where = Path(data)
     if not where.exists():
         raise VidferError(f"'{data}' is neither a data set ({', '.join(DATASETS)}) nor a folder or CSV file")

@@ -17,6 +17,7 @@ from vidfer.datasets.report import (
     PreparationReport,
     media_files,
     missing_takes,
+    mostly_named,
     one_file_of_each,
     prepare,
 )
@@ -41,29 +42,26 @@ _SILENT: Final = "1076_MTI_SAD_XX"
 
 def is_crema_d(root: Path) -> bool:
     """Tell whether most clips below a folder are named as in CREMA-D."""
-    named = [_NAME.fullmatch(path.stem) is not None for path in media_files(root)]
-    return 2 * sum(named) > len(named)
+    return mostly_named(root, _NAME)
 
 
 def find_crema_d(root: Path, modality: str = "any") -> tuple[list[LabelledClip], PreparationReport]:
-    """Find recordings below a folder, one file of each take.
+    """Find recordings at any depth below a folder, one file of each take, sorted by name; persons are `crema-d-<actor>`.
+
+    The report, see `prepare`, also drops names that are none of CREMA-D and other files of a take, and notes what actors lack
+    although most have it, and the take that is published without sound.
 
     Args:
-        root: Folder, searched with all its subfolders.
+        root: The folder.
         modality: `any` for all takes, the video where there is one; `sound` for all takes, the WAV file where there is one;
             `video` for takes with video.
-
-    Returns:
-        The recordings sorted by name, persons named `crema-d-<actor>`, and a report; see `prepare`. Dropped beside: names that
-        are none of CREMA-D, other files of a take. What actors lack although most have it is noted as missing, and the take
-        that is published without sound as such.
 
     Raises:
         VidferError: The folder is missing, holds no such recording, the modality is unknown, or an emotion code is.
     """
     if modality not in MODALITIES:
         raise VidferError(f"modality '{modality}' of CREMA-D is none of {', '.join(MODALITIES)}")
-    wanted = MODALITIES[modality]
+    wanted = MODALITIES[modality]  # the preferred suffix first
     dropped: dict[str, list[str]] = defaultdict(list)
     found, present = [], []
     files = [path for path in media_files(root) if path.suffix.lower() in wanted]
@@ -78,7 +76,7 @@ def find_crema_d(root: Path, modality: str = "any") -> tuple[list[LabelledClip],
     if not found:
         raise VidferError(f"no recording ({modality}) in {root}: expected names like 1001_DFA_ANG_XX.wav")
     takes = one_file_of_each(found, dropped)
-    missing = [f"{actor}_{script}" for script, actor in map(str.split, missing_takes(present))]
+    missing = [f"{actor}_{script}" for script, actor in missing_takes(present)]
     noted = {"missing": missing} if missing else {}
     if _SILENT in takes:
         noted["published without sound"] = [takes[_SILENT].name]

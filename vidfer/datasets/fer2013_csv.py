@@ -44,17 +44,18 @@ VOTES: Final = {
 }
 """The classes by the columns of fer2013new.csv; None where they have no place among the seven (NF: no face)."""
 
+_TARGETS: Final[dict[str, int | str]] = {
+    "": "no label",
+    **{str(code): EMOTIONS.index(name) for code, name in enumerate(CODES)},
+}
+
 
 @dataclass
 class RawImages:
-    """One split as it was read.
+    """One split as it was read: images uint8 `(48, 48)`, their indices into `EMOTIONS` and their names.
 
-    Args:
-        image: uint8 `(48, 48)` each.
-        target: Index into `EMOTIONS` of each.
-        name: Name of each.
-        dropped: Names of what gave no labelled image, by reason.
-        unlabelled: Images that have no label; no training may show those of a test split.
+    `dropped` has the names of what gave no labelled image, by reason; `unlabelled` the images without a label, since no
+    training may use those of a test split.
     """
 
     image: list[Image] = field(default_factory=list)
@@ -71,68 +72,52 @@ def find_csv(root: Path) -> Path | None:
 
 
 def read_rows(path: Path, split: str, labels: Labels = "fer2013") -> RawImages:
-    """Read one split of Kaggle's file; rows are named `row 1` and on, counted over all splits after the header.
+    """Read `train`, `public_test` or `private_test` of `fer2013.csv`; names are `row 1` and on, counted over all splits.
 
-    A damaged row, or one without a label, is left out and listed. A row whose split cannot be told is listed whatever split is
-    read. With `ferplus` the label is the one with most of the taggers' votes; rows where that is contempt, unknown or no face,
-    or where two have as many, have no label.
-
-    Args:
-        path: `fer2013.csv`.
-        split: `train`, `public_test` or `private_test`.
-        labels: `fer2013` for the column `emotion`, `ferplus` for the votes in `fer2013new.csv` in the same folder.
-
-    Returns:
-        The images in the file's order; none if the split has no row.
+    A damaged row, or one without a label, is left out and listed, one of unknown split in every split. With `ferplus` the label
+    is the majority of the votes in `fer2013new.csv` in the same folder; rows where that is contempt, unknown or no face, or
+    where two have as many, have no label.
 
     Raises:
-        VidferError: There is no such split, a file is missing, cannot be read or has other columns, or the two do not
-            belong together.
+        VidferError: There is no such split, a file cannot be read or has other columns, or the two do not belong together.
     """
     if split not in USAGES.values():
         raise VidferError(f"no split '{split}' in {path}: its splits are {', '.join(USAGES.values())}")
     votes = _read_votes(path.with_name("fer2013new.csv")) if labels == "ferplus" else None
     read, number = RawImages(), 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # NumPy's way to report text that is no number
-        for number, row in enumerate(_rows(path, ("emotion", "pixels", "Usage")), 1):
-            usage = row[2].decode("utf-8", "replace") if row else ""
-            if usage not in USAGES:
-                read.dropped["unknown Usage or not three columns"].append(f"row {number}")
-                continue
-            target: int | str = _code(row[0])
-            if votes is not None and number <= len(votes):
-                target = _vote(votes[number - 1], usage, number, path)
-            if USAGES[usage] == split:
-                _add(read, f"row {number}", _pixels(row[1]), target)
+    for number, (code, pixels, usage) in enumerate(_rows(path, ("emotion", "pixels", "Usage")), 1):
+        name = f"row {number}"
+        target = _TARGETS.get(code, "label that is not 0 to 6")
+        if votes is not None and number <= len(votes) and usage in USAGES:
+            given, target = votes[number - 1]
+            if given not in (usage, ""):
+                raise VidferError(
+                    f"{name} of fer2013new.csv is of '{given}', that of {path} of '{usage}': they do not belong together"
+                )
+        if usage not in USAGES:
+            read.dropped["unknown Usage or not three columns"].append(name)
+        elif USAGES[usage] != split:
+            continue
+        elif isinstance(image := _pixels(pixels), str):
+            read.dropped[image].append(name)
+        elif isinstance(target, str):
+            read.dropped[target].append(name)
+            read.unlabelled.append(image)
+        else:
+            read.image.append(image)
+            read.target.append(target)
+            read.name.append(name)
     if votes is not None and number != len(votes):
         raise VidferError(f"fer2013new.csv has {len(votes)} rows, {path} has {number}: they do not belong together")
     return read
 
 
-def _add(read: RawImages, name: str, image: Image | str, target: int | str) -> None:
-    """Take a row's image and target, or the reasons why there is none."""
-    if isinstance(image, str):
-        read.dropped[image].append(name)
-    elif isinstance(target, str):
-        read.dropped[target].append(name)
-        read.unlabelled.append(image)
-    else:
-        read.image.append(image)
-        read.target.append(target)
-        read.name.append(name)
-
-
-def _code(text: bytes) -> int | str:
-    if not text:
-        return "no label"
-    code = int(text) if text.isdigit() and len(text) == 1 else len(CODES)
-    return EMOTIONS.index(CODES[code]) if code < len(CODES) else "label that is not 0 to 6"
-
-
-def _pixels(text: bytes) -> Image | str:
+def _pixels(text: str) -> Image | str:
+    """Read an image, or say what is wrong with it."""
     try:
-        values = np.fromstring(text, np.int64, sep=" ")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # NumPy's way to report text that is no number
+            values = np.fromstring(text, np.int64, sep=" ")
     except (DeprecationWarning, ValueError):
         return "pixels that are no numbers"
     if len(values) != SIZE * SIZE:
@@ -144,17 +129,14 @@ def _pixels(text: bytes) -> Image | str:
 
 
 def _read_votes(path: Path) -> list[tuple[str, int | str]]:
+    """Read each row's usage, and its class with most votes or the reason why there is none."""
     if not path.is_file():
         raise VidferError(f"FER+ labels need {path}: it is published at github.com/microsoft/FERPlus")
-    columns = ("Usage", *VOTES, "Image name")
-    return [
-        (row[0].decode("utf-8", "replace"), _most(row[1:-1])) if row else ("", _most([]))
-        for row in _rows(path, columns)
-    ]
+    return [(usage, _majority(cells)) for usage, *cells, _ in _rows(path, ("Usage", *VOTES, "Image name"))]
 
 
-def _most(cells: list[bytes]) -> int | str:
-    if len(cells) != len(VOTES) or not all(cell.isdigit() and len(cell) <= 3 for cell in cells):
+def _majority(cells: list[str]) -> int | str:
+    if not all(cell.isascii() and cell.isdigit() and len(cell) <= 3 for cell in cells):
         return "FER+: votes are damaged"
     counts = [int(cell) for cell in cells]
     if counts.count(max(counts)) > 1:
@@ -164,20 +146,11 @@ def _most(cells: list[bytes]) -> int | str:
     return EMOTIONS.index(name) if name else f"FER+: most votes for {column}"
 
 
-def _vote(vote: tuple[str, int | str], usage: str, number: int, path: Path) -> int | str:
-    if vote[0] not in (usage, ""):
-        raise VidferError(
-            f"row {number} of fer2013new.csv is of '{vote[0]}', that of {path} of '{usage}': they do not belong together"
-        )
-    return vote[1]
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[bytes]]:
-    """Yield each row's cells in the order of `columns`; an empty list for a row with more or fewer."""
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield each row's cells in the order of `columns`; empty ones for a row with more or fewer than the header has."""
     try:
-        with path.open("rb") as file:
-            first = file.readline(10_000).removeprefix(b"\xef\xbb\xbf")
-            header = [cell.decode("utf-8", "replace") for cell in _cells(first)]
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = _cells(file.readline(10_000))
             if sorted(header) != sorted(columns):
                 shown = ",".join(header)[:80]
                 raise VidferError(f"{path} begins with '{shown}': expected the columns {', '.join(columns)}")
@@ -185,10 +158,10 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[bytes]]:
             for line in file:
                 if line.strip():
                     cells = _cells(line)
-                    yield [cells[index] for index in order] if len(cells) == len(order) else []
+                    yield [cells[index] for index in order] if len(cells) == len(order) else [""] * len(order)
     except OSError as error:
         raise VidferError(f"{path} cannot be read: {error.strerror}: name the folder that holds FER2013") from error
 
 
-def _cells(line: bytes) -> list[bytes]:
-    return [cell.strip(b' \t\r\n"') for cell in line.split(b",")]
+def _cells(line: str) -> list[str]:
+    return [cell.strip(' \t\r\n"') for cell in line.split(",")]

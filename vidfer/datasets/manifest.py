@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -39,18 +39,13 @@ def name_label(path: Path) -> str | None:
         >>> name_label(Path("clips/M030_sad_3_001.mp4")), name_label(Path("clips/contempt.mp4"))
         ('sad', None)
     """
-    named = {
-        CLASS_NAMES[word] for part in (path.stem, path.parent.name) for word in _words(part) if word in CLASS_NAMES
-    }
+    words = re.findall(r"[a-z]+", f"{path.stem} {path.parent.name}".lower())
+    named = {CLASS_NAMES[word] for word in words if word in CLASS_NAMES}
     return named.pop() if len(named) == 1 else None
 
 
 LABELS: Final[dict[str, Callable[[Path], str | None]]] = {"ravdess": ravdess_label, "name": name_label}
 """Ways to label a clip, by the name of `--labels`."""
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]+", text.lower())
 
 
 SPLIT_FOLDERS: Final = {
@@ -66,67 +61,38 @@ SPLIT_FOLDERS: Final = {
 
 
 def is_folders(root: Path) -> bool:
-    """Tell whether a folder, or each split's folder in it, has subfolders named as classes."""
-    inner = [folder for folder, split in _split_folders(root).items() if split] or [root]
-    return any(path.name.lower() in CLASS_NAMES for folder in inner for path in folder.iterdir() if path.is_dir())
+    """Tell whether a folder, or a split's folder in it, has subfolders named as classes."""
+    folders = [path for path in root.iterdir() if path.is_dir()]
+    splits = [path for path in folders if path.name.lower() in SPLIT_FOLDERS]
+    inner = [path for split in splits for path in split.iterdir() if path.is_dir()]
+    return any(path.name.lower() in CLASS_NAMES for path in (inner or folders))
 
 
 def find_folders(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
-    """Find the clips in folders named as classes.
+    """Find the clips in folders named as classes, in the root or in its `train`, `val` and `test`, in the order of their paths.
 
-    Args:
-        root: Folder that holds the classes' folders, or `train`, `val` and `test` that hold them.
-
-    Returns:
-        The clips by split, class folder and name, and a report, see `prepare`. Files outside class folders are dropped.
+    A folder inside that of a class names the person. Files outside class folders are dropped in the report, see `prepare`.
 
     Raises:
         VidferError: The folder is missing, a folder with clips is named as no class, or nothing is usable.
     """
-    files = media_files(root)
     dropped: dict[str, list[str]] = defaultdict(list)
     clips = []
-    folders = _split_folders(root)
-    for folder, split in folders.items():
-        for path, parts in _inside(files, folder, apart=() if split else tuple(folders)):
-            if len(parts) == 1:
-                dropped["in no class's folder"].append(path.name)
-            else:
-                clips.append(LabelledClip(path, class_of_folder(folder / parts[0]), _person(parts), split))
+    for path in media_files(root):
+        parts = path.relative_to(root).parts
+        split = SPLIT_FOLDERS.get(parts[0].lower())
+        folder, *below = parts[1:] if split else parts
+        if not below:
+            dropped["in no class's folder"].append(path.name)
+            continue
+        if folder.lower() not in CLASS_NAMES:
+            raise VidferError(
+                f"folder {path.parents[len(below) - 1]}: '{folder}' names no class: rename it to one of "
+                f"{', '.join(CLASS_NAMES)}, or move it away"
+            )
+        person = below[0] if len(below) > 1 else None
+        clips.append(LabelledClip(path, CLASS_NAMES[folder.lower()], person, split))
     return prepare(root.name, root, clips, dict(dropped))
-
-
-def class_of_folder(folder: Path) -> str:
-    """Read the class from a folder's name.
-
-    Raises:
-        VidferError: The name stands for no class.
-    """
-    label = CLASS_NAMES.get(folder.name.lower())
-    if label is None:
-        raise VidferError(
-            f"folder {folder}: '{folder.name}' names no class: rename it to one of {', '.join(CLASS_NAMES)}, or move it away"
-        )
-    return label
-
-
-def _split_folders(root: Path) -> dict[Path, str | None]:
-    """Return the folders that hold class folders, with their splits: the root's own, without split, comes first."""
-    if not root.is_dir():
-        return {root: None}
-    named = {path: SPLIT_FOLDERS.get(path.name.lower()) for path in sorted(root.iterdir()) if path.is_dir()}
-    return {root: None} | {path: split for path, split in named.items() if split}
-
-
-def _inside(files: list[Path], folder: Path, apart: tuple[Path, ...]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    for path in files:
-        elsewhere = any(path.is_relative_to(other) for other in apart if other != folder)
-        if path.is_relative_to(folder) and not elsewhere:
-            yield path, path.relative_to(folder).parts
-
-
-def _person(parts: tuple[str, ...]) -> str | None:
-    return parts[1] if len(parts) > 2 else None
 
 
 COLUMNS: Final = ("path", "label", "person", "split")
@@ -134,15 +100,10 @@ COLUMNS: Final = ("path", "label", "person", "split")
 
 
 def find_manifest(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
-    """Read the clips that a CSV file names.
+    """Read the clips that a CSV file in UTF-8 names, the root itself or `manifest.csv` in it, in its order.
 
-    Args:
-        root: The CSV file, in UTF-8, or a folder with `manifest.csv`. Paths are relative to the file's folder. Persons are taken
-            as they are written, so that the same person of two data sets can be called the same.
-
-    Returns:
-        The clips in the file's order, and a report, see `prepare`: files that are missing are dropped and listed, and so are
-        further lines for a file; lines that contradict each other about one file are errors.
+    Paths are relative to the file's folder. Persons are taken as they are written, so that the same person of two data sets can
+    be called the same. Missing files and further lines for a file are dropped in the report, see `prepare`.
 
     Raises:
         VidferError: The file cannot be read, lacks a column, or a line names no path, an unknown label or split, or another

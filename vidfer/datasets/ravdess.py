@@ -15,6 +15,7 @@ from vidfer.datasets.report import (
     PreparationReport,
     media_files,
     missing_takes,
+    mostly_named,
     one_file_of_each,
     prepare,
 )
@@ -46,8 +47,8 @@ CHANNELS: Final = {"speech": (1,), "song": (2,), "both": (1, 2)}
 
 _LIKE = re.compile(r"\d\d-\d\d-(\d\d)-\d\d-\d\d-\d\d-\d\d")
 _NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
-_SPEECH_ONLY: Final = (7, 8)
-_NEVER_SANG: Final = 18
+_SPEECH_ONLY: Final = (7, 8)  # emotions
+_NEVER_SANG: Final = "18"
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,6 @@ class Recording:
         """The class as an index into `EMOTIONS`."""
         return EMOTIONS.index(EMOTION_CODES[self.emotion])
 
-    @property
-    def take(self) -> str:
-        """What was recorded, in whatever modality."""
-        return self.path.stem[3:]
-
-    def as_clip(self) -> LabelledClip:
-        """Return the file with its class and its actor, `ravdess-<actor>`."""
-        return LabelledClip(self.path, EMOTION_CODES[self.emotion], f"ravdess-{self.actor}")
-
 
 def parse_name(path: Path) -> Recording | None:
     """Read a recording's facts from its name; None where it is not one of RAVDESS, which has no strong neutral.
@@ -96,25 +88,22 @@ def parse_name(path: Path) -> Recording | None:
 
 def is_ravdess(root: Path) -> bool:
     """Tell whether most clips below a folder are named as in RAVDESS."""
-    named = [_LIKE.fullmatch(path.stem) is not None for path in media_files(root)]
-    return 2 * sum(named) > len(named)
+    return mostly_named(root, _LIKE)
 
 
 def find_ravdess(
     root: Path, channel: str = "both", modality: str = "sound"
 ) -> tuple[list[LabelledClip], PreparationReport]:
-    """Find recordings below a folder, one file of each take.
+    """Find recordings at any depth below a folder, one file of each take, by actor and name; persons are `ravdess-<actor>`.
+
+    The report, see `prepare`, also drops names that are none of RAVDESS, songs with an expression that the set only has in
+    speech, and other files of a take, and notes recordings that actors lack although most have them.
 
     Args:
-        root: Folder, searched with all its subfolders.
+        root: The folder.
         channel: `speech`, `song` or `both`.
         modality: `sound` for takes with sound, `faces` for takes with video, in both cases the audio-visual file where there
             is one; or exactly `audio-visual`, `video-only` or `audio-only`.
-
-    Returns:
-        The recordings sorted by actor and name, persons named `ravdess-<actor>`, and a report; see `prepare`. Dropped beside:
-        names that are none of RAVDESS, songs with an expression that the set only has in speech, other files of a take.
-        Recordings that actors lack although most have them are noted as missing.
 
     Raises:
         VidferError: The folder is missing, holds no such recording, a choice is unknown, or an emotion code is.
@@ -139,20 +128,20 @@ def find_ravdess(
         )
     noted = {"missing": missing} if (missing := _missing(found)) else {}
     found.sort(key=lambda r: wanted.index(r.modality))
-    takes = one_file_of_each(((r.take, r.as_clip()) for r in found), dropped)
+    named = [(r.path.stem[3:], LabelledClip(r.path, EMOTION_CODES[r.emotion], f"ravdess-{r.actor}")) for r in found]
+    takes = one_file_of_each(named, dropped)
     clips = sorted(takes.values(), key=lambda clip: (clip.path.stem[-2:], clip.path.name))
     return prepare(f"RAVDESS in {root.name}", root, clips, dropped, noted)
 
 
 def _missing(found: list[Recording]) -> list[str]:
     form = Counter(r.modality for r in found).most_common(1)[0][0]  # of takes that are not there, the form is a guess
-    missing = missing_takes((r.take[:-3], f"{r.actor:02d}") for r in found)
-    pairs = [line.split() for line in missing]
-    return [f"{form:02d}-{script}-{actor}" for script, actor in pairs if not _never_sung(script, int(actor))]
-
-
-def _never_sung(script: str, actor: int) -> bool:
-    return actor == _NEVER_SANG and script.startswith("02")
+    missing = missing_takes((r.path.stem[3:-3], f"{r.actor:02d}") for r in found)
+    return [
+        f"{form:02d}-{script}-{actor}"
+        for script, actor in missing
+        if not (actor == _NEVER_SANG and script.startswith("02"))
+    ]
 
 
 def _choice(what: str, given: str, known: dict[str, tuple[int, ...]]) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Labelled clips, what is wrong with their files at first sight, and the report of what a reader found and left out."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +22,9 @@ _POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True)
 class PreparationReport:
-    """Counts and lists of what was met while a data set was read.
+    """What was found while the data set and split `source` was read, and how many items were kept.
 
-    Args:
-        source: The data set and split, for messages.
-        found: Items met on disk.
-        kept: Items handed on.
-        dropped: Names of the items left out, by reason.
-        noted: Names of the items kept although something about them is odd, by reason.
+    `dropped` has the names of the items left out, by reason; `noted` those of items kept although something about them is odd.
     """
 
     source: str
@@ -57,21 +53,13 @@ class PreparationReport:
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip whose displayed expression is known.
-
-    Args:
-        path: The file.
-        label: Its class, one of `EMOTIONS`.
-        person: Who is in it, unique across data sets, such as `ravdess-17`; None where that is not known.
-        split: `train`, `val` or `test`, where the data set publishes one.
-        shown: Its name where that of the file alone would not tell it from others of the data set.
-    """
+    """A clip whose displayed expression is known."""
 
     path: Path
-    label: str
-    person: str | None = None
-    split: str | None = None
-    shown: str = ""
+    label: str  # one of `EMOTIONS`
+    person: str | None = None  # unique across data sets, such as `ravdess-17`; None where not known
+    split: str | None = None  # `train`, `val` or `test`, where the data set publishes one
+    shown: str = ""  # its name where that of the file alone is not unique in the data set
 
     @property
     def target(self) -> int:
@@ -93,7 +81,8 @@ def prepare(
 ) -> tuple[list[LabelledClip], PreparationReport]:
     """Leave out what cannot be read or contradicts itself, note what is doubled, and name every clip uniquely.
 
-    A file is read as a whole only where another one has as many bytes.
+    Empty and unreadable files and one content under two labels are dropped; copies under one label, and names that occur twice,
+    are kept and noted. A file is read as a whole only where another one has as many bytes.
 
     Args:
         source: The data set, for messages.
@@ -102,21 +91,18 @@ def prepare(
         dropped: What the reader left out already, by reason.
         noted: What it found odd, by reason.
 
-    Returns:
-        The clips kept, and the report: empty and unreadable files and one content under two labels are dropped; copies
-        under one label, and names that occur twice, are kept and noted.
-
     Raises:
         VidferError: Nothing is left.
     """
     lost, odd = defaultdict(list, dropped or {}), defaultdict(list, noted or {})
     found = len(clips) + sum(map(len, lost.values()))
     twice = {name for name, count in Counter(clip.path.name for clip in clips).items() if count > 1}
-    named = [replace(clip, shown=_below(clip.path, root)) if clip.path.name in twice else clip for clip in clips]
-    if twice:
-        odd["file name occurs twice"] += [clip.name for clip in named if clip.path.name in twice]
     readable = []
-    for clip in named:
+    for clip in clips:
+        if clip.path.name in twice:
+            below = clip.path.relative_to(root) if clip.path.is_relative_to(root) else clip.path
+            clip = replace(clip, shown=below.as_posix())
+            odd["file name occurs twice"].append(clip.name)
         if fault := file_fault(clip.path):
             lost[fault].append(clip.name)
         else:
@@ -131,12 +117,7 @@ def prepare(
 def one_file_of_each(
     takes: Iterable[tuple[str, LabelledClip]], dropped: dict[str, list[str]]
 ) -> dict[str, LabelledClip]:
-    """Keep the first file of each take that can be read.
-
-    Args:
-        takes: What was recorded, and a file of it, the preferred files first.
-        dropped: Gets the names of the others, by reason.
-    """
+    """Keep the first readable file of each take, of pairs of take and file; `dropped` gets the names of the others, by reason."""
     kept: dict[str, LabelledClip] = {}
     for take, clip in takes:
         fault = file_fault(clip.path) or ("another file of the same take" if take in kept else "")
@@ -161,18 +142,14 @@ def _consistent(clips: list[LabelledClip], lost: dict[str, list[str]], odd: dict
     return [clip for clip in clips if clip.path not in contradictory]
 
 
-def _below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-
-
-def missing_takes(present: Iterable[tuple[str, str]]) -> list[str]:
-    """Find what some persons lack although most have it, from script and person of each recording: `<script> <person>`."""
+def missing_takes(present: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Find the pairs of script and person that are not `present` although most persons have the script."""
     have: dict[str, set[str]] = defaultdict(set)
     for script, person in present:
         have[script].add(person)
     people = set().union(*have.values())
     return [
-        f"{script} {person}"
+        (script, person)
         for script, those in sorted(have.items())
         if 2 * len(those) > len(people)
         for person in sorted(people - those)
@@ -190,6 +167,12 @@ def media_files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.suffix.lower() in (*SOUND_SUFFIXES, *VIDEO_SUFFIXES))
 
 
+def mostly_named(root: Path, pattern: re.Pattern[str]) -> bool:
+    """Tell whether the names of most clips below a folder match a pattern."""
+    named = [pattern.fullmatch(path.stem) is not None for path in media_files(root)]
+    return 2 * sum(named) > len(named)
+
+
 def file_fault(path: Path) -> str:
     """Say why a file cannot be a recording, without decoding it; nothing where it may be one."""
     try:
@@ -205,9 +188,9 @@ def file_fault(path: Path) -> str:
 
 
 def content_keys(paths: Iterable[Path]) -> list[str]:
-    """Return a key for each file, such that two are equal where the contents are, byte by byte.
+    """Return a key for each file, equal where the contents are; only sizes that occur twice are hashed.
 
-    Only files of a size that occurs twice are hashed (blake3). Keys are comparable within one call, not between calls.
+    Keys are comparable within one call, not between calls.
 
     Raises:
         VidferError: A file cannot be read.

@@ -3,8 +3,7 @@
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -19,10 +18,7 @@ _REMEDY: Final = "give a manifest with a person column"
 
 
 def published_splits(clips: Sequence[LabelledClip]) -> dict[str, list[LabelledClip]]:
-    """Divide clips as their data set does.
-
-    Returns:
-        Those of `train`, `val` and `test`; a split that is not published is empty.
+    """Divide clips into `train`, `val` and `test` as their data set does; a split that is not published is empty.
 
     Raises:
         VidferError: A clip has no split.
@@ -37,18 +33,13 @@ def published_splits(clips: Sequence[LabelledClip]) -> dict[str, list[LabelledCl
 
 
 def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip]:
-    """Take the clips of some people.
+    """Take the clips of some people, in order; those of unknown persons never.
 
-    Args:
-        clips: Clips to choose from. Those of unknown persons are never taken.
-        people: Names such as `ravdess-17`, and numbers or ranges such as `2-16,19`, divided by commas. Numbers are looked for at
-            the end of the names: `2-16` takes `ravdess-2` to `ravdess-16`. `ravdess-2-16` takes them of RAVDESS alone.
-
-    Returns:
-        Their clips, in order.
+    People are names such as `ravdess-17`, and numbers or ranges such as `2-16,19`, divided by commas. Numbers are looked for at
+    the end of the names: `2-16` takes `ravdess-2` to `ravdess-16`, `ravdess-2-16` takes them of RAVDESS alone.
 
     Raises:
-        VidferError: Nobody is known, a part is no such thing, or nobody there is meant by a part.
+        VidferError: No person is known, or a part matches no known person.
 
     Example:
         >>> from pathlib import Path
@@ -59,48 +50,21 @@ def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip
     known = {clip.person for clip in clips if clip.person is not None}
     if not known:
         raise VidferError(f"nobody is known by name in these {len(clips)} clips, so people cannot be chosen: {_REMEDY}")
-    chosen = parse_people(people, known)
-    return [clip for clip in clips if clip.person in chosen]
-
-
-def parse_people(text: str, known: Collection[str]) -> set[str]:
-    """Find who is meant by names, numbers and ranges of numbers, see `take_people`.
-
-    Args:
-        text: Such as `2-16,19`, `ravdess-2-16` or `anna,ben`.
-        known: The names that there are.
-
-    Raises:
-        VidferError: A part is no such thing, or nobody is meant by it, or by the whole.
-
-    Example:
-        >>> sorted(parse_people("1-2,anna", ["ravdess-1", "ravdess-2", "ravdess-3", "anna"]))
-        ['anna', 'ravdess-1', 'ravdess-2']
-    """
-    parts = parse_list(text, str, what="person", example="2-16,19, or names")
     chosen: set[str] = set()
-    for part in parts:
-        meant = _meant(part, set(known))
+    for part in parse_list(people, str, what="person", example="2-16,19, or names"):
+        meant = _meant(part, known)
         if not meant:
             shown = ", ".join(sorted(known, key=_natural)[:6]) + (", ..." if len(known) > 6 else "")
             raise VidferError(f"no clip is of '{part}': there are {shown}; name people as 2-16,19 or by their names")
         chosen |= meant
-    return chosen
+    return [clip for clip in clips if clip.person in chosen]
 
 
 def leave_persons_out(clips: Sequence[LabelledClip], folds: int, seed: int = 0) -> list[tuple[list[int], list[int]]]:
-    """Divide clips into subject-independent folds, so that each person is tested on once.
+    """Divide clips into 2 or more subject-independent folds: for each the ascending indices to train on and to test on.
 
     scikit-learn's `StratifiedGroupKFold` with persons as groups keeps the folds about even in classes; where it cannot, or
     leaves a fold empty, `GroupKFold` makes them even in persons.
-
-    Args:
-        clips: Clips of known persons.
-        folds: Number of folds, from 2 to the number of persons, when each is left out alone.
-        seed: Seed of the order of the persons.
-
-    Returns:
-        For each fold the indices of the clips to train on, and of those to test on, ascending.
 
     Raises:
         VidferError: A person is unknown, or there are too few persons or folds.
@@ -137,45 +101,23 @@ def require_disjoint(splits: Mapping[str, Sequence[LabelledClip]]) -> None:
 
 
 def unknown_persons(splits: Mapping[str, Sequence[LabelledClip]]) -> dict[str, int]:
-    """Count the clips of unknown persons in each split: any of them may be in another split, too.
-
-    Returns:
-        The number of clips in each split that has some; nothing where there is only one split.
-    """
+    """Count the clips of unknown persons in each split that has some, where there are several splits that may share them."""
     counts = {split: sum(clip.person is None for clip in clips) for split, clips in splits.items()}
     several = sum(bool(clips) for clips in splits.values()) > 1
     return {split: count for split, count in counts.items() if count and several}
 
 
-@dataclass(frozen=True)
-class Leak:
-    """One content in two or more splits: names of its copies, by split."""
-
-    names: dict[str, list[str]]
-
-    def __str__(self) -> str:
-        """Return the copies by split, for messages."""
-        return " = ".join(f"{split}: {', '.join(names)}" for split, names in self.names.items())
-
-
-def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[Leak]:
-    """Find contents that are in two or more splits.
-
-    Args:
-        contents: Name and digest of each item, by split; such as `zip(images.name, images.digest)` of FER2013.
-
-    Returns:
-        What recurs, in the order of the first split that has it.
-    """
+def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, list[str]]]:
+    """Find digests that are in two or more splits, given each split's pairs of name and digest: the names of each, by split."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for split, items in contents.items():
         for name, digest in items:
             found[digest][split].append(name)
-    return [Leak(dict(names)) for names in found.values() if len(names) > 1]
+    return [dict(names) for names in found.values() if len(names) > 1]
 
 
-def find_leaks(splits: Mapping[str, Sequence[LabelledClip]]) -> list[Leak]:
-    """Find clips whose files are byte-identical with one in another split.
+def find_leaks(splits: Mapping[str, Sequence[LabelledClip]]) -> list[dict[str, list[str]]]:
+    """Find clips whose files are byte-identical with one in another split, as `find_shared` does.
 
     Raises:
         VidferError: A file cannot be read.
@@ -186,13 +128,9 @@ def find_leaks(splits: Mapping[str, Sequence[LabelledClip]]) -> list[Leak]:
 def remove_leaks(
     splits: Mapping[str, Sequence[LabelledClip]],
 ) -> tuple[dict[str, list[LabelledClip]], PreparationReport]:
-    """Drop from `train` what recurs in `val` or `test`, and from `val` what recurs in `test`.
+    """Drop from `train` what recurs in `val` or `test`, and from `val` what recurs in `test`, with a report that names it.
 
-    Further copies within `train` are dropped as well; those within `val` and `test` are kept and noted, since a test set is
-    what it is.
-
-    Returns:
-        The splits without leaks, and a report that names what was found.
+    Further copies within `train` are dropped as well; those within `val` and `test` are kept and noted.
 
     Raises:
         VidferError: A file cannot be read.
@@ -217,13 +155,8 @@ def remove_leaks(
             seen.setdefault(key, name)
             kept[split].append(clip)
         later |= {key: f"{split}: {name}" for key, name in seen.items()}
-    report = PreparationReport(
-        "leak check by content",
-        sum(map(len, splits.values())),
-        sum(map(len, kept.values())),
-        dict(dropped),
-        dict(noted),
-    )
+    counts = (sum(map(len, each.values())) for each in (splits, kept))
+    report = PreparationReport("leak check by content", *counts, dict(dropped), dict(noted))
     return {split: kept[split] for split in splits}, report
 
 

@@ -1,9 +1,5 @@
-"""Generated stand-ins for FER2013 and RAVDESS, so that every training runs with nothing at hand.
+"""Generated stand-ins for FER2013 and RAVDESS, drawn and synthesised by rule, so that every training runs without a data set."""
 
-They are drawn and synthesised by rule: a model trained on them knows the rules, and nothing about people.
-"""
-
-import wave
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -82,6 +78,8 @@ def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -
 
 def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: float = 1.2, seed: int = 0) -> Path:
     """Synthesise voices of actors (1 to 24, odd ones speak lower) in RAVDESS' layout, unless they are there; return `root`."""
+    from scipy.io import wavfile
+
     if (root / _MARK).exists():
         return root
     rng = np.random.default_rng(seed)
@@ -93,11 +91,7 @@ def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: 
             for repetition in (1, 2):
                 samples = synthesise(name, base, seconds, rng)
                 path = folder / f"03-01-{code:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
-                with wave.open(str(path), "wb") as file:
-                    file.setnchannels(1)
-                    file.setsampwidth(2)
-                    file.setframerate(RATE)
-                    file.writeframes((samples * 32767).astype("<i2").tobytes())
+                wavfile.write(path, RATE, (samples * 32767).astype(np.int16))
     (root / _MARK).write_text("Sample (synthesised) voices: no person, no benchmark.\n")
     return root
 
@@ -137,34 +131,23 @@ def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     turn[:, 2] = turn[:, 2] + rng.normal(0, 4, 2)
     image = cv2.warpAffine(image, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
     small = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA) + rng.normal(0, 5, (48, 48))
-    drawn: npt.NDArray[np.uint8] = small.clip(0, 255).astype(np.uint8)
-    return drawn
+    return np.asarray(small.clip(0, 255), np.uint8)
 
 
 def synthesise(name: str, base: float, seconds: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Synthesise a voice: overtones of a swinging pitch, shaped by formants and syllables, and breath.
+    """Synthesise an expression at a speaker's mean pitch `base` in Hz: samples in [-1, 1] at 16 kHz.
 
-    Args:
-        name: Its expression.
-        base: The speaker's mean pitch in Hz.
-        seconds: Length.
-        rng: Decides what differs between recordings.
-
-    Returns:
-        Samples in [-1, 1] at 16 kHz.
+    A voice is overtones of a swinging pitch, shaped by formants and syllables, and breath.
     """
     voice = Voice(*(value * rng.uniform(0.92, 1.08) for value in VOICES[name]))
     time = np.arange(round(seconds * RATE)) / RATE
     pitch = base * voice.pitch * (1 + voice.swing * np.sin(2 * np.pi * (0.8 * time + rng.uniform())))
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     formants = np.array([rng.uniform(500, 800), rng.uniform(1100, 1700), rng.uniform(2300, 2800)])
-    sound = np.zeros(len(time))
-    for overtone in range(1, 21):
-        frequency = overtone * base * voice.pitch
-        shape = 0.1 + (1 / (1 + ((frequency - formants) / 150) ** 2)).sum()
-        sound += shape * overtone**-voice.tilt * np.sin(overtone * phase)
+    overtone = np.arange(1, 21)[:, None]
+    shape = 0.1 + (1 / (1 + ((overtone * base * voice.pitch - formants) / 150) ** 2)).sum(1, keepdims=True)
+    sound = (shape * overtone**-voice.tilt * np.sin(overtone * phase)).sum(0)
     sound /= np.abs(sound).max()
     sound += voice.breath * rng.normal(0, 0.3, len(time))
     syllables = 0.15 + np.abs(np.sin(np.pi * voice.rate * time)) ** 1.5
-    spoken: npt.NDArray[np.float64] = np.clip(0.6 * voice.level * syllables * sound, -1, 1)
-    return spoken
+    return np.asarray(np.clip(0.6 * voice.level * syllables * sound, -1, 1))

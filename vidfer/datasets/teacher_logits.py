@@ -7,10 +7,8 @@ import numpy.typing as npt
 
 from vidfer.types import EMOTIONS, VidferError
 
-Floats = npt.NDArray[np.float32]
 
-
-def save_logits(path: Path, digest: list[str], logits: Floats) -> None:
+def save_logits(path: Path, digest: list[str], logits: npt.NDArray[np.float32]) -> None:
     """Write logits float32 `(N, 7)` with the N digests of their images, hexadecimal, to a `.safetensors` path.
 
     Raises:
@@ -29,11 +27,8 @@ def save_logits(path: Path, digest: list[str], logits: Floats) -> None:
         raise VidferError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def read_logits(path: Path, digest: list[str]) -> Floats:
-    """Read the logits of given images, known by their N digests, from a file of `save_logits`.
-
-    Returns:
-        float32 `(N, 7)`, in the order of `digest`.
+def read_logits(path: Path, digest: list[str]) -> npt.NDArray[np.float32]:
+    """Read the logits float32 `(N, 7)` of the images with N digests, in their order, from a file of `save_logits`.
 
     Raises:
         VidferError: There is no such file, it holds something else, or it lacks an image.
