@@ -19,6 +19,7 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
     """Write an MP4 of scikit-image's astronaut portrait: slow pan and zoom, noise of `noise_sigma` (0-255), voice-like sound."""
     import av
     import numpy as np
+    from skimage import data
 
     from vidfer.pipeline.atomic import replacing
 
@@ -28,12 +29,11 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")
-        count = round(seconds * FPS)
         rng = np.random.default_rng(0)
-        portrait = _portrait()
+        portrait = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
         noise = rng.normal(0, noise_sigma, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
-        for index in range(count):
-            image = _view(portrait, index / max(count - 1, 1))
+        for at in np.linspace(0, 1, round(seconds * FPS)):
+            image = _view(portrait, at)
             top, left = rng.integers(HEIGHT), rng.integers(WIDTH)
             noisy = np.clip((image + noise[top : top + HEIGHT, left : left + WIDTH]).round(), 0, 255).astype(np.uint8)
             container.mux(video.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
@@ -42,13 +42,6 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         sound.sample_rate = SAMPLING_RATE
         container.mux(audio.encode(sound))
         container.mux(audio.encode())
-
-
-def _portrait() -> "npt.NDArray[np.uint8]":
-    import numpy as np
-    from skimage import data
-
-    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 def _view(portrait: "npt.NDArray[np.uint8]", at: float) -> "npt.NDArray[np.uint8]":

@@ -7,7 +7,7 @@ References:
     Goodfellow et al.: Challenges in representation learning: a report on three machine learning contests. ICONIP 2013.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,20 +30,12 @@ _TWICE: Final = "file name in two classes"
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Gray images with their classes, all in memory (FER2013's 28,709 take 66 MB).
+    """Gray images with their classes, all in memory."""
 
-    Args:
-        image: uint8 `(N, 48, 48)`.
-        target: `(N,)`, indices into `EMOTIONS`.
-        name: `<class>/<file>` of each image, or `row <number>` in a CSV file.
-        digest: Content digest of each image's pixels.
-        report: What was met while reading.
-    """
-
-    image: npt.NDArray[np.uint8]
-    target: npt.NDArray[np.int64]
-    name: list[str]
-    digest: list[str]
+    image: npt.NDArray[np.uint8]  # (N, 48, 48)
+    target: npt.NDArray[np.int64]  # (N,), indices into `EMOTIONS`
+    name: list[str]  # `<class>/<file>` of each image, or `row <number>` in a CSV file
+    digest: list[str]  # of each image's pixels
     report: PreparationReport
 
     def subset(self, keep: npt.NDArray[np.bool_], report: PreparationReport) -> "LabelledImages":
@@ -54,7 +46,9 @@ class LabelledImages:
 
 
 def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> LabelledImages:
-    """Read one split untouched, but for what is no image or, under FER+, has no label.
+    """Read one split untouched, but for what is no image or, under FER+, has no label; flat images and copies are noted.
+
+    Images of folders are sorted by class in `EMOTIONS` order, then by name, and resized by area to 48x48 where needed.
 
     Args:
         root: Folder that holds `<split>/<class>/*` or `fer2013.csv`, or the CSV file itself; a CSV file in the folder
@@ -62,10 +56,6 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
         split: Name of the split's folder; of a CSV file `train`, `public_test` or `private_test`.
         labels: `fer2013`, or `ferplus` for the majority of the FER+ votes, which needs `fer2013.csv` and
             `fer2013new.csv`.
-
-    Returns:
-        Every readable image: from folders sorted by class in `EMOTIONS` order, then by name, and resized by area to 48x48
-        where it is of another size; from a CSV file in its order. Flat images and copies are kept and noted.
 
     Raises:
         VidferError: The split is missing or empty, a class folder has a name outside `EMOTIONS`, a CSV file has other
@@ -80,7 +70,9 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
     image, target = np.stack(raw.image), np.array(raw.target, np.int64)
     digest = [_digest(pixels) for pixels in raw.image]
     _, noted = _sort_out(raw.name, _faults(image, target, digest))
-    if twice := _names_in_two_classes(raw.name):
+    files = [name.rpartition("/")[2] for name in raw.name]
+    count = Counter(files)
+    if twice := [name for name, file in zip(raw.name, files, strict=True) if count[file] > 1]:
         noted[_TWICE] = twice
     source = f"{root.name}/{split}" + (", FER+ labels" if labels == "ferplus" else "")
     report = PreparationReport(source, len(image) + lost, len(image), dict(raw.dropped), noted)
@@ -90,19 +82,10 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
 def read_training_images(
     root: Path, split: str = "train", *, labels: Labels = "fer2013", test_splits: Collection[str] = TEST_SPLITS
 ) -> LabelledImages:
-    """Read a split for training, without what is of no use or would leak a test.
+    """Read a split as `read_images` does, without what is of no use for training or would leak a test.
 
-    Dropped: flat images, images that recur in a test split, all copies of an image with conflicting labels, and
-    all but the first copy of an image with one label.
-
-    Args:
-        root: As for `read_images`.
-        split: Name of the training split.
-        labels: As for `read_images`. Test images count with and without a label.
-        test_splits: Names of the splits to keep clear of; those that are missing count for nothing.
-
-    Returns:
-        The images kept, with a report that lists the others.
+    Dropped and reported: flat images, images that recur in one of `test_splits` (those that exist, images without label
+    included), all copies of an image with conflicting labels, and all but the first copy of an image with one label.
 
     Raises:
         VidferError: As `read_images`.
@@ -121,48 +104,28 @@ def read_training_images(
 
 
 def split_by_hash(data: LabelledImages, share: float) -> npt.NDArray[np.bool_]:
-    """Choose a validation share by content: stable when files are added, removed or renamed, and stratified by class.
+    """Choose a share in [0, 1) of every class, those with the smallest digests: bool `(N,)`, true for the chosen images.
 
-    Args:
-        data: Images without duplicates.
-        share: Share of every class to choose, in [0, 1).
-
-    Returns:
-        bool `(N,)`, true for the validation images: those with the smallest digests of each class.
+    The choice is stable when files are added, removed or renamed.
     """
     return stratified_rank(data.target, data.digest) < share
 
 
 def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Place every image in the order of digests of its class, as a share: what is below q is a share of about q of each class.
+    """Rank images by digest within their class, float64 `(N,)` in (0, 1): a share of about q of each class is below q.
 
-    Content alone decides, so that a choice by rank is the same on every machine and whatever the files are called. Images
-    of one digest share a rank, also across classes: a cut never separates them.
-
-    Returns:
-        float64 `(N,)` in (0, 1).
+    Images of one digest share a rank, also across classes, so that no threshold separates them.
     """
-    names = np.array(digest)
-    rank = np.empty(len(names))
-    for label in np.unique(target):
-        members = np.flatnonzero(target == label)
-        order = members[np.argsort(names[members], kind="stable")]
-        rank[order] = (np.arange(len(order)) + 0.5) / len(order)
-    first = np.ones(len(names))
-    group = np.unique(names, return_inverse=True)[1]
-    np.minimum.at(first, group, rank)
-    return np.asarray(first[group])
+    import pandas as pd
+
+    code = pd.Series(np.unique(digest, return_inverse=True)[1])
+    by_class = code.groupby(target)
+    rank = (by_class.rank(method="first") - 0.5) / by_class.transform("size")
+    return np.asarray(rank.groupby(code).transform("min"), np.float64)
 
 
 def recurring(data: LabelledImages, other: LabelledImages) -> npt.NDArray[np.bool_]:
-    """Find the images that occur in another split as well, pixel by pixel.
-
-    FER2013's own test images recur in its training split. A model that was trained on all of it was trained on them, so its
-    accuracy is reported with and without them.
-
-    Returns:
-        bool `(N,)`, true for the images of `data` that are in `other`.
-    """
+    """Find the images of `data` whose pixels occur in `other` as well: bool `(N,)`. FER2013's test images recur in training."""
     return _among(data.digest, set(other.digest))
 
 
@@ -222,11 +185,7 @@ def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
 
 
 def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
-    """List the files that hold some splits' images and labels: every image of a folder, or Kaggle's file and the votes beside it.
-
-    Args:
-        root: As for `read_images`.
-        splits: Names of splits; those that are missing count for nothing.
+    """List the files of those splits that exist: every image of a folder, or Kaggle's file and the votes beside it.
 
     Raises:
         VidferError: None of the splits is there.
@@ -258,17 +217,13 @@ def _among(digest: list[str], others: set[str]) -> npt.NDArray[np.bool_]:
 def _faults(
     image: npt.NDArray[np.uint8], target: npt.NDArray[np.int64], digest: list[str]
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    pixels = image.reshape(len(image), -1)
-    _, first, group = np.unique(digest, return_index=True, return_inverse=True)
-    least, most = np.full(len(first), len(EMOTIONS)), np.full(len(first), -1)
-    np.minimum.at(least, group, target)
-    np.maximum.at(most, group, target)
-    copy = np.ones(len(image), bool)
-    copy[first] = False
+    import pandas as pd
+
+    labels = pd.Series(target).groupby(np.array(digest)).transform("nunique")
     return {
-        "flat image": pixels.min(1) == pixels.max(1),
-        "copies with conflicting labels": (least != most)[group],
-        "copy of an earlier image": copy,
+        "flat image": np.ptp(image, axis=(1, 2)) == 0,
+        "copies with conflicting labels": np.asarray(labels > 1),
+        "copy of an earlier image": np.asarray(pd.Series(digest).duplicated()),
     }
 
 
@@ -283,10 +238,3 @@ def _sort_out(
             found[reason] = [names[i] for i in np.flatnonzero(keep & faulty)]
         keep &= ~faulty
     return keep, found
-
-
-def _names_in_two_classes(names: list[str]) -> list[str]:
-    files = defaultdict(list)
-    for name in names:
-        files[name.rpartition("/")[2]].append(name)
-    return [name for same in files.values() if len(same) > 1 for name in same]

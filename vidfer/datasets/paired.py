@@ -1,7 +1,6 @@
 """Paired clips: recordings of speech with faces of other people that show the same expression. Semi-synthetic.
 
-Nobody in such a clip both speaks and is seen, so it measures how well two sources of evidence are fused, and says nothing about
-real video. Between splits the speakers differ, and so do the face images.
+Nobody in such a clip both speaks and is seen: it measures how well two modalities are fused, and says nothing about real video.
 """
 
 from collections.abc import Sequence
@@ -23,13 +22,16 @@ _NEUTRAL: Final = EMOTIONS.index("neutral")
 
 @dataclass(frozen=True)
 class Pairing:
-    """How a face becomes the frames of a clip.
+    """How a face becomes the frames of a clip: the same image, each time moved, turned, zoomed and perhaps mirrored a little.
 
     Args:
-        frames: Face images of a clip: the same image, each time moved, turned, zoomed and perhaps mirrored a little.
+        frames: Face images of a clip.
         neutral_share: Largest share of the frames that show a neutral face instead, before or after the others; each clip draws
-            its own share from 0 to this. 0 shows the expression throughout.
+            its own share from 0 to this.
         seed: Which image goes with which recording.
+
+    Raises:
+        VidferError: A value is out of range.
     """
 
     frames: int = 4
@@ -37,11 +39,6 @@ class Pairing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no clip.
-
-        Raises:
-            VidferError: A value is out of range.
-        """
         if self.frames < 1 or not 0 <= self.neutral_share < 1:
             raise VidferError("a paired clip needs frames of at least 1, and a neutral_share in [0, 1)")
 
@@ -49,12 +46,9 @@ class Pairing:
 def pair_faces(
     names: Sequence[str], target: Sequence[int], pool: LabelledImages, pairing: Pairing
 ) -> npt.NDArray[np.uint8]:
-    """Give every recording the frames of a face that shows its class.
+    """Give every recording the frames of a face that shows its class, uint8 `(N, frames, 48, 48)`.
 
     The draw depends on the recording's name and the seed alone, so that a subset of the recordings gets the same faces.
-
-    Returns:
-        uint8 `(N, frames, 48, 48)`.
 
     Raises:
         VidferError: The pool has no image of a class.

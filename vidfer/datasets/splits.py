@@ -155,8 +155,8 @@ def remove_leaks(
             seen.setdefault(key, name)
             kept[split].append(clip)
         later |= {key: f"{split}: {name}" for key, name in seen.items()}
-    counts = (sum(map(len, each.values())) for each in (splits, kept))
-    report = PreparationReport("leak check by content", *counts, dict(dropped), dict(noted))
+    found, left = (sum(map(len, each.values())) for each in (splits, kept))
+    report = PreparationReport("leak check by content", found, left, dict(dropped), dict(noted))
     return {split: kept[split] for split in splits}, report
 
 
