@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.pipeline.versions import tool_versions
 from vidfer.types import Status
 
 Progress = Callable[[float], None]
@@ -32,16 +33,18 @@ class Stage(ABC):
         name: Also the folder of its artifacts.
         inputs: Names of the stages whose artifacts it reads.
         reads_clip: Whether it reads the clip itself, so that the clip's content enters the key.
+        packages: Distributions whose versions enter the key.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
     inputs: ClassVar[tuple[str, ...]] = ()
     reads_clip: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def tools(self) -> Mapping[str, str | None]:
-        """Name what else decides the result: versions of decoders, digests of weights."""
-        return {}
+        """Name what else decides the result, with its version."""
+        return tool_versions(*self.packages)
 
     def recipe(self, source: str, input_keys: Mapping[str, str]) -> dict[str, Any]:
         """Return everything that decides this stage's result for a clip with that content digest, as JSON."""

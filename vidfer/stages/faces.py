@@ -33,15 +33,10 @@ LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 @dataclass(frozen=True)
 class Denoising:
-    """What is denoised, and by which weights.
+    """What is denoised, and by which weights."""
 
-    Args:
-        weights: Digest of the weights, see `weights_digest`.
-        threshold: Estimated sigma, on the scale 0-255, above which an image is denoised; None for every image.
-    """
-
-    weights: str
-    threshold: float | None
+    weights: str  # their digest
+    threshold: float | None  # estimated sigma, 0-255, above which an image is denoised; None for every image
 
     def wants(self, sigma: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Say which images to denoise by their noise, of any shape; of unknown noise (NaN) only if all are to be."""
@@ -55,7 +50,7 @@ def denoised_name(shard: str) -> str:
 
 @dataclass(frozen=True)
 class FacesStage(Stage):
-    """Find, track, align and judge every face of the sampled frames.
+    """Find, track, align and judge every face of the sampled frames; see `read_frames` and `iter_faces`.
 
     Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
     the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the upright frame, `score`,
@@ -64,15 +59,6 @@ class FacesStage(Stage):
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
     frame. Blur and weight are those of the denoised crop.
-
-    Args:
-        fps: Frames a second of presentation time to look at; ignored when `every` is given.
-        every: Look at every n-th frame.
-        decoder: Which decoder reads the frames.
-        settings: Detection, tracking and cut thresholds.
-        denoise: Which frames to denoise first; None for none.
-        denoise_model: Name or file of the denoiser's weights.
-        timeout: Seconds to wait for the decoder beyond the playing time, before the clip is given up.
     """
 
     name: ClassVar[str] = "faces"
@@ -99,8 +85,7 @@ class FacesStage(Stage):
 
         rows = _Rows(draft)
         about = probe(clip, timeout=self.timeout)
-        status, message = Status.OK, about.video.choice if about.video else ""
-        frames = 0
+        status, message, frames = Status.OK, about.video.choice if about.video else "", 0
         try:
             with closing(self._face_frames(clip, about.duration, progress)) as face_frames:
                 for face_frame in face_frames:
@@ -124,27 +109,24 @@ class FacesStage(Stage):
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
 
+        cleaner = self._frame_cleaner(self.denoise) if self.denoise else None
         frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
         with one_thread(), closing(frames):
-            for face_frame in iter_faces(frames, detector(self.device), self.settings, self._clean_frame()):
+            for face_frame in iter_faces(frames, detector(self.device), self.settings, cleaner):
                 if duration:
                     progress(min(1.0, face_frame.pts / duration))
                 yield face_frame
 
-    def _clean_frame(self) -> "CleanFrame | None":
-        """Return what `iter_faces` calls to denoise a frame."""
-        if self.denoise is None:
-            return None
+    def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
         from vidfer.inference.denoiser import Denoiser
         from vidfer.inference.models import load_model
         from vidfer.media.quality import noise_sigma
 
-        wants = self.denoise.wants
-        network = load_model(Denoiser, self.denoise_model, self.denoise.weights, self.device)
+        network = load_model(Denoiser, self.denoise_model, denoise.weights, self.device)
 
         def clean(image: np.ndarray) -> tuple[np.ndarray | None, float]:
             sigma = noise_sigma(image)
-            return network(image[None])[0] if wants(np.array(sigma)) else None, sigma
+            return network(image[None])[0] if denoise.wants(np.array(sigma)) else None, sigma
 
         return clean
 
@@ -160,7 +142,7 @@ def detector(device: str) -> "MtcnnDetector":
 
 
 class _Rows:
-    """Faces on their way to the disk: crops leave memory a shard at a time, and rows become plain columns."""
+    """The faces not yet on the disk: crops leave memory a shard at a time, and rows become plain columns."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -172,10 +154,11 @@ class _Rows:
 
     def add(self, frame: "FaceFrame", face: "Face") -> None:
         row: dict[str, Any] = {"frame": frame.index, "time_s": frame.pts, "track": face.track}
-        row.update(zip(("x0", "y0", "x1", "y1"), map(float, face.box), strict=True))
-        for name, point in zip(LANDMARKS, face.landmarks, strict=True):
-            row[f"{name}_x"], row[f"{name}_y"] = float(point[0]), float(point[1])
-        row.update(score=face.score, detected=face.detected, **asdict(face.quality))
+        row |= zip(("x0", "y0", "x1", "y1"), map(float, face.box), strict=True)
+        row |= zip(
+            (f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), map(float, face.landmarks.flat), strict=True
+        )
+        row |= {"score": face.score, "detected": face.detected, **asdict(face.quality)}
         if frame.noise_sigma is not None:
             row["frame_sigma"] = frame.noise_sigma
         if face.raw is not None:
@@ -190,8 +173,7 @@ class _Rows:
         if self._crops:
             self._flush()
         if self._tables:
-            names = self._tables[0]
-            columns = {name: np.concatenate([table[name] for table in self._tables]) for name in names}
+            columns = {name: np.concatenate([table[name] for table in self._tables]) for name in self._tables[0]}
             self._draft.write("faces.parquet", to_parquet(columns))
 
     def _flush(self) -> None:

@@ -18,13 +18,11 @@ from vidfer.types import EMOTIONS
 Floats = npt.NDArray[np.floating]
 Columns = Mapping[str, Sequence[Any] | npt.NDArray[Any]]
 
-_BOX: Final = ("x0", "y0", "x1", "y1")
-_MEASURES: Final = ("score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma", "weight")
-
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "frames": {
         **{"frame": "int64", "time_s": "double", "person": "int64", "expression": "string"},
-        **dict.fromkeys((*EMOTIONS, *_BOX, *_MEASURES), "double"),
+        **dict.fromkeys((*EMOTIONS, "x0", "y0", "x1", "y1", "score", "blur", "size"), "double"),
+        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "weight"), "double"),
         "denoised": "bool",
     },
     "people": {
@@ -42,10 +40,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 @dataclass(frozen=True)
 class ReportStage(Stage):
-    """Lay the predictions out as the tables `frames`, `people` and `windows` and a summary.
+    """Write each of `TABLES` as Parquet and CSV, with its columns also where it has no rows, and `summary.json`.
 
-    Artifact: each table as Parquet and CSV, with its columns also where it has no rows, and `summary.json`. Parquet holds
-    numbers as they are; CSV and JSON have six decimals.
+    Parquet holds numbers as they are; CSV and JSON have six decimals.
     """
 
     name: ClassVar[str] = "report"
@@ -59,8 +56,7 @@ class ReportStage(Stage):
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the tables and the summary."""
         classify = inputs["classify"]
-        names = classify.names("probabilities")
-        probabilities = classify.arrays(names[0]) if names else {}
+        probabilities = classify.arrays("probabilities.safetensors") if classify.names("probabilities") else {}
         predictions = classify.json("predictions.json")
         abstain = predictions["settings"]["abstain"]
         tables: dict[str, Columns] = {"people": _people(predictions["people"])}
@@ -75,10 +71,10 @@ class ReportStage(Stage):
 
 
 def table_files(tables: Mapping[str, Columns]) -> dict[str, bytes]:
-    """Encode tables as files by name; those of `TABLES` that are not given have columns and no rows."""
+    """Encode the columns in `TABLES` of tables as files by name; tables that are not given have no rows."""
     files = {}
     for name, types in TABLES.items():
-        columns = tables.get(name, dict.fromkeys(types, ()))
+        columns = {column: tables[name][column] if name in tables else () for column in types}
         files[f"{name}.parquet"], files[f"{name}.csv"] = to_parquet(columns, types), to_csv(columns)
     return files
 
@@ -88,39 +84,32 @@ def _frames(faces: Artifact, denoise: Artifact, probabilities: Floats, abstain: 
     denoised = np.zeros(len(probabilities), bool)
     if denoise.names("denoise.parquet"):
         denoised = denoise.table("denoise.parquet")["denoised"]
+    expression = [predominant(row, abstain)[0] for row in probabilities]
     return {
-        **{"frame": table["frame"], "time_s": table["time_s"], "person": table["track"]},
-        "expression": [predominant(row, abstain)[0] for row in probabilities],
+        **table,
         **_by_class(probabilities),
-        **{name: table[name] for name in (*_BOX, *_MEASURES)},
+        "person": table["track"],
+        "expression": expression,
         "denoised": denoised,
     }
 
 
 def _people(people: Sequence[Mapping[str, Any]]) -> Columns:
-    plain = ("person", "first_s", "last_s", "n_faces", "n_uncertain", "predominant", "margin")
-    columns: dict[str, list[Any]] = {name: [person[name] for person in people] for name in plain}
-    for name in EMOTIONS:
-        columns[name] = [person["distribution"][name] for person in people]
-    columns["vote"] = [person["vote"]["predominant"] for person in people]
-    for name in EMOTIONS:
-        columns[f"vote_{name}"] = [(person["vote"]["distribution"] or {}).get(name) for person in people]
-    return columns
+    rows = []
+    for person in people:
+        vote, shares = person["vote"]["predominant"], person["vote"]["distribution"] or dict.fromkeys(EMOTIONS)
+        votes = {f"vote_{name}": share for name, share in shares.items()}
+        rows.append({**person, **person["distribution"], **votes, "vote": vote})
+    return {name: [row[name] for row in rows] for name in TABLES["people"]}
 
 
 def _windows(audio: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
     windows = audio.arrays("windows.safetensors")
-    used = ~np.isnan(probabilities[:, 0])
-    unused = np.where(windows["silent"] == 1, "silent", "no_voice")
-    return {
-        "start_s": windows["times"][:, 0],
-        "end_s": windows["times"][:, 1],
-        "status": np.where(used, "ok", unused).tolist(),
-        "expression": [
-            predominant(row, abstain)[0] if is_used else None for row, is_used in zip(probabilities, used, strict=True)
-        ],
-        **_by_class(probabilities),
-    }
+    unused = np.isnan(probabilities[:, 0])
+    status = np.where(unused, np.where(windows["silent"] == 1, "silent", "no_voice"), "ok").tolist()
+    expression = [predominant(row, abstain)[0] if row[0] >= 0 else None for row in probabilities]
+    start, end = windows["times"].T
+    return {"start_s": start, "end_s": end, "status": status, "expression": expression, **_by_class(probabilities)}
 
 
 def _by_class(probabilities: Floats) -> dict[str, Floats]:
@@ -128,32 +117,28 @@ def _by_class(probabilities: Floats) -> dict[str, Floats]:
 
 
 def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    faces, classify = inputs["faces"], inputs["classify"]
-    parts = {name: rounded(predictions[name]) for name in ("faces", "sound", "fused", "people")}
-    fused = parts["fused"]
-    recipe_parts = ("version", "params", "tools")
+    classify, denoise = inputs["classify"], inputs["denoise"]
+    parts = {name: _rounded(predictions[name]) for name in ("faces", "sound", "fused", "people")}
+    recipes = {name: artifact.manifest["recipe"] for name, artifact in inputs.items()}
+    stages = {
+        name: {"key": inputs[name].key, **{part: recipe[part] for part in ("version", "params", "tools")}}
+        for name, recipe in recipes.items()
+    }
     return {
         "status": classify.status,
         "message": classify.message,
-        **{name: fused[name] for name in ("predominant", "margin", "modalities")},
+        **{name: parts["fused"][name] for name in ("predominant", "margin", "modalities")},
         **parts,
         "settings": predictions["settings"],
-        "denoise": {**inputs["denoise"].meta, **inputs["finetune"].meta} if inputs["denoise"].meta else None,
-        "provenance": {
-            "vidfer": __version__,
-            "source_blake3": faces.manifest["recipe"]["source"],
-            "stages": {
-                name: {"key": artifact.key, **{part: artifact.manifest["recipe"][part] for part in recipe_parts}}
-                for name, artifact in inputs.items()
-            },
-        },
+        "denoise": {**denoise.meta, **inputs["finetune"].meta} if denoise.meta else None,
+        "provenance": {"vidfer": __version__, "source_blake3": recipes["faces"]["source"], "stages": stages},
     }
 
 
-def rounded(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Round every float inside JSON to six decimals."""
     if isinstance(value, dict):
-        return {name: rounded(entry) for name, entry in value.items()}
+        return {name: _rounded(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [rounded(entry) for entry in value]
+        return [_rounded(entry) for entry in value]
     return round(value, 6) if isinstance(value, float) else value
