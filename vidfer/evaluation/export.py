@@ -45,12 +45,11 @@ def export_weights(
     """Write a trained network's weights and card, then measure it on its test split and add that to the card.
 
     Args:
-        trainer: The trainer that ran to the end.
+        trainer: The trainer, after the training.
         task: Its `export()` gives the network's tensors, and the card's `kind`, `arch` and `arguments`.
         data: Its `card_entries()` gives the card's `preprocessing`, `data` and `licence`.
         path: A `.safetensors` path.
-        best: What is known of the checkpoint that the weights come from, see `vidfer.tasks.callbacks.load_best`; None for the
-            training's last weights.
+        best: See `vidfer.tasks.callbacks.load_best`; None for the training's last weights.
     """
     from lightning.pytorch.callbacks import WeightAveraging
     from lightning.pytorch.utilities import rank_zero_info
@@ -63,10 +62,8 @@ def export_weights(
         )
     state, card = task.export()
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
-    chosen: dict[str, Any] = {"checkpoint": "last"}
-    if best is not None:
-        chosen = {"checkpoint": "best", **{name: value for name, value in best.items() if name != "validation"}}
-        logged = dict(best["validation"])
+    chosen = {"checkpoint": "last" if best is None else "best", **(best or {"validation": logged})}
+    validation = chosen.pop("validation")
     card |= data.card_entries()
     if weighting := task.hparams.get("class_weighting"):
         seen = [share ** (1 - weighting) for share in data.class_shares()]
@@ -77,13 +74,16 @@ def export_weights(
             "data": {"name": type(data).__name__, **_settings(data.hparams)},
             "averaged_weights": any(isinstance(each, WeightAveraging) for each in trainer.callbacks),  # type: ignore[attr-defined]
             "epochs": trainer.current_epoch,
-            "steps": _steps(trainer, task),
+            "steps": trainer.global_step,
             "exported": chosen,
         },
-        "validation": logged,
+        "validation": validation,
         "intended_use": INTENDED_OF_DENOISERS if card["kind"] == "denoise" else INTENDED,
         "prohibited_use": PROHIBITED,
     }
+    if isinstance(task, DenoiseTask):
+        steps = {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
+        card["recipe"]["steps"] = steps
     if task.hparams.get("weights"):
         card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
     save_weights(path, state, card)
@@ -93,20 +93,12 @@ def export_weights(
 
 
 def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what Lightning adds, and folders: where data lie says nothing about the weights."""
+    """Leave out what Lightning adds, and paths of this machine."""
     return {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
 
 
-def _steps(trainer: "lightning.Trainer", task: Any) -> int | dict[str, int]:  # noqa: ANN401 - any task
-    from vidfer.tasks.denoise import DenoiseTask
-
-    if isinstance(task, DenoiseTask):
-        return {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
-    return trainer.global_step
-
-
 def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any task and data
-    """Measure on the test split, without the trainer: under several processes, this one is alone here."""
+    """Measure on the test split, without the trainer: only the first of several processes is here."""
     from lightning.pytorch.utilities import rank_zero_info
 
     from vidfer.datamodules.clips import ClipDataModule
@@ -125,7 +117,7 @@ def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, An
                 image_metrics(data.root, data.test_split, path, tta=tta, labels=data.labels, device=device)
                 for tta in ("none", "flip")
             ]
-    except VidferError as error:  # the weights are there: no test split is no reason to lose them
+    except VidferError as error:  # the weights are kept without a test split
         rank_zero_info(f"not measured on a test split: {error}")
     for each in found:
         rank_zero_info(accuracy_line(each["on"], each))
@@ -155,7 +147,7 @@ def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[st
 
 
 def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
-    """Name the photographs that a denoiser is measured on, and the split that they are: a test only where they are others."""
+    """Name the photographs that a denoiser is measured on, and their split: a test only if not of the training."""
     from vidfer.datasets.div2k import is_div2k
 
     same = data.test_root is not None and Path(data.test_root).resolve() == Path(data.root).resolve()
@@ -178,11 +170,7 @@ def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
 
 
 def require_weights(wanted: Mapping[str, str]) -> None:
-    """Check before any work that weights exist, by kind.
-
-    Raises:
-        UsageError: There are no such weights.
-    """
+    """Raise `UsageError` if there are no such weights, by kind."""
     try:
         for kind, name in wanted.items():
             find_weights(kind, name)
@@ -191,12 +179,7 @@ def require_weights(wanted: Mapping[str, str]) -> None:
 
 
 def require_own_card(kind: str, model: str) -> None:
-    """Refuse to write into the card of weights that were pulled: it would no longer be what the registry describes.
-
-    Raises:
-        UsageError: The weights were pulled.
-        VidferError: There are no such weights.
-    """
+    """Raise `UsageError` for pulled weights, whose card has to stay as the registry has it."""
     path = find_weights(kind, model).path
     if path.parent.resolve() == weights_folder().resolve():
         raise UsageError(
@@ -205,16 +188,9 @@ def require_own_card(kind: str, model: str) -> None:
 
 
 def write_card(kind: str, model: str, digest: str, entries: dict[str, Any]) -> str:
-    """Add entries to the card of weights; their digest, and so every key, stays the same.
+    """Add entries to the card of weights whose digest is still this one, and return a line that says where it is.
 
-    Args:
-        kind: `image` or `audio`.
-        model: Shipped name or weights file.
-        digest: Digest of the weights that were measured, see `weights_digest`.
-        entries: New entries of the card; `metrics` replace those on the same data only.
-
-    Returns:
-        A line that says where they were written.
+    `metrics` replace those on the same data only. The digest of the weights, and so every key, stays the same.
 
     Raises:
         VidferError: The weights were changed meanwhile, or the card cannot be written.

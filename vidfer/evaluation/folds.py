@@ -24,18 +24,13 @@ if TYPE_CHECKING:
 
 Notify = Callable[[str], None]
 Classes = npt.NDArray[np.int64]
+OnFold = Callable[["ClipTask", "ClipDataModule"], None]
 
-SVMS: Final[Mapping[str, dict[str, Any]]] = {
-    "linear, C = 0.0003": {"kernel": "linear", "C": 0.0003},
-    "linear, C = 0.001": {"kernel": "linear", "C": 0.001},
-    "linear, C = 0.01": {"kernel": "linear", "C": 0.01},
-    "rbf, C = 1": {"kernel": "rbf", "C": 1.0},
-    "rbf, C = 10": {"kernel": "rbf", "C": 10.0},
-}
-"""The support vector machines that are tried; classes weigh the same."""
+SVMS: Final = (("linear", 0.0003), ("linear", 0.001), ("linear", 0.01), ("rbf", 1.0), ("rbf", 10.0))
+"""Kernel and C of the support vector machines; class weights are balanced."""
 
 POOLS: Final = ("mean vector", "mean score")
-"""A clip as the mean of its vectors; or every vector by itself, and the clip by the mean of their scores."""
+"""Whether a clip is predicted from the mean of its vectors, or by the mean of their scores."""
 
 _KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
 
@@ -55,13 +50,13 @@ class FoldOptions:
 
     GROUPS: ClassVar[Mapping[str, Any]] = {
         "groups": {
-            "subject-independent cross-validation (trains anew)": (
+            "subject-independent cross-validation (trains anew)": [
                 "folds",
                 "classifier",
                 "against",
                 "standardise",
                 "seed",
-            ),
+            ],
             "calibration (with --folds)": ("calibrate", "write_card"),
         }
     }
@@ -73,11 +68,7 @@ class FoldOptions:
     seed: int | None = None
 
     def require_folds(self, **more: object) -> None:
-        """Refuse options that only mean something with --folds, of this class and others.
-
-        Raises:
-            UsageError: There is one.
-        """
+        """Raise `UsageError` for options, of this class and others, that only mean something with --folds."""
         for name, value in {**asdict(self), **more}.items():
             if value not in (None, False):
                 raise UsageError(
@@ -92,7 +83,7 @@ def cross_validate(
     options: FoldOptions,
     settings: Mapping[str, Any],
     notify: Notify,
-    look: "Callable[[ClipTask, ClipDataModule], None] | None" = None,
+    on_fold: "OnFold | None" = None,
 ) -> dict[str, Any]:
     """Train and test fold by fold.
 
@@ -103,15 +94,11 @@ def cross_validate(
         options: The folds.
         settings: Further arguments of the data module; `store` among them.
         notify: Called with a line about each fold, and about what is left out.
-        look: Called with each fold's network and data, once both are ready to be tested.
+        on_fold: Called with each fold's trained network and its data.
 
     Returns:
         `on`, which names all this; `recipe`, `data`, `seed`; `scores` of the out-of-fold predictions as a whole; `folds`:
         `people`, `n`, `left_out` and `accuracy` of each; `svm`: the scores of each machine.
-
-    Raises:
-        UsageError: The options do not fit the classifier.
-        VidferError: There are too few people, or there is nothing to read.
     """
     from vidfer.datamodules.paired import build_clip_data
     from vidfer.metrics.classification import score
@@ -128,7 +115,7 @@ def cross_validate(
         )  # fmt: skip
         data.notify = notify if not fold else lambda _: None
         data.prepare_data()
-        target, preds = _one_fold(recipe, data, seed, options.against, look)
+        target, preds = _one_fold(recipe, data, seed, options.against, on_fold)
         accuracy = float((target == preds[""]).mean())
         tested = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
         left_out = sum(map(len, data.left_out["test"].values()))
@@ -160,10 +147,7 @@ def cross_validate_clips(
     store: Path,
     notify: Notify,
 ) -> dict[str, Any]:
-    """Cross-validate a classifier of clips on the embeddings of an image model, `fusion` unless another is named.
-
-    See `cross_validate`; with `speech_only`, windows of sound count only where someone speaks.
-    """
+    """Cross-validate a classifier of clips (`fusion` by default) on an image model's embeddings, see `cross_validate`."""
     recipe, _ = find_recipe(options.classifier or "fusion", {})
     settings = {"voice": speech_only, "image_model": image_model, "store": str(store)}
     return cross_validate(recipe, (data, None), people, options, settings, notify)
@@ -175,23 +159,20 @@ def fold_lines(found: Mapping[str, Any]) -> list[str]:
 
     lines = score_lines(found["on"], found["scores"])
     if found["svm"]:
-        best = max(found["svm"], key=lambda name: found["svm"][name]["accuracy"])
-        low, high = found["svm"][best]["accuracy_ci95"]
+        name, best = max(found["svm"].items(), key=lambda each: each[1]["accuracy"])
+        low, high = best["accuracy_ci95"]
         lines.append(
-            f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these predictions ({best}): "
-            f"accuracy {found['svm'][best]['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+            f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these predictions ({name}): "
+            f"accuracy {best['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f})"
         )
     return lines
 
 
 def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
-    """Find how to train: the recipe of a classifier by name, or the one in the card of weights.
-
-    Returns:
-        The recipe, and the arguments of the data module that decide what is trained on.
+    """Find the recipe of a classifier by name, or that in the card of weights with the data module's arguments.
 
     Raises:
-        VidferError: There is no name, and the card does not say.
+        VidferError: There is no name, and no recipe in the card.
     """
     from vidfer.tasks.fit import RECIPES, Recipe
 
@@ -208,21 +189,17 @@ def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recip
 
 
 def _one_fold(
-    recipe: "Recipe",
-    data: "ClipDataModule",
-    seed: int,
-    against: str | None,
-    look: "Callable[[ClipTask, ClipDataModule], None] | None",
+    recipe: "Recipe", data: "ClipDataModule", seed: int, against: str | None, on_fold: OnFold | None
 ) -> tuple[Classes, dict[str, Classes]]:
-    """Train without the fold's people; return their classes, and the predictions by name: those of the network by ''."""
+    """Train without the fold's people; return their classes, and predictions by name: the network's by ''."""
     from vidfer.datamodules.features import collate_clips
     from vidfer.tasks.fit import answer_all, fit
 
     task = fit(recipe, data, seed=seed)
     data.setup("test")
     probabilities, target = answer_all(task.classifier, data.test_dataloader())
-    if look is not None:
-        look(task, data)
+    if on_fold is not None:
+        on_fold(task, data)
     preds = {"": probabilities.argmax(1)}
     if against == "svm":
         modality = "both" if len(task.reads) > 1 else task.reads[0]
@@ -236,8 +213,7 @@ def _one_fold(
 def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound") -> dict[str, Classes]:
     """Train every machine of `SVMS` on labelled clips, and predict others: classes `(N,)` by `<machine>, <pool>`.
 
-    Vectors are standardised by the training clips' statistics and clipped, as for every classifier here; `modality` is
-    `sound`, `frames` or `both`, as for `VectorClassifier`.
+    Vectors of the `modality`, as of `VectorClassifier`, are standardised by the training clips' statistics and clipped.
     """
     from sklearn.svm import SVC
 
@@ -255,23 +231,23 @@ def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound")
         known, clip = _vectors(collector, train, pooled=pool == "mean vector")
         new, place = _vectors(collector, test, pooled=pool == "mean vector")
         target, kernels = train["target"].numpy()[clip], _kernels(known, new)
-        for name, options in SVMS.items():
-            machine = SVC(kernel="precomputed", C=options["C"], class_weight="balanced", decision_function_shape="ovr")
-            machine.fit(kernels[options["kernel"]][0], target)
+        for kernel, cost in SVMS:
+            machine = SVC(kernel="precomputed", C=cost, class_weight="balanced", decision_function_shape="ovr")
+            machine.fit(kernels[kernel][0], target)
             scores = np.full((len(new), 7), -np.inf)
-            decided = machine.decision_function(kernels[options["kernel"]][1])
+            decided = machine.decision_function(kernels[kernel][1])
             # of two classes one number: the distance on the second one's side
             scores[:, machine.classes_] = np.stack([-decided, decided], 1) if decided.ndim == 1 else decided
             total = np.zeros((len(test["target"]), 7))
             np.add.at(total, place, scores)
-            found[f"{name}, {pool}"] = total.argmax(1)
+            found[f"{kernel}, C = {cost:g}, {pool}"] = total.argmax(1)
     return found
 
 
 def _vectors(
     collector: "VectorClassifier", batch: "ClipBatch", *, pooled: bool
 ) -> tuple[npt.NDArray[np.float32], Classes]:
-    """Return the standardised vectors of clips, or their mean over each clip, and the clip of each."""
+    """Return the standardised vectors of clips, or each clip's mean, and the clip of each."""
     import torch
 
     vectors, clip = collector.vectors(batch)
@@ -285,11 +261,7 @@ def _vectors(
 
 
 def _kernels(known: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> dict[str, tuple[Any, Any]]:
-    """Compute each kernel once for all machines, between training vectors and from the others to them.
-
-    libsvm computes it anew, pair by pair, for each two classes of each machine: hours for ten thousand vectors. The width of
-    the radial one is scikit-learn's `scale`.
-    """
+    """Compute each kernel once for all machines, which libsvm would do for each two classes; the width is sklearn's `scale`."""
     from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
 
     gamma = 1 / (known.shape[1] * float(known.var()))

@@ -1,4 +1,4 @@
-"""Keeps the people whom a model was trained on out of what it is measured on."""
+"""Test clips of people whom no model was trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vidfer.datasets.clips import LabelledClip
 
 
-def trained_people(card: Mapping[str, Any]) -> set[str]:
+def _trained_people(card: Mapping[str, Any]) -> set[str]:
     """Read from a card whom its model was trained or validated on; nobody where it does not say."""
     data = card.get("data")
     people = data.get("people") if isinstance(data, dict) else None
@@ -25,23 +25,14 @@ def leave_out_trained(
     named: bool,
     notify: Callable[[str], None],
 ) -> "list[LabelledClip]":
-    """Leave out the clips of people whom a model was trained on, and warn where nobody can know.
-
-    Args:
-        clips: Clips to measure on.
-        cards: Cards of the models by their names.
-        named: Whether the user named these people: then they are refused, not left out.
-        notify: Called with a line about whom is left out, and with a warning about clips of unknown people.
-
-    Returns:
-        The clips of other people.
+    """Leave out the clips of people whom a model, by its card, was trained on; warn by `notify` about unknown people.
 
     Raises:
-        UsageError: The user named people whom a model was trained on.
+        UsageError: A model was trained on people whom the user `named`.
         VidferError: No clip is left.
     """
     for model, card in cards.items():
-        known = sorted({clip.person for clip in clips if clip.person} & trained_people(card))
+        known = sorted({clip.person for clip in clips if clip.person} & _trained_people(card))
         if known and named:
             raise UsageError(f"{model} was trained on {', '.join(known)}: its accuracy on them says nothing of others")
         if known:
@@ -50,13 +41,8 @@ def leave_out_trained(
     if not clips:
         raise VidferError("there is no clip of people whom the models were not trained on")
     if unknown := sum(clip.person is None for clip in clips):
-        notify(unknown_warning(unknown, len(clips)))
+        notify(
+            f"WARNING: it is not known who is in {unknown} of the {len(clips)} clips. The model may have been trained on the "
+            "same people, so the accuracy may be too high: give a manifest with a person column"
+        )
     return list(clips)
-
-
-def unknown_warning(unknown: int, total: int) -> str:
-    """Say that people of a test may be in the training, because nobody knows who is in some clips."""
-    return (
-        f"WARNING: it is not known who is in {unknown} of the {total} clips. The model may have been trained on the same people, "
-        "so the accuracy may be too high: give a manifest with a person column"
-    )

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Logits = npt.NDArray[np.float32]
 Notify = Callable[[str], None]
 
-_TRAIN: Final = "train"
-_MEASURES: Final = ("n", "accuracy", "accuracy_ci95", "uar", "f1_macro", "confusion")
 _NOTES: Final = {"none": "", "flip": ", averaged with the mirrored face", "ten-crop": ", averaged over ten crops"}
 
 
@@ -68,13 +66,8 @@ class ImageOptions:
 def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
     """Measure an image model.
 
-    Args:
-        options: What to measure, on what.
-        notify: Called with a line about each image that cannot be read, and about progress.
-
-    Returns:
-        `on`, the model and the data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt` what
-        `measure_robustness` returns.
+    `notify` is called with a line about each image that cannot be read, and about progress. Returns `on`, the model and the
+    data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt` what `measure_robustness` returns.
 
     Raises:
         UsageError: The options contradict each other, or torch cannot compute on the device.
@@ -85,7 +78,7 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     from vidfer.inference.models import ImageModel, require_device
     from vidfer.weights.files import weights_digest
 
-    _require_sense(options)
+    _check(options)
     corruptions = choose_corruptions(options.corrupt or ())
     require_device(options.device)
     if options.write_card:
@@ -96,12 +89,12 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     title = f"{options.image_model} on {source}, --tta {options.tta}"
     if corruptions and options.out:
         found = measure_robustness(
-            lambda faces: predict(model, faces, options.tta), data, corruptions, options.out,
+            lambda faces: _predict(model, faces, options.tta), data, corruptions, options.out,
             title=title, device=options.device, notify=notify,
         )  # fmt: skip
         return {"on": title, "tta": options.tta, **found}
+    logits = _predict(model, data.image, options.tta)
     kept: dict[str, Any]
-    logits = predict(model, data.image, options.tta)
     if options.calibrate:
         entry = calibrate_images(
             logits, data.target, data.digest, card=model.card, source=source, tta=options.tta, out=options.out
@@ -109,7 +102,7 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
         found, kept = {"on": title, **entry}, {"calibration": entry}
     else:
         found = {"on": title, **_scores(options, model, data, logits, notify)}
-        kept = {"metrics": [_card_metrics(source, options.tta, found)]} if options.write_card else {}
+        kept = {"metrics": [_card_metrics(source, options.tta, data, logits)]}
     if options.write_card:
         notify(write_card("image", options.image_model, digest, kept))
     return found
@@ -131,11 +124,9 @@ def image_lines(found: Mapping[str, Any]) -> list[str]:
 
 def score_lines(title: str, scores: Mapping[str, Any]) -> list[str]:
     """Render `Scores` as a dictionary: accuracy with its interval, UAR and F1, and the confusion matrix."""
-    rows = [
-        f"{name:<20}" + " ".join(f"{count:>8}" for count in row)
-        for name, row in zip(EMOTIONS, scores["confusion"], strict=True)
-    ]
-    return [accuracy_line(title, scores), "target \\ prediction " + " ".join(f"{name:>8}" for name in EMOTIONS), *rows]
+    table = {"target \\ prediction": EMOTIONS, **dict(zip(EMOTIONS, scores["confusion"], strict=True))}
+    rows = [f"{name:<20}" + " ".join(f"{cell:>8}" for cell in row) for name, row in table.items()]
+    return [accuracy_line(title, scores), *rows]
 
 
 def accuracy_line(title: str, scores: Mapping[str, Any]) -> str:
@@ -150,20 +141,19 @@ def accuracy_line(title: str, scores: Mapping[str, Any]) -> str:
 def image_metrics(
     root: Path, split: str, model: str | Path, *, tta: str, labels: Literal["fer2013", "ferplus"], device: str = "cpu"
 ) -> dict[str, Any]:
-    """Score an image model and return an entry of a card's `metrics`: `on`, which names the data, and the scores.
-
-    Raises:
-        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
-    """
+    """Score an image model; return an entry of a card's `metrics`: `on`, which names the data, and the scores."""
     from vidfer.datasets.fer2013 import read_images
     from vidfer.inference.models import ImageModel
 
     data = read_images(root, split, labels=labels)
-    logits = predict(ImageModel(model, device=device), data.image, tta)
-    return _card_metrics(data.report.source, tta, asdict(score(data.target, logits.argmax(1))))
+    return _card_metrics(data.report.source, tta, data, _predict(ImageModel(model, device=device), data.image, tta))
 
 
-def predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logits:
+def _card_metrics(source: str, tta: str, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+    return {"on": f"{source}{_NOTES[tta]}", **asdict(score(data.target, logits.argmax(1)))}
+
+
+def _predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logits:
     """Compute the logits float32 `(N, 7)` of gray faces uint8 `(N, S, S)`; raise `VidferError` if they are not finite."""
     logits = model.of_gray(faces, tta=tta)[1]
     if not np.isfinite(logits).all():
@@ -171,8 +161,9 @@ def predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logi
     return logits
 
 
-def _require_sense(options: ImageOptions) -> None:
-    training = options.split in (options.train_split, _TRAIN)
+def _check(options: ImageOptions) -> None:
+    """Refuse options that contradict each other."""
+    training, apart = options.split in (options.train_split, "train"), bool(options.corrupt or options.calibrate)
     if sum((options.save_logits is not None, options.calibrate, bool(options.corrupt))) > 1:
         raise UsageError("--save-logits, --calibrate and --corrupt do not go together: choose one")
     if options.write_card and (options.corrupt or training):
@@ -185,14 +176,14 @@ def _require_sense(options: ImageOptions) -> None:
         raise UsageError("--write-card needs the whole split: leave --limit out")
     if options.corrupt and not options.out:
         raise UsageError("--corrupt needs --out DIR for its table and plot")
-    if options.out and not (options.corrupt or options.calibrate):
+    if options.out and not apart:
         raise UsageError("--out goes with --calibrate or --corrupt")
-    if (options.corrupt or options.calibrate) and training:
+    if apart and training:
         raise UsageError(f"--split {options.split}: a model is not measured on what it was trained on")
 
 
 def _read(options: ImageOptions, notify: Notify) -> "tuple[LabelledImages, str]":
-    """Read the images, all or as many as the limit allows, and name them."""
+    """Read the images, at most `limit`, and name them."""
     from vidfer.datasets.fer2013 import read_images, stratified_rank
 
     data = read_images(options.root, options.split, labels=options.labels)
@@ -215,24 +206,24 @@ def _scores(
         save_logits(options.save_logits, data.digest, logits)
         notify(f"logits of {len(logits)} images written to {options.save_logits}")
     scores = asdict(score(data.target, logits.argmax(1)))
-    if options.split in (options.train_split, _TRAIN):
+    if options.split in (options.train_split, "train"):
         return {"n": scores["n"], "training_labels_reproduced": scores["accuracy"]}
-    calibration = _calibration(options, model, data, logits)
-    return {**scores, **calibration, "tta": options.tta, **_without_recurring(options, data, logits)}
-
-
-def _card_metrics(source: str, tta: str, scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {"on": f"{source}{_NOTES[tta]}", **{name: scores[name] for name in _MEASURES}}
+    return {
+        **scores,
+        **_calibration(options, model, data, logits),
+        "tta": options.tta,
+        **_without_recurring(options, data, logits),
+    }
 
 
 def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImages", logits: Logits) -> dict[str, Any]:
-    """Measure ECE and NLL at the card's temperature, on images that it was not fitted on."""
+    """Measure ECE and NLL at the card's temperature, on images it was not fitted on."""
     from vidfer.weights.files import read_calibration
 
     entry = model.card.get("calibration")
-    fits = not isinstance(entry, dict) or entry.get("tta") == options.tta
+    given = entry if isinstance(entry, dict) and entry.get("tta") == options.tta else {}
+    fits = bool(given) or not isinstance(entry, dict)
     temperature, smoothing = (read_calibration(model.weights) if fits else None) or (1.0, 0.0)
-    given = entry if fits and isinstance(entry, dict) else {}
     fitted = _fitted_digests(options, given)
     unused = np.array([digest not in (fitted or ()) for digest in data.digest])
     calibrated, truth = invert_label_smoothing(logits[unused], smoothing) / temperature, data.target[unused]
@@ -247,17 +238,14 @@ def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImag
 
 
 def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> set[str] | None:
-    """Return the digests of the images of the split that a card's temperature was fitted on.
-
-    None where it was fitted on another copy of the split, such as JPEG files of it, so that its halves are others.
-    """
+    """Return digests of the split's images that a card's temperature was fitted on; None if fitted on another copy of it."""
     from vidfer.datasets.fer2013 import read_images
 
     own, fitted_on = f"{options.root.name}/{options.split},", str(calibration.get("fitted_on", ""))
     if not fitted_on.startswith(own):
         return set()
     labels: Literal["fer2013", "ferplus"] = "ferplus" if fitted_on.startswith(f"{own} FER+") else "fer2013"
-    data = read_images(options.root, options.split, labels=labels)  # halves are of each class, by the labels of then
+    data = read_images(options.root, options.split, labels=labels)  # the halves depend on the labels it was fitted to
     half = fitted_half(data.target, data.digest)
     if [calibration.get(name) for name in ("n_fitted", "n_measured")] != [half.sum(), (~half).sum()]:
         return None
@@ -265,7 +253,8 @@ def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> se
 
 
 def _calibration_line(found: Mapping[str, Any]) -> str:
-    at, fitted_on = f"temperature {found['temperature']:.3f}", found["temperature_fitted_on"]
+    fitted_on = found["temperature_fitted_on"]
+    at = f"temperature {found['temperature']:.3f}"
     at += f", fitted on {fitted_on}" if fitted_on else ": the card has none for these views"
     if not found["n_calibration"]:
         return f"no ECE and NLL: every image is among those that the card's temperature was fitted on ({at})"
@@ -277,10 +266,10 @@ def _calibration_line(found: Mapping[str, Any]) -> str:
 
 
 def _without_recurring(options: ImageOptions, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
-    """Score the images that do not recur in the training split; `recurring_note` says why there is no such score."""
+    """Score the images that do not recur in the training split; `recurring_note` names it, or why there is no score."""
     from vidfer.datasets.fer2013 import read_images, recurring
 
-    split = options.train_split or _TRAIN
+    split = options.train_split or "train"
     try:
         again = recurring(data, read_images(options.root, split))
     except VidferError as error:

@@ -1,7 +1,7 @@
 """Predictions for clips under added noise, denoised and not."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,38 +47,20 @@ class NoiseOptions:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            VidferError: A value is out of range.
-        """
+        """Raise `VidferError` if a value is out of range."""
         if not 0 < self.noise < float("inf"):
             raise UsageError(f"--noise has to be a number above zero, not {self.noise:g}")
         self.chain()
 
     def chain(self) -> ChainOptions:
         """Return the chain's options, denoising off."""
-        return ChainOptions(
-            fps=self.fps,
-            denoise="off",
-            denoise_scope=self.denoise_scope,
-            denoise_model=self.denoise_model,
-            denoise_threshold=self.denoise_threshold,
-            image_model=self.image_model,
-            device=self.device,
-        )
+        shared = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "noise"}
+        return ChainOptions(denoise="off", **shared)
 
 
 @dataclass(frozen=True, eq=False)
 class FacePredictions:
-    """The faces of one clip, each with its prediction.
-
-    Args:
-        frame: Number of its frame, int `(N,)`.
-        box: x0 y0 x1 y1 in px of the frame, float `(N, 4)`.
-        preds: Most probable class, int `(N,)`.
-        noise: Estimated sigma inside the box, float `(N,)`.
-    """
+    """Faces of one clip: frame number, box x0 y0 x1 y1 in px `(N, 4)`, most probable class, sigma of the noise in the box."""
 
     frame: npt.NDArray[np.integer]
     box: npt.NDArray[np.floating]
@@ -93,13 +75,9 @@ def evaluate_noise(
     notify: Callable[[str], None] = lambda _: None,
     progress: Callable[[float, float, str], None] = lambda done, total, what: None,
 ) -> dict[str, Any]:
-    """Compare the predictions for clips and their noisy copies.
+    """Compare the predictions for clips and their noisy copies; `notify` is called with a line about each clip left out.
 
-    `notify` is called with a line about each clip that is left out, `progress` with the clips done, their number, and the one
-    at work.
-
-    Returns:
-        `noise`, `fps`, `denoise_scope`, `denoise_threshold`; `clips`, what `measure_clip` returns of each; `all`, their sums.
+    Returns `noise`, `fps`, `denoise_scope`, `denoise_threshold`; `clips`, what `measure_clip` returns of each; `all`, their sums.
 
     Raises:
         UsageError: There are no such weights.
@@ -127,7 +105,7 @@ def evaluate_noise(
 
 
 def noise_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_noise` returned for a terminal: a row for each clip, and their sum."""
+    """Render what `evaluate_noise` returned: a row for each clip, and their sum."""
     columns = f"{'found off/auto':>16}{'same off':>10}{'same auto':>10}{'clean changed':>15}{'sigma':>7}"
     lines = [f"{'clip':<28}{'faces':>8}{columns}"]
     for row in [*found["clips"], {**found["all"], "clip": "all", "noise": None}]:
@@ -142,8 +120,6 @@ def noise_lines(found: Mapping[str, Any]) -> list[str]:
 
 def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store") -> dict[str, Any]:
     """Compare the predictions for a clip and its copy with noise of `sigma` on 0-255, denoised (`auto`) and not.
-
-    The chain's options `every` and `denoise` are ignored.
 
     Returns:
         Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
@@ -169,13 +145,7 @@ def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store"
 
 
 def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
-    """Find the faces of one version of a clip in another.
-
-    In each frame, pairs are made from the largest overlap down to `MIN_OVERLAP`, each face in one pair at most.
-
-    Returns:
-        How many of the clean faces were found, and how many of these have the same prediction.
-    """
+    """Pair the faces of each frame greedily by overlap; return the number of pairs, and of those of the same prediction."""
     found = same = 0
     for frame in np.unique(clean.frame):
         ours, theirs = np.flatnonzero(clean.frame == frame), np.flatnonzero(other.frame == frame)
@@ -189,13 +159,9 @@ def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
 
 
 def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int]:
-    """Write the frames that the chain would look at, with noise, uncompressed, in a NUT file.
+    """Write the frames that the chain would read, with noise of `sigma` on 0-255, as uncompressed RGB in a NUT file.
 
-    It takes three bytes a pixel. NUT keeps presentation times to 1e-6 s, from the first frame on. `sigma` is on 0-255, `fps`
-    in frames per second of presentation time.
-
-    Returns:
-        For each frame of the copy, the number of the clip's frame.
+    NUT keeps presentation times to 1e-6 s. Returns the number of the clip's frame for each frame of the copy.
 
     Raises:
         ClipError: The clip cannot be read, or its frames change size.
@@ -226,7 +192,7 @@ def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int
 
 
 def _readable(frames: "Iterator[Frame]") -> "Iterator[Frame]":
-    """Yield the frames of a clip up to where it breaks off, if it does."""
+    """Yield the frames of a clip, up to where it breaks off."""
     try:
         yield from frames
     except ClipError as error:
@@ -236,11 +202,10 @@ def _readable(frames: "Iterator[Frame]") -> "Iterator[Frame]":
 
 def _overlap(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return intersection over union of boxes `(N, 4)` and `(M, 4)`, as `(N, M)`."""
-    low = np.maximum(ours[:, None, :2], theirs[None, :, :2])
-    high = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
-    shared = (high - low).clip(0).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (ours, theirs)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared))
+    from torch import from_numpy
+    from torchvision.ops import box_iou
+
+    return np.asarray(box_iou(from_numpy(ours), from_numpy(theirs)).numpy())
 
 
 def _predict(

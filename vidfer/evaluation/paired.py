@@ -1,4 +1,4 @@
-"""What fusion brings, on voices with faces of other people that show the same class."""
+"""What fusion adds, on speech paired with faces of other people that show the same class."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -52,12 +52,7 @@ class PairedOptions:
 def evaluate_paired(options: PairedOptions, notify: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Score each modality, late fusion and the trained one on the same clips, by the rule of `vidfer analyze`.
 
-    Args:
-        options: The models and the clips.
-        notify: Called with a line about what is left out.
-
-    Returns:
-        `on`; `left_out`, the number of clips; and the scores by the way of predicting.
+    `notify` is called with a line about what is left out. Returns `on`; `left_out`, the number of clips; and scores by name.
 
     Raises:
         UsageError: There are no such weights, they do not fit, or a speaker was trained on.
@@ -105,7 +100,7 @@ def paired_lines(found: Mapping[str, Any]) -> list[str]:
 
 
 def _predict(batch: "ClipBatch", options: PairedOptions, rules: "Rules") -> dict[str, list[Floats]]:
-    """Predict each clip, a single person at 5 faces a second, in every way: probabilities `(7,)`."""
+    """Predict each clip, of one person at 5 faces a second: probabilities `(7,)` by name of the input."""
     import torch
 
     from vidfer.inference.decision import fuse_modalities, predict_faces, predict_joint, predict_sound

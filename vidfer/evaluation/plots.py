@@ -1,12 +1,13 @@
-"""Figures of an evaluation, each as PNG and as SVG, in colours that colour-blind people tell apart.
+"""Figures of an evaluation, as PNG and SVG, in the colours of Okabe, Ito: Color universal design, 2008.
 
-References:
-    Okabe, Ito: Color universal design. 2008: the colours.
+`place` is a path without suffix.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
@@ -23,12 +24,7 @@ _GRAY: Final = "#666666"
 
 
 def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
-    """Draw accuracy over confidence with the counts of the bins below, a column for each diagram.
-
-    Args:
-        diagrams: Reliability by title.
-        place: Path without suffix; `.png` and `.svg` are written.
-    """
+    """Draw accuracy over confidence with the counts of the bins below, a column for each diagram by its title."""
     figure = new_figure(4.2 * len(diagrams), 5.0)
     grid = figure.subplots(2, len(diagrams), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1))
     for (title, each), (upper, lower) in zip(diagrams.items(), grid.T, strict=True):
@@ -52,32 +48,20 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
 
 
 def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
-    """Draw accuracy over the share of images kept, with the thresholds beside the points.
-
-    Args:
-        curve: As `vidfer.metrics.calibration.coverage_curve` gives it.
-        place: Path without suffix; `.png` and `.svg` are written.
-        title: The figure's.
-    """
+    """Draw accuracy over the share of images kept, with the thresholds beside the points."""
     figure = new_figure(5.6, 4.0)
     axes = figure.subplots()
     met = [each for each in curve if each.interval is not None]
     share = [each.coverage for each in met]
     low, high = zip(*(each.interval for each in met if each.interval), strict=True)
     axes.fill_between(share, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="95 % interval")
-    axes.plot(share, [each.accuracy or 0.0 for each in met], "o-", color=_BLUE, markersize=3, linewidth=1.4)
-    before = None
-    for each in met:
-        if before is None or abs(each.coverage - before) >= 0.06:
-            before = each.coverage
-            axes.annotate(
-                f"{each.threshold:g}",
-                (each.coverage, each.accuracy or 0.0),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-            )
+    accuracy = [each.accuracy or 0.0 for each in met]
+    axes.plot(share, accuracy, "o-", color=_BLUE, markersize=3, linewidth=1.4)
+    before = float("inf")
+    for x, y, each in zip(share, accuracy, met, strict=True):
+        if abs(x - before) >= 0.06:
+            before = x
+            axes.annotate(f"{each.threshold:g}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=7)
     axes.set(xlim=(0, 1.03), ylim=(min(low) - 0.05, 1.02))
     axes.set_title(f"{title}, n = {max(each.n for each in met)}", fontsize="medium")
     axes.set(xlabel="kept (share of images)", ylabel="accuracy of these (share)")
@@ -88,13 +72,7 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
 
 
 def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) -> None:
-    """Draw accuracy over severity, a panel for each corruption, with clean accuracy as the line to compare with.
-
-    Args:
-        rows: As in `robustness.csv`: `corruption` (first `clean`), `severity`, `denoised`, `n`, `accuracy`, `low`, `high`.
-        place: Path without suffix; `.png` and `.svg` are written.
-        title: The figure's.
-    """
+    """Draw accuracy over severity with that on clean images, a panel for each corruption, from the rows of `robustness.csv`."""
     names = list(dict.fromkeys(row["corruption"] for row in rows[1:]))
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
@@ -107,12 +85,8 @@ def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) 
         axes.set(title=CORRUPTIONS[name].title, xlabel=CORRUPTIONS[name].unit, ylim=(0, 1))
     for axes in panels[:, 0]:
         axes.set_ylabel("accuracy (share)")
-    handles = {
-        label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize="small"
-    )
+    entries = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     figure.suptitle(title, fontsize="medium")
     save_figure(figure, place)
 
@@ -130,7 +104,7 @@ def _panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], clean: Mapping[str, 
             x = [levels.index(row["severity"]) + shift for row in series]
             shares = [row["accuracy"] for row in series]
             axes.plot(x, shares, color=color, linewidth=1)
-            _points(axes, x, shares, [(row["low"], row["high"]) for row in series], color=color, label=label, mark=mark)
+            _points(axes, x, shares, [(row["low"], row["high"]) for row in series], mark=mark, color=color, label=label)
     axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes.grid(alpha=0.3)
 
@@ -145,11 +119,10 @@ def _points(
     label: str,
     mark: str = "o",
 ) -> None:
-    spread = [  # an end equals its share but for rounding where all, or none, are right
-        [max(0.0, share - low) for share, (low, _) in zip(shares, ends, strict=True)],
-        [max(0.0, high - share) for share, (_, high) in zip(shares, ends, strict=True)],
-    ]
-    axes.errorbar(x, shares, spread, fmt=mark, color=color, markersize=4, linewidth=1, capsize=2, label=label)
+    low, high = np.transpose(ends)
+    # an end equals its share but for rounding where all, or none, are right
+    spread = np.maximum(0, [shares - low, high - shares])
+    axes.errorbar(x, shares, spread, markersize=4, linewidth=1, capsize=2, fmt=mark, color=color, label=label)
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -160,15 +133,9 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def save_figure(figure: "Figure", place: Path) -> None:
-    """Write a figure as PNG and as SVG, the same bytes in every run.
-
-    Args:
-        figure: The figure.
-        place: Path without suffix.
-    """
+    """Write a figure as PNG and as SVG, the same bytes in every run."""
     from matplotlib import rc_context
 
-    with replacing(place.with_name(f"{place.name}.png")) as part:
-        figure.savefig(part, format="png", dpi=150)
-    with rc_context({"svg.hashsalt": "vidfer"}), replacing(place.with_name(f"{place.name}.svg")) as part:
-        figure.savefig(part, format="svg", metadata={"Date": None})
+    for kind, how in (("png", {"dpi": 150}), ("svg", {"metadata": {"Date": None}})):
+        with rc_context({"svg.hashsalt": "vidfer"}), replacing(place.with_name(f"{place.name}.{kind}")) as part:
+            figure.savefig(part, format=kind, **how)

@@ -10,6 +10,7 @@ References:
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,17 +41,12 @@ _COLUMNS: Final = ("corruption", "severity", "unit", "denoised", "n", "accuracy"
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption and its severities.
+    """A function of a gray face uint8 `(S, S)`, a severity and an rng, with severities from mild to severe.
 
-    Args:
-        apply: Function of gray faces uint8 `(N, S, S)`, a severity and the N digests; returns as many faces, gray, or for
-            `NOISES` in colour.
-        severities: From mild to severe.
-        unit: What a severity counts.
-        title: For people.
+    It returns a face as large, in colour for `NOISES`; `title` is a plot's, `unit` its axis'.
     """
 
-    apply: Callable[[Pixels, float, Sequence[str]], Pixels]
+    apply: Callable[[Pixels, float, np.random.Generator], Pixels]
     severities: tuple[float, ...]
     unit: str
     title: str
@@ -77,16 +73,10 @@ def measure_robustness(
     device: str = "cpu",
     notify: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Score corrupted copies of images, the noisy ones also denoised.
+    """Score corrupted copies of images, the noisy ones also denoised, and write `robustness.csv`, `.png` and `.svg`.
 
-    `predict` maps gray images uint8 `(N, S, S)` to logits `(N, 7)`; names are of `CORRUPTIONS`; the folder gets
-    `robustness.csv`, and `robustness.png` and `.svg` with the title. The denoiser computes on the device.
-
-    Returns:
-        `n`, `denoiser` (None where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
-
-    Raises:
-        VidferError: The folder cannot be written.
+    `predict` maps gray images uint8 `(N, S, S)` to logits `(N, 7)`; names are of `CORRUPTIONS`. Returns `n`, `denoiser` (None
+    where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
     """
     from vidfer.evaluation.plots import draw_robustness
     from vidfer.metrics.classification import score
@@ -96,11 +86,9 @@ def measure_robustness(
     rows: list[dict[str, Any]] = []
     with results_folder(out):  # before the long work
         for row, faces in _cases(data, names, device, notify):
-            scores = score(data.target, predict(faces).argmax(1))
-            low, high = scores.accuracy_ci95
-            rows.append(
-                {**row, "n": scores.n, "accuracy": scores.accuracy, "low": low, "high": high, "uar": scores.uar}
-            )
+            found = score(data.target, predict(faces).argmax(1))
+            low, high = found.accuracy_ci95
+            rows.append(row | {"n": found.n, "accuracy": found.accuracy, "low": low, "high": high, "uar": found.uar})
             # an interrupted run leaves what it has measured
             write_atomic(out / "robustness.csv", to_csv({name: [each[name] for each in rows] for name in _COLUMNS}))
         draw_robustness(rows, out / "robustness", f"{title}, n = {rows[0]['n']}, 95 % intervals")
@@ -132,7 +120,7 @@ def _cases(
     begun = time.monotonic()
     yield {"corruption": "clean", "severity": None, "unit": None, "denoised": False}, data.image
     for done, (name, severity, denoised) in enumerate(plan, 1):
-        faces = CORRUPTIONS[name].apply(data.image, severity, data.digest)
+        faces = corrupt(name, data.image, severity, data.digest)
         if denoised:  # in colour, before the luma is taken, and at the faces' own size
             from vidfer.inference.denoiser import Denoiser
 
@@ -142,120 +130,82 @@ def _cases(
         notify(f"  {done}/{len(plan)} after {time.monotonic() - begun:.0f} s: {name}")
 
 
+def corrupt(name: str, faces: Pixels, severity: float, digests: Sequence[str]) -> Pixels:
+    """Corrupt gray faces uint8 `(N, S, S)` with these digests, each by its own random numbers."""
+    corrupted = np.empty((*faces.shape, 3) if name in NOISES else faces.shape, np.uint8)
+    for place, face, digest in zip(corrupted, faces, digests, strict=True):
+        rng = np.random.default_rng(int.from_bytes(sha256(f"{name} {digest}".encode()).digest()))
+        place[:] = CORRUPTIONS[name].apply(face, severity, rng)
+    return corrupted
+
+
 def to_gray(faces: Pixels) -> Pixels:
     """Return the luma of faces `(N, S, S, 3)`, rounded; gray faces are returned as they are."""
     return faces if faces.ndim == 3 else _eight_bits(faces @ np.array(_LUMA))
 
 
-def _band(faces: Pixels, height: float, centre: float) -> Pixels:
-    size = faces.shape[1]
+def _band(face: Pixels, height: float, _: np.random.Generator, *, centre: float) -> Pixels:
+    size = len(face)
     top, bottom = (round(float(np.clip(centre + sign * height / 200, 0, 1) * size)) for sign in (-1, 1))
-    return _cover(faces, [(slice(top, bottom), slice(None))] * len(faces))
+    return _cover(face, slice(top, bottom), slice(None))
 
 
-def _eyes(faces: Pixels, height: float, digests: Sequence[str]) -> Pixels:
-    return _band(faces, height, (TEMPLATE[0][1] + TEMPLATE[1][1]) / 2)
+def _block(face: Pixels, side: float, rng: np.random.Generator) -> Pixels:
+    edge = round(len(face) * side / 100)
+    top, left = np.floor(rng.random(2) * (len(face) - edge + 1)).astype(int)
+    return _cover(face, slice(top, top + edge), slice(left, left + edge))
 
 
-def _mouth(faces: Pixels, height: float, digests: Sequence[str]) -> Pixels:
-    return _band(faces, height, (TEMPLATE[3][1] + TEMPLATE[4][1]) / 2)
-
-
-def _block(faces: Pixels, side: float, digests: Sequence[str]) -> Pixels:
-    size = faces.shape[1]
-    edge = round(size * side / 100)
-    places = []
-    for digest in digests:
-        top, left = np.floor(_rng("block", digest).random(2) * (size - edge + 1)).astype(int)
-        places.append((slice(top, top + edge), slice(left, left + edge)))
-    return _cover(faces, places)
-
-
-def _cover(faces: Pixels, places: Sequence[tuple[slice, slice]]) -> Pixels:
-    """Fill with the image's own mean, so that what is covered adds no light of its own."""
-    covered = faces.copy()
-    for face, (rows, columns) in zip(covered, places, strict=True):
-        face[rows, columns] = round(float(face.mean()))
+def _cover(face: Pixels, rows: slice, columns: slice) -> Pixels:
+    """Fill with the image's own mean, so that its brightness stays."""
+    covered = face.copy()
+    covered[rows, columns] = round(float(face.mean()))
     return covered
 
 
-def _low_light(faces: Pixels, gain: float, digests: Sequence[str]) -> Pixels:
-    levels = [
-        _rng("low_light", digest).poisson(face * (gain * ELECTRONS)) / ELECTRONS
-        for face, digest in zip(faces, digests, strict=True)
-    ]
-    return _eight_bits(np.reshape(levels, faces.shape))
+def _low_light(face: Pixels, gain: float, rng: np.random.Generator) -> Pixels:
+    return _eight_bits(rng.poisson(face * (gain * ELECTRONS)) / ELECTRONS)
 
 
-def _blur(faces: Pixels, sigma: float, digests: Sequence[str]) -> Pixels:
-    return _each(faces, lambda face: cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+def _blur(face: Pixels, sigma: float, _: np.random.Generator) -> Pixels:
+    return np.asarray(cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _downscale(faces: Pixels, edge: float, digests: Sequence[str]) -> Pixels:
-    size = faces.shape[1]
-
-    def shrink_and_enlarge(face: Pixels) -> Pixels:
-        small = cv2.resize(face, (int(edge), int(edge)), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-    return _each(faces, shrink_and_enlarge)
+def _downscale(face: Pixels, edge: float, _: np.random.Generator) -> Pixels:
+    small = cv2.resize(face, (int(edge), int(edge)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, face.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _noise(faces: Pixels, sigma: float, digests: Sequence[str]) -> Pixels:
-    return _add("noise", faces, sigma, digests, channels=1)
+def _noise(face: Pixels, sigma: float, rng: np.random.Generator, *, channels: int) -> Pixels:
+    return _eight_bits(face[..., None] + rng.normal(0, sigma, (*face.shape, channels)))
 
 
-def _colour_noise(faces: Pixels, sigma: float, digests: Sequence[str]) -> Pixels:
-    return _add("colour_noise", faces, sigma, digests, channels=3)
+def _rotation(face: Pixels, degrees: float, rng: np.random.Generator) -> Pixels:
+    size, sign = len(face), 1 if rng.random() < 0.5 else -1
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), sign * degrees, 1)
+    turned = cv2.warpAffine(face, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8)
 
 
-def _add(name: str, faces: Pixels, sigma: float, digests: Sequence[str], channels: int) -> Pixels:
-    noisy = np.empty((*faces.shape, 3), np.uint8)
-    for place, face, digest in zip(noisy, faces, digests, strict=True):
-        place[:] = _eight_bits(face[..., None] + _rng(name, digest).normal(0, sigma, (*face.shape, channels)))
-    return noisy
-
-
-def _rotation(faces: Pixels, degrees: float, digests: Sequence[str]) -> Pixels:
-    size = faces.shape[1]
-    centre = ((size - 1) / 2, (size - 1) / 2)
-    rotated = np.empty_like(faces)
-    for place, face, digest in zip(rotated, faces, digests, strict=True):
-        sign = 1 if _rng("rotation", digest).random() < 0.5 else -1
-        matrix = cv2.getRotationMatrix2D(centre, sign * degrees, 1)
-        place[:] = cv2.warpAffine(face, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return rotated
-
-
-def _jpeg(faces: Pixels, quality: float, digests: Sequence[str]) -> Pixels:
-    def encode_and_decode(face: Pixels) -> Pixels:
-        packed = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-    return _each(faces, encode_and_decode)
-
-
-def _each(faces: Pixels, change: Callable[[Pixels], object]) -> Pixels:
-    return np.array([change(face) for face in faces], np.uint8).reshape(faces.shape)
-
-
-def _rng(name: str, digest: str) -> np.random.Generator:
-    return np.random.default_rng(int.from_bytes(sha256(f"{name} {digest}".encode()).digest()))
+def _jpeg(face: Pixels, quality: float, _: np.random.Generator) -> Pixels:
+    packed = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def _eight_bits(image: npt.NDArray[np.float64]) -> Pixels:
     return np.asarray(np.rint(image).clip(0, 255), np.uint8)
 
 
+_EYES, _MOUTH = ((TEMPLATE[at][1] + TEMPLATE[at + 1][1]) / 2 for at in (0, 3))
 CORRUPTIONS: Final[dict[str, Corruption]] = {
-    "eyes": Corruption(_eyes, (10, 20, 30), "% of the height", "eyes covered"),
-    "mouth": Corruption(_mouth, (10, 20, 30), "% of the height", "mouth covered"),
+    "eyes": Corruption(partial(_band, centre=_EYES), (10, 20, 30), "% of the height", "eyes covered"),
+    "mouth": Corruption(partial(_band, centre=_MOUTH), (10, 20, 30), "% of the height", "mouth covered"),
     "block": Corruption(_block, (20, 30, 40, 50), "% of the edge", "square covered"),
     "low_light": Corruption(_low_light, (0.5, 0.25, 0.1, 0.05), "share of the light", "low light"),
     "blur": Corruption(_blur, (0.5, 1, 1.5, 2, 3), "sigma in px", "Gaussian blur"),
     "downscale": Corruption(_downscale, (32, 24, 16, 12), "px", "shrunk and enlarged"),
-    "noise": Corruption(_noise, (5, 10, 15, 25, 50), "sigma on 0-255", "gray noise"),
-    "colour_noise": Corruption(_colour_noise, (5, 10, 15, 25, 50), "sigma on 0-255", "colour noise"),
+    "noise": Corruption(partial(_noise, channels=1), (5, 10, 15, 25, 50), "sigma on 0-255", "gray noise"),
+    "colour_noise": Corruption(partial(_noise, channels=3), (5, 10, 15, 25, 50), "sigma on 0-255", "colour noise"),
     "rotation": Corruption(_rotation, (5, 10, 15, 20, 30, 45), "degrees", "rotated in the plane"),
     "jpeg": Corruption(_jpeg, (80, 40, 20, 10), "quality", "JPEG"),
 }

@@ -5,6 +5,7 @@ References:
     El-Yaniv, Wiener: On the foundations of noise-free selective classification. JMLR 11, 2010: the risk-coverage curve.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,14 +24,9 @@ THRESHOLDS: Final = (0.0, *(round(0.05 * step, 2) for step in range(4, 20)))
 
 @dataclass(frozen=True)
 class Coverage:
-    """What is left, and how accurate it is, when less confident predictions are withheld.
+    """The `n` predictions, `coverage` their share of all, whose confidence reaches `threshold`.
 
-    Args:
-        threshold: Smallest confidence that is kept.
-        n: Predictions kept.
-        coverage: Their share of all.
-        accuracy: Share of them that are correct; None where none is kept.
-        interval: Wilson 95 % interval of the accuracy; None where none is kept.
+    `accuracy` and `interval`, its Wilson 95 % interval, are of these; None where there are none.
     """
 
     threshold: float
@@ -41,24 +37,16 @@ class Coverage:
 
 
 def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
-    """Find the temperature that maximises the likelihood of the true classes under softmax(logits / T).
+    """Find the T > 0 that maximises the likelihood of classes `(N,)` under softmax(logits / T), logits `(N, 7)`, N >= 1.
 
-    The likelihood is concave in 1 / T, so that Brent's bounded search over log T finds the one extremum in `TEMPERATURES`
-    (Guo et al., section 4.2, equation 9). No prediction changes, only its confidence.
-
-    Args:
-        logits: `(N, 7)`, N >= 1, of samples that the network was not trained on.
-        target: True classes `(N,)`.
-
-    Returns:
-        The temperature, above 0; above 1 where the logits are overconfident.
+    The samples are not the training's. The log-likelihood is concave in 1 / T, so that Brent's bounded search over log T finds
+    its only maximum in `TEMPERATURES` (Guo et al., section 4.2, equation 9).
     """
     from scipy.optimize import minimize_scalar
 
-    low, high = np.log(TEMPERATURES)
     found = minimize_scalar(
         lambda log_t: negative_log_likelihood(logits / np.exp(log_t), target),
-        bounds=(low, high),
+        bounds=(math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1])),
         method="bounded",
         options={"xatol": 1e-7},
     )
@@ -68,13 +56,7 @@ def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
 def coverage_curve(
     probabilities: Floats, target: npt.NDArray[np.int64], thresholds: Sequence[float] = THRESHOLDS
 ) -> list[Coverage]:
-    """Measure the accuracy of the predictions at or above each threshold on the confidence.
-
-    Args:
-        probabilities: `(N, 7)`, rows summing to 1, N >= 1.
-        target: True classes `(N,)`.
-        thresholds: Confidences in [0, 1]; each gives an entry.
-    """
+    """Measure predictions `(N, 7)`, N >= 1, of classes `(N,)` at each threshold on the confidence."""
     top, right = probabilities.max(1), probabilities.argmax(1) == target
     curve = []
     for threshold in thresholds:

@@ -21,15 +21,9 @@ Floats = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a classifier on a test set.
+    """Scores of a classifier on `n` samples; rows of `confusion` are targets, columns predictions, in the order of `EMOTIONS`.
 
-    Args:
-        n: Number of samples.
-        accuracy: Share of correct predictions.
-        accuracy_ci95: Wilson 95 % interval of the accuracy.
-        uar: Unweighted average recall, see `macro_recall`.
-        f1_macro: Mean F1 over the classes that occur or were predicted.
-        confusion: Counts; rows are targets, columns predictions, in the order of `EMOTIONS`.
+    `uar` is the unweighted average recall, see `macro_recall`; `f1_macro` the mean F1 over classes that occur or were predicted.
     """
 
     n: int
@@ -65,11 +59,8 @@ def score(target: npt.NDArray[np.int64], preds: npt.NDArray[np.int64]) -> Scores
 def macro_recall(confusion: "npt.NDArray[np.int64] | Tensor") -> "np.floating[Any] | Tensor":
     """Compute the unweighted average recall (UAR): the mean recall over the classes that occur.
 
-    A class without samples is left out, whether it was predicted or not; torchmetrics' macro average counts it as 0 once
-    it was predicted, so that the score of a small validation split would depend on which classes happen to be in it.
-
-    Args:
-        confusion: Counts `(C, P)`, an array or a tensor; rows are targets, the first C columns the same classes.
+    `confusion` holds counts `(C, P)`: rows are targets, the first C columns the same classes. torchmetrics' macro average
+    counts a class without samples as 0 once it was predicted; here it is left out.
     """
     right, support = confusion.diagonal(), confusion.sum(1)
     return (right[support > 0] / support[support > 0]).mean()
@@ -84,16 +75,7 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
 
 
 def mean_interval(values: "npt.ArrayLike") -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None":
-    """Compute the 95 % interval of a mean over the first axis by Student's t, for independent and normal values.
-
-    Returns:
-        Lower and upper end; None with fewer than two values, which say nothing about their spread.
-
-    Example:
-        >>> low, high = mean_interval([1.0, 2.0, 3.0])
-        >>> round(float(low), 2), round(float(high), 2)
-        (-0.48, 4.48)
-    """
+    """Compute the 95 % interval of a mean over the first axis by Student's t; None with fewer than two values."""
     from scipy.stats import sem, t
 
     array = np.asarray(values, np.float64)
@@ -105,13 +87,9 @@ def mean_interval(values: "npt.ArrayLike") -> "tuple[npt.NDArray[np.float64], np
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Accuracy by confidence, the probability of the predicted class.
+    """Predictions, correct predictions and mean confidence (0 where there are none) `(B,)` in bins of the confidence.
 
-    Args:
-        edges: Ends of the bins of the confidence, `(bins + 1,)` from 0 to 1; a bin holds its upper end.
-        count: Predictions in each bin, int64 `(bins,)`.
-        right: Correct ones among them, int64 `(bins,)`.
-        confidence: Mean confidence of each bin, float64 `(bins,)`; 0 where it is empty.
+    `edges` `(B + 1,)` go from 0 to 1; a bin includes its upper edge.
     """
 
     edges: npt.NDArray[np.float64]
@@ -126,19 +104,7 @@ class Reliability:
 
 
 def reliability(probabilities: Floats, target: npt.NDArray[np.int64], bins: int = 15) -> Reliability:
-    """Sort predictions into bins of equal width by their confidence.
-
-    Args:
-        probabilities: `(N, 7)`, rows summing to 1, N >= 1.
-        target: True classes `(N,)`.
-        bins: Number of bins.
-
-    Example:
-        >>> import numpy as np
-        >>> p = np.array([[0.9, 0.1], [0.8, 0.2]])
-        >>> round(reliability(p, np.array([0, 1]), bins=1).ece, 2)  # half are correct, at a confidence of 0.85
-        0.35
-    """
+    """Sort predictions `(N, 7)` of classes `(N,)` into bins of equal width by their confidence, N >= 1."""
     edges = np.linspace(0, 1, bins + 1)
     top = probabilities.max(1).astype(np.float64)
     place = np.digitize(top, edges[1:-1], right=True)

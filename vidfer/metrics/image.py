@@ -1,26 +1,17 @@
 """How close an image is to the clean one: PSNR, SSIM and RMSE on the scale of 8-bit images."""
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-PEAK: Final = 255.0
-"""The largest value of an 8-bit image, which PSNR and SSIM refer to."""
 
 Pixels = npt.NDArray[np.number[Any]]
 """`(H, W, 3)`, RGB on the scale 0-255: uint8, or float where noise was not clipped."""
 
 
 def psnr(image: Pixels, clean: Pixels) -> float:
-    """Compute the peak signal-to-noise ratio over all pixels and colours together.
-
-    Returns:
-        20 log10(255 / rmse) in dB; at most 100, which is what equal images count as.
-
-    Raises:
-        ValueError: The shapes differ.
+    """Compute the peak signal-to-noise ratio 20 log10(255 / rmse) in dB, at most 100, which equal images have.
 
     Example:
         >>> import numpy as np
@@ -28,17 +19,14 @@ def psnr(image: Pixels, clean: Pixels) -> float:
         28.13
     """
     error = rmse(image, clean)
-    return 100.0 if error == 0 else min(20 * math.log10(PEAK / error), 100.0)  # in this order NaN stays NaN
+    return 100.0 if error == 0 else min(20 * math.log10(255 / error), 100.0)  # in this order NaN stays NaN
 
 
 def ssim(image: Pixels, clean: Pixels) -> float:
     """Compute the structural similarity (at most 1), averaged over pixels and the three colours.
 
-    With the authors' settings: Gaussian window with sigma 1.5 px on 11x11 px, population covariance, K1 = 0.01,
-    K2 = 0.03. scikit-image's own defaults differ and give other figures.
-
-    Raises:
-        ValueError: The shapes differ, or an edge is shorter than the window's 11 px.
+    The settings are the authors', not scikit-image's defaults: Gaussian window with sigma 1.5 px on 11x11 px, population
+    covariance, K1 = 0.01, K2 = 0.03. Edges are at least 11 px long.
 
     References:
         Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity.
@@ -50,7 +38,7 @@ def ssim(image: Pixels, clean: Pixels) -> float:
         image.astype(np.float64),
         clean.astype(np.float64),
         channel_axis=-1,
-        data_range=PEAK,
+        data_range=255.0,
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -59,11 +47,7 @@ def ssim(image: Pixels, clean: Pixels) -> float:
 
 
 def rmse(image: Pixels, clean: Pixels) -> float:
-    """Compute the root of the mean squared error over all pixels and colours together, on the scale 0-255.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
+    """Compute the root mean squared error over pixels and colours; raise `ValueError` if the shapes differ."""
     if image.shape != clean.shape:
         raise ValueError(f"an image of shape {image.shape} cannot be compared with one of {clean.shape}")
     error = image.astype(np.float64) - clean.astype(np.float64)

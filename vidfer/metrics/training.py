@@ -1,4 +1,4 @@
-"""What a training logs of each split."""
+"""Metrics that a training logs of each split."""
 
 from torch import Tensor
 from torchmetrics import MetricCollection
