@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vidfer.models import channels_last
 from vidfer.models.fast_generator import SplitGenerator
 from vidfer.models.generator import Generator
-from vidfer.models.layout import channels_last
 from vidfer.weights.files import find_weights
 
 CORE: Final = 280

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidfer.models import channels_last
 from vidfer.models.backbone import build_backbone
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers import build_classifier, require_trusted
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.compact import CompactNet, fold_batch_norm
-from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, weights_digest

@@ -4,9 +4,13 @@ import inspect
 from importlib import import_module
 from typing import TypeVar
 
+import torch
+from torch import nn
+
 from vidfer.types import VidferError
 
 Kind = TypeVar("Kind")
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def find_class(name: str, base: type[Kind]) -> type[Kind]:
@@ -23,3 +27,9 @@ def find_class(name: str, base: type[Kind]) -> type[Kind]:
     if not (inspect.isclass(kind) and issubclass(kind, base)) or inspect.isabstract(kind):
         raise VidferError(f"'{name}' is no subclass of {base.__module__}.{base.__qualname__}")
     return kind
+
+
+def channels_last(network: Network) -> Network:
+    """Lay a network's convolution weights out channels last, in place: faster on processors and tensor cores."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # documented, but not in torch's types
+    return network

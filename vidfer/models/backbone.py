@@ -15,13 +15,13 @@ _POOLED = 5
 
 
 class TimmBackbone(nn.Module):
-    """A network of timm behind the same face as `CompactNet`.
+    """A network of timm with the interface of `CompactNet`.
 
     Args:
         name: A model name of timm, such as `inception_resnet_v2`.
         in_chans: Channels of the image; timm adapts pretrained first layers to other than 3.
-        pretrained: Start from weights trained on another task, all but the last layer: True for those that timm names (from its
-            cache, or downloaded into it), or the path of a `.safetensors` file of them.
+        pretrained: Start from weights trained on another task, all but the last layer: True for timm's (cached or downloaded),
+            or the path of a `.safetensors` file of them.
 
     Raises:
         VidferError: The name is unknown, or the weights are not at hand or do not fit.
@@ -54,10 +54,10 @@ class TimmBackbone(nn.Module):
 
         with safe_open(file, "pt") as stored:
             names = set(stored.keys())
-        last = tuple(f"{name}." for name in _names(self.network.pretrained_cfg["classifier"]))
-        ours = (name for name in self.network.state_dict() if not name.startswith(last))
-        missing = [name for name in ours if name not in names and not name.endswith("num_batches_tracked")]
-        if missing:
+        last = self.network.pretrained_cfg["classifier"]  # one name or several
+        exempt = tuple(f"{name}." for name in ([last] if isinstance(last, str) else last))
+        ours = (name for name in self.network.state_dict() if not name.startswith(exempt))
+        if missing := [name for name in ours if name not in names and not name.endswith("num_batches_tracked")]:
             raise RuntimeError(f"it lacks {len(missing)} tensors, such as {missing[0]}")
 
     @property
@@ -67,7 +67,7 @@ class TimmBackbone(nn.Module):
 
     @property
     def head(self) -> Any:  # noqa: ANN401 - timm's networks are not typed
-        """The network's last, linear layer; no module of its own, so that its tensors are saved once."""
+        """The network's last, linear layer; a property, so that its tensors are saved once."""
         return self.network.get_classifier()
 
     def embed(self, image: Tensor) -> Tensor:
@@ -76,12 +76,7 @@ class TimmBackbone(nn.Module):
         return cast("Tensor", self.network.forward_head(features, pre_logits=True))
 
     def logits_and_middle(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the logits of standardised images, and keep the feature map that an auxiliary head reads.
-
-        Returns:
-            Logits `(B, num_classes)` and the last feature map but one, `(B, middle_channels, h, w)`: 1088x17x17 for
-            `inception_resnet_v2` at 299x299 px.
-        """
+        """Compute logits `(B, num_classes)`, and the last feature map but one, `(B, C, h, w)`: 1088x17x17 in the paper."""
         last = len(self.network.feature_info) - 1
         features, middle = self.network.forward_intermediates(image, indices=[last - 1])
         embedding = self.network.forward_head(features, pre_logits=True)
@@ -95,8 +90,8 @@ class TimmBackbone(nn.Module):
 class AuxiliaryHead(nn.Module):
     """Classify from a feature map in the middle of a network, so that its gradient reaches the early layers directly.
 
-    Average pooling 5x5 with stride 3, a 1x1 convolution, one over all that is left, and a linear layer. The 17x17 map of a
-    299x299 image is pooled to 5x5; other maps are brought to 5x5 by averaging.
+    Average pooling 5x5 with stride 3 of a 17x17 map (other maps are averaged to the same 5x5), a 1x1 convolution, one over all
+    that is left, and a linear layer.
 
     References:
         Szegedy, Ioffe, Vanhoucke, Alemi: Inception-v4, Inception-ResNet and the impact of residual connections on learning.
@@ -115,31 +110,19 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map a feature map `(B, in_channels, H, W)` to logits `(B, num_classes)`."""
-        edge = 17
-        is_usual = features.shape[-2:] == (edge, edge)
+        is_usual = features.shape[-2:] == (17, 17)
         pooled = avg_pool2d(features, _POOLED, 3) if is_usual else adaptive_avg_pool2d(features, _POOLED)
         logits: Tensor = self.head(self.gather(self.project(pooled)).flatten(1))
         return logits
 
 
 def build_backbone(
-    name: str,
-    *,
-    num_classes: int = len(EMOTIONS),
-    in_chans: int = 1,
-    pretrained: bool | str = False,
+    name: str, *, num_classes: int = len(EMOTIONS), in_chans: int = 1, pretrained: bool | str = False
 ) -> CompactNet | TimmBackbone:
-    """Build an image network by name.
+    """Build `compact` or a network of timm, with options as for `TimmBackbone`.
 
-    Args:
-        name: `compact`, or any model name of timm.
-        num_classes: Number of logits.
-        in_chans: Channels of the image: 1 for gray, 3 for colour or repeated gray.
-        pretrained: See `TimmBackbone`; `compact` has none to start from.
-
-    Returns:
-        A module that maps images `(B, C, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by
-        `head`, and images to logits by `forward`.
+    It maps images `(B, in_chans, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by `head`, and
+    images to logits by `forward`.
 
     Raises:
         VidferError: The name is unknown, pretrained weights are not at hand, or were asked for with `compact`.
@@ -153,7 +136,7 @@ def build_backbone(
 
 @contextmanager
 def _weights_of(name: str, pretrained: bool | str) -> Iterator[None]:
-    """Say in one sentence why pretrained weights could not be had."""
+    """Say in one sentence why pretrained weights could not be loaded."""
     from safetensors import SafetensorError
 
     if isinstance(pretrained, str) and not (pretrained.endswith(".safetensors") and Path(pretrained).is_file()):
@@ -170,7 +153,3 @@ def _weights_of(name: str, pretrained: bool | str) -> Iterator[None]:
             "give their file (--model.init_args.pretrained=FILE.safetensors), or start afresh "
             "(--model.init_args.pretrained=false)"
         ) from error
-
-
-def _names(classifier: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (classifier,) if isinstance(classifier, str) else classifier

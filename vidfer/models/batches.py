@@ -18,9 +18,7 @@ class ImageBatch(TypedDict):
 
 
 class ClipBatch(TypedDict):
-    """Clips as padded sequences; entries that were not asked for are absent.
-
-    A clip without faces, or without sound, has a mask of nothing but False there.
+    """Clips as padded sequences; entries that were not asked for are absent, and masks are False where there is no vector.
 
     `frames` is float32 `(B, T, D)`, embeddings of face images in the order of time, and `frame_mask` bool `(B, T)` says which
     are there; `image` is float32 `(B, T, 1, 48, 48)`, the same faces standardised, and `landmarks` float32 `(B, T, 5, 2)`, x

@@ -7,9 +7,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm and a shortcut.
-
-    The shortcut is the identity where shapes agree, else a strided 1x1 convolution.
+    """Two 3x3 convolutions with batch norm, and a shortcut: the identity where shapes agree, else a strided 1x1 convolution.
 
     References:
         He, Zhang, Ren, Sun: Deep residual learning for image recognition. CVPR 2016.
@@ -30,8 +28,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features `(B, in_channels, H, W)` to `(B, out_channels, ceil(H / stride), ceil(W / stride))`."""
-        residual = self.relu(self.bn1(self.conv1(features)))
-        residual = self.bn2(self.conv2(residual))
+        residual = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(features)))))
         total: Tensor = self.relu(residual + self.shortcut(features))
         return total
 
@@ -39,8 +36,7 @@ class ResidualBlock(nn.Module):
 class CompactNet(nn.Module):
     """A small residual network for gray faces of about 48x48 px.
 
-    A strided 5x5 stem and seven residual blocks in three stages, averaged over space into the embedding.
-    It accepts any image size of at least 16 px, which lets training start on small images.
+    A strided 5x5 stem and residual blocks in three stages, averaged over space into the embedding; images from 16 px on.
 
     Args:
         widths: Channels of the three stages; the last is the embedding's size.

@@ -1,9 +1,8 @@
-"""The critic: a convolutional network after SRGAN's discriminator, with layer norm for batch norm.
+"""The critic: SRGAN's discriminator with layer norm, since the gradient penalty allows no mixing of a batch's samples.
 
 References:
     Ledig et al.: Photo-realistic single image super-resolution using a generative adversarial network. CVPR 2017.
-    Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville: Improved training of Wasserstein GANs. NIPS 2017: a critic trained with
-    the gradient penalty must not mix the samples of a batch, hence layer norm.
+    Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville: Improved training of Wasserstein GANs. NIPS 2017.
 """
 
 import math
@@ -15,11 +14,10 @@ from torch import Tensor, nn
 from vidfer.types import VidferError
 
 _WIDTHS: Final = (1, 1, 2, 2, 4, 4, 8, 8)
-_HIDDEN: Final = 16
 
 
 class Critic(nn.Module):
-    """A number for each image: the higher, the more it looks like a clean photograph.
+    """A score for each image: the higher, the more it looks like a clean photograph.
 
     Eight 3x3 convolutions with LeakyReLU 0.2, every second one with stride 2 and all but the first normalised over the whole
     sample, with one scale and shift a channel; then two fully connected layers and no sigmoid.
@@ -30,20 +28,14 @@ class Critic(nn.Module):
 
     Raises:
         VidferError: The crop is too small.
-
-    Example:
-        >>> import torch
-        >>> Critic(crop=32, width=8)(torch.zeros(5, 3, 32, 32)).shape
-        torch.Size([5])
     """
 
     def __init__(self, crop: int = 64, width: int = 64) -> None:
         super().__init__()
         if crop < 16:
             raise VidferError(
-                f"the critic halves its image four times: a crop of {crop} px is too small, use 16 or more"
+                f"a crop of {crop} px is too small for the critic, which halves it four times: use 16 or more"
             )
-        self.crop = crop
         layers: list[nn.Module] = []
         channels = (3, *(width * factor for factor in _WIDTHS))
         for index, (before, after) in enumerate(pairwise(channels)):
@@ -55,12 +47,12 @@ class Critic(nn.Module):
         side = math.ceil(crop / 16)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels[-1] * side**2, _HIDDEN * width),
+            nn.Linear(channels[-1] * side**2, 16 * width),
             nn.LeakyReLU(0.2),
-            nn.Linear(_HIDDEN * width, 1),
+            nn.Linear(16 * width, 1),
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map RGB images in [-1, 1], `(B, 3, crop, crop)`, to numbers without bounds, `(B,)`."""
-        verdict: Tensor = self.head(self.features(image))[:, 0]
-        return verdict
+        """Map RGB images in [-1, 1], `(B, 3, crop, crop)`, to unbounded scores `(B,)`."""
+        score: Tensor = self.head(self.features(image))[:, 0]
+        return score

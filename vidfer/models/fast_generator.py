@@ -11,15 +11,10 @@ from vidfer.types import VidferError
 
 
 class SplitGenerator(nn.Module):
-    """A generator without norms, for inference.
+    """A generator without norms (`norm="none"`), for inference; differs from it by rounding only.
 
-    A dense layer convolves all maps before it, so that each map is rectified, copied and read again by every later layer. A
-    convolution is a sum over the maps that come in: here each group of maps is convolved once, for all the layers that
-    follow, and the results are added up. The 1x1 convolution over all levels becomes a sum of one matrix product a level.
-    Differs from the generator by rounding only.
-
-    Args:
-        network: A generator with `norm="none"`; its weights are shared or copied.
+    A dense layer convolves all maps before it. Here each group of maps is convolved once, for all the layers that follow, and
+    the results are added up; the 1x1 convolution over all levels becomes a sum of one matrix product a level.
 
     Raises:
         VidferError: The generator has norms.

@@ -5,7 +5,6 @@ References:
     The paper's section on the generator H; its "group normalization [26]" cites Ioffe and Szegedy, hence batch norm.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -14,23 +13,11 @@ from torch.nn import functional
 
 from vidfer.types import VidferError
 
+PRESETS: Final = {"full": (8, 8, 16, 256), "small": (4, 4, 16, 64), "tiny": (2, 4, 16, 64)}
+"""Dense blocks, layers of a block, feature maps that a layer adds, and feature maps after the 1x1 convolution.
 
-@dataclass(frozen=True)
-class GeneratorSize:
-    """Dense blocks, layers of a block, feature maps that a layer adds, and feature maps after the 1x1 convolution."""
-
-    blocks: int
-    layers: int
-    growth: int
-    bottleneck: int
-
-
-PRESETS: Final = {
-    "full": GeneratorSize(8, 8, 16, 256),
-    "small": GeneratorSize(4, 4, 16, 64),
-    "tiny": GeneratorSize(2, 4, 16, 64),
-}
-"""`full` is the paper's, with 2.0 M parameters; `small` has 0.23 M and `tiny` 0.12 M."""
+`full` is the paper's, with 2.0 M parameters; `small` has 0.23 M and `tiny` 0.12 M.
+"""
 
 
 class DenseLayer(nn.Module):
@@ -49,10 +36,9 @@ class DenseLayer(nn.Module):
 class Generator(nn.Module):
     """Noisy image in, clean image out, of any size.
 
-    A 3x3 convolution finds low-level features; each dense block hands the maps that it added to the next; those of all
-    blocks and the low-level ones are fused by a 1x1 convolution, and a 3x3 convolution makes the image.
-
-    An output pixel depends on input pixels at most `radius` px beyond its own patch of `scale` x `scale`.
+    A 3x3 convolution computes low-level features; each dense block passes the maps that it adds to the next; those of all
+    blocks and the low-level ones are fused by a 1x1 convolution, and a 3x3 convolution makes the image. An output pixel depends
+    on input pixels at most `radius` px beyond its own patch of `scale` x `scale`.
 
     Args:
         preset: `full`, `small` or `tiny`, see `PRESETS`.
@@ -73,29 +59,22 @@ class Generator(nn.Module):
 
     def __init__(self, preset: str = "full", norm: str = "batch", output: str = "residual", scale: int = 1) -> None:
         super().__init__()
-        choices: tuple[tuple[object, tuple[object, ...]], ...] = (
-            (preset, tuple(PRESETS)),
-            (norm, ("batch", "none")),
-            (output, ("residual", "direct")),
-            (scale, (1, 2)),
-        )
+        choices = ((preset, PRESETS), (norm, ("batch", "none")), (output, ("residual", "direct")), (scale, (1, 2)))
         for value, known in choices:
             if value not in known:
                 raise VidferError(f"unknown generator option '{value}': use one of {', '.join(map(str, known))}")
-        size = PRESETS[preset]
-        width = size.layers * size.growth
+        blocks, layers, growth, bottleneck = PRESETS[preset]
+        width = layers * growth
         self.residual = output == "residual"
         self.scale = scale
-        self.radius = scale * (size.blocks * size.layers + 2)
+        self.radius = scale * (blocks * layers + 2)
         self.head = nn.Conv2d(3 * scale**2, width, 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(
-                *(DenseLayer(width + index * size.growth, size.growth, norm == "batch") for index in range(size.layers))
-            )
-            for _ in range(size.blocks)
+            nn.Sequential(*(DenseLayer(width + index * growth, growth, norm == "batch") for index in range(layers)))
+            for _ in range(blocks)
         )
-        self.bottleneck = nn.Conv2d(width * (size.blocks + 1), size.bottleneck, 1)
-        self.tail = nn.Conv2d(size.bottleneck, 3 * scale**2, 3, padding=1)
+        self.bottleneck = nn.Conv2d(width * (blocks + 1), bottleneck, 1)
+        self.tail = nn.Conv2d(bottleneck, 3 * scale**2, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise RGB images in [-1, 1], `(B, 3, H, W)`; the result may overshoot [-1, 1] a little."""

@@ -9,14 +9,10 @@ from torch import Tensor
 
 from vidfer.types import VidferError
 
-MIN_STD = 2.0 / 255
-"""Floor of the standard deviation: a flat image becomes zeros instead of amplified noise."""
-
-MAX_DEVIATION = 3.0
-"""Limit of what the face's statistics make of pixels: a white wall behind a dim face would be far beyond any training image."""
-
+MAX_DEVIATION = 3.0  # a white wall behind a dim face would lie far beyond any training image
 Statistics = Literal["image", "face"]
 
+_MIN_STD = 2.0 / 255  # a flat image becomes zeros instead of amplified noise
 _LUMA = (0.299, 0.587, 0.114)
 _CENTRE = (0.5, 0.56)  # x, y between eyes and mouth in `vidfer.media.align.TEMPLATE`, a little lower for the chin
 _SPREAD = (0.2, 0.24)
@@ -32,8 +28,8 @@ class Preprocessing:
         crop_share: Share of a crop's edge that frames the face as tightly as the training images do.
         mean: Subtracted from pixels in [0, 1]; None to standardise every image by itself.
         std: Divided by after `mean`; None to standardise every image by itself.
-        statistics: Where an image's own mean and deviation are taken: over all of it, or over the face, so that what is behind
-            the head does not matter. Weights from before this choice used `image`.
+        statistics: Where an image's own mean and deviation are taken: `image`, or `face`, so that the background does not matter.
+            Cards without this entry mean `image`.
     """
 
     image_size: int = 48
@@ -60,17 +56,9 @@ class Preprocessing:
         return image.expand(-1, self.in_chans, -1, -1)
 
     def gray(self, crops: Tensor) -> Tensor:
-        """Cut the centre out of aligned crops, as gray.
-
-        Args:
-            crops: uint8 `(N, S, S, 3)`, RGB.
-
-        Returns:
-            Gray faces, float in [0, 1], `(N, 1, s, s)` with `s = round(crop_share * S)`.
-        """
-        size = crops.shape[1]
-        edge = round(self.crop_share * size)
-        start = (size - edge) // 2
+        """Cut the centres out of aligned RGB crops, uint8 `(N, S, S, 3)`: gray in [0, 1], `(N, 1, s, s)`, s = crop_share * S."""
+        edge = round(self.crop_share * crops.shape[1])
+        start = (crops.shape[1] - edge) // 2
         centre = crops[:, start : start + edge, start : start + edge].float()
         luma = torch.tensor(_LUMA, device=crops.device) / 255
         return (centre @ luma)[:, None]
@@ -84,20 +72,19 @@ def standardise(image: Tensor) -> Tensor:
     """Give every image `(B, C, H, W)` mean 0 and deviation 1, so that light and contrast of the recording do not matter."""
     mean = image.mean(dim=(1, 2, 3), keepdim=True)
     std = image.std(dim=(1, 2, 3), keepdim=True, correction=0)
-    return (image - mean) / std.clamp_min(MIN_STD)
+    return (image - mean) / std.clamp_min(_MIN_STD)
 
 
 def standardise_face(image: Tensor) -> Tensor:
-    """Give the middle of every image mean 0 and standard deviation 1: like `standardise`, whatever is behind the head.
+    """Give the middle of every image mean 0 and standard deviation 1, whatever is behind the head.
 
-    Both are weighted by a bell-shaped window over the face, and the result is limited to `MAX_DEVIATION` to either side. A
-    bright wall at a crop's corners would otherwise take most of the deviation, and leave the face pale. Images
+    Both are weighted by a bell-shaped window over the face, and the result is limited to `MAX_DEVIATION` to either side. Images
     `(B, C, H, W)` in [0, 1] have to be framed as the training images are.
     """
     window = _face_window(image.shape[-2], image.shape[-1]).to(image)
     mean = (image * window).sum(dim=(1, 2, 3), keepdim=True) / image.shape[1]
     std = ((image - mean).square() * window).sum(dim=(1, 2, 3), keepdim=True).div(image.shape[1]).sqrt()
-    return ((image - mean) / std.clamp_min(MIN_STD)).clamp(-MAX_DEVIATION, MAX_DEVIATION)
+    return ((image - mean) / std.clamp_min(_MIN_STD)).clamp(-MAX_DEVIATION, MAX_DEVIATION)
 
 
 @lru_cache(maxsize=8)
@@ -114,8 +101,7 @@ def _face_window(height: int, width: int) -> Tensor:
 def resize(image: Tensor, size: int) -> Tensor:
     """Resize square images `(B, C, S, S)` to `size` px: by area when shrinking, bilinearly when growing.
 
-    torch's own `area` mode averages whole pixels in overlapping bins where the ratio is no integer; here each pixel
-    counts by the area that it shares with the new one, as in OpenCV.
+    Each pixel counts by the area that it shares with the new one, as in OpenCV; torch's `area` mode averages whole pixels.
     """
     edge = image.shape[-1]
     if size == edge:

@@ -8,15 +8,13 @@ References:
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vidfer.types import VidferError
-
-KINDS: Final = ("binary", "gaussian")
 
 
 class Gradient(NamedTuple):
@@ -30,25 +28,17 @@ class Gradient(NamedTuple):
 class RBM(nn.Module):
     """Visible units v and binary hidden units h with p(v, h) proportional to exp(-E(v, h)).
 
-    Binary visible units: E = -v.b - h.c - v.W h. Gaussian ones have unit variance given h, so data should be
+    With `binary` visible units, E = -v.b - h.c - v.W h. `gaussian` ones have unit variance given h, so data should be
     standardised: E = |v - b|^2 / 2 - h.c - v.W h.
-
-    Args:
-        kind: What the visible units are: `binary` or `gaussian`.
 
     Raises:
         VidferError: The kind is unknown.
-
-    Example:
-        >>> import torch
-        >>> RBM(6, 4)(torch.ones(2, 6)).shape
-        torch.Size([2, 4])
     """
 
     def __init__(self, visible: int, hidden: int, kind: str = "binary") -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise VidferError(f"unknown kind of visible units '{kind}': use one of {', '.join(KINDS)}")
+        if kind not in ("binary", "gaussian"):
+            raise VidferError(f"unknown kind of visible units '{kind}': use one of binary, gaussian")
         self.gaussian = kind == "gaussian"
         self.weight = nn.Parameter(torch.randn(visible, hidden) / math.sqrt(visible + hidden))
         self.visible_bias = nn.Parameter(torch.zeros(visible))
@@ -80,7 +70,10 @@ class RBM(nn.Module):
         """Alternate between drawing all h given v and all v given h from `(N, V)`; returns the last visible states `(N, V)`."""
         for _ in range(steps):
             mean = self.visible_mean(_draw_binary(self(visible), rng))
-            visible = _draw_normal(mean, rng) if self.gaussian else _draw_binary(mean, rng)
+            if self.gaussian:
+                visible = mean + torch.randn(mean.shape, generator=rng).to(mean)
+            else:
+                visible = _draw_binary(mean, rng)
         return visible
 
     def _hidden_input(self, visible: Tensor) -> Tensor:
@@ -94,12 +87,9 @@ class RBM(nn.Module):
 
 @torch.no_grad()
 def phase(rbm: RBM, visible: Tensor) -> Gradient:
-    """Compute the mean of -dF/dparameter over visible states: one side of the likelihood's gradient.
+    """Compute the mean of -dF/dparameter over visible states `(N, V)`: one side of the likelihood's gradient.
 
-    The hidden units count by their probabilities, not by draws, which only adds noise. States are `(N, V)`.
-
-    References:
-        Hinton 2010, sections 2 and 3.3.
+    Hidden units count by their probabilities, without the noise of draws (Hinton 2010, sections 2 and 3.3).
     """
     hidden = rbm(visible)
     mean = visible.mean(0)
@@ -111,24 +101,11 @@ def phase(rbm: RBM, visible: Tensor) -> Gradient:
 def contrastive_divergence(
     rbm: RBM, visible: Tensor, steps: int = 1, rng: torch.Generator | None = None, chain: Tensor | None = None
 ) -> Gradient:
-    """Estimate the gradient of the mean log-likelihood: the data's phase minus that of chains after some steps.
+    """Estimate the gradient of the mean log-likelihood of `(N, V)`: the data's phase minus that of chains after k `steps`.
 
-    Exact in expectation where the chains start at the model's own distribution, or as `steps` grows; with one step from
-    the data it is biased, but mostly points the right way.
-
-    Args:
-        rbm: The machine.
-        visible: Data `(N, V)`.
-        steps: Steps of each chain: the k of CD-k.
-        rng: On the processor.
-        chain: Where the chains start, `(M, V)`; at the data if not given. With the last chains' ends this is
-            persistent contrastive divergence (Tieleman 2008).
-
-    Returns:
-        What to step along, to raise the likelihood.
-
-    References:
-        Hinton 2002, equation 8 (as there, the term is left out by which the parameters move the chains' ends).
+    The chains start at `chain`, `(M, V)`, or at the data; from the last call's ends this is persistent contrastive divergence
+    (Tieleman 2008). Biased for few steps (Hinton 2002, equation 8 without the term by which the parameters move the chains'
+    ends), but exact where the chains start at the model's own distribution. `rng` lies on the processor.
     """
     positive = phase(rbm, visible)
     negative = phase(rbm, rbm.gibbs(visible if chain is None else chain, steps, rng))
@@ -148,23 +125,11 @@ def fit_rbm(
     weight_decay: float = 1e-4,
     seed: int = 0,
 ) -> list[float]:
-    """Train a machine by contrastive divergence in mini-batches, by SGD with momentum (the paper's equation 7).
+    """Train a machine in place by CD-k (k = `steps`) in mini-batches, by SGD with momentum (the paper's equation 7).
 
-    The visible biases start so that the machine, whose weights are small, has the data's means.
-
-    Args:
-        rbm: Changed in place.
-        vectors: Data `(N, V)`: in [0, 1] where visible units are binary, standardised where they are Gaussian.
-        epochs: Passes over the data, in a new order each.
-        lr: Step size. Gaussian units need it small: Hinton advises a tenth of the binary ones' or less.
-        batch_size: Vectors a step.
-        steps: The k of CD-k.
-        momentum: Rho, in [0, 1).
-        weight_decay: L2 penalty on the weights, not on the biases.
-        seed: Seed of the order and of all draws.
-
-    Returns:
-        The mean reconstruction error of each epoch's batches, before their steps.
+    Vectors are `(N, V)`: in [0, 1] where visible units are binary, standardised where they are Gaussian, which need a tenth of
+    the learning rate or less (Hinton 2010). The visible biases start so that the machine, whose weights are small, has the data's
+    means. Returns the mean reconstruction error of each epoch's batches, before their steps.
 
     Raises:
         VidferError: There are no vectors, or the training left finite numbers.
@@ -174,7 +139,8 @@ def fit_rbm(
     rng = torch.Generator().manual_seed(seed)
     mean = vectors.mean(0)
     rbm.visible_bias.copy_(mean if rbm.gaussian else mean.clamp(0.01, 0.99).logit())
-    velocities = [torch.zeros_like(parameter) for parameter in _parameters(rbm)]
+    parameters = (rbm.weight, rbm.visible_bias, rbm.hidden_bias)
+    velocities = [torch.zeros_like(parameter) for parameter in parameters]
     errors = []
     for _ in range(epochs):
         order = torch.randperm(len(vectors), generator=rng).to(vectors.device)
@@ -184,21 +150,13 @@ def fit_rbm(
             total += float(rbm.reconstruction_error(batch)) * len(batch)
             gradient = contrastive_divergence(rbm, batch, steps, rng)
             gradient = gradient._replace(weight=gradient.weight - weight_decay * rbm.weight)
-            for parameter, velocity, ascent in zip(_parameters(rbm), velocities, gradient, strict=True):
+            for parameter, velocity, ascent in zip(parameters, velocities, gradient, strict=True):
                 parameter += lr * velocity.mul_(momentum).add_(ascent)
         errors.append(total / len(vectors))
-    if not all(parameter.isfinite().all() for parameter in _parameters(rbm)):
+    if not all(parameter.isfinite().all() for parameter in parameters):
         raise VidferError(f"contrastive divergence left finite numbers: take a smaller step than lr={lr}")
     return errors
 
 
-def _parameters(rbm: RBM) -> Gradient:
-    return Gradient(rbm.weight, rbm.visible_bias, rbm.hidden_bias)
-
-
 def _draw_binary(probability: Tensor, rng: torch.Generator | None) -> Tensor:
     return (torch.rand(probability.shape, generator=rng).to(probability) < probability).to(probability)
-
-
-def _draw_normal(mean: Tensor, rng: torch.Generator | None) -> Tensor:
-    return mean + torch.randn(mean.shape, generator=rng).to(mean)

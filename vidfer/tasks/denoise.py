@@ -7,11 +7,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from vidfer.models import find_class
+from vidfer.models import channels_last, find_class
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
-from vidfer.models.layout import channels_last
 from vidfer.tasks.base import BaseTask
 from vidfer.tasks.losses import (
     adversarial_loss,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from vidfer.models import find_class
 from vidfer.models.classifiers.base import Classifier
@@ -16,31 +16,24 @@ _RECURRENT = {"lstm": "LSTMClassifier", "rnn": "RNNClassifier"}  # which share a
 
 
 def classifier_names() -> list[str]:
-    """List the names of the classifiers in this folder."""
+    """List the names of the classifiers in this folder, sorted."""
     files = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _SUPPORT]
     return sorted([*files, *_RECURRENT])
 
 
 def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> Classifier:
-    """Build a classifier of clips by name.
-
-    Args:
-        name: The name of a module in this folder, such as `mlp`; or the dotted path of a class anywhere, such as
-            `my_package.my_module.MyClassifier`.
-        arguments: Its constructor's arguments, as a card holds them.
-
-    Returns:
-        The network, untrained.
+    """Build an untrained classifier by its name here, such as `mlp`, or by a class's path, such as `package.module.Class`.
 
     Raises:
         VidferError: The name or an argument is unknown, or names something else than a `Classifier`.
     """
     kind = _find(name)
     given = dict(arguments or {})
-    unknown = sorted(set(given) - set(inspect.signature(kind).parameters))
-    if unknown:
-        known = ", ".join(inspect.signature(kind).parameters)
-        raise VidferError(f"the classifier '{name}' does not take {', '.join(unknown)}: its arguments are {known}")
+    known = inspect.signature(kind).parameters
+    if unknown := sorted(set(given) - set(known)):
+        raise VidferError(
+            f"the classifier '{name}' does not take {', '.join(unknown)}: its arguments are {', '.join(known)}"
+        )
     try:
         return kind(**given)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -48,10 +41,7 @@ def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> C
 
 
 def require_trusted(name: str) -> None:
-    """Refuse a class that a card names and the user does not: naming it runs the code of its module.
-
-    Args:
-        name: A classifier as a card names it.
+    """Refuse a class that a card names and the user does not: importing it runs the code of its module.
 
     Raises:
         VidferError: It is none of this folder's, and its package is not in `$VIDFER_CLASSIFIERS`.
@@ -67,16 +57,15 @@ def require_trusted(name: str) -> None:
 
 def _find(name: str) -> type[Classifier]:
     if name in _RECURRENT:
-        name = f"vidfer.models.classifiers.recurrent.{_RECURRENT[name]}"
+        name = f"{__name__}.recurrent.{_RECURRENT[name]}"
     elif name in classifier_names():
-        module = import_module(f"vidfer.models.classifiers.{name}")
-        found: list[type[Classifier]] = [each for each in vars(module).values() if _is_own(each, module.__name__)]
-        return found[0]
+        module = import_module(f"{__name__}.{name}")
+        return next(each for each in vars(module).values() if _is_own(each, module.__name__))
     if "." not in name:
         names = ", ".join(classifier_names())
         raise VidferError(f"unknown classifier '{name}': use one of {names}, or a class as package.module.Class")
     return find_class(name, Classifier)  # type: ignore[type-abstract]  # what is found is concrete
 
 
-def _is_own(value: object, module: str) -> bool:
+def _is_own(value: Any, module: str) -> TypeGuard[type[Classifier]]:  # noqa: ANN401 - anything that a module holds
     return inspect.isclass(value) and issubclass(value, Classifier) and value.__module__ == module

@@ -7,9 +7,7 @@ from vidfer.models.classifiers.base import NUM_CLASSES, Classifier, pool_vectors
 
 
 class CNNClassifier(Classifier):
-    """Convolutions from pixels to an answer for each face, pooled over the clip as log-probabilities.
-
-    It learns from scratch: the baseline that has no pretrained embedding.
+    """Convolutions from pixels to each face's log-probabilities, pooled over the clip: a baseline without pretraining.
 
     Args:
         width: Feature maps of the first of three convolutions; the others have twice and four times as many.
@@ -25,7 +23,7 @@ class CNNClassifier(Classifier):
         self.head = nn.Linear(4 * width, NUM_CLASSES)
 
     def face_logits(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Map faces `(N, 1, 48, 48)` to logits `(N, 7)`; the landmarks `(N, 5, 2)` are not looked at."""
+        """Map faces `(N, 1, 48, 48)` to logits `(N, 7)`; the landmarks `(N, 5, 2)` are not used."""
         logits: Tensor = self.head(self.dropout(self.features(image).mean(dim=(2, 3))))
         return logits
 

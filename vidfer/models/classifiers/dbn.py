@@ -1,11 +1,7 @@
-"""A deep belief network on vectors: restricted Boltzmann machines, one on the other, then fine-tuned (P14).
-
-References:
-    Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006: pre-training machine by
-    machine, the first with Gaussian units; the paper names no architecture, so the sizes are ours.
-"""
+"""A deep belief network on vectors: restricted Boltzmann machines, one on the other, then fine-tuned (P14)."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,23 +15,28 @@ _BINARY_STEP = 10.0
 
 
 class DBNClassifier(VectorClassifier):
-    """A stack of machines that first learns without labels, each from the probabilities of the one below.
+    """A stack of machines pre-trained without labels, each on the probabilities of the one below.
 
-    The stack is then a perceptron with sigmoid units, which a linear layer on top turns into a classifier; all of it is trained
-    on. There, a unit's value is counted from -1 to 1, with the weights and biases that leave the function as it is: around
-    0.5 the layers above hardly learn by plain gradients.
+    The stack is then fine-tuned as a perceptron with sigmoid units and a linear layer on top. There, a unit's value ranges from
+    -1 to 1, with the weights and biases that leave the function as it is: around 0.5, plain gradients hardly move the layers
+    above. The paper names no architecture, so the sizes are ours.
 
     Args:
         hidden: Hidden units of each machine.
         layers: Number of machines.
         pretrain_epochs: Passes of contrastive divergence for each machine; 0 keeps the random start.
-        pretrain_lr: Its step for the first machine, whose visible units are Gaussian; the others take ten times as much.
+        pretrain_lr: Its learning rate for the first machine, whose visible units are Gaussian; ten times as much for the others.
         input_dropout: Share of the features dropped in fine-tuning, in [0, 1).
         dropout: Share of each layer's units dropped in fine-tuning, in [0, 1).
 
     Raises:
         VidferError: There is no layer, or the modality is unknown.
+
+    References:
+        Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006.
     """
+
+    layers: Any  # a ModuleList of linear layers
 
     def __init__(
         self,
@@ -65,24 +66,17 @@ class DBNClassifier(VectorClassifier):
         if not self.pretrain_epochs:
             return
         machines = self.pretrain(self.standardise(self.vectors(train)[0]))
-        for index, (layer, machine) in enumerate(zip(self._layers(), machines, strict=True)):
+        for index, (layer, machine) in enumerate(zip(self.layers, machines, strict=True)):
             weight = machine.weight.detach().T
             layer.weight.data.copy_(weight / 2 if index else weight)
             layer.bias.data.copy_(machine.hidden_bias.detach() + (weight.sum(1) / 2 if index else 0))
 
     @torch.no_grad()
     def pretrain(self, standardised: Tensor) -> list[RBM]:
-        """Train a machine for each layer, from the bottom up, on the probabilities of the one below.
-
-        Args:
-            standardised: Vectors `(N, F)`.
-
-        Returns:
-            The machines; the network itself is left as it is.
-        """
+        """Train a machine for each layer, from the bottom up, on standardised vectors `(N, F)`; the network stays as it is."""
         machines: list[RBM] = []
         activations = standardised
-        for index, layer in enumerate(self._layers()):
+        for index, layer in enumerate(self.layers):
             above, below = layer.weight.shape
             machine = RBM(below, above, "binary" if index else "gaussian").to(standardised)
             lr = self.pretrain_lr * (_BINARY_STEP if index else 1)
@@ -95,10 +89,7 @@ class DBNClassifier(VectorClassifier):
     def member_log_probs(self, vectors: Tensor) -> Tensor:
         """Map vectors `(N, F)` to log-probabilities `(1, N, 7)`."""
         activations = self.input_dropout(self.standardise(vectors))
-        for layer in self._layers():
+        for layer in self.layers:
             activations = self.dropout(2 * torch.sigmoid(layer(activations)) - 1)
         log_probs: Tensor = self.head(activations).log_softmax(1)
         return log_probs[None]
-
-    def _layers(self) -> list[nn.Linear]:
-        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]

@@ -16,16 +16,16 @@ from vidfer.models.classifiers.base import (
     Classifier,
     Criterion,
     Standardise,
+    sequence,
 )
 
 
 class FusionClassifier(Classifier):
     """Attention over a clip's faces and over its windows of sound, and a gate that weighs the two.
 
-    Each modality is pooled by its own attention and answers on its own by seven logits. Where both are there, the answer's logits
-    are the sum of both, each times its gate in (0, 2), which is computed from both: two independent witnesses' logits add up,
-    and the gate takes back what they have in common or where one of them is weak. Where one is missing, the other's own answer
-    stands, so that nothing has to be guessed.
+    Each modality is pooled by its own attention into seven logits. Where both are there, the fused logits are the sum of both,
+    each times its gate in (0, 2), which is computed from both: logits of independent evidence add up, and the gates correct
+    for what the two share. Where one is missing, the other's logits are used as they are.
 
     Args:
         hidden: Units of each modality's hidden layer.
@@ -58,11 +58,9 @@ class FusionClassifier(Classifier):
         self.sound.standardise.fit(train["sound"][train["sound_mask"]])
 
     def parts(self, batch: ClipBatch) -> dict[str, Tensor]:
-        """Answer by each modality and by both.
+        """Compute log-probabilities `(B, 7)` of `frames`, `sound` and `fused`, equal ones where there is no input, and `gates`.
 
-        Returns:
-            Log-probabilities `(B, 7)` of `frames`, `sound` and `fused`; equal shares where there is nothing to answer from. And
-            `gates`, `(B, 2)`: how much the faces' and the sound's logits count, 0 for what is missing.
+        The gates `(B, 2)` are the factors of the faces' and the sound's logits, 0 for what is missing.
         """
         faces, seen = self.frames(batch["frames"], batch["frame_mask"])
         sound, heard = self.sound(batch["sound"], batch["sound_mask"])
@@ -71,20 +69,20 @@ class FusionClassifier(Classifier):
         gates = torch.where(there.all(1, keepdim=True), gates, there.to(gates))
         by_faces, by_sound = self.frames.head(faces) * seen[:, None], self.sound.head(sound) * heard[:, None]
         fused = gates[:, :1] * by_faces + gates[:, 1:] * by_sound
-        answers = {"frames": by_faces, "sound": by_sound, "fused": fused}
-        return {name: logits.log_softmax(1) for name, logits in answers.items()} | {"gates": gates}
+        logits = {"frames": by_faces, "sound": by_sound, "fused": fused}
+        return {name: each.log_softmax(1) for name, each in logits.items()} | {"gates": gates}
 
     def forward(self, batch: ClipBatch) -> Tensor:
-        """Map a batch to log-probabilities `(B, 7)` by what is there."""
+        """Map a batch to log-probabilities `(B, 7)`."""
         return self.parts(batch)["fused"]
 
     def loss(self, batch: ClipBatch, criterion: Criterion) -> Tensor:
-        """Sum the losses of the joint answer and of each modality's own, so that either stands on its own."""
+        """Sum the losses of the fused prediction and of each modality's, so that either can be used alone."""
         labelled = batch["target"] >= 0
         parts = self.parts(batch)
         loss = criterion(parts["fused"][labelled], batch["target"][labelled])
-        for name, mask in (("frames", batch["frame_mask"]), ("sound", batch["sound_mask"])):
-            there = labelled & mask.any(1)
+        for name in self.reads:
+            there = labelled & sequence(batch, name)[1].any(1)
             if there.any():
                 loss = loss + criterion(parts[name][there], batch["target"][there])
         return loss

@@ -1,9 +1,8 @@
-"""GAN-SGDMA: a classifier that also learns to tell real vectors from generated ones (P11, P17).
+"""GAN-SGDMA: a classifier that is also trained to tell real vectors from generated ones (P11, P17).
 
 References:
-    Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
-    stochastic gradient descent momentum (the name; it gives no architecture, so this one is our reading).
     Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved techniques for training GANs. NIPS 2016, sections 3.1 and 5.
+    The paper gives the name but no architecture, so this one is our reading.
 """
 
 import torch
@@ -24,20 +23,17 @@ from vidfer.models.classifiers.base import (
 class GANClassifier(VectorClassifier):
     """A discriminator of seven classes and "generated", against a class-conditional generator of vectors.
 
-    The discriminator's seven logits l also say whether a vector is real: D(x) = Z / (Z + 1) with Z = sum exp(l), which is
-    the (K + 1)-class form with the last logit fixed at 0. Vectors of clips without label (target -1) are real, too, and so teach
-    it what voices are like. The generator follows the mean of the discriminator's features over the real vectors of the
-    batch (feature matching), and its class is to be recognised.
-
-    Both players learn from one loss and one optimiser: the discriminator sees generated vectors as constants, and the
-    generator the discriminator as one.
+    The discriminator's seven logits l also give the probability that a vector is real: D(x) = Z / (Z + 1) with Z = sum exp(l),
+    the (K + 1)-class form with the last logit fixed at 0. Vectors of clips without label (target -1) count as real, too. The
+    generator follows the mean of the discriminator's features over the batch's real vectors (feature matching), and the
+    cross-entropy of its class. Both are trained on one loss by one optimiser, each with the other held constant.
 
     Args:
         hidden: Units of the discriminator's hidden layer, whose activations are the features.
         noise: Length of the generator's noise.
+        adversarial: Weight of the real-or-generated part of the discriminator's loss.
         input_dropout: Share of the discriminator's inputs dropped in training, in [0, 1).
         dropout: Share of its hidden units dropped in training, in [0, 1).
-        adversarial: Weight of the real-or-generated part of the discriminator's loss.
     """
 
     def __init__(
@@ -47,9 +43,9 @@ class GANClassifier(VectorClassifier):
         num_sound_features: int = SOUND_FEATURES,
         hidden: int = 256,
         noise: int = 64,
+        adversarial: float = 0.1,
         input_dropout: float = 0.5,
         dropout: float = 0.5,
-        adversarial: float = 0.1,
     ) -> None:
         super().__init__(modality, num_frame_features, num_sound_features)
         self.noise, self.adversarial = noise, adversarial
@@ -86,40 +82,24 @@ class GANClassifier(VectorClassifier):
         return supervised + self.adversarial * adversarial + self._generator_loss(features, generated, wanted)
 
     def _generator_loss(self, features: Tensor, generated: Tensor, wanted: Tensor) -> Tensor:
-        players = [*self.body.parameters(), *self.head.parameters()]
-        for weight in players:
-            weight.requires_grad_(False)
+        discriminator = (self.body, self.head)
+        for part in discriminator:
+            part.requires_grad_(False)
         matched = self.body(generated)
         loss = feature_matching_loss(features.detach(), matched) + functional.cross_entropy(self.head(matched), wanted)
-        for weight in players:
-            weight.requires_grad_(True)
+        for part in discriminator:
+            part.requires_grad_(True)
         return loss
 
 
 def real_or_generated_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Compute the unsupervised loss of a (K + 1)-class discriminator: -E[log D(x)] - E[log(1 - D(G(z)))].
+    """Compute the discriminator's unsupervised loss from logits `(N, K)` and `(M, K)`: -E[log D(x)] - E[log(1 - D(G(z)))].
 
-    Args:
-        real: K logits of real vectors, `(N, K)`; D(x) = Z / (Z + 1), Z = sum exp(logits).
-        generated: K logits of generated vectors, `(M, K)`.
-
-    Returns:
-        A scalar, at least 0.
-
-    References:
-        Salimans et al. 2016, section 5.
+    D(x) = Z / (Z + 1), Z = sum exp(logits): Salimans et al. 2016, section 5.
     """
     return functional.softplus(-real.logsumexp(1)).mean() + functional.softplus(generated.logsumexp(1)).mean()
 
 
 def feature_matching_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Compute the distance of mean features: ||E f(x) - E f(G(z))||^2, divided by the number of features.
-
-    Args:
-        real: Features of real vectors, `(N, H)`.
-        generated: Features of generated vectors, `(M, H)`.
-
-    References:
-        Salimans et al. 2016, section 3.1.
-    """
+    """Compute ||E f(x) - E f(G(z))||^2 / H from features `(N, H)` and `(M, H)`: Salimans et al. 2016, section 3.1."""
     return (real.mean(0) - generated.mean(0)).square().mean()

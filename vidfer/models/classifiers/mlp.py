@@ -9,8 +9,6 @@ from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FE
 class MLPClassifier(VectorClassifier):
     """Perceptrons with one hidden layer each, trained side by side and averaged in probability.
 
-    Few people speak in the training data, so the input is dropped out heavily: no feature may be relied on alone.
-
     Args:
         hidden: Units of a member's hidden layer.
         members: Number of perceptrons.

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 from vidfer.models.classifiers.base import NUM_CLASSES
 from vidfer.models.classifiers.cnn import CNNClassifier
 
-EDGE: Final = 48
-"""Edge in px of the images."""
-
+_EDGE: Final = 48  # px of the image
 _STRIDE: Final = 8  # px of the image to a place of the feature map
 _CELLS: Final = 3
 
@@ -18,8 +16,7 @@ _CELLS: Final = 3
 class RCNNClassifier(CNNClassifier):
     """Features of regions, cut from a shared feature map by RoI-align at the landmarks, beside those of the whole face.
 
-    The regions are the left eye, the right eye, the nose and the mouth: squares around the landmarks whose edges are shares of
-    the distance between the eyes. The paper names R-CNN without a detail; the regions are our reading.
+    The regions are both eyes, the nose and the mouth; the paper names R-CNN without a detail, so they are our reading.
 
     Args:
         width: Feature maps of the first of three convolutions.
@@ -40,7 +37,7 @@ class RCNNClassifier(CNNClassifier):
         from torchvision.ops import roi_align
 
         features = self.features(image)
-        boxes = regions(landmarks) * EDGE
+        boxes = regions(landmarks) * _EDGE
         cut = roi_align(
             features, list(boxes.to(features)), _CELLS, spatial_scale=1 / _STRIDE, sampling_ratio=2, aligned=True
         )
@@ -50,13 +47,10 @@ class RCNNClassifier(CNNClassifier):
 
 
 def regions(landmarks: Tensor) -> Tensor:
-    """Lay boxes around eyes, nose and mouth.
+    """Lay squares around left eye with its brow, right eye, nose and mouth, sized by the distance of the eyes.
 
-    Args:
-        landmarks: x and y of left eye, right eye, nose, left and right mouth corner, as shares of the edge, `(N, 5, 2)`.
-
-    Returns:
-        Boxes x0, y0, x1, y1 as shares of the edge, `(N, 4, 4)`: left eye with its brow, right eye, nose, mouth.
+    Landmarks `(N, 5, 2)` are x and y of left eye, right eye, nose, left and right mouth corner; boxes `(N, 4, 4)` are x0, y0,
+    x1, y1; all as shares of the image's edge.
     """
     left, right, nose, mouth_left, mouth_right = landmarks.unbind(1)
     distance = (right - left).norm(dim=1)[:, None]

@@ -7,12 +7,19 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers.base import FRAME_FEATURES, NUM_CLASSES, SOUND_FEATURES, Classifier, Standardise
+from vidfer.models.classifiers.base import (
+    FRAME_FEATURES,
+    NUM_CLASSES,
+    SOUND_FEATURES,
+    Classifier,
+    Standardise,
+    sequence,
+)
 from vidfer.types import VidferError
 
 
 class SequenceClassifier(Classifier):
-    """A recurrent network over face embeddings, or windows of sound; its last state decides.
+    """A recurrent network over face embeddings, or windows of sound, and a linear layer on its last state.
 
     Args:
         modality: `frames` or `sound`.
@@ -22,6 +29,8 @@ class SequenceClassifier(Classifier):
     Raises:
         VidferError: The modality is unknown.
     """
+
+    layer: type[nn.LSTM | nn.RNN]
 
     def __init__(
         self,
@@ -39,12 +48,8 @@ class SequenceClassifier(Classifier):
         num_features = num_frame_features if modality == "frames" else num_sound_features
         self.standardise = Standardise(num_features)
         self.dropout = nn.Dropout(dropout)
-        self.recurrent = self.build(num_features, hidden)
+        self.recurrent: Any = self.layer(num_features, hidden, batch_first=True)
         self.head = nn.Linear(hidden, NUM_CLASSES)
-
-    @abstractmethod
-    def build(self, num_features: int, hidden: int) -> nn.Module:
-        """Build the recurrent layer, from (B, T, num_features) to states (B, T, hidden)."""
 
     @abstractmethod
     def last(self, packed: PackedSequence) -> Tensor:
@@ -52,12 +57,12 @@ class SequenceClassifier(Classifier):
 
     def prepare(self, train: ClipBatch) -> None:
         """Take the statistics of the training vectors."""
-        values, mask = self._values(train)
+        values, mask = sequence(train, self.modality)
         self.standardise.fit(values[mask])
 
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`."""
-        values, mask = self._values(batch)
+        values, mask = sequence(batch, self.modality)
         lengths = mask.sum(1)
         there = lengths > 0
         logits = values.new_zeros(len(values), NUM_CLASSES)
@@ -67,11 +72,6 @@ class SequenceClassifier(Classifier):
             logits = logits.index_put((there,), self.head(self.dropout(self.last(packed))))
         return logits.log_softmax(1)
 
-    def _values(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        if self.modality == "frames":
-            return batch["frames"], batch["frame_mask"]
-        return batch["sound"], batch["sound_mask"]
-
 
 class LSTMClassifier(SequenceClassifier):
     """One LSTM layer; arguments as for `SequenceClassifier`.
@@ -80,14 +80,11 @@ class LSTMClassifier(SequenceClassifier):
         Hochreiter, Schmidhuber: Long short-term memory. Neural Computation 9(8), 1997.
     """
 
-    def build(self, num_features: int, hidden: int) -> nn.Module:
-        """Build the layer."""
-        return nn.LSTM(num_features, hidden, batch_first=True)
+    layer = nn.LSTM
 
     def last(self, packed: PackedSequence) -> Tensor:
         """Return each sequence's last state `(N, hidden)`."""
-        layer: Any = self.recurrent
-        state: Tensor = layer(packed)[1][0][-1]
+        state: Tensor = self.recurrent(packed)[1][0][-1]
         return state
 
 
@@ -98,12 +95,9 @@ class RNNClassifier(SequenceClassifier):
         Elman: Finding structure in time. Cognitive Science 14(2), 1990.
     """
 
-    def build(self, num_features: int, hidden: int) -> nn.Module:
-        """Build the layer."""
-        return nn.RNN(num_features, hidden, batch_first=True)
+    layer = nn.RNN
 
     def last(self, packed: PackedSequence) -> Tensor:
         """Return each sequence's last state `(N, hidden)`."""
-        layer: Any = self.recurrent
-        state: Tensor = layer(packed)[1][-1]
+        state: Tensor = self.recurrent(packed)[1][-1]
         return state
