@@ -70,10 +70,7 @@ class RBM(nn.Module):
         """Alternate between drawing all h given v and all v given h from `(N, V)`; returns the last visible states `(N, V)`."""
         for _ in range(steps):
             mean = self.visible_mean(_draw_binary(self(visible), rng))
-            if self.gaussian:
-                visible = mean + torch.randn(mean.shape, generator=rng).to(mean)
-            else:
-                visible = _draw_binary(mean, rng)
+            visible = _draw_normal(mean, rng) if self.gaussian else _draw_binary(mean, rng)
         return visible
 
     def _hidden_input(self, visible: Tensor) -> Tensor:
@@ -151,7 +148,7 @@ def fit_rbm(
             gradient = contrastive_divergence(rbm, batch, steps, rng)
             gradient = gradient._replace(weight=gradient.weight - weight_decay * rbm.weight)
             for parameter, velocity, ascent in zip(parameters, velocities, gradient, strict=True):
-                parameter += lr * velocity.mul_(momentum).add_(ascent)
+                parameter.add_(lr * velocity.mul_(momentum).add_(ascent))
         errors.append(total / len(vectors))
     if not all(parameter.isfinite().all() for parameter in parameters):
         raise VidferError(f"contrastive divergence left finite numbers: take a smaller step than lr={lr}")
@@ -160,3 +157,7 @@ def fit_rbm(
 
 def _draw_binary(probability: Tensor, rng: torch.Generator | None) -> Tensor:
     return (torch.rand(probability.shape, generator=rng).to(probability) < probability).to(probability)
+
+
+def _draw_normal(mean: Tensor, rng: torch.Generator | None) -> Tensor:
+    return mean + torch.randn(mean.shape, generator=rng).to(mean)

@@ -28,8 +28,7 @@ def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> C
         VidferError: The name or an argument is unknown, or names something else than a `Classifier`.
     """
     kind = _find(name)
-    given = dict(arguments or {})
-    known = inspect.signature(kind).parameters
+    given, known = dict(arguments or {}), inspect.signature(kind).parameters
     if unknown := sorted(set(given) - set(known)):
         raise VidferError(
             f"the classifier '{name}' does not take {', '.join(unknown)}: its arguments are {', '.join(known)}"
