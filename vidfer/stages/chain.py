@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from vidfer.inference.decision import Pool, Rules
 from vidfer.media.audio import FEATURES
@@ -71,19 +71,10 @@ class ChainOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        choices: tuple[tuple[str, Any], ...] = (
-            ("decoder", Decoder),
-            ("denoise", DenoiseMode),
-            ("denoise_scope", DenoiseScope),
-            ("voice", SpeechMode),
-            ("prior", Prior),
-            ("pool", Pool),
-        )
-        for name, kind in choices:
-            if getattr(self, name) not in get_args(kind):
-                raise UsageError(
-                    f"{_option(name)} has to be one of {', '.join(get_args(kind))}, not {getattr(self, name)}"
-                )
+        for name, kind in get_type_hints(ChainOptions).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                choices = ", ".join(get_args(kind))
+                raise UsageError(f"{_option(name)} has to be one of {choices}, not {getattr(self, name)}")
         for name in ("fps", "denoise_threshold", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UsageError(f"{_option(name)} has to be above 0, not {getattr(self, name)}")
@@ -124,29 +115,25 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     Raises:
         VidferError: Weights are unusable, or do not fit each other.
     """
-    denoise = _denoising(options)
-    framewise = options.denoise_scope == "frame"
+    denoise = None
+    if options.denoise != "off":
+        threshold = float(options.denoise_threshold) if options.denoise == "auto" else None
+        denoise = Denoising(weights_digest("denoise", options.denoise_model), threshold)
     fusion, fallback = _fusion(options)
     rules = build_rules(options)
+    image, denoise_model, device = options.image_weights, options.denoise_model, options.device
     return (
         FacesStage(
             float(options.fps) if options.every is None else None,
             options.every,
             "decord" if options.decoder == "decord" else "pyav",
-            denoise=denoise if framewise else None,
-            denoise_model=options.denoise_model,
+            denoise=denoise if options.denoise_scope == "frame" else None,
+            denoise_model=denoise_model,
             timeout=options.timeout,
-            device=options.device,
+            device=device,
         ),
-        DenoiseStage(
-            denoise,
-            options.denoise_scope if denoise else None,
-            denoise_model=options.denoise_model,
-            device=options.device,
-        ),
-        ImageStage(
-            weights_digest("image", options.image_weights), image_model=options.image_weights, device=options.device
-        ),
+        DenoiseStage(denoise, options.denoise_scope if denoise else None, denoise_model=denoise_model, device=device),
+        ImageStage(weights_digest("image", image), image_model=image, device=device),
         AudioStage(timeout=options.timeout),
         ClassifyStage(
             weights_digest("audio", options.audio_model),
@@ -209,11 +196,7 @@ def _notes(options: ChainOptions, rules: Rules, fallback: str) -> tuple[str, ...
 
 
 def _fusion(options: ChainOptions) -> tuple[str | None, str]:
-    """Choose the fusion model, or say why there is none.
-
-    Raises:
-        VidferError: The one that was named does not fit.
-    """
+    """Choose the fusion model, or say why there is none; raises where the one that was named does not fit."""
     if options.fusion_model == "late":
         return None, ""
     name = "fusion" if options.fusion_model == "auto" else options.fusion_model
@@ -225,23 +208,10 @@ def _fusion(options: ChainOptions) -> tuple[str | None, str]:
     raise VidferError(f"the fusion model {name} does not fit: {fault}")
 
 
-def _denoising(options: ChainOptions) -> Denoising | None:
-    if options.denoise == "off":
-        return None
-    threshold = float(options.denoise_threshold) if options.denoise == "auto" else None
-    return Denoising(weights_digest("denoise", options.denoise_model), threshold)
-
-
 def incompatibility(kind: str, name: str, image_model: str = "compact") -> str:
     """Say what an `audio` or `fusion` model was trained on and does not get in the chain, as a clause, or nothing.
 
-    Args:
-        kind: Kind of its weights.
-        name: Their name or file.
-        image_model: Name or file of the image weights whose embeddings a fusion model is given.
-
-    Raises:
-        VidferError: There are no such weights.
+    Models are given by name or file; a fusion model is given the embeddings of `image_model`.
     """
     card = find_weights(kind, name).card
     trained, windows = card["preprocessing"], AudioStage()

@@ -1,6 +1,6 @@
 """Stage `classify`: probabilities per face image, window, person and clip, and the fused prediction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +27,6 @@ from vidfer.inference.decision import (
 )
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.pipeline.versions import tool_versions
 from vidfer.types import EMOTIONS, Status
 
 Floats = npt.NDArray[np.floating]
@@ -44,45 +43,37 @@ class ClassifyStage(Stage):
 
     Artifact: `probabilities.safetensors` with `faces` (N, 7) and `windows` (W, 7) float64, as far as there are any (rows of
     windows that do not count are NaN), and `predictions.json`: `faces`, `sound`, `fused`, `people`, not rounded, and `settings`.
-
-    Args:
-        weights: Digest of the sound model's weights, see `weights_digest`.
-        rules: How logits become predictions.
-        fusion: Digest of the fusion model's weights; None for late fusion.
-        notes: What the models' cards lack, for the user.
-        audio_model: Name or file of the sound model's weights.
-        fusion_model: Name or file of the fusion model's weights.
     """
 
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 7
     inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
 
-    weights: str
+    weights: str  # digest of the sound model's
     rules: Rules = field(default_factory=Rules)
-    fusion: str | None = None
-    notes: tuple[str, ...] = ()
+    fusion: str | None = None  # digest of the fusion model's weights; None for late fusion
+    notes: tuple[str, ...] = ()  # what the models' cards lack, for the user
     audio_model: str = neutral("is10")
     fusion_model: str = neutral("")
 
-    def tools(self) -> Mapping[str, str | None]:
-        """Name torch with its version."""
-        return tool_versions("torch")
-
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Predict from each modality that is there, then fuse."""
-        finetune, audio = inputs["finetune"], inputs["audio"]
+        finetune, audio, rules = inputs["finetune"], inputs["audio"], self.rules
         given = {**_arrays(finetune, "embeddings.safetensors"), **_arrays(audio, "windows.safetensors")}
         table = inputs["faces"].table("faces.parquet") if "logits" in given else {}
-        faces = self._faces(given["logits"], table) if table else None
+        faces, sound, joint, gates = None, None, None, None
+        if table:
+            faces = predict_faces(given["logits"], table["track"], table["time_s"], table["weight"], rules)
         silent = given.get("silent", np.zeros(0)) == 1
-        used = used_windows(silent, given.get("voice", np.zeros(0)), self.rules)
-        vectors = given["vectors"][used] if used.any() else None
-        sound = None if vectors is None else self._sound(vectors)
-        joint, gates = None, None
-        if self.fusion and faces and vectors is not None:
-            joint, gates = self._joint(given["embeddings"], table["track"], vectors, faces)
-        fused = fuse_modalities(faces, sound, joint, self.rules)
+        used = used_windows(silent, given.get("voice", np.zeros(0)), rules)
+        if used.any():
+            vectors = given["vectors"][used]
+            sound = predict_sound(self._sound_logits(vectors), rules)
+            if self.fusion and faces:
+                people = [given["embeddings"][table["track"] == person] for person in faces.people]
+                logits, each_gates = self._fusion_logits(people, vectors, self.fusion)
+                joint, gates = predict_joint(logits, faces.share, rules), faces.share @ each_gates
         _write_probabilities(draft, faces, sound, used)
         predictions = {
             "faces": self._face_record(faces, inputs),
@@ -90,68 +81,51 @@ class ClassifyStage(Stage):
             "people": self._people_records(faces, table),
             "settings": self._settings(),
         }
+        fused = fuse_modalities(faces, sound, joint, rules)
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
 
-    def _faces(self, logits: Floats, table: Columns) -> FacePrediction:
-        return predict_faces(logits, table["track"], table["time_s"], table["weight"], self.rules)
-
-    def _sound(self, vectors: Floats) -> SoundPrediction:
+    def _sound_logits(self, vectors: Floats) -> Floats:
         from vidfer.inference.models import AudioModel, load_model, one_thread
 
         with one_thread():
-            logits = load_model(AudioModel, self.audio_model, self.weights)(vectors)
-        return predict_sound(logits, self.rules)
+            return load_model(AudioModel, self.audio_model, self.weights)(vectors)
 
-    def _joint(
-        self, embeddings: Floats, track: npt.NDArray[np.int64], vectors: Floats, faces: FacePrediction
-    ) -> tuple[Floats, Floats]:
-        """Apply the fusion model to each person with the sound; return its prediction (7,) and the mean gates (2,)."""
+    def _fusion_logits(self, people: Sequence[Floats], vectors: Floats, digest: str) -> tuple[Floats, Floats]:
+        """Apply the fusion model to each person's embeddings with the sound: logits (P, 7) and gates (P, 2)."""
         from vidfer.inference.models import FusionModel, load_model, one_thread
 
         with one_thread():
-            model = load_model(FusionModel, self.fusion_model, str(self.fusion))
-            found = [model(embeddings[track == person], vectors) for person in faces.people]
-        logits, gates = (np.array(each) for each in zip(*found, strict=True))
-        return predict_joint(logits, faces.share, self.rules), faces.share @ gates
-
-    def _record(self, distribution: Floats) -> Record:
-        name, margin = predominant(distribution, self.rules.abstain)
-        return {"predominant": name, "margin": margin, "distribution": by_name(distribution)}
+            model = load_model(FusionModel, self.fusion_model, digest)
+            logits, gates = zip(*(model(embeddings, vectors) for embeddings in people), strict=True)
+        return np.array(logits), np.array(gates)
 
     def _votes(self, probabilities: Floats) -> Record:
         """Let the face images vote whose class can be named; where none can, the vote is `UNCERTAIN`."""
         voting = certain(probabilities, self.rules.abstain)
         record: Record = {**_BLANK, "predominant": UNCERTAIN}
         if voting.any():
-            shares = vote(probabilities[voting])
-            name, margin = predominant(shares)
-            record = {"predominant": name, "margin": margin, "distribution": by_name(shares)}
+            record = _record(vote(probabilities[voting]))
         return {"vote": record, "n_uncertain": int((~voting).sum())}
 
     def _face_record(self, faces: FacePrediction | None, inputs: Mapping[str, Artifact]) -> Record:
-        meta = inputs["faces"].meta
-        found: Record = {"vote": None, "n_uncertain": 0}
-        if faces:
-            found = {**self._record(faces.distribution), **self._votes(faces.probabilities)}
-        return {
-            **_nothing(inputs["finetune"]),
-            "n_frames": meta.get("frames", 0),
-            "n_faces": meta.get("faces", 0),
-            "n_people": len(faces.people) if faces else 0,
-            **found,
-        }
+        meta, record = inputs["faces"].meta, _nothing(inputs["finetune"])
+        record |= {"n_frames": meta.get("frames", 0), "n_faces": meta.get("faces", 0)}
+        if faces is None:
+            return {**record, "n_people": 0, "vote": None, "n_uncertain": 0}
+        record |= _record(faces.distribution, self.rules.abstain)
+        return {**record, "n_people": len(faces.people), **self._votes(faces.probabilities)}
 
     def _people_records(self, faces: FacePrediction | None, table: Columns) -> list[Record]:
+        records: list[Record] = []
         if faces is None:
-            return []
-        records = []
+            return records
         for person, distribution in zip(faces.people, faces.of_people, strict=True):
             rows = table["track"] == person
             times = table["time_s"][rows]
             seen = {"first_s": float(times.min()), "last_s": float(times.max()), "n_faces": int(rows.sum())}
             votes = self._votes(faces.probabilities[rows])
-            records.append({"person": int(person), **seen, **votes, **self._record(distribution)})
+            records.append({"person": int(person), **seen, **votes, **_record(distribution, self.rules.abstain)})
         return records
 
     def _sound_record(self, sound: SoundPrediction | None, silent: Flags, used: Flags, audio: Artifact) -> Record:
@@ -162,7 +136,7 @@ class ClassifyStage(Stage):
             "n_no_voice": int((~silent & ~used).sum()),
         }
         if sound:
-            record |= self._record(sound.distribution)
+            record |= _record(sound.distribution, self.rules.abstain)
         elif not silent.all():
             record |= {"status": Status.NO_VOICE, "message": "nobody speaks: --voice off predicts from any sound"}
         return record
@@ -177,14 +151,13 @@ class ClassifyStage(Stage):
         return {
             "status": Status.OK,
             "message": "",
-            **self._record(fused.distribution),
+            **_record(fused.distribution, self.rules.abstain),
             "modalities": list(fused.weights),
             "method": fused.method,
             "weights": weights,
         }
 
     def _settings(self) -> Record:
-        """Say by which rules the predictions were made, and what the models' cards lack."""
         rules, adjusted = self.rules, self.rules.class_shares is not None
         temperature, smoothing = rules.face_calibration or (1.0, 0.0)
         return {
@@ -216,6 +189,11 @@ def _write_probabilities(
 
 def _arrays(artifact: Artifact, name: str) -> Mapping[str, npt.NDArray[Any]]:
     return artifact.arrays(name) if artifact.names(name) else {}
+
+
+def _record(distribution: Floats, abstain: float | None = None) -> Record:
+    name, margin = predominant(distribution, abstain)
+    return {"predominant": name, "margin": margin, "distribution": by_name(distribution)}
 
 
 def _nothing(artifact: Artifact) -> Record:
