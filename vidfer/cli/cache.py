@@ -16,35 +16,21 @@ if TYPE_CHECKING:
 ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
 
 
-@dataclass(frozen=True)
-class StoreOptions:
-    """Name the store.
-
-    Args:
-        store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
-    """
-
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
-
-    def open(self) -> "Store":
-        """Return the store."""
-        from vidfer.pipeline.store import Store, default_store
-
-        return Store(self.store or default_store())
+_STORE = {"metavar": "DIR", "help": "Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache)"}
 
 
 @dataclass(frozen=True)
 class ListOptions:
     """Print a line per artifact, and what each stage takes."""
 
-    where: StoreOptions = field(default_factory=StoreOptions)
+    store: Path | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
 class VerifyOptions:
     """Check every byte; what is damaged goes to quarantine (exit status 1)."""
 
-    where: StoreOptions = field(default_factory=StoreOptions)
+    store: Path | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ class GcOptions:
 
     older_than: float = field(default=30.0, metadata={"metavar": "DAYS"})
     yes: bool = False
-    where: StoreOptions = field(default_factory=StoreOptions)
+    store: Path | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,7 @@ class PurgeOptions:
     source: list[str] | None = field(default=None, metadata={"metavar": "DIGEST"})
     all: bool = False
     yes: bool = False
-    where: StoreOptions = field(default_factory=StoreOptions)
+    store: Path | None = field(default=None, metadata=_STORE)
 
     def __post_init__(self) -> None:
         """Raise VidferError unless exactly one thing is named."""
@@ -84,18 +70,26 @@ class PurgeOptions:
             raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
 
 
+def _open(store: Path | None) -> "Store":
+    from vidfer.pipeline.store import Store, default_store
+
+    return Store(store or default_store())
+
+
 def list_artifacts(options: ListOptions) -> int:
     """Print the artifacts, and count them."""
+    from rich.filesize import decimal
+
     from vidfer.pipeline.gc import entries, usage
 
-    store = options.where.open()
+    store = _open(options.store)
     every = entries(store)
     for entry in every:
         print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
     sizes = usage(store)
     for stage, (count, size) in sizes.items():
-        say(f"{stage}: {count}, {_bytes(size)}")
-    say(f"{store.root}: {len(every)} artifacts, {_bytes(sum(size for _, size in sizes.values()))} in all")
+        say(f"{stage}: {count}, {decimal(size)}")
+    say(f"{store.root}: {len(every)} artifacts, {decimal(sum(size for _, size in sizes.values()))} in all")
     return 0
 
 
@@ -103,7 +97,7 @@ def verify_artifacts(options: VerifyOptions) -> int:
     """Print what is at fault."""
     from vidfer.pipeline.gc import verify
 
-    store = options.where.open()
+    store = _open(options.store)
     count, faults = verify(store)
     for folder, fault in faults:
         print(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
@@ -115,7 +109,7 @@ def gc_artifacts(options: GcOptions) -> int:
     """Remove, or print, what is old."""
     from vidfer.pipeline.gc import removable
 
-    store = options.where.open()
+    store = _open(options.store)
     return _remove(store, removable(store, options.older_than * 86_400), options.yes)
 
 
@@ -124,7 +118,7 @@ def purge_artifacts(options: PurgeOptions) -> int:
     from vidfer.pipeline.digest import content_digest
     from vidfer.pipeline.gc import derived_from, removable
 
-    store = options.where.open()
+    store = _open(options.store)
     if options.all:
         return _remove(store, removable(store), options.yes)
     clips = find_clips(options.clips, notify=say) if options.clips else []
@@ -133,22 +127,16 @@ def purge_artifacts(options: PurgeOptions) -> int:
 
 
 def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:
+    from rich.filesize import decimal
+
     from vidfer.pipeline.gc import remove
 
     for entry in doomed:
         print(f"{entry.stage}\t{entry.size}\t{entry.key}")
-    size = _bytes(sum(entry.size for entry in doomed))
+    size = decimal(sum(entry.size for entry in doomed))
     if really:
         remove(store, doomed)
         say(f"{len(doomed)} removed, {size} freed")
     else:
         say(f"{len(doomed)} would be removed, {size}; say --yes to do it")
     return 0
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -1,6 +1,5 @@
 """`vidfer run`: bring clips to a stage, or show what that would take."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,34 +39,14 @@ def run(options: RunOptions) -> int:
 
     store = options.work.store or default_store()
     clips = [file for file, _ in find_clips(options.paths, [store], say)]
-    if options.dry_run:
-        return _dry_run(options.target, clips, options.work.chain, store)
-    return _run(_RunClip(options.target, options.work.chain, store), clips, options.work.jobs)
-
-
-def _dry_run(target: str, clips: list[Path], options: "ChainOptions", store: Path) -> int:
-    from vidfer.api import shown
-    from vidfer.pipeline.runner import plan
-    from vidfer.pipeline.store import Store
-    from vidfer.stages.chain import build_chain
-
-    chain = build_chain(options)
-    status = 0
-    for clip in clips:
-        try:
-            steps = plan(chain, target, clip, Store(store))
-        except ClipError as error:
-            print(f"{shown(clip)}\t{error.status}\t{error.message}")
-            status = 1
-            continue
-        for step in steps:
-            state = step.state if step.state == "hit" or step.due else f"{step.state} (not needed)"
-            print(f"{shown(clip)}\t{step.stage.name}\t{state}\t{step.key}")
-    return status
+    work = _RunClip(options.target, options.work.chain, store)
+    return _dry_run(work, clips) if options.dry_run else _run(work, clips, options.work.jobs)
 
 
 @dataclass(frozen=True)
 class _RunClip:
+    """The work on one clip, in this process or in a worker."""
+
     target: str
     options: "ChainOptions"
     store: Path
@@ -81,6 +60,27 @@ class _RunClip:
             return {"status": artifact.status, "key": artifact.key, "message": artifact.message}
 
 
+def _dry_run(work: _RunClip, clips: list[Path]) -> int:
+    from vidfer.api import shown
+    from vidfer.pipeline.runner import plan
+    from vidfer.pipeline.store import Store
+    from vidfer.stages.chain import build_chain
+
+    chain = build_chain(work.options)
+    status = 0
+    for clip in clips:
+        try:
+            steps = plan(chain, work.target, clip, Store(work.store))
+        except ClipError as error:
+            print(f"{shown(clip)}\t{error.status}\t{error.message}")
+            status = 1
+            continue
+        for step in steps:
+            state = step.state if step.state == "hit" or step.due else f"{step.state} (not needed)"
+            print(f"{shown(clip)}\t{step.stage.name}\t{state}\t{step.key}")
+    return status
+
+
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
     from vidfer.api import shown
     from vidfer.cli.display import ClipProgress
@@ -91,9 +91,10 @@ def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
         for position, done in run_all(work, clips, jobs, progress.update):
             if isinstance(done, ClipError):
                 done = {"status": done.status, "key": "-", "message": done.message}
-            print(f"{shown(clips[position])}\t{work.target}\t{done['status']}\t{done['key']}")
+            name = shown(clips[position])
+            print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
             if done["status"] != Status.OK:
-                print(f"{shown(clips[position])}: {done['status']}: {done['message']}", file=sys.stderr)
+                say(f"{name}: {done['status']}: {done['message']}")
                 status = 1
             progress.finish(position)
     return status

@@ -13,41 +13,14 @@ if TYPE_CHECKING:
 ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
 
 
-@dataclass(frozen=True)
-class RegistryOptions:
-    """Name a registry.
-
-    Args:
-        registry: A registry of further weights, such as a lab's.
-    """
-
-    registry: str | None = field(default=None, metadata={"metavar": "FILE|URL"})
-
-    def known(self) -> "dict[str, Entry]":
-        """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
-        from vidfer.weights.hub import pulled, read_registry, shipped
-
-        return {**pulled(), **shipped()} if self.registry is None else read_registry(self.registry)
-
-    def choose(self, known: "dict[str, Entry]", name: str) -> "Entry":
-        """Return one of the known weights.
-
-        Raises:
-            UsageError: There are none of that name.
-        """
-        if name not in known:
-            place = self.registry or "vidfer, nor pulled"
-            raise UsageError(
-                f"no weights '{name}' in {place}: there are {', '.join(known) or 'none'}; others: --registry FILE|URL"
-            )
-        return known[name]
+_REGISTRY = {"metavar": "FILE|URL", "help": "A registry of further weights, such as a lab's"}
 
 
 @dataclass(frozen=True)
 class ListOptions:
     """Say what ships with vidfer, what was pulled, what can be."""
 
-    where: RegistryOptions = field(default_factory=RegistryOptions)
+    registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
 @dataclass(frozen=True)
@@ -59,7 +32,7 @@ class PullOptions:
     """
 
     name: str = field(metadata=POSITIONAL)
-    where: RegistryOptions = field(default_factory=RegistryOptions)
+    registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
 @dataclass(frozen=True)
@@ -71,19 +44,19 @@ class VerifyOptions:
     """
 
     names: list[str] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "NAME"})
-    where: RegistryOptions = field(default_factory=RegistryOptions)
+    registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
 def list_weights(options: ListOptions) -> int:
     """Print a table of the weights."""
     rows = [("name", "kind", "size", "where", "licence", "what")]
-    for entry in options.where.known().values():
+    for entry in _known(options.registry).values():
         where = "shipped" if not entry.url else "here" if entry.here else "to be pulled"
         rows.append((entry.name, entry.kind, f"{entry.size / 1e6:.1f} MB", where, entry.licence, entry.about))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-    if options.where.registry is None:
+    if options.registry is None:
         say("more weights can be pulled from a registry: --registry FILE|URL")
     return 0
 
@@ -92,7 +65,7 @@ def pull_weights(options: PullOptions) -> int:
     """Fetch weights by name."""
     from vidfer.weights.hub import pull
 
-    entry = options.where.choose(options.where.known(), options.name)
+    entry = _choose(_known(options.registry), options.name, options.registry)
     if not entry.url:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
@@ -104,11 +77,11 @@ def pull_weights(options: PullOptions) -> int:
 
 def verify_weights(options: VerifyOptions) -> int:
     """Print a line for each of the weights: right, or what is wrong and how to mend it."""
-    known = options.where.known()
+    known = _known(options.registry)
     names = options.names or [name for name, entry in known.items() if entry.here]
     wrong = 0
     for name in names:
-        fault = _fault(options.where.choose(known, name), options.where.registry)
+        fault = _fault(_choose(known, name, options.registry), options.registry)
         wrong += bool(fault)
         print(f"{name}: {fault or 'weights and card are right'}")
     say(f"{len(names)} verified, {wrong} wrong")
@@ -126,3 +99,17 @@ def _fault(entry: "Entry", registry: str | None) -> str:
         return ""
     remedy = f"delete what is wrong and fetch it again: {again}" if entry.url else "reinstall vidfer"
     return "; ".join([*faults, remedy])
+
+
+def _known(registry: str | None) -> "dict[str, Entry]":
+    """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
+    from vidfer.weights.hub import pulled, read_registry, shipped
+
+    return {**pulled(), **shipped()} if registry is None else read_registry(registry)
+
+
+def _choose(known: "dict[str, Entry]", name: str, registry: str | None) -> "Entry":
+    if name not in known:
+        there, place = ", ".join(known) or "none", registry or "vidfer, nor pulled"
+        raise UsageError(f"no weights '{name}' in {place}: there are {there}; others: --registry FILE|URL")
+    return known[name]

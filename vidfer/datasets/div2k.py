@@ -1,4 +1,4 @@
-"""DIV2K, fetched and by its own folders: `DIV2K_train_HR/0001.png` to `0800.png`, `DIV2K_valid_HR/0801.png` to `0900.png`.
+"""DIV2K: fetched, and read from its folders `DIV2K_train_HR` (`0001.png` to `0800.png`) and `DIV2K_valid_HR` (to `0900.png`).
 
 References:
     Agustsson, Timofte: NTIRE 2017 challenge on single image super-resolution: dataset and study. CVPR workshops 2017.
@@ -24,7 +24,7 @@ ADDRESS: Final = "http://data.vision.ee.ethz.ch/cvl/DIV2K"
 """The publisher's folder of archives."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"  # of a PNG file that is whole
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,15 @@ PARTS: Final = {
 
 
 def is_div2k(root: Path) -> bool:
-    """Tell whether a folder `DIV2K_*` lies in a folder; one of its photographs, such as `DIV2K_valid_HR` itself, is none."""
+    """Tell whether a folder holds a folder `DIV2K_*`; one of photographs, such as `DIV2K_valid_HR` itself, does not."""
     return root.is_dir() and any(path.name.startswith("DIV2K_") and path.is_dir() for path in root.iterdir())
 
 
 def list_part(root: Path, name: str) -> tuple[list[Path], PreparationReport]:
-    """List the photographs of one part without decoding them.
+    """List the photographs of a part (`train` or `valid`) in the folder of both, in order, without decoding them.
 
-    Args:
-        root: Folder that holds the parts' folders.
-        name: `train` or `valid`.
-
-    Returns:
-        Paths in order of their numbers, and a report: numbers that are missing are noted, what is damaged (no PNG, or
-        broken off), reduced in size by its name, or foreign to the part is dropped.
+    In the report, numbers that are missing are noted; what is damaged (no PNG, or broken off), reduced in size by its name,
+    or foreign to the part is dropped.
 
     Raises:
         VidferError: The part's folder is missing.
@@ -103,11 +98,7 @@ def find_div2k(root: Path) -> tuple[list[Path], list[Path], PreparationReport]:
 
 
 def read_div2k(root: Path, *, smallest: int = 64) -> tuple[Photos, Photos, PreparationReport]:
-    """Read the photographs of `DIV2K_train_HR` and `DIV2K_valid_HR` as `read_files` does, with a report over both.
-
-    Raises:
-        VidferError: A folder is missing or holds nothing of use, or there is no place for decoded copies.
-    """
+    """Read the photographs of `DIV2K_train_HR` and `DIV2K_valid_HR` as `read_files` does, with a report over both."""
     train_paths, valid_paths, found = find_div2k(root)
     train, train_report = read_files(train_paths, root / PARTS["train"].folder, smallest=smallest)
     valid, valid_report = read_files(valid_paths, root / PARTS["valid"].folder, smallest=smallest)
@@ -118,19 +109,17 @@ def read_div2k(root: Path, *, smallest: int = 64) -> tuple[Photos, Photos, Prepa
 def fetch_part(
     root: Path, name: str, address: str = ADDRESS, *, sha256: str | None = None, progress: Progress = lambda *_: None
 ) -> bool:
-    """Fetch and unpack one part unless it is there; its folder is there whole or not at all.
+    """Fetch and unpack a part (`train` or `valid`) unless it is there, and return whether it was fetched.
 
-    Where it came from is written beside it, and a later fetch is held against that checksum.
+    The part's folder in `root` is there whole or not at all. Where it came from is written beside it, and a later fetch is
+    checked against that checksum.
 
     Args:
-        root: Folder that gets the part's folder.
-        name: `train` or `valid`.
-        address: Folder that holds the archives.
-        sha256: Checksum of the archive where it is not the publisher's; by default the recorded one, or the publisher's.
-        progress: Called with the bytes at hand and, where known, those of the whole archive.
-
-    Returns:
-        Whether it was fetched.
+        root: Folder of both parts.
+        name: The part.
+        address: Folder of the archives.
+        sha256: Checksum of the archive; by default the recorded one, or the publisher's.
+        progress: See `fetch`.
 
     Raises:
         VidferError: The folder is there, but not whole; or the archive cannot be fetched, or is not the one expected.
@@ -174,12 +163,7 @@ def _require_space(root: Path, archive: Path, size: int | None) -> None:
 
 
 def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
-    """Unpack a zip archive of one folder, which is there whole or not at all.
-
-    Args:
-        archive: The archive; each of its files lies in a folder named as `folder` is.
-        folder: Where they go; it must not exist.
-        names: The files that the archive has to hold, neither more nor less.
+    """Unpack a zip archive of the files `names`, in a folder named like `folder`, to `folder`: wholly or not at all.
 
     Raises:
         VidferError: The archive is damaged or holds other files, the disk is full, or the folder exists.

@@ -18,7 +18,7 @@ SAMPLE: Final = ("astronaut", "chelsea", "rocket", "immunohistochemistry", "reti
 """Colour images inside the scikit-image package; the last is held out for validation."""
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-"""What is looked at in a folder; everything else, such as an animated gif, is ignored."""
+"""What is read from a folder; everything else, such as an animated gif, is ignored."""
 
 LOW_RESOLUTION: Final = re.compile(r"\d{4}x\d\w?\.png")
 """Names of DIV2K's reduced images, such as `0001x2.png`: sharper and less noisy than what they were made from."""
@@ -30,12 +30,7 @@ _MEMORY = 2 * 2**30
 
 
 class StoredPhoto:
-    """A decoded photograph on disk, a `.npy` file of uint8 `(H, W, 3)`, of which only the pages of a crop are read.
-
-    Raises:
-        OSError: There is no such file.
-        ValueError: The file is damaged.
-    """
+    """A decoded photograph on disk, a `.npy` file of uint8 `(H, W, 3)`, of which only the pages of a crop are read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,38 +50,26 @@ Photos = dict[str, Photo | StoredPhoto]
 
 
 def read_photos(root: str, *, smallest: int = 64) -> tuple[Photos, PreparationReport]:
-    """Read the photographs of a folder and its subfolders.
-
-    Args:
-        root: A folder, or `sample` for the images of scikit-image.
-        smallest: Smallest edge in px that is of use.
-
-    Returns:
-        Photographs by name, and a report, see `read_files`.
+    """Read the photographs of a folder and its subfolders, or of scikit-image where it is `sample`; see `read_files`.
 
     Raises:
-        VidferError: There is no such folder, or no usable image in it.
+        VidferError: There is no such folder, or no image of `smallest` px a side in it.
     """
-    if root == "sample":
-        sample: Photos = {name: _sample(name) for name in SAMPLE}
-        small = [name for name, photo in sample.items() if min(photo.shape[:2]) < smallest]
-        kept = {name: photo for name, photo in sample.items() if name not in small}
-        if not kept:
-            raise VidferError(
-                f"no image of 'sample' has {smallest} px a side: take smaller crops, or other photographs"
-            )
-        dropped = {f"smaller than {smallest} px": small} if small else {}
-        return kept, PreparationReport("sample (scikit-image)", len(sample), len(kept), dropped)
-    folder = Path(root)
-    return read_files(photo_files(folder), folder, smallest=smallest)
+    if root != "sample":
+        return read_files(photo_files(Path(root)), Path(root), smallest=smallest)
+    from skimage import data
+
+    sample: Photos = {name: getattr(data, name)() for name in SAMPLE}
+    kept = {name: photo for name, photo in sample.items() if min(photo.shape[:2]) >= smallest}
+    if not kept:
+        raise VidferError(f"no image of 'sample' has {smallest} px a side: take smaller crops, or other photographs")
+    small = [name for name in sample if name not in kept]
+    dropped = {f"smaller than {smallest} px": small} if small else {}
+    return kept, PreparationReport("sample (scikit-image)", len(sample), len(kept), dropped)
 
 
 def photo_files(folder: Path) -> list[Path]:
-    """List the images of a folder and its subfolders by name.
-
-    Raises:
-        VidferError: There is no such folder.
-    """
+    """List the images of a folder, which has to be there, and its subfolders by name."""
     if not folder.is_dir():
         raise VidferError(f"there is no folder {folder}: give a folder of photographs, or 'sample'")
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
@@ -95,19 +78,12 @@ def photo_files(folder: Path) -> list[Path]:
 def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tuple[Photos, PreparationReport]:
     """Read photographs into memory, or, where they would take more than 2 GiB, decode them to disk once.
 
+    Whatever a file holds becomes 8-bit RGB: alpha is dropped, 16 bits lose the lower half, a rotation in the EXIF data is
+    applied. Unreadable files, and those with an edge below `smallest` px, are dropped; gray ones, and those named like
+    DIV2K's reduced images, are noted. Names are relative to `folder`.
+
     Decoded copies lie in `<folder>/.decoded`, or below `$VIDFER_DECODED` where that is set. They take three bytes a
-    pixel, are made again when a photograph changes, and may be deleted at any time. A crop then costs a fraction of a
-    millisecond, where decoding a 2K PNG costs about 0.1 s.
-
-    Args:
-        paths: The files.
-        folder: Folder that their names are relative to.
-        smallest: Smallest edge in px that is of use.
-
-    Returns:
-        Photographs by name, and a report of unreadable and too small files; gray ones, and those named like DIV2K's
-        reduced images, are noted and kept. Whatever a file holds becomes 8-bit RGB: alpha is dropped, 16 bits lose
-        the lower half, a rotation in the EXIF data is applied.
+    pixel, are made again when a photograph changes, and may be deleted at any time.
 
     Raises:
         VidferError: There is no usable image, or no place for decoded copies.
@@ -115,7 +91,8 @@ def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tu
     photos: Photos = {}
     dropped: dict[str, list[str]] = defaultdict(list)
     noted: dict[str, list[str]] = defaultdict(list)
-    copies = _copies_of(folder)
+    given = os.environ.get("VIDFER_DECODED")
+    copies = Path(given, *folder.resolve().parts[1:]) if given else folder / ".decoded"
     held: dict[str, tuple[Path, Photo]] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -141,20 +118,12 @@ def read_files(paths: Sequence[Path], folder: Path, *, smallest: int = 64) -> tu
 
 
 def add_noise(image: Photo, sigma: float, rng: np.random.Generator, *, clip: bool = True) -> npt.NDArray[np.float32]:
-    """Add Gaussian noise of standard deviation `sigma`, rounded and clipped to 8 bits as a recorded frame is, or as it is.
+    """Add Gaussian noise of standard deviation `sigma` (0-255 scale) to (H, W, 3), uint8; the result is float32.
 
-    Returns:
-        float32 `(H, W, 3)` on the 0-255 scale.
+    With `clip` it is rounded and clipped to 8 bits, as a recorded frame is.
     """
     noisy = image + rng.normal(0.0, sigma, image.shape)
     return (noisy.round().clip(0, 255) if clip else noisy).astype(np.float32)
-
-
-def _sample(name: str) -> Photo:
-    from skimage import data
-
-    photo: Photo = getattr(data, name)()
-    return photo
 
 
 def _load(path: Path, copy: Path, smallest: int) -> tuple[Photo | StoredPhoto | None, str]:
@@ -178,11 +147,6 @@ def _decode(path: Path) -> Photo | None:
     except cv2.error:
         return None
     return None if pixels is None else np.ascontiguousarray(pixels[..., ::-1])
-
-
-def _copies_of(folder: Path) -> Path:
-    given = os.environ.get("VIDFER_DECODED")
-    return Path(given, *folder.resolve().parts[1:]) if given else folder / ".decoded"
 
 
 def _find_copy(path: Path, copy: Path) -> StoredPhoto | None:
