@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ DENOISE: Final = "denoise"
 
 @dataclass(frozen=True)
 class Cell:
-    """What identifies a training and its test; `seed` is that of the choice of `size` training samples, too."""
+    """A training with its test; `seed` also decides which `size` training samples are drawn."""
 
     task: str
     model: str
@@ -38,14 +39,13 @@ class Experiment:
     """How the cells of a task are computed, and all that decides their metrics.
 
     Args:
-        compute: From model, number of samples and seed to the cell's metrics, on one thread of the CPU; pickled where
-            several processes work.
+        compute: From model, number of samples and seed to the metrics, on one CPU thread; pickled for several processes.
         version: Bumped by hand when the same cell would give other metrics.
-        data: Digest of the data, by content.
-        settings: Everything else that decides the metrics, by model, as JSON.
+        data: Digest of the data's content.
+        settings: By model, as JSON: everything else that decides the metrics.
         limit: Number of training samples that there are; None where only `compute` can tell.
         source: The data in words.
-        about: What each model reads or is, in words.
+        about: By model, what it reads or is.
     """
 
     compute: Callable[[str, int, int], dict[str, Any]]
@@ -73,16 +73,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a cell.
-
-    Args:
-        cell: Which one.
-        metrics: What it measured; None where it could not be computed.
-        reason: Why not.
-        status: `ok`; `unavailable`, where data or model do not allow it; `crashed`, where its process died.
-        stored: Whether it was found in the store.
-        key: Of its artifact.
-    """
+    """A cell's metrics, or the `reason` why there are none; `status` is `ok`, `unavailable` or `crashed`."""
 
     cell: Cell
     metrics: Mapping[str, Any] | None = None
@@ -108,13 +99,8 @@ def run_cells(
 ) -> Iterator[Result]:
     """Yield the results of cells: first those that need no work, then each as soon as it is computed and stored.
 
-    What cannot be computed is not stored, so that the next run tries it again.
-
-    Args:
-        cells: The cells.
-        experiments: By task.
-        store: Folder of artifacts.
-        jobs: Cells at once; above 1 in processes of their own, of which one that dies loses only its cell.
+    What cannot be computed is not stored, so that the next run tries it again. With `jobs` above 1, cells run in processes of
+    their own, of which one that dies loses only its cell.
 
     Raises:
         StoreError: The store is full or cannot be written.
@@ -131,48 +117,41 @@ def run_cells(
             yield Result(cell, artifact.json("metrics.json"), stored=True, key=artifact.key)
         else:
             due.append(cell)
-    for position, done in run_all(_Work(experiments, store), due, jobs, lambda *_: None):
+    for position, done in run_all(partial(_compute, experiments, store), due, jobs, lambda *_: None):
         if isinstance(done, ClipError):
             yield Result(due[position], reason=f"{done.status}: {done.message}", status="crashed")
         else:
             yield Result(due[position], **done)
 
 
-@dataclass(frozen=True)
-class _Work:
-    experiments: Mapping[str, Experiment]
-    store: Path
+def _compute(
+    experiments: Mapping[str, Experiment], store: Path, cell: Cell, _progress: Callable[[str, float], None]
+) -> dict[str, Any]:
+    experiment = experiments[cell.task]
 
-    def __call__(self, cell: Cell, progress: Callable[[str, float], None]) -> dict[str, Any]:
-        experiment = self.experiments[cell.task]
-
-        def make(draft: Draft) -> Outcome:
-            try:
-                draft.write_json("metrics.json", _measure(experiment, cell))
-            except ClipError as error:  # the cached step would store a clip's failure
-                raise VidferError(str(error)) from error
-            return Outcome()
-
+    def make(draft: Draft) -> Outcome:
+        start = time.process_time()
         try:
-            artifact = cached(Store(self.store), experiment.recipe(cell), make)
-        except StoreError:
-            raise
-        except VidferError as error:
-            return {"reason": str(error), "status": "unavailable"}
-        return {"metrics": artifact.json("metrics.json"), "key": artifact.key}
+            metrics = experiment.compute(cell.model, cell.size, cell.seed)
+        except ClipError as error:  # the cached step would store a clip's failure
+            raise VidferError(str(error)) from error
+        infinite = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
+        if infinite:
+            raise VidferError(f"the training diverged: {', '.join(sorted(infinite))} is no finite number")
+        spent = round(time.process_time() - start, 3)
+        draft.write_json("metrics.json", metrics | {"processor": _processor(), "cpu_seconds": spent})
+        return Outcome()
 
-
-def _measure(experiment: Experiment, cell: Cell) -> dict[str, Any]:
-    start = time.process_time()
-    metrics = experiment.compute(cell.model, cell.size, cell.seed)
-    infinite = [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]
-    if infinite:
-        raise VidferError(f"the training diverged: {', '.join(sorted(infinite))} is no finite number")
-    return metrics | {"processor": _processor(), "cpu_seconds": round(time.process_time() - start, 3)}
+    try:
+        artifact = cached(Store(store), experiment.recipe(cell), make)
+    except StoreError:
+        raise
+    except VidferError as error:
+        return {"reason": str(error), "status": "unavailable"}
+    return {"metrics": artifact.json("metrics.json"), "key": artifact.key}
 
 
 def _processor() -> str:
-    """Name the processor, for those who read the times."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

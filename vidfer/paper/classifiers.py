@@ -39,21 +39,11 @@ INPUTS: Final = {
 }
 """What each of the paper's models reads here; the paper does not say."""
 
-_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {"dbn": {"modality": "both"}, "gan": {"modality": "both"}}
 _NO_SETTINGS: Final = ("root", "faces_root", "store", "image_model", "size", "seed")  # places, or what each cell says
 
 
 def classifier_experiment(data: str, root: str | None, store: Path) -> Experiment:
-    """Prepare the cells of classifiers: generate what is to be generated, find the clips, and digest all contents.
-
-    Args:
-        data: See `vidfer.datamodules.paired.build_clip_data`.
-        root: Where the data lie; None for the usual place.
-        store: Folder of artifacts.
-
-    Raises:
-        VidferError: There are no such data, or a person is in two splits.
-    """
+    """Prepare the cells of classifiers on `data`, as `build_clip_data` takes it: generate, find and digest the clips."""
     module = build_clip_data(data, root, store=str(store), seed=0)
     digest = module.content_digest()  # prepares the data, too
     shared = {
@@ -65,7 +55,7 @@ def classifier_experiment(data: str, root: str | None, store: Path) -> Experimen
         compute=partial(run_classifier_cell, data=data, root=root, store=str(store)),
         version=VERSION,
         data=digest,
-        settings={model: _training(model) | shared for model in INPUTS},
+        settings={model: _settings(model) | shared for model in INPUTS},
         limit=len(module.splits()["train"]),
         source=module.source,
         about=INPUTS,
@@ -75,20 +65,12 @@ def classifier_experiment(data: str, root: str | None, store: Path) -> Experimen
 def cell_recipe(model: str, size: int = BATCH) -> Recipe:
     """Return how one of `INPUTS` is trained on `size` clips: by its recipe, in `STEPS` steps of `BATCH` clips."""
     known = RECIPES[model]
-    epochs = -(-STEPS // max(size // BATCH, 1))
-    return Recipe(model, known.arguments | _ARGUMENTS.get(model, {}), epochs, known.settings)
+    modality = {"modality": "both"} if model in ("dbn", "gan") else {}
+    return Recipe(model, known.arguments | modality, -(-STEPS // max(size // BATCH, 1)), known.settings)
 
 
 def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
-    """Train a model on so many clips and test it on held-out people, on one thread of the CPU.
-
-    Args:
-        model: One of `INPUTS`.
-        size: Number of training clips, with classes as balanced as possible.
-        seed: Seed of the choice of clips and of the training.
-        data: See `build_clip_data`.
-        root: Where the data lie; None for the usual place.
-        store: Folder of artifacts.
+    """Train one of `INPUTS` on so many clips, classes balanced where possible, and test it on held-out people.
 
     Returns:
         `precision` (equation 17) and `recall` (equation 18), means over the classes that occur, where a class that is never
@@ -152,7 +134,7 @@ def _read(data: str, root: str | None, store: str, reads: tuple[str, ...]) -> Cl
     return module
 
 
-def _training(model: str) -> dict[str, Any]:
+def _settings(model: str) -> dict[str, Any]:
     """Return all settings of a training, defaults of the network and of the task included: they may be changed, too."""
     task = cell_recipe(model).task()
     accepted = signature(type(task.classifier)).parameters.values()

@@ -6,7 +6,6 @@ add to the noisy image, on 2x2 patches of pixels that are folded into channels (
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -50,12 +49,7 @@ class FoldedDenoiser(nn.Module):
 
 
 class CNNDenoiser(FoldedDenoiser):
-    """CNN: convolutions and ReLUs in a row, with batch norm between.
-
-    References:
-        Zhang, Zuo, Chen, Meng, Zhang: Beyond a Gaussian denoiser: residual learning of deep CNN for image denoising. IEEE
-        TIP 2017; wider and less deep here, for short trainings.
-    """
+    """CNN: convolutions, batch norm and ReLUs in a row (Zhang et al.: Beyond a Gaussian denoiser. IEEE TIP 2017)."""
 
     def __init__(self, width: int = 64, depth: int = 4) -> None:
         super().__init__()
@@ -72,20 +66,14 @@ class CNNDenoiser(FoldedDenoiser):
 class RecursiveDenoiser(FoldedDenoiser):
     """R-CNN, read as recursive residual CNN: one unit of two convolutions, applied `passes` times with the same weights.
 
-    The regions of a region CNN, which the classifier has, make no sense where every pixel is to be restored.
-
-    References:
-        Tai, Yang, Liu: Image super-resolution via deep recursive residual network. CVPR 2017: every pass starts from the
-        first features (section 3.2), here without batch norm.
-        Kim, Lee, Lee: Deeply-recursive convolutional network for image super-resolution. CVPR 2016.
+    Every pass starts from the first features (Tai, Yang, Liu: Image super-resolution via deep recursive residual network.
+    CVPR 2017, section 3.2), here without batch norm.
     """
 
     def __init__(self, width: int = 48, passes: int = 3) -> None:
         super().__init__()
         self.passes = passes
-        self.head = _conv3(_FOLDED, width)
-        self.first = _conv3(width, width)
-        self.second = _conv3(width, width)
+        self.head, self.first, self.second = (_conv3(inputs, width) for inputs in (_FOLDED, width, width))
         self.tail = _last_conv(width)
 
     def _correct(self, folded: Tensor) -> Tensor:
@@ -96,29 +84,28 @@ class RecursiveDenoiser(FoldedDenoiser):
         return correction
 
 
-class RefiningDenoiser(FoldedDenoiser):
-    """A recurrent network whose time are steps of refinement: each sees the noisy image beside the estimate so far.
+class RNNDenoiser(FoldedDenoiser):
+    """RNN, read as convolutional Elman network whose time are steps of refinement (Elman: Finding structure in time. 1990).
 
-    Args:
-        width: Feature maps of a state.
-        steps: Steps of refinement.
-        gates: Feature maps that the step's convolution makes, in widths.
-        states: States that are handed on; the first one gives the correction.
+    Each step sees the noisy image beside the estimate so far. One convolution makes `gates` times `width` feature maps of them
+    and of the last output; the first of the `states` is the output.
     """
 
-    def __init__(self, width: int, steps: int, gates: int, states: int) -> None:
+    gates = states = 1
+
+    def __init__(self, width: int = 56, steps: int = 3) -> None:
         super().__init__()
-        self.width, self.steps, self.states = width, steps, states
-        self.conv = _conv3(2 * _FOLDED + width, gates * width)
+        self.width, self.steps = width, steps
+        self.conv = _conv3(2 * _FOLDED + width, self.gates * width)
         self.tail = _last_conv(width)
 
-    @abstractmethod
     def _step(self, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Compute the next states, each `(B, width, H, W)`, from an input `(B, 24, H, W)` and the last ones."""
+        return (torch.tanh(self.conv(torch.cat([image, *states], dim=1))),)
 
     def _correct(self, folded: Tensor) -> Tensor:
         count, _, height, width = folded.shape
-        states = (folded.new_zeros(count, self.width, height, width),) * self.states
+        states: tuple[Tensor, ...] = (folded.new_zeros(count, self.width, height, width),) * self.states
         correction = torch.zeros_like(folded)
         for _ in range(self.steps):
             states = self._step(torch.cat([folded, folded + correction], dim=1), *states)
@@ -126,35 +113,19 @@ class RefiningDenoiser(FoldedDenoiser):
         return correction
 
 
-class LSTMDenoiser(RefiningDenoiser):
-    """LSTM, read as convolutional LSTM.
+class LSTMDenoiser(RNNDenoiser):
+    """The same as convolutional LSTM (Shi et al.: Convolutional LSTM network. NIPS 2015, equation 3, without peepholes)."""
 
-    References:
-        Shi, Chen, Wang, Yeung, Wong, Woo: Convolutional LSTM network. NIPS 2015: equation 3, without its peepholes.
-    """
+    gates, states = 4, 2
 
     def __init__(self, width: int = 28, steps: int = 3) -> None:
-        super().__init__(width, steps, gates=4, states=2)
+        super().__init__(width, steps)
 
-    def _step(self, image: Tensor, *states: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         output, cell = states
         to_input, forget, to_output, update = self.conv(torch.cat([image, output], dim=1)).chunk(4, dim=1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(to_input) * torch.tanh(update)
         return torch.sigmoid(to_output) * torch.tanh(cell), cell
-
-
-class RNNDenoiser(RefiningDenoiser):
-    """RNN, read as convolutional Elman network.
-
-    References:
-        Elman: Finding structure in time. Cognitive Science 14, 1990; with convolutions for its full connections.
-    """
-
-    def __init__(self, width: int = 56, steps: int = 3) -> None:
-        super().__init__(width, steps, gates=1, states=1)
-
-    def _step(self, image: Tensor, *states: Tensor) -> tuple[Tensor]:
-        return (torch.tanh(self.conv(torch.cat([image, *states], dim=1))),)
 
 
 class PatchDenoiser(nn.Module):
@@ -162,15 +133,11 @@ class PatchDenoiser(nn.Module):
 
     A patch's mean colour bypasses the network; the rest is coded by sigmoid units and decoded linearly: one step of a
     Gaussian-binary machine without sampling, whose two directions have weights of their own once it is trained further.
-
-    Args:
-        hidden: Hidden units.
-        stride: Distance of patches in px, a divisor of 8.
+    `stride` is the distance of patches in px, a divisor of 8.
 
     References:
         Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006.
-        Vincent, Larochelle, Bengio, Manzagol: Extracting and composing robust features with denoising autoencoders. ICML
-        2008.
+        Vincent et al.: Extracting and composing robust features with denoising autoencoders. ICML 2008.
     """
 
     scale: Tensor
@@ -183,24 +150,20 @@ class PatchDenoiser(nn.Module):
         self.register_buffer("scale", torch.tensor(0.25))
 
     def pretrain(self, images: Tensor, steps: int, *, lr: float = 0.02, seed: int = 0) -> None:
-        """Train a machine on the patches of clean images by contrastive divergence, and start from it.
+        """Start from a machine that learns the patches of clean images by contrastive divergence.
 
-        Args:
-            images: `(N, 3, H, W)` in [-1, 1], of at least 8 px a side.
-            steps: Steps, at least 1, that together use each patch once.
-            lr: Step size.
-            seed: Seed of all sampling.
+        The images are `(N, 3, H, W)` in [-1, 1], of at least 8 px a side; the steps, at least 1, together use each patch once.
         """
         patches, _ = self._split(images)
         self.scale.copy_(patches.std())
         machine = RBM(3 * _PATCH**2, self.encoder.out_features, "gaussian").to(images)
         batch_size = math.ceil(len(patches) / steps)
         fit_rbm(machine, patches / self.scale, epochs=1, lr=lr, batch_size=batch_size, seed=seed)
-        weight = machine.weight.detach()
-        self.encoder.weight.data.copy_(weight.T)
-        self.encoder.bias.data.copy_(machine.hidden_bias.detach())
-        self.decoder.weight.data.copy_(weight)
-        self.decoder.bias.data.copy_(machine.visible_bias.detach())
+        with torch.no_grad():
+            self.encoder.weight.copy_(machine.weight.T)
+            self.encoder.bias.copy_(machine.hidden_bias)
+            self.decoder.weight.copy_(machine.weight)
+            self.decoder.bias.copy_(machine.visible_bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise RGB images in [-1, 1], `(B, 3, H, W)`; the result may overshoot the range a little."""
@@ -219,52 +182,50 @@ class PatchDenoiser(nn.Module):
         return (patches - means).flatten(1), means.flatten(1)
 
     def _join(self, patches: Tensor, images: Tensor) -> Tensor:
-        def add_up(columns: Tensor) -> Tensor:
-            return functional.fold(columns, images.shape[-2:], _PATCH, stride=self.stride)
-
         columns = patches.reshape(len(images), -1, 3 * _PATCH**2).transpose(1, 2)
-        return add_up(columns) / add_up(torch.ones_like(columns[:1]))
+        total, count = (
+            functional.fold(each, images.shape[-2:], _PATCH, stride=self.stride)
+            for each in (columns, torch.ones_like(columns[:1]))
+        )
+        return total / count
 
 
-_NETWORKS: Final[Mapping[str, type[nn.Module] | None]] = {
+_NETWORKS: Final = {
     "cnn": CNNDenoiser,
     "rcnn": RecursiveDenoiser,
     "lstm": LSTMDenoiser,
     "dbn": PatchDenoiser,
     "rnn": RNNDenoiser,
-    "gan": None,  # the task's own generator
 }
 
 
-def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3, momentum: float = 0.9) -> DenoiseTask:
+def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3) -> DenoiseTask:
     """Build the task that trains one of `DENOISERS`: by equation 5, the generator at the end by equation 4, against a critic.
 
-    `optimizer` is one of `vidfer.tasks.optimizers`, `lr` its peak learning rate, and `momentum` that of `sgdma`.
+    `optimizer` is one of `vidfer.tasks.optimizers`, `lr` its peak learning rate.
 
     Raises:
         VidferError: The model is unknown, or an option is out of range.
     """
-    if model not in _NETWORKS:
-        raise VidferError(f"unknown denoiser '{model}': use one of {', '.join(_NETWORKS)}")
-    kind = _NETWORKS[model]
+    if model not in DENOISERS:
+        raise VidferError(f"unknown denoiser '{model}': use one of {', '.join(DENOISERS)}")
+    objective, network = "wgan-gp", "generator"
+    if kind := _NETWORKS.get(model):
+        objective, network = "mse", f"{kind.__module__}.{kind.__qualname__}"
     return DenoiseTask(
-        "tiny", scale=2, objective="wgan-gp" if kind is None else "mse", crop=CROP, critic_width=16, optimizer=optimizer,
-        momentum=momentum, lr=lr, network="generator" if kind is None else f"{kind.__module__}.{kind.__qualname__}",
-    )  # fmt: skip
+        "tiny", scale=2, objective=objective, crop=CROP, critic_width=16, optimizer=optimizer, lr=lr, network=network
+    )
 
 
-def _conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """Make a 3x3 convolution that keeps the image's size and, beside a ReLU, the signal's (He et al. 2015)."""
-    return _initialised(nn.Conv2d(in_channels, out_channels, 3, padding=1), math.sqrt(2 / (9 * in_channels)))
+def _conv3(in_channels: int, out_channels: int, gain: float = 1.0) -> nn.Conv2d:
+    """Make a 3x3 convolution that keeps the image's size and, at gain 1 beside a ReLU, the signal's (He et al. 2015)."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    nn.init.normal_(conv.weight, std=gain * math.sqrt(2 / (9 * in_channels)))
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
 
 
 def _last_conv(in_channels: int) -> nn.Conv2d:
     """Make the convolution of a correction, which starts as none."""
-    return _initialised(nn.Conv2d(in_channels, _FOLDED, 3, padding=1), 0.0)
-
-
-def _initialised(conv: nn.Conv2d, std: float) -> nn.Conv2d:
-    assert conv.bias is not None
-    nn.init.normal_(conv.weight, std=std)
-    nn.init.zeros_(conv.bias)
-    return conv
+    return _conv3(in_channels, _FOLDED, gain=0.0)

@@ -44,11 +44,8 @@ _TEST_CROP: Final = 128  # px of the middle of a test photograph: whole ones wou
 class Photographs:
     """What all cells of a table share.
 
-    Args:
-        train: Photographs to draw from, in an order that their pixels decide.
-        test: Crops of 128x128 px by the photographs' names.
-        source: The data in words.
-        digest: Of all pixels that are trained and tested on; names do not matter.
+    `train` is in an order that the pixels decide, `test` holds crops of 128x128 px by the photographs' names; `digest` is of
+    all pixels of both, whatever the names.
     """
 
     train: tuple[Photo | StoredPhoto, ...]
@@ -57,11 +54,7 @@ class Photographs:
     digest: str
 
     def draw(self, size: int, seed: int) -> list[Photo | StoredPhoto]:
-        """Draw training photographs; a larger draw with the same seed contains the smaller one.
-
-        Raises:
-            VidferError: There are fewer.
-        """
+        """Draw training photographs; a larger draw with the same seed contains the smaller one."""
         if size > len(self.train):
             raise VidferError(f"not enough images: {len(self.train)}, where {size} are wanted")
         order = np.random.default_rng(seed).permutation(len(self.train))
@@ -70,11 +63,9 @@ class Photographs:
 
 @lru_cache(maxsize=2)
 def load_photographs(root: str) -> Photographs:
-    """Read the photographs, once in a process.
+    """Read the photographs in folder `root`, once in a process; those to test on lie in `set5` and `set14` beside it.
 
-    Args:
-        root: Folder of training photographs, with the test photographs in folders `set5` and `set14` beside it; or `sample`
-            for tiles of scikit-image's, whose last photograph is tested on.
+    `sample` stands for tiles of scikit-image's photographs, of which the last is tested on.
 
     Raises:
         VidferError: A folder is missing or empty, or a photograph is in both parts.
@@ -109,11 +100,7 @@ def load_photographs(root: str) -> Photographs:
 
 
 def denoiser_experiment(root: str, steps: int = STEPS) -> Experiment:
-    """Prepare the cells of denoisers, of `steps` training steps each; `root` as in `load_photographs`.
-
-    Raises:
-        VidferError: There are no such photographs, or one to test on is trained on as well.
-    """
+    """Prepare the cells of denoisers, of `steps` training steps each; `root` as in `load_photographs`."""
     photographs = load_photographs(root)
     return Experiment(
         compute=partial(run_denoiser_cell, root=root, steps=steps),
@@ -127,29 +114,12 @@ def denoiser_experiment(root: str, steps: int = STEPS) -> Experiment:
 
 
 def run_denoiser_cell(
-    model: str,
-    size: int,
-    seed: int,
-    *,
-    root: str,
-    steps: int = STEPS,
-    optimizer: str = "adam",
-    lr: float = 2e-3,
-    momentum: float = 0.9,
+    model: str, size: int, seed: int, *, root: str, steps: int = STEPS, optimizer: str = "adam", lr: float = 2e-3
 ) -> dict[str, Any]:
-    """Train a denoiser on so many photographs and test it on others, on one thread of the CPU.
+    """Train one of `DENOISERS` on so many photographs and test it on others, on one thread of the CPU.
 
-    Every model gets the same crops, noise, number of steps, optimiser and schedule.
-
-    Args:
-        model: One of `DENOISERS`.
-        size: Number of training photographs.
-        seed: Seed of photographs, crops, noise and weights.
-        root: See `load_photographs`.
-        steps: Training steps, each on a batch of eight crops of 32x32 px.
-        optimizer: See `denoise_task`. The paper's `sgdma` needs another rate for each model, and lags behind.
-        lr: Peak learning rate.
-        momentum: Momentum of `sgdma`.
+    Every model gets the same crops, noise, number of steps (of eight crops of 32x32 px each), optimiser and schedule; see
+    `load_photographs` and `denoise_task`.
 
     Returns:
         `psnr`, the mean over test images and noise levels in dB, `psnr_by_sigma`, and `psnr_noisy` of the noisy images;
@@ -157,12 +127,12 @@ def run_denoiser_cell(
         `n_test`, `params`, `steps`, and `data`, which names the data.
 
     Raises:
-        VidferError: There are fewer photographs, an option is unknown, or the training diverged.
+        VidferError: There are fewer photographs, or the training diverged.
     """
     photographs = load_photographs(root)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        task = denoise_task(model, optimizer=optimizer, lr=lr, momentum=momentum)
+        task = denoise_task(model, optimizer=optimizer, lr=lr)
         _train(task, photographs.draw(size, seed), seed=seed, steps=steps)
         network = task.generator.eval()
         rows = [_test(network, name, clean, sigma) for name, clean in photographs.test.items() for sigma in SIGMAS]

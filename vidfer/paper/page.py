@@ -3,7 +3,7 @@
 import math
 import platform
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,12 @@ from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.versions import tool_versions
 
+_PREAMBLE = (
+    r"\documentclass{article}",
+    r"\usepackage[landscape,margin=15mm]{geometry}",
+    r"\usepackage{array,booktabs,xcolor}",
+    r"\begin{document}",
+)
 _ESCAPES = str.maketrans(
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -23,25 +29,24 @@ _ESCAPES = str.maketrans(
 
 
 def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
-    """Write all files into an existing folder; the same cells give the same bytes.
-
-    Returns:
-        `tables.md` first, then the others.
-    """
+    """Write all files into an existing folder, `tables.md` first, and list them; the same cells give the same bytes."""
     files = {"tables.md": _lines(render_page(rerun)), "cells.csv": cells_csv(rerun.results)}
     figures = []
     for table in rerun.tables:
         entries, title = rerun.entries(table), rerun.title(table)
         stem, figure = _stems(table)
+        origin = f"The paper's table {table.number}, rerun"
+        if not table.number.isdigit():
+            origin = f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
         files[f"{stem}.csv"] = table_csv(entries)
         files[f"{stem}.md"] = _lines([*_heading(rerun, table, 1), *table_markdown(entries, rerun.seeds)])
-        caption = f"{_origin(table)}. {title}. {_interval_note(rerun.seeds)}"  # LaTeX numbers captions by itself
-        files[f"{stem}.tex"] = table_latex(entries, rerun.seeds, caption).encode()
-        draw_table(
-            entries, out / figure, f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}", rerun.reference(table)
-        )
+        caption = f"{origin}. {title}. {_interval_note(rerun.seeds)}"  # LaTeX numbers captions by itself
+        files[f"{stem}.tex"] = _lines(table_latex(entries, rerun.seeds, caption))
+        caption = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
+        draw_table(entries, out / figure, caption, rerun.reference(table))
         figures += [out / f"{figure}.png", out / f"{figure}.svg"]
-    files["tables.tex"] = _document(rerun.tables)
+    inputs = [rf"\input{{{_stems(table)[0]}}}" for table in rerun.tables]
+    files["tables.tex"] = _lines([*_PREAMBLE, *inputs, r"\end{document}"])
     for name, content in files.items():
         write_atomic(out / name, content)
     return [*(out / name for name in files), *figures]
@@ -49,42 +54,43 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
 
 def table_csv(entries: Sequence[Entry]) -> bytes:
     """Write one table in long form: a line for each place; intervals as computed, even beyond what is possible."""
-    columns: dict[str, list[object]] = {
-        "table": [entry.table.number for entry in entries],
-        "metric": [entry.table.key for entry in entries],
-        "unit": [entry.table.unit for entry in entries],
-        "model": [entry.model for entry in entries],
-        "size": [entry.size for entry in entries],
-        "seeds": [len(entry.values) for entry in entries],
-        "mean": [entry.mean for entry in entries],
-        "low": [entry.interval[0] if entry.interval else None for entry in entries],
-        "high": [entry.interval[1] if entry.interval else None for entry in entries],
-        "n_test": [entry.n_test for entry in entries],
-        "data": [entry.data for entry in entries],
-        "missing": ["; ".join(entry.reasons) for entry in entries],
-        LABEL: [float(entry.paper) if entry.paper else None for entry in entries],
-    }
-    return to_csv(columns)
+    table = entries[0].table
+    names = (
+        "table",
+        "metric",
+        "unit",
+        "model",
+        "size",
+        "seeds",
+        "mean",
+        "low",
+        "high",
+        "n_test",
+        "data",
+        "missing",
+        LABEL,
+    )
+    rows: list[tuple[object, ...]] = [
+        (table.number, table.key, table.unit, each.model, each.size, len(each.values), each.mean)
+        + (each.interval or (None, None))
+        + (each.n_test, each.data, "; ".join(each.reasons), float(each.paper) if each.paper else None)
+        for each in entries
+    ]
+    return to_csv(dict(zip(names, zip(*rows, strict=True), strict=True)))
 
 
 def cells_csv(results: Sequence[Result]) -> bytes:
     """Write every cell with all that it measured, in its own units; `psnr_by_sigma 15` is an entry of a nested metric."""
-    flat: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for result in results:
-        flat.append({})
+        rows.append({**vars(result.cell), "status": result.status, "reason": result.reason})
         for name, value in (result.metrics or {}).items():
             if isinstance(value, dict):
-                flat[-1] |= {f"{name} {key}": each for key, each in value.items()}
+                rows[-1] |= {f"{name} {key}": each for key, each in value.items()}
             elif not isinstance(value, list):  # lists stay in the store
-                flat[-1][name] = value
-    names = dict.fromkeys(name for metrics in flat for name in metrics)
-    columns: dict[str, list[object]] = {
-        **{name: [getattr(result.cell, name) for result in results] for name in ("task", "model", "size", "seed")},
-        **{name: [getattr(result, name) for result in results] for name in ("status", "reason")},
-        **{name: [metrics.get(name) for metrics in flat] for name in names},
-        "key": [result.key for result in results],
-    }
-    return to_csv(columns)
+                rows[-1][name] = value
+    names = dict.fromkeys(name for row in rows for name in row)
+    return to_csv({name: [row.get(name) for row in rows] for name in names} | {"key": [each.key for each in results]})
 
 
 def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
@@ -92,7 +98,7 @@ def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
     letters, beside = _notes(entries, seeds), any(entry.paper for entry in entries)
     rows = _rows(entries)
     titles = [MODELS[entry.model] for entry in rows[0]]
-    lines = [[entries[0].table.samples, *titles, *([f"paper: {title}" for title in titles] if beside else [])]]
+    lines = [[entries[0].table.samples, *titles, *(f"paper: {title}" for title in titles if beside)]]
     lines.append(["---:"] * len(lines[0]))
     for row in rows:
         cells = []
@@ -100,7 +106,7 @@ def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
             interval = f" ({text})" if (text := format_interval(entry)) else ""
             marks = "".join(f" ({letters[text]})" for text in _entry_notes(entry, seeds))
             cells.append(f"{format_value(entry.mean, entry.table)}{interval}{marks}")
-        lines.append([str(row[0].size), *cells, *([f"*{entry.paper or '-'}*" for entry in row] if beside else [])])
+        lines.append([str(row[0].size), *cells, *(f"*{entry.paper or '-'}*" for entry in row if beside)])
     below = [f"Columns headed *paper*: {LABEL}."] if beside else []
     below += [f"({letter}) {text}" for text, letter in letters.items()]
     return [*markdown_table(lines), *(line for text in below for line in ("", text))]
@@ -111,8 +117,8 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
 
 
-def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> str:
-    """Write one table as LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means."""
+def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> list[str]:
+    """Write one table as lines of LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means."""
     table, rows, letters = entries[0].table, _rows(entries), _notes(entries, seeds)
     width, beside = len(rows[0]), any(entry.paper for entry in entries)
     titles = " & ".join(escape_latex(MODELS[entry.model]) for entry in rows[0])
@@ -134,15 +140,13 @@ def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> str:
             marks = ",".join(letters[text] for text in _entry_notes(entry, seeds))
             value = "--" if entry.mean is None else format_value(entry.mean, table)
             cells.append(value + (rf"\textsuperscript{{{marks}}}" if marks else ""))
-        lines.append(" & ".join(cells + ([entry.paper or "--" for entry in row] if beside else [])) + r" \\")
+        lines.append(" & ".join(cells + [entry.paper or "--" for entry in row if beside]) + r" \\")
         if any(entry.shown for entry in row):
-            small = [
-                rf"{{\tiny {format_interval(entry).replace(' to ', '--')}}}" if entry.shown else "" for entry in row
-            ]
-            lines.append(" & ".join(["", *small, *([""] * width if beside else [])]) + r" \\[2pt]")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip {letter}: {escape_latex(text)}" for text, letter in letters.items()]
-    return "\n".join([*lines, r"\end{table}", ""])
+            small = [format_interval(entry).replace(" to ", "--") for entry in row]
+            small = [rf"{{\tiny {text}}}" if text else "" for text in small] + [""] * (width if beside else 0)
+            lines.append(" & ".join(["", *small]) + r" \\[2pt]")
+    notes = [rf"\par\smallskip {letter}: {escape_latex(text)}" for text, letter in letters.items()]
+    return [*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]
 
 
 def format_value(value: float | None, table: Table) -> str:
@@ -155,10 +159,9 @@ def format_value(value: float | None, table: Table) -> str:
     """
     if value is None:
         return "-"
-    digits = table.digits
-    if digits is None:
-        digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:.{digits}f}"
+    if table.digits is not None:
+        return f"{value:.{table.digits}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0}f}"
 
 
 def format_interval(entry: Entry) -> str:
@@ -170,24 +173,22 @@ def format_interval(entry: Entry) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Make plain text safe for LaTeX."""
+    """Escape what LaTeX would read as commands."""
     return text.translate(_ESCAPES)
 
 
 def _stems(table: Table) -> tuple[str, str]:
-    """Return the names of a table's and its figure's files, without suffix."""
+    """Return the file names of a table and its figure, without suffix."""
     return f"table{table.number}_{table.name}", f"figure{table.figure}_{table.name}"
 
 
 def _heading(rerun: Rerun, table: Table, level: int) -> list[str]:
-    """Write the lines above a table."""
     companion = "" if table.number.isdigit() else " (a companion that the paper lacks)"
     title = f"{'#' * level} Table {table.number}{companion}. {table.title}, {table.unit}"
     return [title, "", f"{rerun.title(table)}.", ""]
 
 
 def _interval_note(seeds: int) -> str:
-    """Say what the intervals are."""
     if seeds < 2:
         return "One seed only: there is no interval, and differences between models may be chance."
     return (
@@ -212,11 +213,8 @@ def render_page(rerun: Rerun) -> Iterator[str]:
     )
     yield from ["", *_conditions(rerun), "", *_models(rerun), ""]
     if missing := sum(result.metrics is None for result in rerun.results):
-        total = len(rerun.results)
-        yield from [
-            f"{missing} of {total} cells are missing; each place says why. The same command tries them again.",
-            "",
-        ]
+        yield f"{missing} of {len(rerun.results)} cells are missing; each place says why. The same command tries them again."
+        yield ""
     for table in rerun.tables:
         stem, figure = _stems(table)
         yield from [*_heading(rerun, table, 2), f"![{table.title}]({figure}.png)", ""]
@@ -248,19 +246,16 @@ def _conditions(rerun: Rerun) -> Iterator[str]:
 
 
 def _models(rerun: Rerun) -> list[str]:
-    heads = {CLASSIFY: ["classifier reads", "parameters"], DENOISE: ["denoiser", "parameters"]}
-    tasks = [task for task in heads if task in rerun.sources]
-    rows = [["model", *(head for task in tasks for head in heads[task])]]
+    tasks = [task for task in (CLASSIFY, DENOISE) if task in rerun.sources]
+    heads = {CLASSIFY: "classifier reads", DENOISE: "denoiser"}
+    rows = [["model", *(head for task in tasks for head in (heads[task], "parameters"))]]
     rows.append(["---"] * len(rows[0]))
     for model in rerun.models:
         rows.append([MODELS[model]])
         for task in tasks:
-            done = [
-                each for each in rerun.results if each.metrics and (each.cell.task, each.cell.model) == (task, model)
-            ]
-            counts = sorted({int(each.metrics["params"]) for each in done if each.metrics})
-            about: Mapping[str, str] = rerun.about.get(task, {})
-            rows[-1] += [about.get(model, "-"), " or ".join(f"{count:,}" for count in counts) or "-"]
+            counts = sorted({int(metrics["params"]) for metrics in rerun.measured(task, model)})
+            about = rerun.about[task].get(model, "-")
+            rows[-1] += [about, " or ".join(f"{count:,}" for count in counts) or "-"]
     return markdown_table(rows)
 
 
@@ -277,18 +272,6 @@ def _entry_notes(entry: Entry, seeds: int) -> list[str]:
 
 def _rows(entries: Sequence[Entry]) -> list[list[Entry]]:
     return [[entry for entry in entries if entry.size == size] for size in dict.fromkeys(each.size for each in entries)]
-
-
-def _origin(table: Table) -> str:
-    if table.number.isdigit():
-        return f"The paper's table {table.number}, rerun"
-    return f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
-
-
-def _document(tables: Sequence[Table]) -> bytes:
-    packages = (r"\usepackage[landscape,margin=15mm]{geometry}", r"\usepackage{array,booktabs,xcolor}")
-    inputs = [rf"\input{{{_stems(table)[0]}}}" for table in tables]
-    return _lines([r"\documentclass{article}", *packages, r"\begin{document}", *inputs, r"\end{document}"])
 
 
 def _lines(lines: Iterable[str]) -> bytes:

@@ -22,16 +22,15 @@ class Table:
         figure: The number of the paper's figure of the same values; `7b` likewise.
         name: Short, for file names.
         title: What is measured.
-        axis: What stands beside the axis; the title if it is not given.
+        axis: The axis label; the title if empty.
         task: Whose cells are read: `CLASSIFY` or `DENOISE`.
         key: The metric's name in a cell.
         unit: Of what is printed.
-        scale: Factor from a cell's metric to what is printed.
+        scale: Factor from a cell's metric to the unit.
         low: Smallest possible value, in the unit; intervals are drawn and printed from there on.
         high: Largest possible value.
         digits: Decimals that are printed; None for three significant digits.
-        chance: What equal probabilities for every class, or guessing, would reach, in the unit; None where that means
-            nothing.
+        chance: Value of equal probabilities for every class, or of guessing, in the unit; None where that means nothing.
         before: Name of the same metric of a denoiser's input; empty where there is none.
     """
 
@@ -80,17 +79,11 @@ TABLES: Final = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One place of one table.
+    """One place of one table: `model` is its column, `size`, the number of training samples, its row.
 
-    Args:
-        table: The table.
-        model: Its column.
-        size: Its row: number of training samples.
-        values: What each seed measured, in the table's unit.
-        interval: The mean's 95 % interval; None with fewer than two seeds. It may exceed the table's limits.
-        n_test: Number of test samples; a range where cells differ.
-        data: What was tested on.
-        reasons: Why seeds are missing.
+    `values` are what each seed measured, and `interval` the 95 % interval of their mean (None with fewer than two seeds), in
+    the table's unit; it may exceed what is possible. `n_test` counts test samples, as a range where cells differ; `data`
+    names what was tested on, and `reasons` say why seeds are missing.
     """
 
     table: Table
@@ -126,18 +119,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Rerun:
-    """What was measured, and on what.
-
-    Args:
-        tables: Which tables.
-        models: Their columns.
-        sizes: Their rows, by task.
-        seeds: How many seeds each place should have.
-        results: Every cell.
-        sources: The data in words, by task.
-        about: What each model reads or is, by task and model.
-        command: What was typed.
-    """
+    """What was measured, and on what: `sizes` and `sources` (the data in words) by task, `about` by task and model."""
 
     tables: Sequence[Table]
     models: Sequence[str]
@@ -163,9 +145,10 @@ class Rerun:
                 places[place].append(result)
         return [_entry(table, model, size, found) for (size, model), found in places.items()]
 
-    def measured(self, task: str) -> list[Mapping[str, Any]]:
-        """List the metrics of a task's cells that could be computed."""
-        return [each.metrics for each in self.results if each.cell.task == task and each.metrics is not None]
+    def measured(self, task: str, model: str | None = None) -> list[Mapping[str, Any]]:
+        """List the metrics of those cells of a task, or of one model in it, that could be computed."""
+        own = [each for each in self.results if each.cell.task == task and model in (None, each.cell.model)]
+        return [each.metrics for each in own if each.metrics is not None]
 
     def title(self, table: Table) -> str:
         """Name a table, its unit and its data."""

@@ -62,14 +62,7 @@ class OptimizerOptions:
 
 
 def compare_optimizers(options: OptimizerOptions, notify: Callable[[str], None]) -> list[str]:
-    """Compare the optimisers, and write tables and plots into the folder `options.out`, which exists.
-
-    Args:
-        options: What is compared.
-        notify: Called with a line at each step of the work.
-
-    Returns:
-        The tables as Markdown.
+    """Compare the optimisers, write tables and plots into the existing folder `options.out`, and return the tables as Markdown.
 
     Raises:
         VidferError: There are no recordings, or they cannot be read.
@@ -84,18 +77,17 @@ def compare_optimizers(options: OptimizerOptions, notify: Callable[[str], None])
 
 
 def _compare_surfaces(options: OptimizerOptions, notify: Callable[[str], None]) -> str:
-    from vidfer.paper.optimizers.descents import TOLERANCE, Outcome, compare
     from vidfer.paper.optimizers.plots import draw_descent, draw_paths
-    from vidfer.paper.optimizers.surfaces import SURFACES
+    from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, compare
 
     found: dict[str, list[Outcome]] = {}
     for name in options.surfaces:
         notify(f"surface {name}")
         found[name] = list(compare(SURFACES[name], steps=options.steps, starts=options.starts, common=options.rate))
-    for setting in ("tuned", "common"):
-        chosen = {name: [each for each in outcomes if each.setting == setting] for name, outcomes in found.items()}
-        draw_paths(chosen, options.out / f"paths_{setting}")
-        if setting == "tuned":
+    for rate in ("tuned", "common"):
+        chosen = {name: [each for each in outcomes if each.rate == rate] for name, outcomes in found.items()}
+        draw_paths(chosen, options.out / f"paths_{rate}")
+        if rate == "tuned":
             draw_descent(chosen, options.out / "descent")
     note = (
         f"Starts, of {options.starts}, from which the function came within {TOLERANCE:g} of its least value in "
@@ -103,19 +95,16 @@ def _compare_surfaces(options: OptimizerOptions, notify: Callable[[str], None]) 
         "had not arrived. Steps: median of those that arrived. `*`: the rate is the first or last of the grid."
     )
     rows = [{"surface": name, **each.row()} for name, outcomes in found.items() for each in outcomes]
-    shown = [
-        {
-            "surface": row["surface"],
-            "optimiser": row["optimizer"],
-            "rate": f"{row['rate']} {row['lr']:g}{'*' * row['at_edge']}",
-            "global minimum": f"{row['global_minimum']} ({row['low']:.2f} to {row['high']:.2f})",
-            "local": str(row["local_minimum"]),
-            "diverged": str(row["diverged"]),
-            "steps": "" if row["median_steps"] is None else str(row["median_steps"]),
-        }
-        for row in rows
-    ]
-    return _write_table(options.out / "surfaces", note, rows, shown)
+    columns = {
+        "surface": "{surface}",
+        "optimiser": "{optimizer}",
+        "rate": "{rate} {lr:g}{edge}",
+        "global minimum": "{global_minimum} ({low:.2f} to {high:.2f})",
+        "local": "{local_minimum}",
+        "diverged": "{diverged}",
+        "steps": "{median_steps}",
+    }
+    return _write_table(options.out / "surfaces", note, rows, columns)
 
 
 def _compare_training(options: OptimizerOptions, data: str, notify: Callable[[str], None]) -> str:
@@ -135,27 +124,27 @@ def _compare_training(options: OptimizerOptions, data: str, notify: Callable[[st
         f"{what}, {options.epochs} epochs, one-cycle schedule. Loss: mean negative log-probability in nats. Intervals of 95 %: "
         "over seeds (Student's t), and over clips (Wilson, of the mean accuracy). `*`: the rate is the first or last of the grid."
     )
-    rows = [each.row() for each in curves]
-    shown = [
-        {
-            "optimiser": row["optimizer"],
-            "rate": f"{row['lr']:g}{'*' * row['at_edge']}",
-            "training loss": f"{row['train_loss']:.3f}",
-            "loss, held out (± over seeds)": f"{row['loss']:.3f} ± {row['loss_half']:.3f}",
-            "accuracy, held out (± over seeds)": f"{row['accuracy']:.3f} ± {row['accuracy_half']:.3f}",
-            "95 % over clips": f"{row['low']:.3f} to {row['high']:.3f}",
-        }
-        for row in rows
-    ]
-    return _write_table(options.out / "training", note, rows, shown)
+    columns = {
+        "optimiser": "{optimizer}",
+        "rate": "{lr:g}{edge}",
+        "training loss": "{train_loss:.3f}",
+        "loss, held out (± over seeds)": "{loss:.3f} ± {loss_half:.3f}",
+        "accuracy, held out (± over seeds)": "{accuracy:.3f} ± {accuracy_half:.3f}",
+        "95 % over clips": "{low:.3f} to {high:.3f}",
+    }
+    return _write_table(options.out / "training", note, [each.row() for each in curves], columns)
 
 
-def _write_table(place: Path, note: str, rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]) -> str:
-    """Write a table as CSV, and as Markdown whose columns are aligned in a terminal, too; return the latter."""
+def _write_table(place: Path, note: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """Write rows as CSV, and by formats of columns as Markdown that is aligned in a terminal, too; return the latter."""
     _write_csv(place, rows)
-    widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in shown[0]}
-    lines = [{name: name for name in widths}, {name: "-" * width for name, width in widths.items()}, *shown]
-    table = [" | ".join(f"{line[name]:{width}}" for name, width in widths.items()) for line in lines]
+    lines = [list(columns)]
+    for row in rows:
+        values = {name: "" if value is None else value for name, value in row.items()}
+        lines.append([each.format(**values, edge="*" * row["at_edge"]) for each in columns.values()])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    table = [" | ".join(map(str.ljust, line, widths)) for line in lines]
     text = "\n".join([note, "", *(f"| {line} |" for line in table), ""])
     write_atomic(place.with_suffix(".md"), text)
     return text

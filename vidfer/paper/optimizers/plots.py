@@ -1,4 +1,4 @@
-"""Figures of the optimisers' comparison, each as PNG and as SVG, in colours that colour-blind people tell apart.
+"""Figures of the optimisers' comparison, each as `place` with suffixes `.png` and `.svg`, in colour-blind safe colours.
 
 References:
     Okabe, Ito: Color universal design. 2008: the colours.
@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from vidfer.evaluation.plots import new_figure, save_figure
-from vidfer.paper.optimizers.descents import TOLERANCE, Outcome
-from vidfer.paper.optimizers.surfaces import SURFACES, Point, Surface
+from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, Point, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,12 +34,7 @@ _COLUMNS = 3
 
 
 def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
-    """Draw every optimiser's path from the surface's own start over the surface's contours, a panel for each surface.
-
-    Args:
-        outcomes: One outcome of each optimiser, by surface.
-        place: Path without suffix; `.png` and `.svg` are written.
-    """
+    """Draw every optimiser's path from the surface's own start over the surface's contours, a panel for each surface."""
     figure, panels = _panels(len(outcomes), 8.6)
     for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         surface = SURFACES[name]
@@ -61,7 +55,7 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
         )  # fmt: skip
     _add_legend(figure)
     first = next(iter(outcomes.values()))[0]
-    rate = "the rate tuned for it on other starts" if first.setting == "tuned" else "the same rate"
+    rate = "the rate tuned for it on other starts" if first.rate == "tuned" else "the same rate"
     figure.suptitle(
         f"{len(first.path) - 1} steps from one start, each optimiser at {rate}; contours: log10 of the height above the least "
         "value",
@@ -71,12 +65,7 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
 
 
 def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
-    """Draw the height above the least value over steps, the median over all starts, a panel for each surface.
-
-    Args:
-        outcomes: One outcome of each optimiser, by surface.
-        place: Path without suffix; `.png` and `.svg` are written.
-    """
+    """Draw the height above the least value over steps, the median over all starts, a panel for each surface."""
     figure, panels = _panels(len(outcomes), 8.2)
     for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         top = 100 * max(float(outcome.gaps[0]) for outcome in found)
@@ -84,7 +73,7 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None
             label, color, line = STYLES[outcome.optimizer]
             height = outcome.gaps.numpy()
             height = np.where(height <= 1e3 * top, np.maximum(height, _FLOOR), np.nan)
-            text = f"{label} {outcome.lr:g}: {outcome.reached}/{outcome.starts}"
+            text = f"{label} {outcome.lr:g}: {outcome.global_minimum}/{outcome.starts}"
             axes.plot(np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=text)
         axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top), xlabel="steps")
         axes.set_title(SURFACES[name].title, fontsize="small")
@@ -102,13 +91,7 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None
 
 
 def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
-    """Draw training loss, and loss and accuracy on held-out people, over epochs: means and 95 % intervals over seeds.
-
-    Args:
-        curves: Those of each optimiser.
-        place: Path without suffix; `.png` and `.svg` are written.
-        title: The figure's.
-    """
+    """Draw training loss, and loss and accuracy on held-out people, over epochs: means and 95 % intervals over seeds."""
     labels = {
         "train_loss": "training loss",
         "val_loss": "loss on held-out people",
@@ -121,9 +104,7 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
             mean, half = each.over_seeds(what)
             epochs = np.arange(1, len(mean) + 1)
             axes.plot(epochs, mean, color=color, linestyle=line, linewidth=1.6, label=f"{name}, rate {each.lr:g}")
-            ends = np.clip(
-                (mean - half, mean + half), 0, 1 if what == "val_acc" else None
-            )  # without what is impossible
+            ends = np.clip((mean - half, mean + half), 0, 1 if what == "val_acc" else None)  # what is possible
             axes.fill_between(epochs, *ends, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=label, xlim=(1, None))
         axes.grid(alpha=0.3)
@@ -156,10 +137,8 @@ def _contours(axes: "Axes", surface: Surface) -> None:
 
 def _drawable(path: torch.Tensor, surface: Surface) -> tuple["np.ndarray", "np.ndarray"]:
     """Cut a path where it goes far out of the window, whose far points would only burden the SVG."""
-    x0, x1, y0, y1 = surface.window
-    points = path.numpy()
-    centre, half = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
-    inside = (np.abs(points - centre) <= 20 * half).all(axis=1)
+    points, (low, high) = path.numpy(), np.reshape(surface.window, (2, 2)).T
+    inside = (np.abs(points - (low + high) / 2) <= 10 * (high - low)).all(axis=1)
     end = len(points) if inside.all() else int(np.argmin(inside))
     return points[:end, 0], points[:end, 1]
 

@@ -1,4 +1,4 @@
-"""Test functions of two variables whose minima are known, for watching optimisers find them or not.
+"""Test functions of two variables whose minima are known, and descents of the five optimisers on them.
 
 References:
     Rosenbrock: An automatic method for finding the greatest or least value of a function. The Computer Journal, 1960.
@@ -8,12 +8,25 @@ References:
     Styblinski, Tang: Experiments in nonconvex optimization. Neural Networks, 1990.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from vidfer.metrics.classification import wilson_interval
+from vidfer.tasks.optimizers import OPTIMIZERS, build_optimizer
+
+RATES: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
+"""The learning rates that each optimiser is tuned over: half-decades."""
+
+TOLERANCE: Final = 1e-3
+"""A start has reached the minimum when the function lies no more than this above its least value, and stays there."""
+
+_TUNING, _REPORTED = 1, 2  # seeds of the starts: a rate is chosen on other ones than those that are reported
+_NEAR = 0.1  # a path that ends no farther from a local minimum ended in it
+_DEEP, _SHALLOW = -2.903534027771177, 2.746802777091548  # the two valleys of Styblinski and Tang's polynomial
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -21,18 +34,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """A function of x and y.
+    """A function of x and y: as text, and for tensors of any shape; with its global minima, all others, and saddles to mark.
 
-    Args:
-        title: Its name.
-        formula: The function as text.
-        value: The function, for tensors of any shape.
-        minima: All its global minima.
-        local: All its other minima.
-        saddles: Saddles worth marking.
-        window: What is drawn: least and greatest x, least and greatest y.
-        start: The start whose path is drawn.
-        box: Where starts are drawn from, as `window`, which it is unless given.
+    `window` is what is drawn (least and greatest x, least and greatest y), `box` where starts are drawn from, which is the
+    window unless given, and `start` the start whose path is drawn.
     """
 
     title: str
@@ -59,19 +64,9 @@ class Surface:
         return starts
 
 
-def _camel(x: Tensor, y: Tensor) -> Tensor:
-    return (4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + 4 * (y**2 - 1) * y**2
-
-
-def _beale(x: Tensor, y: Tensor) -> Tensor:
-    return (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2
-
-
 def _mirrored(*points: Point) -> tuple[Point, ...]:
     return tuple(each for x, y in points for each in ((x, y), (-x, -y)))
 
-
-_DEEP, _SHALLOW = -2.903534027771177, 2.746802777091548  # the two valleys of Styblinski and Tang's polynomial
 
 SURFACES: Final[dict[str, Surface]] = {
     "rosenbrock": Surface(
@@ -85,7 +80,7 @@ SURFACES: Final[dict[str, Surface]] = {
     "beale": Surface(
         title="Beale",
         formula="(1.5 - x + xy)² + (2.25 - x + xy²)² + (2.625 - x + xy³)²",
-        value=_beale,
+        value=lambda x, y: (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2,
         minima=((3.0, 0.5),),
         saddles=((0.0, 1.0),),
         window=(-4.5, 4.5, -4.5, 4.5),
@@ -107,7 +102,7 @@ SURFACES: Final[dict[str, Surface]] = {
     "camel": Surface(
         title="Six-hump camel: two global minima, four local",
         formula="(4 - 2.1 x² + x⁴/3) x² + xy + 4 (y² - 1) y²",
-        value=_camel,
+        value=lambda x, y: (4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + 4 * (y**2 - 1) * y**2,
         minima=_mirrored((0.0898420131003, -0.7126564032705)),
         local=_mirrored((1.7036067149, -0.7960835687), (1.6071047514, 0.5686514549)),
         saddles=((0.0, 0.0),),
@@ -136,3 +131,110 @@ SURFACES: Final[dict[str, Surface]] = {
     ),
 }
 """The surfaces by name; on `saddle` every start lies all but on the ridge that leads to it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of one optimiser on one surface from many starts; all but the tensors are columns of `surfaces.csv`.
+
+    `rate` says where the learning rate `lr` is from, `tuned` or `common`; `at_edge` that it was tuned, and is the first or last
+    of `RATES`. Of the `starts`, `global_minimum` came within `TOLERANCE` of the function's least value and stayed there, in
+    `median_steps`; `low` and `high` are the 95 % interval of their share. Others ended in a `local_minimum`, or `diverged`:
+    ended where the function is not finite, or higher than at the start. `gaps` is the median over the starts of the height
+    above the least value after each step, `(steps + 1,)`; `path`, from the surface's own start, `(steps + 1, 2)`.
+    """
+
+    optimizer: str
+    rate: str
+    lr: float
+    at_edge: bool
+    starts: int
+    global_minimum: int
+    low: float
+    high: float
+    local_minimum: int
+    diverged: int
+    median_steps: int | None
+    gaps: Tensor
+    path: Tensor
+
+    def row(self) -> dict[str, Any]:
+        """Return the outcome as a row of `surfaces.csv`."""
+        return {name: value for name, value in vars(self).items() if name not in ("gaps", "path")}
+
+
+def compare(surface: Surface, *, steps: int, starts: int, common: float) -> Iterator[Outcome]:
+    """Minimise a surface by every optimiser: yield its outcome at a rate that was tuned for it, then at one common to all.
+
+    The tuned rate is the one of `RATES` by which most starts reached the least value, in the fewest steps where that is equal
+    (starts that did not arrive count as the whole budget), on starts that are not reported.
+    """
+    own = torch.tensor([surface.start], dtype=torch.float64)
+    reported = torch.cat([own, surface.draw_starts(starts, _REPORTED)])
+    for optimizer in OPTIMIZERS:
+        rates = {"tuned": tune(surface, optimizer, steps, starts), "common": common}
+        paths = descend(surface, optimizer, tuple(rates.values()), reported, steps)
+        for (rate, lr), path in zip(rates.items(), paths, strict=True):
+            yield _outcome(surface, optimizer, rate, lr, path)
+
+
+def tune(surface: Surface, optimizer: str, steps: int, starts: int) -> float:
+    """Choose the rate of `RATES` that serves an optimiser best, see `compare`."""
+    paths = descend(surface, optimizer, RATES, surface.draw_starts(starts, _TUNING), steps)
+    taken = [arrivals(surface, path).clamp_max(steps + 1).double() for path in paths]
+    scores = [((steps_ > steps).sum().item(), steps_.mean().item()) for steps_ in taken]
+    return RATES[scores.index(min(scores))]
+
+
+def descend(surface: Surface, optimizer: str, rates: Sequence[float], starts: Tensor, steps: int) -> list[Tensor]:
+    """Take steps from many starts, float64 `(N, 2)`, at once and at several learning rates.
+
+    All five optimisers treat every coordinate by itself, so that paths taken at once are those taken one by one. Each rate's
+    paths are float64 `(steps + 1, N, 2)`, the start first; not finite from where they diverged.
+    """
+    points = [torch.nn.Parameter(starts.clone()) for _ in rates]
+    groups = [{"params": [each], "lr": rate} for each, rate in zip(points, rates, strict=True)]
+    made = build_optimizer(optimizer, groups, lr=rates[0])
+    paths = [torch.stack([each.detach() for each in points])]
+    for _ in range(steps):
+        made.zero_grad()
+        at = torch.stack(list(points))
+        surface.value(at[..., 0], at[..., 1]).sum().backward()  # type: ignore[no-untyped-call]
+        made.step()
+        paths.append(torch.stack([each.detach() for each in points]))
+    return list(torch.stack(paths, dim=1))
+
+
+def arrivals(surface: Surface, path: Tensor) -> Tensor:
+    """Count the steps after which paths `(steps + 1, N, 2)` stay within `TOLERANCE` of the least value.
+
+    The counts are int64 `(N,)`; steps + 1 for a path that did not arrive.
+    """
+    away = ~(surface.gap(path) <= TOLERANCE)  # what is not finite is away
+    return (torch.arange(1, len(path) + 1)[:, None] * away).amax(dim=0)
+
+
+def _outcome(surface: Surface, optimizer: str, rate: str, lr: float, path: Tensor) -> Outcome:
+    own, path = path[:, 0], path[:, 1:]
+    taken, gaps = arrivals(surface, path), surface.gap(path)
+    there = taken < len(path)
+    lost = ~torch.isfinite(gaps[-1]) | (gaps[-1] > gaps[0])
+    minima = torch.tensor(surface.local, dtype=torch.float64).reshape(-1, 1, 2)
+    local = ((path[-1] - minima).norm(dim=-1) <= _NEAR).any(dim=0)
+    reached, starts = int(there.sum()), len(there)
+    low, high = wilson_interval(reached, starts)
+    return Outcome(
+        optimizer=optimizer,
+        rate=rate,
+        lr=lr,
+        at_edge=rate == "tuned" and lr in (RATES[0], RATES[-1]),
+        starts=starts,
+        global_minimum=reached,
+        low=low,
+        high=high,
+        local_minimum=int(local.sum()),
+        diverged=int((lost & ~there & ~local).sum()),
+        median_steps=int(taken[there].median()) if reached else None,
+        gaps=gaps.nan_to_num(nan=torch.inf).median(dim=1).values,
+        path=own.clone(),
+    )

@@ -1,8 +1,8 @@
 """One classifier, trained by each of the five optimisers under one protocol."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,15 +30,11 @@ _CLASSIFIER: Final = {"modality": "sound", "hidden": 128}
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves of a classifier under one optimiser.
+    """Learning curves of a classifier under one optimiser, at the peak learning rate `lr` that was chosen for it.
 
-    Args:
-        optimizer: Its name.
-        lr: The peak learning rate that was chosen for it.
-        grid: Loss on the people that the rate is chosen on, after the last epoch, by rate.
-        runs: For `train_loss`, `val_loss` and `val_acc`: float64 `(seeds, epochs)`; losses are mean negative log-probabilities
-            in nats, except that `train_loss` is what was minimised, with its weights, smoothing and dropout.
-        held_out: Number of clips that `val_loss` and `val_acc` are of.
+    `grid` holds the loss on the people that the rate is chosen on, after the last epoch, by rate. `runs` holds `train_loss`,
+    `val_loss` and `val_acc`, float64 `(seeds, epochs)`; losses are mean negative log-probabilities in nats, except that
+    `train_loss` is what was minimised, with its weights, smoothing and dropout. `held_out` counts the clips of the other two.
     """
 
     optimizer: str
@@ -48,7 +44,7 @@ class Curves:
     held_out: int
 
     def over_seeds(self, what: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Average one of `runs` over seeds: means and half the widths of their 95 % intervals, each `(epochs,)`."""
+        """Average one of `runs` over seeds: means, and half the widths of their 95 % intervals, `(epochs,)` each."""
         mean, interval = self.runs[what].mean(axis=0), mean_interval(self.runs[what])
         return mean, np.zeros_like(mean) if interval is None else (interval[1] - interval[0]) / 2
 
@@ -83,9 +79,7 @@ class Curves:
 def build_data(data: str, store: str) -> tuple[ClipDataModule, ClipDataModule, str]:
     """Build the clips for tuning and for reporting: the same to train on, other people as `val`; and name them.
 
-    Args:
-        data: Folder of recordings in RAVDESS' layout, or `sample`.
-        store: Folder of artifacts.
+    `data` is a folder of recordings in RAVDESS' layout, or `sample`.
     """
     sample = data == "sample"
     train, *held_out = _SAMPLE_PEOPLE if sample else _PEOPLE
@@ -108,37 +102,26 @@ def train_by_each(
 ) -> Iterator[Curves]:
     """Train the classifier `mlp` by each optimiser; seeds, batches, schedule and all else but the rate are the same.
 
-    The rate is the one with the least loss on people who are neither trained on nor reported, by one training each.
-
-    Args:
-        tuning: Clips to train on, and as `val` those that the rate is chosen on.
-        reported: The same clips to train on, and as `val` those that are reported.
-        epochs: Passes over the training clips, for tuning and reporting alike.
-        seeds: Trainings that are reported; their seeds are 0, 1, ...
-        arguments: The classifier's.
-        rates: Learning rates to choose from.
-
-    Raises:
-        VidferError: There are no clips, or they cannot be read.
+    The rate is the one with the least loss on people who are neither trained on nor reported, by one training each: those of
+    `tuning` in the split `val`. `seeds` trainings, by seeds from 0 on, are reported.
     """
     for optimizer in OPTIMIZERS:
-        grid = {
-            rate: _train(tuning, optimizer, rate, arguments, epochs, _TUNING_SEED)["val_loss"][-1] for rate in rates
-        }
+        train = partial(_train, optimizer=optimizer, arguments=arguments, epochs=epochs)
+        grid = {rate: train(tuning, lr=rate, seed=_TUNING_SEED)["val_loss"][-1] for rate in rates}
         lr = min(grid, key=lambda rate: grid[rate])
-        runs = [_train(reported, optimizer, lr, arguments, epochs, seed) for seed in range(seeds)]
+        runs = [train(reported, lr=lr, seed=seed) for seed in range(seeds)]
         table = {name: np.array([run[name] for run in runs]) for name in runs[0]}
         yield Curves(optimizer, lr, grid, table, len(reported.samples["val"]))
 
 
 def _train(
-    data: ClipDataModule, optimizer: str, lr: float, arguments: Mapping[str, Any], epochs: int, seed: int
-) -> dict[str, list[float]]:
+    data: ClipDataModule, *, optimizer: str, lr: float, arguments: Mapping[str, Any], epochs: int, seed: int
+) -> dict[str, npt.NDArray[np.float64]]:
     """Train once; a loss that is not finite counts as infinite, so that no such rate is chosen."""
     curves = _Validation()
     fit(Recipe("mlp", dict(arguments), epochs, {"optimizer": optimizer, "lr": lr}), data, seed=seed, callbacks=[curves])
     return {
-        name: [each if math.isfinite(each) else math.inf for each in values] for name, values in curves.epochs.items()
+        name: np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=np.inf) for name, values in curves.epochs.items()
     }
 
 
