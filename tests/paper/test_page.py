@@ -11,13 +11,12 @@ import pytest
 
 from tests.paper import fake
 from vidfer.paper.cells import Cell, Result, list_cells
-from vidfer.paper.page import escape_latex, versions, write_rerun
-from vidfer.paper.reported import LABEL, REPORTED
-from vidfer.paper.tables import MODELS, TABLES, Rerun
+from vidfer.paper.page import escape_latex, format_value, versions, write_rerun
+from vidfer.paper.tables import LABEL, MODELS, TABLES, Rerun, reported_tables
 
 SIZES = {"classify": (50, 300), "denoise": (100, 600)}
 ONE = {table.number: [table] for table in TABLES}
-PRINTED = {value for table in REPORTED.values() for row in table.values() for value in row.values()}
+PRINTED = {value for row in reported_tables().values() for value in row.values()}
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +176,14 @@ def test_latex_is_balanced_and_every_row_has_every_column(out, name):
     columns = 7 if "3b" in name else 13
     assert {line.count("&") for line in body.splitlines()[1:]} == {columns - 1}
     assert "%" not in bare
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "text"),
+    [("5", 0.0012345, "0.00123"), ("5", 123.4, "123"), ("5", 0.0, "0"), ("4", 41.25, "41.2"), ("3", None, "-")],
+)
+def test_values_have_the_tables_decimals_or_three_digits(number, value, text):
+    assert format_value(value, ONE[number][0]) == text
 
 
 def test_latex_escapes_what_it_would_misread():

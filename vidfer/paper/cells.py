@@ -38,14 +38,10 @@ class Cell:
 class Experiment:
     """How the cells of a task are computed, and all that decides their metrics.
 
-    Args:
-        compute: From model, number of samples and seed to the metrics, on one CPU thread; pickled for several processes.
-        version: Bumped by hand when the same cell would give other metrics.
-        data: Digest of the data's content.
-        settings: By model, as JSON: everything else that decides the metrics.
-        limit: Number of training samples that there are; None where only `compute` can tell.
-        source: The data in words.
-        about: By model, what it reads or is.
+    `compute` maps model, number of samples and seed to metrics, on one CPU thread, and is pickled for several processes.
+    `version` is bumped by hand when the same cell would give other metrics, `data` is a digest of the data's content, and
+    `settings` are, by model, all else that decides, as JSON. There are `limit` training samples; None where only `compute` can
+    tell. `source` names the data, and `about` says of each model what it reads or is.
     """
 
     compute: Callable[[str, int, int], dict[str, Any]]

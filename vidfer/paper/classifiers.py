@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from inspect import signature
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +21,9 @@ from vidfer.paper.cells import Experiment
 from vidfer.tasks.fit import RECIPES, Recipe, answer_all, fit
 from vidfer.types import EMOTIONS
 
-VERSION: Final = 1
-"""Bumped by hand when the same cell would give other metrics."""
-
-STEPS: Final = 300
-"""Steps of every training, whatever the model and the number of clips; a few more where whole epochs do not divide it."""
-
-BATCH: Final = 16
-"""Clips a step."""
-
+VERSION: Final = 1  # bumped by hand when the same cell would give other metrics
+STEPS: Final = 300  # of every training, whatever the number of clips; a few more where whole epochs do not divide it
+BATCH: Final = 16  # clips a step
 INPUTS: Final = {
     "cnn": "face images",
     "rcnn": "face images with landmarks",
@@ -46,11 +41,8 @@ def classifier_experiment(data: str, root: str | None, store: Path) -> Experimen
     """Prepare the cells of classifiers on `data`, as `build_clip_data` takes it: generate, find and digest the clips."""
     module = build_clip_data(data, root, store=str(store), seed=0)
     digest = module.content_digest()  # prepares the data, too
-    shared = {
-        "steps": STEPS,
-        "batch": BATCH,
-        "reading": {name: value for name, value in module.hparams.items() if name not in _NO_SETTINGS},
-    }
+    reading = {name: value for name, value in module.hparams.items() if name not in _NO_SETTINGS}
+    shared = {"steps": STEPS, "batch": BATCH, "reading": reading}
     return Experiment(
         compute=partial(run_classifier_cell, data=data, root=root, store=str(store)),
         version=VERSION,
@@ -113,7 +105,7 @@ def probability_rmse(probabilities: npt.NDArray[np.float64], target: npt.NDArray
 
 def inference_seconds(classifier: Classifier, samples: Sequence[Sample], count: int) -> float:
     """Measure the CPU time in s of the predictions for `count` clips, `samples` repeated, in one batch: the least of three."""
-    batch = collate_clips([samples[at % len(samples)] for at in range(count)])
+    batch = collate_clips(list(islice(cycle(samples), count)))
     spent = []
     with torch.inference_mode():
         for _ in range(3):

@@ -26,9 +26,7 @@ DENOISERS: Final = {
 }
 """What each column of the paper's table is here."""
 
-CROP: Final = 32
-"""Edge of a training crop in px."""
-
+CROP: Final = 32  # edge of a training crop in px
 _FOLDED: Final = 12  # channels of an image whose 2x2 patches are folded
 _PATCH: Final = 8  # edge in px of the patches that the DBN codes
 
@@ -190,15 +188,6 @@ class PatchDenoiser(nn.Module):
         return total / count
 
 
-_NETWORKS: Final = {
-    "cnn": CNNDenoiser,
-    "rcnn": RecursiveDenoiser,
-    "lstm": LSTMDenoiser,
-    "dbn": PatchDenoiser,
-    "rnn": RNNDenoiser,
-}
-
-
 def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3) -> DenoiseTask:
     """Build the task that trains one of `DENOISERS`: by equation 5, the generator at the end by equation 4, against a critic.
 
@@ -209,8 +198,11 @@ def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3) -> De
     """
     if model not in DENOISERS:
         raise VidferError(f"unknown denoiser '{model}': use one of {', '.join(DENOISERS)}")
+    networks: dict[str, type[nn.Module]] = {
+        "cnn": CNNDenoiser, "rcnn": RecursiveDenoiser, "lstm": LSTMDenoiser, "dbn": PatchDenoiser, "rnn": RNNDenoiser
+    }  # fmt: skip
     objective, network = "wgan-gp", "generator"
-    if kind := _NETWORKS.get(model):
+    if kind := networks.get(model):
         objective, network = "mse", f"{kind.__module__}.{kind.__qualname__}"
     return DenoiseTask(
         "tiny", scale=2, objective=objective, crop=CROP, critic_width=16, optimizer=optimizer, lr=lr, network=network

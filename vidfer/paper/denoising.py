@@ -25,15 +25,9 @@ from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.fit import train_here
 from vidfer.types import VidferError
 
-VERSION: Final = 2
-"""Bumped by hand when the same cell would give other metrics."""
-
-STEPS: Final = 150
-"""Training steps of a cell, whatever the network and the number of images."""
-
-SIGMAS: Final = (15.0, 25.0, 50.0)
-"""Noise levels on the 0-255 scale, unknown to the networks."""
-
+VERSION: Final = 2  # bumped by hand when the same cell would give other metrics
+STEPS: Final = 150  # of a cell's training, whatever the network and the number of images
+SIGMAS: Final = (15.0, 25.0, 50.0)  # noise levels on 0-255, unknown to the networks
 _BATCH: Final = 8
 _PRETRAIN_SHARE: Final = 0.2  # of the DBN's steps
 _TILE: Final = 64  # px; training photographs have to be at least this large
@@ -90,11 +84,11 @@ def load_photographs(root: str) -> Photographs:
             f"photographs to test on are also trained on ({'; '.join(leaks[:5])}): take them out of one of the folders"
         )
     levels = ", ".join(f"{sigma:g}" for sigma in SIGMAS)
+    noise = f"noise of sigma {levels}, unknown to the network, rounded and clipped to 8 bits"
     return Photographs(
         train=tuple(train[name] for _, name in trained_on),
         test={name: _middle(test[name]) for _, name in tested_on},
-        source=f"trained on {source}, tested on {tested}; noise of sigma {levels}, unknown to the network, rounded and "
-        "clipped to 8 bits",
+        source=f"trained on {source}, tested on {tested}; {noise}",
         digest=recipe_key({"train": [each for each, _ in trained_on], "test": [each for each, _ in tested_on]}),
     )
 

@@ -11,35 +11,23 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from vidfer.evaluation.plots import new_figure, save_figure
-from vidfer.paper.reported import LABEL
-from vidfer.paper.tables import MODELS, Entry
+from vidfer.paper.tables import LABEL, MODELS, Entry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_STYLES: Final = {
-    "cnn": ("#0072B2", "o"),
-    "rcnn": ("#E69F00", "s"),
-    "lstm": ("#009E73", "^"),
-    "dbn": ("#CC79A7", "D"),
-    "rnn": ("#56B4E9", "v"),
-    "gan": ("#D55E00", "P"),
-}
+_COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_STYLES: Final = dict(zip(MODELS, zip(_COLORS, "os^DvP", strict=True), strict=True))
 _GRAY: Final = "#666666"
 _LOG_RATIO: Final = 20  # values further apart than this are drawn on a logarithmic axis
 _HALF: Final = 60  # where an axis of shares ends, in %, if nothing lies above
 
 
 def draw_table(entries: Sequence[Entry], place: Path, title: str, reference: tuple[float, str] | None = None) -> None:
-    """Draw a table over the number of samples, with the intervals; the paper's figures in a panel of their own.
+    """Draw a table over the number of samples, with the intervals, beside the paper's figures, as `place` with both suffixes.
 
     The panels share an axis only where both are shares: elsewhere the paper's values lie far from what can be measured.
-
-    Args:
-        entries: Of the table, row by row.
-        place: Path without suffix; `.png` and `.svg` are written.
-        title: The figure's.
-        reference: A value to compare with, in the table's unit, and what it is.
+    `reference` is a value to compare with, in the table's unit, and what it is.
     """
     table = entries[0].table
     beside = any(entry.paper for entry in entries)

@@ -10,8 +10,7 @@ from typing import Any
 from vidfer import __version__
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.paper.figures import draw_table
-from vidfer.paper.reported import LABEL
-from vidfer.paper.tables import MODELS, Entry, Rerun, Table
+from vidfer.paper.tables import LABEL, MODELS, Entry, Rerun, Table
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.versions import tool_versions
@@ -150,13 +149,7 @@ def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> list[str]
 
 
 def format_value(value: float | None, table: Table) -> str:
-    """Write a value with the table's decimals, or three significant digits, never with an exponent; `-` for None.
-
-    Example:
-        >>> from vidfer.paper.tables import TABLES
-        >>> format_value(0.0012345, next(each for each in TABLES if each.name == "time"))
-        '0.00123'
-    """
+    """Write a value with the table's decimals, or three significant digits, never with an exponent; `-` for None."""
     if value is None:
         return "-"
     if table.digits is not None:

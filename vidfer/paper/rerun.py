@@ -1,10 +1,11 @@
 """`vidfer tables`: what is asked for, computed, and written."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 from vidfer.paper.cells import CLASSIFY, Experiment, Result, list_cells, run_cells
 from vidfer.paper.page import format_value
@@ -14,8 +15,6 @@ from vidfer.types import UsageError
 
 Model = Literal["cnn", "rcnn", "lstm", "dbn", "rnn", "gan"]
 Number = Literal["1", "2", "3", "4", "5", "6"]
-
-_DECIDING: Final = ("data", "root", "sizes", "seeds", "models", "tables", "denoise_root", "steps")
 
 
 @dataclass(frozen=True)
@@ -69,20 +68,15 @@ class RerunOptions:
     def command(self) -> str:
         """The command, with the options that decide what is measured."""
         words = ["vidfer", "tables"]
-        for name in _DECIDING:
-            value = getattr(self, name)
-            if value is not None:
+        for name, value in vars(self).items():
+            if value is not None and name not in ("out", "jobs", "store"):
                 text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
                 words += [f"--{name.replace('_', '-')}", text]
         return f"{shlex.join(words)} --out DIR"
 
 
 def prepare_experiments(options: RerunOptions, tasks: Sequence[str], store: Path) -> dict[str, Experiment]:
-    """Find the data of the tasks `classify` and `denoise`, or of one of them.
-
-    Raises:
-        VidferError: Data are missing.
-    """
+    """Find the data of the tasks `classify` and `denoise`, or of one of them."""
     from vidfer.paper.classifiers import classifier_experiment
     from vidfer.paper.denoising import denoiser_experiment
 
@@ -100,10 +94,8 @@ def rerun_tables(
 ) -> Rerun:
     """Compute those cells of the tables that the store does not have.
 
-    Args:
-        options: What is wanted.
-        notify: Called with a line on each cell that cannot be computed.
-        progress: Called after each cell: cells done, all cells, and its name.
+    `notify` is called with a line on each cell that cannot be computed, `progress` after each cell: cells done, all cells, and
+    its name.
 
     Raises:
         VidferError: Data are missing, or the store cannot be written.
@@ -147,10 +139,7 @@ def overview(rerun: Rerun) -> list[str]:
 
 def summary(rerun: Rerun, page: Path) -> dict[str, Any]:
     """Return what the command's last line says as JSON; `page` is the path of `tables.md`."""
-    missing: dict[str, int] = {}
-    for result in rerun.results:
-        if result.metrics is None:
-            missing[result.reason] = missing.get(result.reason, 0) + 1
+    missing = Counter(result.reason for result in rerun.results if result.metrics is None)
     tables = {}
     for table in rerun.tables:
         size, means = _largest(rerun, table)

@@ -1,37 +1,34 @@
 """The paper's tables as they are rerun: which metric of which cells, in what unit, and what stands in each place."""
 
+import csv
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import product
 from typing import Any, Final
 
 from vidfer.metrics.classification import mean_interval
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
-from vidfer.paper.reported import reported
 from vidfer.types import VidferError
 
 MODELS: Final = {"cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA"}
 """The paper's columns, in its order, with their titles."""
 
+LABEL: Final = (
+    "paper (reported, not reproduced)"  # stands over every column and panel that holds the paper's own figures
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One table of the paper, or a companion that the paper lacks.
+    """One table of the paper, or a companion that the paper lacks: `number` 3b with `figure` 7b.
 
-    Args:
-        number: As in the paper; `3b` is the companion of table 3.
-        figure: The number of the paper's figure of the same values; `7b` likewise.
-        name: Short, for file names.
-        title: What is measured.
-        axis: The axis label; the title if empty.
-        task: Whose cells are read: `CLASSIFY` or `DENOISE`.
-        key: The metric's name in a cell.
-        unit: Of what is printed.
-        scale: Factor from a cell's metric to the unit.
-        low: Smallest possible value, in the unit; intervals are drawn and printed from there on.
-        high: Largest possible value.
-        digits: Decimals that are printed; None for three significant digits.
-        chance: Value of equal probabilities for every class, or of guessing, in the unit; None where that means nothing.
-        before: Name of the same metric of a denoiser's input; empty where there is none.
+    Printed is the metric `key` of the cells of `task`, times `scale`, in `unit`, with so many decimal `digits` (None for three
+    significant digits); intervals only between `low` and `high`, the least and largest possible value. `chance` is what equal
+    probabilities for every class, or guessing, would reach, None where that means nothing; `before` names the same metric of a
+    denoiser's input. `name` is for files, `axis` for axes, where the title is too long.
     """
 
     number: str
@@ -77,6 +74,22 @@ TABLES: Final = (
 """Tables 1 to 6 with figures 5 to 10, and the companion of table 3."""
 
 
+@cache
+def reported_tables() -> dict[tuple[str, int], dict[str, str]]:
+    """Return the paper's own figures as printed, digit by digit, by model, for each table and number of samples.
+
+    They are in %, dB (table 3) and s (table 5). None was reproduced, none is used as ours, and they cannot all be true: rounding
+    an image to 8 bits limits PSNR to 58.9 dB, and the paper's tables name no data set.
+
+    References:
+        Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
+        stochastic gradient descent momentum. Tables 1 to 6.
+    """
+    text = files("vidfer.paper").joinpath("reported.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {(row["table"], int(row["size"])): {model: row[model] for model in MODELS} for row in rows}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One place of one table: `model` is its column, `size`, the number of training samples, its row.
@@ -114,7 +127,7 @@ class Entry:
     @property
     def paper(self) -> str:
         """What the paper reports, as printed there; empty where it reports nothing."""
-        return reported(self.table.number, self.size, self.model)
+        return reported_tables().get((self.table.number, self.size), {}).get(self.model, "")
 
 
 @dataclass(frozen=True)
@@ -136,14 +149,11 @@ class Rerun:
         Raises:
             VidferError: A cell lacks the table's metric.
         """
-        places: dict[tuple[int, str], list[Result]] = {
-            (size, model): [] for size in self.sizes[table.task] for model in self.models
-        }
+        places: dict[tuple[str, str, int], list[Result]] = defaultdict(list)
         for result in self.results:
-            place = (result.cell.size, result.cell.model)
-            if result.cell.task == table.task and place in places:
-                places[place].append(result)
-        return [_entry(table, model, size, found) for (size, model), found in places.items()]
+            places[result.cell.task, result.cell.model, result.cell.size].append(result)
+        grid = product(self.sizes[table.task], self.models)
+        return [_entry(table, model, size, places[table.task, model, size]) for size, model in grid]
 
     def measured(self, task: str, model: str | None = None) -> list[Mapping[str, Any]]:
         """List the metrics of those cells of a task, or of one model in it, that could be computed."""

@@ -59,21 +59,23 @@ def test_the_rate_that_is_tuned_beats_every_other_of_the_grid():
 
 
 def test_outcomes_add_up_and_momentum_leaves_the_ridge_sooner_than_sgd():
-    outcomes = {(each.optimizer, each.rate): each for each in compare(SADDLE, steps=200, starts=8, common=0.01)}
+    outcomes = {
+        (each.row["optimizer"], each.row["rate"]): each for each in compare(SADDLE, steps=200, starts=8, common=0.01)
+    }
     assert set(outcomes) == {(name, setting) for name in OPTIMIZERS for setting in ("tuned", "common")}
     for each in outcomes.values():
-        assert each.global_minimum + each.local_minimum + each.diverged <= each.starts == 8
+        assert each.row["global_minimum"] + each.row["local_minimum"] + each.row["diverged"] <= each.row["starts"] == 8
         assert each.path.shape == (201, 2)
         assert tuple(each.path[0].tolist()) == SADDLE.start
-        assert (each.median_steps is None) == (each.global_minimum == 0)
-    assert outcomes["sgd", "common"].global_minimum == 0  # still on its way
-    assert outcomes["sgdma", "common"].global_minimum == 8
-    assert outcomes["sgd", "tuned"].global_minimum == 8
+        assert (each.row["median_steps"] is None) == (each.row["global_minimum"] == 0)
+    assert outcomes["sgd", "common"].row["global_minimum"] == 0  # still on its way
+    assert outcomes["sgdma", "common"].row["global_minimum"] == 8
+    assert outcomes["sgd", "tuned"].row["global_minimum"] == 8
 
 
 def test_ends_in_local_minima_are_counted():
     outcomes = list(compare(SURFACES["styblinski_tang"], steps=60, starts=16, common=0.01))
-    sgd = next(each for each in outcomes if (each.optimizer, each.rate) == ("sgd", "common"))
-    assert sgd.global_minimum > 0
-    assert sgd.local_minimum > 0
-    assert sgd.global_minimum + sgd.local_minimum == 16
+    sgd = next(each for each in outcomes if (each.row["optimizer"], each.row["rate"]) == ("sgd", "common"))
+    assert sgd.row["global_minimum"] > 0
+    assert sgd.row["local_minimum"] > 0
+    assert sgd.row["global_minimum"] + sgd.row["local_minimum"] == 16

@@ -85,7 +85,7 @@ def _compare_surfaces(options: OptimizerOptions, notify: Callable[[str], None]) 
         notify(f"surface {name}")
         found[name] = list(compare(SURFACES[name], steps=options.steps, starts=options.starts, common=options.rate))
     for rate in ("tuned", "common"):
-        chosen = {name: [each for each in outcomes if each.rate == rate] for name, outcomes in found.items()}
+        chosen = {name: [each for each in outcomes if each.row["rate"] == rate] for name, outcomes in found.items()}
         draw_paths(chosen, options.out / f"paths_{rate}")
         if rate == "tuned":
             draw_descent(chosen, options.out / "descent")
@@ -94,7 +94,7 @@ def _compare_surfaces(options: OptimizerOptions, notify: Callable[[str], None]) 
         f"{options.steps} steps and stayed there (with 95 % interval), which ended in a local minimum, or diverged; the rest "
         "had not arrived. Steps: median of those that arrived. `*`: the rate is the first or last of the grid."
     )
-    rows = [{"surface": name, **each.row()} for name, outcomes in found.items() for each in outcomes]
+    rows = [{"surface": name, **each.row} for name, outcomes in found.items() for each in outcomes]
     columns = {
         "surface": "{surface}",
         "optimiser": "{optimizer}",

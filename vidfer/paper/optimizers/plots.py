@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
     from vidfer.paper.optimizers.training import Curves
 
-STYLES: Final = {
+STYLES: Final = {  # name, colour and line of each optimiser
     "sgd": ("SGD", "#000000", (0, (4, 1.5))),
     "sgdma": ("SGDMA", "#D55E00", "-"),
     "adagrad": ("AdaGrad", "#009E73", (0, (6, 1.5, 1, 1.5))),
     "rmsprop": ("RMSProp", "#CC79A7", (0, (1.5, 1))),
     "adam": ("Adam", "#0072B2", "-"),
 }
-"""Name, colour and line of each optimiser."""
-
 _FLOOR = 1e-6  # heights below it look the same
 _COLUMNS = 3
 
@@ -40,9 +38,9 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
         surface = SURFACES[name]
         _contours(axes, surface)
         for outcome in found:
-            label, color, line = STYLES[outcome.optimizer]
+            label, color, line = STYLES[outcome.row["optimizer"]]
             x, y = _drawable(outcome.path, surface)
-            axes.plot(x, y, color=color, linestyle=line, linewidth=1.5, label=f"{label}, rate {outcome.lr:g}")
+            axes.plot(x, y, color=color, linestyle=line, linewidth=1.5, label=f"{label}, rate {outcome.row['lr']:g}")
             axes.plot(x[-1:], y[-1:], "o", color=color, markersize=5, markeredgecolor="white", zorder=6)
         for _, points, shape, size, color in _marks(surface):
             for point in points:
@@ -53,9 +51,14 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
             loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=7, frameon=False, columnspacing=1.0,
             handlelength=2.2,
         )  # fmt: skip
-    _add_legend(figure)
+    marks = [*_marks(SURFACES["saddle"])[::-1], ("end of a path", (), "o", 9, "#666666")]
+    handles = [
+        panels[0].plot([], [], shape, markersize=9, color=color, markeredgecolor="black", label=label)[0]
+        for label, _, shape, _, color in marks
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
     first = next(iter(outcomes.values()))[0]
-    rate = "the rate tuned for it on other starts" if first.rate == "tuned" else "the same rate"
+    rate = "the rate tuned for it on other starts" if first.row["rate"] == "tuned" else "the same rate"
     figure.suptitle(
         f"{len(first.path) - 1} steps from one start, each optimiser at {rate}; contours: log10 of the height above the least "
         "value",
@@ -70,11 +73,13 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None
     for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         top = 100 * max(float(outcome.gaps[0]) for outcome in found)
         for outcome in found:
-            label, color, line = STYLES[outcome.optimizer]
+            label, color, line = STYLES[outcome.row["optimizer"]]
             height = outcome.gaps.numpy()
             height = np.where(height <= 1e3 * top, np.maximum(height, _FLOOR), np.nan)
-            text = f"{label} {outcome.lr:g}: {outcome.global_minimum}/{outcome.starts}"
-            axes.plot(np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=text)
+            text = "{lr:g}: {global_minimum}/{starts}".format(**outcome.row)
+            axes.plot(
+                np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=f"{label} {text}"
+            )
         axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top), xlabel="steps")
         axes.set_title(SURFACES[name].title, fontsize="small")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=7, frameon=False)
@@ -144,21 +149,10 @@ def _drawable(path: torch.Tensor, surface: Surface) -> tuple["np.ndarray", "np.n
 
 
 def _marks(surface: Surface) -> list[tuple[str, tuple[Point, ...], str, float, str]]:
-    """List what is marked on a surface: label, points, shape, size and colour."""
+    """List label, points, shape, size and colour of what is marked on a surface."""
     return [
         ("saddle", surface.saddles, "X", 8, "white"),
         ("local minimum", surface.local, "v", 9, "#56B4E9"),
         ("global minimum", surface.minima, "*", 15, "#F0E442"),
         ("start", (surface.start,), "s", 8, "white"),
     ]
-
-
-def _add_legend(figure: "Figure") -> None:
-    from matplotlib.lines import Line2D
-
-    marks = [(label, shape, color) for label, _, shape, _, color in _marks(next(iter(SURFACES.values())))]
-    handles = [
-        Line2D([], [], marker=shape, color=color, markeredgecolor="black", markersize=9, linestyle="none", label=label)
-        for label, shape, color in [*marks[::-1], ("end of a path", "o", "#666666")]
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize="small")

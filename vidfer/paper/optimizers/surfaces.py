@@ -18,12 +18,8 @@ from torch import Tensor
 from vidfer.metrics.classification import wilson_interval
 from vidfer.tasks.optimizers import OPTIMIZERS, build_optimizer
 
-RATES: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
-"""The learning rates that each optimiser is tuned over: half-decades."""
-
-TOLERANCE: Final = 1e-3
-"""A start has reached the minimum when the function lies no more than this above its least value, and stays there."""
-
+RATES: Final = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)  # to choose from
+TOLERANCE: Final = 1e-3  # a start has reached the minimum when the function stays no more than this above it
 _TUNING, _REPORTED = 1, 2  # seeds of the starts: a rate is chosen on other ones than those that are reported
 _NEAR = 0.1  # a path that ends no farther from a local minimum ended in it
 _DEEP, _SHALLOW = -2.903534027771177, 2.746802777091548  # the two valleys of Styblinski and Tang's polynomial
@@ -135,32 +131,19 @@ SURFACES: Final[dict[str, Surface]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of one optimiser on one surface from many starts; all but the tensors are columns of `surfaces.csv`.
+    """Result of one optimiser on one surface from many starts.
 
-    `rate` says where the learning rate `lr` is from, `tuned` or `common`; `at_edge` that it was tuned, and is the first or last
-    of `RATES`. Of the `starts`, `global_minimum` came within `TOLERANCE` of the function's least value and stayed there, in
-    `median_steps`; `low` and `high` are the 95 % interval of their share. Others ended in a `local_minimum`, or `diverged`:
-    ended where the function is not finite, or higher than at the start. `gaps` is the median over the starts of the height
-    above the least value after each step, `(steps + 1,)`; `path`, from the surface's own start, `(steps + 1, 2)`.
+    `row` is that of `surfaces.csv`: `rate` says where the learning rate `lr` is from, `tuned` or `common`; `at_edge` that it was
+    tuned, and is the first or last of `RATES`. Of the `starts`, `global_minimum` came within `TOLERANCE` of the function's least
+    value and stayed there, in `median_steps`; `low` and `high` are the 95 % interval of their share. Others ended in a
+    `local_minimum`, or `diverged`: ended where the function is not finite, or higher than at the start.
+    `gaps` is the median over the starts of the height above the least value after each step, `(steps + 1,)`; `path`, from the
+    surface's own start, `(steps + 1, 2)`.
     """
 
-    optimizer: str
-    rate: str
-    lr: float
-    at_edge: bool
-    starts: int
-    global_minimum: int
-    low: float
-    high: float
-    local_minimum: int
-    diverged: int
-    median_steps: int | None
+    row: dict[str, Any]
     gaps: Tensor
     path: Tensor
-
-    def row(self) -> dict[str, Any]:
-        """Return the outcome as a row of `surfaces.csv`."""
-        return {name: value for name, value in vars(self).items() if name not in ("gaps", "path")}
 
 
 def compare(surface: Surface, *, steps: int, starts: int, common: float) -> Iterator[Outcome]:
@@ -206,10 +189,7 @@ def descend(surface: Surface, optimizer: str, rates: Sequence[float], starts: Te
 
 
 def arrivals(surface: Surface, path: Tensor) -> Tensor:
-    """Count the steps after which paths `(steps + 1, N, 2)` stay within `TOLERANCE` of the least value.
-
-    The counts are int64 `(N,)`; steps + 1 for a path that did not arrive.
-    """
+    """Count the steps, `(N,)`, after which paths `(steps + 1, N, 2)` stay within `TOLERANCE` of the least value, or steps + 1."""
     away = ~(surface.gap(path) <= TOLERANCE)  # what is not finite is away
     return (torch.arange(1, len(path) + 1)[:, None] * away).amax(dim=0)
 
@@ -223,18 +203,17 @@ def _outcome(surface: Surface, optimizer: str, rate: str, lr: float, path: Tenso
     local = ((path[-1] - minima).norm(dim=-1) <= _NEAR).any(dim=0)
     reached, starts = int(there.sum()), len(there)
     low, high = wilson_interval(reached, starts)
-    return Outcome(
-        optimizer=optimizer,
-        rate=rate,
-        lr=lr,
-        at_edge=rate == "tuned" and lr in (RATES[0], RATES[-1]),
-        starts=starts,
-        global_minimum=reached,
-        low=low,
-        high=high,
-        local_minimum=int(local.sum()),
-        diverged=int((lost & ~there & ~local).sum()),
-        median_steps=int(taken[there].median()) if reached else None,
-        gaps=gaps.nan_to_num(nan=torch.inf).median(dim=1).values,
-        path=own.clone(),
-    )
+    row = {
+        "optimizer": optimizer,
+        "rate": rate,
+        "lr": lr,
+        "at_edge": rate == "tuned" and lr in (RATES[0], RATES[-1]),
+        "starts": starts,
+        "global_minimum": reached,
+        "low": low,
+        "high": high,
+        "local_minimum": int(local.sum()),
+        "diverged": int((lost & ~there & ~local).sum()),
+        "median_steps": int(taken[there].median()) if reached else None,
+    }
+    return Outcome(row, gaps.nan_to_num(nan=torch.inf).median(dim=1).values, own.clone())

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
@@ -19,9 +19,7 @@ from vidfer.metrics.classification import mean_interval, wilson_interval
 from vidfer.tasks.fit import Recipe, fit
 from vidfer.tasks.optimizers import OPTIMIZERS
 
-RATES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
-"""The peak learning rates that each optimiser is tuned over: half-decades."""
-
+RATES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)  # peak learning rates to choose from: half-decades
 _TUNING_SEED: Final = 1000  # no run that is reported has it
 _PEOPLE: Final = ("1-12", "13-16", "17-20")  # of RAVDESS: trained on, rates tuned on, reported
 _SAMPLE_PEOPLE: Final = ("1-3", "4", "5-6")
@@ -118,32 +116,23 @@ def _train(
     data: ClipDataModule, *, optimizer: str, lr: float, arguments: Mapping[str, Any], epochs: int, seed: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Train once; a loss that is not finite counts as infinite, so that no such rate is chosen."""
-    curves = _Validation()
-    fit(Recipe("mlp", dict(arguments), epochs, {"optimizer": optimizer, "lr": lr}), data, seed=seed, callbacks=[curves])
-    return {
-        name: np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=np.inf) for name, values in curves.epochs.items()
-    }
+    curves: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "val_acc": []}
+    batches: list[Tensor] = []
 
-
-class _Validation(lightning.Callback):
-    """Measures loss and accuracy on held-out people after every epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "val_acc": []}
-        self.batches: list[Tensor] = []
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
-        """Keep a batch's loss."""
-        self.batches.append(outputs["loss"].detach())
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
-        """Predict for all held-out people."""
+    def measure(trainer: Any, task: Any) -> None:  # noqa: ANN401 - Lightning's
         clips = collate_clips(trainer.datamodule.samples["val"])
-        pl_module.eval()
+        task.eval()
         with torch.inference_mode():
-            log_probs = pl_module(clips)
-        pl_module.train()
-        self.epochs["train_loss"].append(torch.stack(self.batches).mean().item())
-        self.epochs["val_loss"].append(nll_loss(log_probs, clips["target"]).item())
-        self.epochs["val_acc"].append((log_probs.argmax(1) == clips["target"]).double().mean().item())
-        self.batches.clear()
+            log_probs = task(clips)
+        task.train()
+        curves["train_loss"].append(torch.stack(batches).mean().item())
+        curves["val_loss"].append(nll_loss(log_probs, clips["target"]).item())
+        curves["val_acc"].append((log_probs.argmax(1) == clips["target"]).double().mean().item())
+        batches.clear()
+
+    watch = LambdaCallback(
+        on_train_batch_end=lambda _trainer, _task, outputs, *_: batches.append(outputs["loss"].detach()),
+        on_train_epoch_end=measure,
+    )
+    fit(Recipe("mlp", dict(arguments), epochs, {"optimizer": optimizer, "lr": lr}), data, seed=seed, callbacks=[watch])
+    return {name: np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=np.inf) for name, values in curves.items()}
