@@ -17,6 +17,8 @@ from vidfer.stages.report import table_files
 from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 TABLES = ("frames.parquet", "frames.csv", "people.parquet", "people.csv", "windows.parquet", "windows.csv")
@@ -129,6 +131,29 @@ def shown(path: str | Path) -> str:
     """Return a path as text that any table, terminal or JSON can hold: control characters and stray bytes escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
+
+
+def result_folders(clips: "Sequence[tuple[Path, Path]]", out: Path) -> dict[Path, Path]:
+    """Give each clip, named with its place, a folder below `out` that no other clip's results are in, of this run or before."""
+    folders: dict[Path, Path] = {}
+    taken = {out / "summary.csv"}
+    for clip, place in clips:
+        folder, number = out / place, 1
+        while folder in taken or _is_anothers(folder, clip):
+            number += 1
+            folder = (out / place).with_name(f"{place.name}-{number}")
+        taken.add(folder)
+        folders[clip] = folder
+    return folders
+
+
+def _is_anothers(folder: Path, clip: Path) -> bool:
+    try:
+        owner = str(json.loads((folder / "summary.json").read_bytes())["clip"])
+    except (OSError, ValueError, KeyError, TypeError):  # no results of a clip
+        return False
+    same_file = Path(owner).parent.resolve() / Path(owner).name == clip.parent.resolve() / clip.name
+    return owner != shown(clip) and not same_file
 
 
 def write_result(result: ClipResult, folder: Path) -> None:

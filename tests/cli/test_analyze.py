@@ -7,7 +7,7 @@ import pytest
 
 from vidfer.api import ClipResult, write_overview
 from vidfer.cli.analyze import exit_status
-from vidfer.cli.display import _names
+from vidfer.cli.display import _names, print_overview
 from vidfer.cli.main import main
 from vidfer.types import ClipError, Status, VidferError
 
@@ -63,6 +63,24 @@ def test_an_interrupt_leaves_the_overview_with_what_was_finished(tmp_path, monke
     assert [Path(row["clip"]).name for row in rows(tmp_path)] == ["old.mp4", "a.mp4"]
 
 
+def test_clips_of_one_name_keep_folders_of_their_own_in_one_run_and_in_several(tmp_path, capsys, monkeypatch):
+    clips = [tmp_path / folder / "clip.mp4" for folder in ("a", "b", "c", "d/tree")]
+    for clip in clips:
+        clip.parent.mkdir(parents=True)
+        clip.write_bytes(b"no video")
+    for chosen in ([clips[0]], [clips[2], clips[1]], clips[:3], [clips[1]], clips[2::-1], [tmp_path / "d"]):
+        analyze(tmp_path, *chosen)
+    monkeypatch.chdir(tmp_path / "b")
+    analyze(tmp_path, "clip.mp4")  # the same file by another path
+    places = {place.parent: json.loads(place.read_text())["clip"] for place in tmp_path.glob("out/**/summary.json")}
+    assert places == {
+        tmp_path / "out" / "clip.mp4": str(clips[0]),
+        tmp_path / "out" / "clip.mp4-2": str(clips[2]),
+        tmp_path / "out" / "clip.mp4-3": "clip.mp4",
+        tmp_path / "out" / "d" / "tree" / "clip.mp4": str(clips[3]),
+    }
+
+
 def test_columns_that_a_user_added_are_kept(tmp_path):
     earlier(tmp_path, "a.mp4", "b.mp4")
     path = tmp_path / "out" / "summary.csv"
@@ -96,6 +114,14 @@ def test_sidecars_of_a_folder_are_no_failed_clips(tmp_path, capsys):
     told = capsys.readouterr()
     assert [Path(json.loads(line)["clip"]).name for line in told.out.splitlines()] == ["a.mp4"]
     assert "1 file that is no media was passed over: 1 .srt" in told.err
+
+
+def test_the_overview_shows_ordinary_names_whole_on_80_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    summary = ClipResult.failed("clips/MVI_0012.mp4", ClipError(Status.PARTIAL, "")).summary
+    part = {"predominant": "surprise", "distribution": {"surprise": 0.46}, "margin": 0.1}
+    print_overview([{**summary, **part, "faces": part, "sound": part}])
+    assert "MVI_0012.mp4 partial surprise" in " ".join(capsys.readouterr().out.split())
 
 
 def documented():

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 from unittest.mock import Mock
 
 import pytest
@@ -94,13 +95,12 @@ def test_missing_denoiser_weights_matter_only_where_they_are_used(tmp_path, caps
     assert "notes.txt: unsupported" in capsys.readouterr().err
 
 
-def test_results_that_cannot_be_written_are_a_clear_error(tmp_path, capsys):
+@pytest.mark.parametrize("verb", ["analyze", "demo"])
+def test_results_that_cannot_be_written_are_a_clear_error(tmp_path, capsys, verb):
     (tmp_path / "file").write_text("")
     (tmp_path / "clip.mp4").write_bytes(b"")
-    status = main(
-        ["analyze", str(tmp_path / "clip.mp4"), "--out", str(tmp_path / "file"), "--store", str(tmp_path / "s")]
-    )
-    assert status == 1
+    words = [str(tmp_path / "clip.mp4"), "--store", str(tmp_path / "s")] if verb == "analyze" else []
+    assert main([verb, *words, "--out", str(tmp_path / "file")]) == 1
     assert "give another folder by --out" in capsys.readouterr().err
 
 
@@ -120,7 +120,8 @@ def test_odd_names_do_no_harm(tmp_path, capsys, name):
     ("words", "wanted"),
     [
         (["--trainer.max_epoch=2"], "did you mean --trainer.max_epochs?"),
-        (["--trainer.max_epochs=x"], "'x' is not a whole number"),
+        (["--trainer.max_epochs=x"], "--trainer.max_epochs: 'x' is not a whole number"),
+        (["--model.lr=x"], "--model.lr: 'x' is not a number"),
         (["--model.lrr=2"], "ImageTask takes no option 'lrr'"),
     ],
 )
@@ -129,8 +130,20 @@ def test_training_takes_no_abbreviation_of_an_option(entry, words, wanted):
     command = [sys.executable, "-m", *entry, "fit", "--config", str(root / "configs" / "finetune.yaml"), *words]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 2
+    program = " ".join(entry) if entry[0] == "vidfer" else f"python -m {entry[0]}"
+    assert done.stderr.startswith(f"{program} fit: ")
     assert wanted in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_help_of_a_training_names_its_command(capsys):
+    for words, program in (
+        (["fit", "--help"], "vidfer train finetune [options] fit"),
+        (["--help"], "vidfer train finetune"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["train", "finetune", *words])
+        assert capsys.readouterr().out.startswith(f"usage: {program} ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
@@ -186,16 +199,44 @@ def test_a_wrong_key_of_a_configuration_is_named(tmp_path, capsys):
     assert capsys.readouterr().err == "vidfer analyze: the configuration takes no option 'fp': did you mean fps?\n"
 
 
-def test_every_option_of_every_verb_says_what_it_does():
+def parsers():
     for verb in VERBS:
         module = None if verb == "train" else import_module(f"vidfer.cli.{verb}")
-        places = {verb: f"vidfer.cli.{verb}.run"} if hasattr(module, "run") else getattr(module, "ACTIONS", {})
-        for words, place in places.items():
-            parser, _ = load(words, place)
-            assert parser.about
-            assert all(action.help for action in parser._actions), [
-                each.dest for each in parser._actions if not each.help
-            ]
+        if hasattr(module, "run"):
+            yield load(verb, f"vidfer.cli.{verb}.run")[0]
+        for action, place in getattr(module, "ACTIONS", {}).items():
+            yield load(f"{verb} {action}", place)[0]
+
+
+def test_every_option_of_every_verb_says_what_it_does():
+    for parser in parsers():
+        assert parser.about
+        assert all(action.help for action in parser._actions), [each.dest for each in parser._actions if not each.help]
+
+
+def test_a_value_of_the_wrong_type_is_told_with_its_option_as_it_is_written(capsys):
+    count = 0
+    for parser in parsers():
+        for action in parser._actions:
+            numbers = {int, float} & {getattr(action, "_typehint", None), *get_args(getattr(action, "_typehint", None))}
+            if numbers and action.option_strings:
+                with pytest.raises(SystemExit):
+                    parser.parse([action.option_strings[0], "many"])
+                kind = "a whole number" if int in numbers else "a number"
+                wanted = f"{parser.prog}: {action.option_strings[0]}: 'many' is not {kind}\n"
+                assert capsys.readouterr().err == wanted
+                count += 1
+    assert count > 20
+    for words, wanted in (
+        (["completion", "fish"], "vidfer completion: SHELL: 'fish' is not one of bash, zsh, tcsh\n"),
+        (
+            ["tables", "--sizes", "5,x"],
+            "vidfer tables: --sizes: 'x' is no size in '5,x': give a list divided by commas\n",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert capsys.readouterr().err == wanted
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

@@ -84,7 +84,7 @@ def test_toggling_does_not_look_for_faces_again(clip, store, identity):
 def test_noisy_faces_are_found_noisy(noisy, store, identity, capsys, folder):
     command = ["analyze", str(noisy), "--denoise-model", identity, "--store", str(store), "--out", str(folder / "out")]
     assert main(command) == 0
-    assert "Denoised 3 of 3 faces in 1 of 1 clips: 0 answers changed." in capsys.readouterr().out
+    assert "Denoised 3 of 3 faces in 1 of 1 clips: 0 predictions changed." in capsys.readouterr().out
     rows = list(csv.DictReader((folder / "out/noisy.nut/frames.csv").open()))
     assert [row["denoised"] for row in rows] == ["True"] * 3
     assert all(abs(float(row["noise_sigma"]) - 25) < 3 for row in rows)

@@ -18,15 +18,6 @@ def test_folders_stand_for_all_their_clips(tmp_path):
     assert [str(place) for _, place in clips] == ["clips/a/c.mov", "clips/b.mp4"]
 
 
-def test_equal_names_get_places_of_their_own(tmp_path):
-    paths = [tmp_path / folder / "clip.mp4" for folder in ("a", "b", "c")]
-    for path in paths:
-        path.parent.mkdir()
-        path.write_bytes(b"")
-    places = [place for _, place in find_clips(paths)]
-    assert places == [Path("clip.mp4"), Path("clip.mp4-2"), Path("clip.mp4-3")]
-
-
 def test_a_file_named_twice_is_one_clip(tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"")

@@ -13,9 +13,7 @@ from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vidfer.media.find import Clip
     from vidfer.pipeline.runner import StageProgress
-
 
 GROUPS = {
     "sampling": ("fps", "every", "decoder"),
@@ -42,11 +40,7 @@ class WorkOptions:
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
     def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            UsageError: A value is out of range.
-        """
+        """Check the number of jobs."""
         if self.jobs < 1:
             raise UsageError(f"--jobs has to be at least 1, not {self.jobs}")
 
@@ -75,57 +69,46 @@ class _AnalyzeClip:
 
     options: "ChainOptions"
     store: Path | None
-    places: "Mapping[Path, Path]"
+    folders: "Mapping[Path, Path]"
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze, write_result
 
         result = analyze(clip, options=self.options, store=self.store, progress=progress)
-        write_result(result, self.places[clip])
+        write_result(result, self.folders[clip])
         return result.summary
 
 
 def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
-    from vidfer.api import write_overview
-    from vidfer.cli.display import print_overview, say
+    from vidfer.api import ClipResult, result_folders, write_overview, write_result
+    from vidfer.cli.display import print_overview, run_with_bars, say
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
 
     clips = find_clips(options.paths, [options.out, options.work.store or default_store()], say)
     write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
-    summaries: dict[int, dict[str, Any]] = {}
+    folders = result_folders(clips, options.out)
+    files = list(folders)
+    done: dict[int, dict[str, Any]] = {}
     try:
-        _analyze(clips, options, summaries)
+        work = _AnalyzeClip(options.work.chain, options.work.store, folders)
+        for position, summary in run_with_bars(work, files, options.work.jobs):
+            if isinstance(summary, ClipError):
+                failed = ClipResult.failed(files[position], summary)
+                write_result(failed, folders[files[position]])
+                summary = failed.summary
+            done[position] = summary
     finally:
-        ordered = [summaries[position] for position in sorted(summaries)]
-        write_overview(ordered, options.out)
+        summaries = [done[position] for position in sorted(done)]
+        write_overview(summaries, options.out)
     if options.json:
-        for summary in ordered:
+        for summary in summaries:
             print(json.dumps(summary, ensure_ascii=False))
     else:
-        print_overview(ordered)
-        print(f"\nTables: {options.out / 'summary.csv'} and a folder per clip beside it.")
-    return exit_status(ordered)
-
-
-def _analyze(clips: "Sequence[Clip]", options: AnalyzeOptions, summaries: dict[int, dict[str, Any]]) -> None:
-    """Fill in the clips' summaries by position, as they are done."""
-    from vidfer.api import ClipResult, write_result
-    from vidfer.cli.display import ClipProgress
-    from vidfer.pipeline.workers import run_all
-
-    files = [file for file, _ in clips]
-    places = {file: options.out / place for file, place in clips}
-    work = _AnalyzeClip(options.work.chain, options.work.store, places)
-    with ClipProgress(files) as progress:
-        for position, done in run_all(work, files, options.work.jobs, progress.update):
-            if isinstance(done, ClipError):
-                failed = ClipResult.failed(files[position], done)
-                write_result(failed, places[files[position]])
-                done = failed.summary
-            summaries[position] = done
-            progress.finish(position)
+        print_overview(summaries)
+        print(f"\nTables: {options.out / 'summary.csv'}, and a folder for each clip beside it.")
+    return exit_status(summaries)
 
 
 def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:

@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vidfer.cli.analyze import AnalyzeOptions, WorkOptions
+from vidfer.cli.analyze import run as analyze
+from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.pipeline.atomic import results_folder
+
 
 @dataclass(frozen=True)
 class DemoOptions:
@@ -16,16 +21,13 @@ class DemoOptions:
 
 
 def run(options: DemoOptions) -> int:
-    """Make the clip unless it is there, and hand it to `vidfer analyze`."""
-    from vidfer.cli.main import main
-    from vidfer.datasets.demo_clip import write_demo_clip
-
-    clip = options.out / "astronaut.mp4"
+    """Make the clip unless it is there, and analyse it as `vidfer analyze` does."""
+    clip, results = options.out / "astronaut.mp4", options.out / "results"
     if not clip.exists():
         print(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)
-        write_demo_clip(clip)
-    results = options.out / "results"
-    status = main(["analyze", str(clip), "--out", str(results), "--store", str(options.out / "store")])
+        with results_folder(options.out):
+            write_demo_clip(clip)
+    status = analyze(AnalyzeOptions([clip], results, work=WorkOptions(store=options.out / "store")))
     for path in sorted((results / clip.name).glob("*")):
         print(f"  {path}")
     return status

@@ -5,20 +5,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.inference.decision import UNCERTAIN
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+    from vidfer.pipeline.workers import Work
 
 
 def _bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
-    """Make bars with a title and the columns given on standard error.
-
-    They go at the end, and are not there where that is no terminal; with `keep` their last state stays in both cases.
-    """
+    """Make bars on standard error, where it is a terminal, and until they end; with `keep` anywhere, and they stay."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -56,64 +54,40 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-class ClipProgress:
-    """A bar over all clips, and one inside each clip at work.
+def run_with_bars(work: "Work[Path]", clips: Sequence[Path], jobs: int) -> "Iterator[tuple[int, Any]]":
+    """Do the work as `run_all` does, under a bar over all clips and one inside each clip at work."""
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
-    Args:
-        clips: The clips in the order in which positions count them.
-    """
+    from vidfer.pipeline.workers import run_all
 
-    def __init__(self, clips: list[Path]) -> None:
-        from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+    with _bars(MofNCompleteColumn(), TimeElapsedColumn()) as bars:
+        whole = bars.add_task("clips", total=len(clips))
+        inside: dict[int, TaskID] = {}
 
-        self._clips = clips
-        self._progress = _bars(MofNCompleteColumn(), TimeElapsedColumn())
-        self._all = self._progress.add_task("clips", total=len(clips))
-        self._inside: dict[int, Any] = {}
+        def update(position: int, stage: str, share: float) -> None:
+            if position not in inside:
+                inside[position] = bars.add_task("", total=1)
+            bars.update(inside[position], completed=share, description=f"  {_short(clips[position].name)} · {stage}")
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._progress.stop()
-
-    def update(self, position: int, stage: str, share: float) -> None:
-        """Show how far a stage has come with a clip."""
-        if position not in self._inside:
-            self._inside[position] = self._progress.add_task("", total=100)
-        description = f"  {_short(self._clips[position].name)} · {stage}"
-        self._progress.update(self._inside[position], completed=int(100 * share), description=description)
-
-    def finish(self, position: int) -> None:
-        """Count a clip as done."""
-        if position in self._inside:
-            self._progress.remove_task(self._inside.pop(position))
-        self._progress.advance(self._all)
+        for position, done in run_all(work, clips, jobs, update):
+            yield position, done
+            if position in inside:
+                bars.remove_task(inside.pop(position))
+            bars.advance(whole)
 
 
 def print_overview(summaries: list[dict[str, Any]]) -> None:
-    """Print a row per clip: status, the predominant expression with its margin, and what each modality says."""
+    """Print a row per clip: status, the predominant expression with its margin, and each modality's prediction."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="Displayed expressions",
-        title_justify="left",
-        title_style="bold",
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = Table(title="Displayed expressions", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     table.add_column("clip", overflow="fold")
-    table.add_column("status", no_wrap=True)
-    table.add_column("predominant", no_wrap=True, style="bold")
-    table.add_column("margin", no_wrap=True, justify="right")
-    for name in ("faces", "sound"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("people", no_wrap=True, justify="right")
+    for name in ("status", "predominant", "margin", "faces", "sound", "people"):
+        justify: Literal["left", "right"] = "right" if name in ("margin", "people") else "left"
+        table.add_column(name, no_wrap=True, justify=justify, style="bold" if name == "predominant" else "")
     for name, summary in zip(_names([summary["clip"] for summary in summaries]), summaries, strict=True):
         status = str(summary["status"])
         table.add_row(
@@ -127,9 +101,8 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
         )
     console = Console()
     console.print(table)
-    for line in (_uncertain(summaries), _denoised(summaries)):
-        if line:
-            console.print(f"[dim]{line}[/dim]")
+    for line in (*_uncertain(summaries), *_denoised(summaries)):
+        console.print(f"[dim]{line}[/dim]")
 
 
 def _names(clips: Sequence[str]) -> list[str]:
@@ -140,24 +113,24 @@ def _names(clips: Sequence[str]) -> list[str]:
     return [os.path.relpath(clip, base) if base not in ("", ".", "/") else clip for clip in clips]
 
 
-def _denoised(summaries: list[dict[str, Any]]) -> str:
-    """Say what denoising did, in one line; nothing when it left every face alone."""
-    done = [told for summary in summaries if (told := summary["denoise"]) and told["denoised"]]
-    if not done:
-        return ""
-    faces, denoised, changed = (sum(told[name] for told in done) for name in ("faces", "denoised", "answers_changed"))
-    return f"Denoised {denoised} of {faces} faces in {len(done)} of {len(summaries)} clips: {changed} answers changed."
+def _denoised(summaries: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what denoising did, unless it left every face alone."""
+    counts = [summary["denoise"] for summary in summaries if summary["denoise"] and summary["denoise"]["denoised"]]
+    if counts:
+        faces, denoised, changed = (
+            sum(each[name] for each in counts) for name in ("faces", "denoised", "answers_changed")
+        )
+        yield (
+            f"Denoised {denoised} of {faces} faces in {len(counts)} of {len(summaries)} clips: "
+            f"{changed} predictions changed."
+        )
 
 
-def _uncertain(summaries: list[dict[str, Any]]) -> str:
-    """Say how many clips got no class by --abstain, in one line; nothing when all did."""
-    left = [summary for summary in summaries if summary["predominant"] == UNCERTAIN]
-    if not left:
-        return ""
-    threshold = left[0]["settings"]["abstain"]
-    return (
-        f"Uncertain: {len(left)} of {len(summaries)} clips, where no class has a probability of {threshold:g} or more."
-    )
+def _uncertain(summaries: list[dict[str, Any]]) -> Iterator[str]:
+    """Say how many clips got no class by --abstain, unless all did."""
+    left = [summary["settings"]["abstain"] for summary in summaries if summary["predominant"] == UNCERTAIN]
+    if left:
+        yield f"Uncertain: {len(left)} of {len(summaries)} clips, where no class has a probability of {left[0]:g} or more."
 
 
 def _predominant(name: str | None) -> str:
@@ -165,12 +138,12 @@ def _predominant(name: str | None) -> str:
 
 
 def _modality(part: dict[str, Any]) -> str:
-    """Name a modality's class with its probability; in brackets where it is not probable enough to be the answer."""
+    """Name a modality's class with its probability, in brackets where that is too low to predict it."""
     if part["predominant"] is None:
         return f"[dim]{part['status']}[/dim]"
     name = max(part["distribution"], key=part["distribution"].__getitem__)
-    told = f"{name} {part['distribution'][name]:.2f}"
-    return f"[dim]({told})[/dim]" if part["predominant"] == UNCERTAIN else told
+    named = f"{name} {part['distribution'][name]:.2f}"
+    return f"[dim]({named})[/dim]" if part["predominant"] == UNCERTAIN else named
 
 
 def _short(name: str, width: int = 32) -> str:

@@ -10,7 +10,7 @@ from vidfer.types import UsageError, VidferError
 
 VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
-    "run": "bring clips to a stage of the chain, or show hits and misses (--dry-run)",
+    "run": "run the chain up to a stage, or show what is stored already (--dry-run)",
     "cache": "list, verify, gc or purge stored artifacts",
     "train": "train the models of a stage: denoise, finetune or classify",
     "evaluate": "measure a model where the truth is known",
@@ -20,7 +20,7 @@ VERBS = {
     "weights": "list, pull and verify weights",
     "doctor": "say what is installed, what works, and how to mend the rest",
     "demo": "make a short clip of a bundled portrait and analyse it",
-    "completion": "print the completion of this command line for bash, zsh or tcsh",
+    "completion": "print the shell completion for bash, zsh or tcsh",
 }
 _ABOUT = """Turn videos into tables of displayed facial expressions.
 What is measured is the expression shown, never what a person feels."""
@@ -55,7 +55,12 @@ def _run(words: list[str]) -> int:
     if verb is None:
         return 0
     if verb == "train":
-        return _train(words[1:])
+        stage = _choose("vidfer train", TRAINING, words[1:], "Train the models of a stage.")
+        if stage is None:
+            return 0
+        from vidfer.cli.train import main as train
+
+        return train(stage, words[2:])
     module = import_module(f"vidfer.cli.{verb}")
     from vidfer.cli.options import load
 
@@ -85,19 +90,10 @@ def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about:
         return None
     from vidfer.cli.options import did_you_mean
 
-    wrong = f"no '{first}'{did_you_mean(first, list(names)) or ': '}" if first else ""
-    hint = "" if wrong.endswith("?") else f"name one of {', '.join(names)}, or --help"
-    print(f"{program}: {wrong}{hint}", file=sys.stderr)
+    near = did_you_mean(first, list(names))
+    known = f"give one of {', '.join(names)}, or --help"
+    print(f"{program}: " + (f"there is no '{first}'{near or f': {known}'}" if first else known), file=sys.stderr)
     raise SystemExit(2)
-
-
-def _train(words: list[str]) -> int:
-    stage = _choose("vidfer train", TRAINING, words, "Train the models of a stage.")
-    if stage is not None:
-        from vidfer.cli.train import main as train
-
-        return train(stage, words[1:])
-    return 0
 
 
 def _open_closed_streams() -> None:

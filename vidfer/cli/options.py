@@ -1,7 +1,7 @@
 """Command-line options made from the dataclass that a verb's function takes.
 
-A verb is a function of one dataclass that returns an exit status. The dataclass's docstring is the verb's help, its `Args` are
-the options' help, its types and defaults are theirs, and `__post_init__` checks ranges by raising `VidferError`:
+A verb is a function of one dataclass that returns an exit status. The dataclass's docstring is the verb's help, its `Args`, types
+and defaults are the options', and `__post_init__` checks ranges by raising `VidferError`:
 
     @dataclass(frozen=True)
     class GcOptions:
@@ -20,9 +20,9 @@ the options' help, its types and defaults are theirs, and `__post_init__` checks
     ACTIONS = {"gc": "vidfer.cli.cache.gc"}  # of a verb with actions; one without has the function `run` instead
 
 A `tuple` is a list divided by commas, a `list` an option that may be repeated, `field(metadata=POSITIONAL)` an argument without
-dashes. A field that is itself a dataclass adds its own options: `groups` in its metadata, names by title, sorts them; of those in
-`exclusive` only one may be given; a field of the outer dataclass goes before one of the same name inside. What else stands in
-`metadata` goes on to `add_argument`.
+dashes. A field that is itself a dataclass adds its own options, but for those of a name that the outer one has too. Its metadata
+`groups` are titles with the names below each, and of the names in `exclusive` only one may be given; other metadata goes on to
+`add_argument`.
 """
 
 import argparse
@@ -43,12 +43,11 @@ from vidfer.types import UsageError, VidferError, parse_list
 
 Options = TypeVar("Options")
 
-_METAVARS = {int: "N", float: "X", Path: "PATH", str: "NAME"}
-_NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "PosixPath": "a path"}
-
-
 POSITIONAL = {"positional": True}
 """Metadata of a field that is an argument without dashes: a `list` takes one or more words, with a default none or more."""
+
+_METAVARS = {int: "N", float: "X", Path: "PATH", str: "NAME"}
+_NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "PosixPath": "a path"}
 
 
 class StrictParser(ArgumentParser):
@@ -67,12 +66,7 @@ class StrictParser(ArgumentParser):
 
 
 class VerbParser(StrictParser, Generic[Options]):
-    """The parser of one verb or action: options, a configuration file, and variables named after both.
-
-    Args:
-        words: The verb with its action, such as `cache gc`.
-        kind: The dataclass that the verb's function takes.
-    """
+    """The parser of a verb or action, such as `cache gc`: a dataclass's options, a configuration file, and variables."""
 
     def __init__(self, words: str, kind: type[Options]) -> None:
         variable = f"VIDFER_{words.upper().replace(' ', '_')}"
@@ -103,15 +97,9 @@ class VerbParser(StrictParser, Generic[Options]):
             self.error(f"{' and '.join(map(_option, given))} exclude each other: give one of them")
         values = {name: value for name, value in found.items() if value is not None}
         try:
-            made: Options = self._make(self._kind, values)
+            return _make(self._kind, values)
         except VidferError as error:
             self.error(str(error))
-        return made
-
-    def _make(self, kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        chosen = {name: values[name] for name in _fields(kind) if name in values}
-        inner = {name: self._make(hint, values) for name, (_, hint) in _fields(kind).items() if _is_options(hint)}
-        return kind(**chosen, **inner)
 
     def _add_fields(self, kind: type[Any], taken: set[str]) -> None:
         """Add a dataclass's options, those of its own fields before those of dataclasses inside it."""
@@ -130,20 +118,19 @@ class VerbParser(StrictParser, Generic[Options]):
             self._add_fields(hint, taken)
 
     def _add_field(self, where: Any, field: "dataclasses.Field[Any]", hint: Any, text: str) -> None:  # noqa: ANN401
-        missing = dataclasses.MISSING
-        default = field.default if field.default_factory is missing else field.default_factory()
-        more: dict[str, Any] = {"help": _help(text, default)}
-        if field.metadata.get("positional"):
-            repeated = get_origin(hint) is list
-            more["nargs"] = ("+" if default is missing else "*") if repeated else None if default is missing else "?"
-            more["type"], more["metavar"] = _base(hint), field.name.upper()
+        default = dataclasses.MISSING if field.default_factory is dataclasses.MISSING else field.default_factory()
+        default = default if field.default is dataclasses.MISSING else field.default
+        required, more = default is dataclasses.MISSING, dict(field.metadata)
+        positional = more.pop("positional", False)
+        if positional:
+            nargs = ("+" if required else "*") if get_origin(hint) is list else None if required else "?"
+            how = {"nargs": nargs, "type": _base(hint), "metavar": field.name.upper()}
         else:
-            more |= _value(field.name, hint)
-            more["required"] = default is missing
-        if default is not missing:
-            more["default"] = None if field.name in self._exclusive else default
-        more |= {name: value for name, value in field.metadata.items() if name != "positional"}
-        where.add_argument(field.name if field.metadata.get("positional") else _option(field.name), **more)
+            how = {**_value(field.name, hint), "required": required}
+        if not required:
+            how["default"] = None if field.name in self._exclusive else default
+        name = field.name if positional else _option(field.name)
+        where.add_argument(name, **{"help": _help(text, default), **how, **more})
 
 
 def load(words: str, function: str) -> "tuple[VerbParser[Any], Callable[[Any], int]]":
@@ -152,6 +139,14 @@ def load(words: str, function: str) -> "tuple[VerbParser[Any], Callable[[Any], i
     run = getattr(import_module(module), name)
     hints = get_type_hints(run)
     return VerbParser(words, next(hint for name, hint in hints.items() if name != "return")), run
+
+
+def _make(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Make a dataclass, and those inside it, of options' values by name."""
+    chosen = {name: values[name] for name in _fields(kind) if name in values}
+    return kind(
+        **chosen, **{name: _make(hint, values) for name, (_, hint) in _fields(kind).items() if _is_options(hint)}
+    )
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -223,6 +218,7 @@ def _help(text: str, default: Any) -> str:  # noqa: ANN401 - any value
 
 def _sentence(message: str, parser: ArgumentParser) -> str:
     """Make one sentence of a message of jsonargparse's, by the names that the command line uses."""
+    line = " ".join(message.split()).replace("File does not exist: ", "there is no file ")
     if found := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         return f"unrecognized arguments: {found[1]}{did_you_mean(found[1].split()[0].partition('=')[0], known)}"
@@ -233,16 +229,16 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
         where = re.search(r"class_path '(?:\w+\.)*(\w+)'", message)
         hint = did_you_mean(found[1], [action.dest for action in parser._actions])
         return f"{where[1] if where else 'the configuration'} takes no option '{found[1]}'{hint}"
-    if inner := re.findall(r'Parser key "([^"]+)":\s*Expected a <class \'(\w+)\'>. Got value: (.*)', message):
-        name, kind, value = inner[-1]
-        return f"{name}: '{value}' is not {_NOUNS.get(kind, kind)}"
-    found = re.match(r'Parser key "([^"]+)".*(?:Got|Given) value: ([^\n]*)', message, re.DOTALL)
-    action = next((each for each in parser._actions if found and each.dest == found[1]), None)
-    base = _base(getattr(action, "_typehint", None))
-    wanted = f"one of {', '.join(map(str, get_args(base)))}" if get_origin(base) is Literal else ""
-    wanted = wanted or _NOUNS.get(getattr(base, "__name__", ""), "")
     if unknown := re.search(r"Expected a dot import path string: (\S+)", message):
         return f"there is no class '{unknown[1]}'"
-    if found and action and wanted:
-        return f"{next(iter(action.option_strings), found[1])}: '{found[2]}' is not {wanted}"
-    return re.sub(r'Parser key "([^"]+)":', r"\1:", " ".join(message.split()))
+    inner = re.findall(r'Parser key "[^"]+":\s*Expected a <class \'(\w+)\'>. Got value: (.*)', message)
+    keys = re.findall(r'Parser key "([^"]+)"', message)[: None if inner else 1]
+    action = next((each for each in parser._actions if each.dest == ".".join(keys)), None)
+    name = f"--{'.'.join(keys)}" if action is None else next(iter(action.option_strings), str(action.metavar))
+    base = _base(getattr(action, "_typehint", None))
+    value = re.search(r"(?:Got|Given) value: ([^\n]*)", message)
+    kind, given = inner[-1] if inner else (getattr(base, "__name__", ""), value and value[1])
+    wanted = f"one of {', '.join(map(str, get_args(base)))}" if get_origin(base) is Literal else _NOUNS.get(kind)
+    if keys and value and wanted:
+        return f"{name}: '{given}' is not {wanted}"
+    return re.sub(r'^argument |Parser key "[^"]+":', lambda found: f"{name}:" * ("key" in found[0]), line)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.analyze import WorkOptions
-from vidfer.cli.display import say
+from vidfer.cli.display import run_with_bars, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
 from vidfer.types import ClipError, Status
@@ -19,7 +19,7 @@ Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Bring clips to a stage of the chain, or show hits and misses (--dry-run).
+    """Run the chain up to a stage, or show what is stored already (--dry-run).
 
     Args:
         target: One of faces, denoise, finetune, audio, classify, report.
@@ -83,18 +83,14 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
 
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
     from vidfer.api import shown
-    from vidfer.cli.display import ClipProgress
-    from vidfer.pipeline.workers import run_all
 
     status = 0
-    with ClipProgress(clips) as progress:
-        for position, done in run_all(work, clips, jobs, progress.update):
-            if isinstance(done, ClipError):
-                done = {"status": done.status, "key": "-", "message": done.message}
-            name = shown(clips[position])
-            print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
-            if done["status"] != Status.OK:
-                say(f"{name}: {done['status']}: {done['message']}")
-                status = 1
-            progress.finish(position)
+    for position, done in run_with_bars(work, clips, jobs):
+        if isinstance(done, ClipError):
+            done = {"status": done.status, "key": "-", "message": done.message}
+        name = shown(clips[position])
+        print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
+        if done["status"] != Status.OK:
+            say(f"{name}: {done['status']}: {done['message']}")
+            status = 1
     return status

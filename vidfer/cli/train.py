@@ -56,7 +56,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         _check_arguments(stage, arguments)
-        VidferCLI(stage, args=arguments)
+        VidferCLI(stage, f"python -m stages.{stage}" if argv is None else f"vidfer train {stage}", args=arguments)
     except (VidferError, ValueError, MisconfigurationException) as error:
         ours = _sentence(error)
         if ours is None:
@@ -103,10 +103,15 @@ class VidferCLI(LightningCLI):
 
     Optimisers stay where the task sets them; a seed of 0 makes runs repeatable; cross-references inside YAML files
     are made by linking, because the OmegaConf parser resolves each file before overrides. With a `stage`, one of `STAGES`,
-    configurations of another one are refused.
+    configurations of another one are refused; `prog` is what help and messages call the command.
     """
 
-    def __init__(self, stage: str | None = None, **overrides: Any) -> None:  # noqa: ANN401 - tests pass `args` and `run`
+    def __init__(
+        self,
+        stage: str | None = None,
+        prog: str | None = None,
+        **overrides: Any,  # noqa: ANN401 - tests pass `args` and `run`
+    ) -> None:
         self.stage = stage
         super().__init__(
             lightning.LightningModule,
@@ -118,7 +123,7 @@ class VidferCLI(LightningCLI):
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             parser_class=_TrainingParser,
-            parser_kwargs={"parser_mode": "omegaconf"},
+            parser_kwargs={"parser_mode": "omegaconf", "prog": prog},
             **overrides,
         )
 

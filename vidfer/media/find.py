@@ -10,7 +10,7 @@ from typing import Final
 from vidfer.types import UsageError
 
 Clip = tuple[Path, Path]
-"""A clip's file and its place under the output folder."""
+"""A clip's file, and the name of its place under the output folder."""
 
 _NAMED: Final = re.compile(
     r".*\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|flv|mpg|mpeg|vob|m2ts|mts|wmv|asf|ogv|ogg|mxf|dv|nut|ivf|y4m"
@@ -41,8 +41,8 @@ def find_clips(
 ) -> list[Clip]:
     """List the clips that paths stand for, hidden files and folders left out.
 
-    Each clip gets a place of its own under the output folder, named after the path given and the file below it. A file that
-    is named is a clip whatever it holds, so that it gets a status; of a folder's files those are passed over that neither
+    A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is
+    named is a clip whatever it holds, so that it gets a status; of a folder's files those are passed over that neither
     are named like media nor begin like media.
 
     Args:
@@ -58,7 +58,6 @@ def find_clips(
     own = {folder.resolve() for folder in leave_out}
     clips: dict[Path, Clip] = {}
     other: dict[Path, str] = {}
-    taken = {Path("summary.csv")}
     for path in paths:
         base = Path(path.resolve().name or "root")
         for file in _files(path, own):
@@ -68,9 +67,7 @@ def find_clips(
             if file != path and not _may_be_media(file):
                 other[identity] = file.suffix.lower() or "without suffix"
                 continue
-            place = _free(base if file == path else base / file.relative_to(path), taken)
-            taken.add(place)
-            clips[identity] = (file, place)
+            clips[identity] = (file, base if file == path else base / file.relative_to(path))
     note = _passed_over(Counter(suffix for file, suffix in other.items() if file not in clips))
     if not clips:
         raise UsageError(f"{', '.join(map(str, paths))}: no video or sound files there" + (f"; {note}" if note else ""))
@@ -137,11 +134,3 @@ def _begins_like_media(start: bytes) -> bool:
         for at, step in ((0, _PACKET), (4, _PACKET + 4))
     )
     return packets or start.startswith(_STARTS)
-
-
-def _free(place: Path, taken: set[Path]) -> Path:
-    candidate, number = place, 1
-    while candidate in taken:
-        number += 1
-        candidate = place.with_name(f"{place.name}-{number}")
-    return candidate

@@ -1,0 +1,25 @@
+import subprocess
+import sys
+
+from vidfer.cli.main import main
+
+
+def test_doctor_prints_a_line_for_each_check_and_touches_no_store(tmp_path, capsys):
+    assert main(["doctor", "--store", str(tmp_path / "new" / "store")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert all(line.startswith("  ok    ") for line in lines[:-1])
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_missing_or_cannot_be_written_is_a_finding(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['torch', 'blake3', 'opensmile', 'av']); "
+        "from vidfer.cli.main import main; sys.exit(main(['doctor', '--store', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "FAIL  demo clip: import of av halted" in done.stdout
+    assert "FAIL  image weights: import of torch halted" in done.stdout
+    assert f"FAIL  store: {tmp_path / 'file'} cannot be written" in done.stdout

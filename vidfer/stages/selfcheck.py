@@ -1,0 +1,147 @@
+"""Check on a clip made on the spot that what the stages need is installed and works.
+
+Functions import what they check, so that a package that is missing or broken is a finding.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from vidfer.types import VidferError
+
+if TYPE_CHECKING:
+    from vidfer.media.decode import Decoder
+
+_PACKAGES = (
+    "torch", "torchvision", "lightning", "timm", "facenet-pytorch", "av", "decord", "opensmile", "opencv-python-headless",
+    "numpy", "pyarrow", "pandas", "safetensors", "blake3",
+)  # fmt: skip
+
+
+class Finding(NamedTuple):
+    """What a check found: its name, whether all is well, and what there is, or what is wrong and the remedy."""
+
+    name: str
+    works: bool
+    text: str
+
+
+def check_installation(store: Path | None = None) -> Iterator[Finding]:
+    """Check packages, decoders, face detector, openSMILE, shipped weights, devices and a store (the default one if None)."""
+    with TemporaryDirectory() as folder:
+        clip = Path(folder) / "check.mp4"
+        checks: dict[str, Callable[[], str]] = {
+            "versions": _versions,
+            "demo clip": partial(_make_clip, clip),
+            "decoder pyav": partial(_decode, clip, "pyav"),
+            "decoder decord": partial(_decode, clip, "decord"),
+            "face detector": partial(_detect, clip),
+            "openSMILE": partial(_extract_features, clip),
+            **{f"{kind} weights": partial(_load_weights, kind) for kind in ("image", "audio", "denoise")},
+            "devices": _devices,
+            "store": partial(_write_store, store),
+        }
+        for name, check in checks.items():
+            try:
+                finding = Finding(name, True, check())
+            except (VidferError, ImportError, OSError, RuntimeError) as error:
+                finding = Finding(name, False, str(error))
+            yield finding
+
+
+def _versions() -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    missing = []
+    found = [f"python {platform.python_version()}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if "decord" in missing and platform.machine() not in {"x86_64", "AMD64"}:
+        missing.remove("decord")
+        found.append("decord absent (it has no wheel for this processor; PyAV decodes everything)")
+    if missing:
+        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup` or `pip install vidfer`")
+    return ", ".join(found)
+
+
+def _make_clip(clip: Path) -> str:
+    from vidfer.datasets.demo_clip import write_demo_clip
+
+    write_demo_clip(clip, seconds=2.0)
+    return f"2 s encoded, {clip.stat().st_size // 1000} kB"
+
+
+def _decode(clip: Path, decoder: "Decoder") -> str:
+    from time import process_time
+
+    from vidfer.media.decode import read_frames
+
+    started = process_time()
+    frames = len(list(read_frames(clip, fps=None, decoder=decoder)))
+    if frames != 50:
+        raise VidferError(f"{frames} of 50 frames came out; reinstall {'av' if decoder == 'pyav' else decoder}")
+    return f"all {frames} frames, {1000 * (process_time() - started) / frames:.1f} ms of this process each"
+
+
+def _detect(clip: Path) -> str:
+    from vidfer.inference.models import one_thread
+    from vidfer.media.decode import read_frames
+    from vidfer.stages.faces import detector
+
+    frame = next(iter(read_frames(clip, fps=1.0)))
+    with one_thread():
+        faces = detector("cpu").detect([frame.image])[0]
+    if len(faces.boxes) != 1:
+        raise VidferError(f"{len(faces.boxes)} faces found in a portrait; reinstall facenet-pytorch==2.5.3")
+    return "MTCNN found the face in the demo's portrait"
+
+
+def _extract_features(clip: Path) -> str:
+    from vidfer.media.audio import read_windows
+
+    shape = read_windows(clip).vectors.shape
+    if shape != (1, 1582):
+        raise VidferError(f"vectors of shape {shape}, not (1, 1582); reinstall opensmile==2.6.0")
+    return "1582 features of a 2 s window (openSMILE's licence is for research and private use)"
+
+
+def _load_weights(kind: str) -> str:
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.models import AudioModel, ImageModel
+    from vidfer.weights.files import SHIPPED
+
+    models: dict[str, type[ImageModel | AudioModel | Denoiser]]
+    models = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}
+    sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
+    return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
+
+
+def _devices() -> str:
+    import os
+
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return f"{os.cpu_count()} CPU cores; CUDA: {', '.join(gpus) or 'none found, use --device cpu, the default'}"
+
+
+def _write_store(root: Path | None) -> str:
+    import shutil
+    from tempfile import TemporaryFile
+
+    from vidfer.pipeline.store import default_store
+
+    store = root or default_store()
+    existing = next(path for path in (store, *store.absolute().parents) if path.exists())
+    try:
+        with TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise VidferError(f"{store} cannot be written; give another place by --store or $VIDFER_STORE") from error
+    return f"{store}, {shutil.disk_usage(existing).free / 1e9:.0f} GB free"
