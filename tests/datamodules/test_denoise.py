@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import cv2
 import lightning
@@ -133,7 +134,10 @@ def test_photographs_on_disk_give_the_same_crops_in_worker_processes(tmp_path, m
 
 def test_processes_share_an_epoch_without_doubles():
     crops = RandomCrops(make_photos(), 32, (25.0,), True, 10)
-    samplers = [CropSampler(crops, 7, lambda: 2, 2, rank) for rank in (0, 1)]
+    loop = SimpleNamespace(batch_idx=0)  # one batch of two crops is done
+    trainers = [SimpleNamespace(world_size=2, global_rank=rank, training=True, fit_loop=loop) for rank in (0, 1)]
+    modules = [SimpleNamespace(trainer=trainer, order_seed=7) for trainer in trainers]
+    samplers = [CropSampler(crops, module, 2, shuffle=False) for module in modules]
     for sampler in samplers:
         sampler.set_epoch(3)
     assert [list(sampler) for sampler in samplers] == [

@@ -3,7 +3,9 @@
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
+from scipy.fft import dct
 from torch import Tensor, nn
 
 from vidfer.models.preprocess import Preprocessing, resize
@@ -64,34 +66,26 @@ class ImageAugmentation(nn.Module):
     def forward(self, image: Tensor, size: int) -> Tensor:
         """Make the network's input, float `(B, in_chans, size, size)`, of gray images in [0, 1], `(B, 1, H, W)`."""
         warped = nn.functional.grid_sample(
-            self.degrade(image),
-            self._grid(image, size),
-            mode="bilinear",
-            padding_mode="reflection",
-            align_corners=False,
+            self.degrade(image), self._grid(image, size), padding_mode="reflection", align_corners=False
         )
-        return self._erase(self.preprocessing.finish(self._relight(warped)))
+        return self._erase(self.preprocessing.finish(self._relight(warped)))  # erased parts hold the mean gray
 
     def _grid(self, image: Tensor, size: int) -> Tensor:
-        count = image.shape[0]
         angle = _uniform(image, -1.0, 1.0) * math.radians(self.degrees)
         zoom = torch.exp(_uniform(image, math.log(self.scale[0]), math.log(self.scale[1])))
         flip = torch.where(_uniform(image, 0.0, 1.0) < 0.5, -1.0, 1.0)
         cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
         shift = [_uniform(image, -1.0, 1.0) * 2 * self.translation for _ in range(2)]
-        theta = torch.stack([cos * flip, -sin, shift[0], sin * flip, cos, shift[1]], dim=1).view(count, 2, 3)
-        return nn.functional.affine_grid(theta, [count, 1, size, size], align_corners=False)
+        theta = torch.stack([cos * flip, -sin, shift[0], sin * flip, cos, shift[1]], dim=1).view(-1, 2, 3)
+        return nn.functional.affine_grid(theta, [len(image), 1, size, size], align_corners=False)
 
     def _relight(self, image: Tensor) -> Tensor:
-        gamma = torch.exp(_uniform(image, -1.0, 1.0) * self.contrast).view(-1, 1, 1, 1)
-        gain = 1 + _uniform(image, -1.0, 1.0).view(-1, 1, 1, 1) * self.contrast
-        offset = _uniform(image, -1.0, 1.0).view(-1, 1, 1, 1) * self.brightness
+        gamma, gain, offset = (_uniform(image, -1.0, 1.0).view(-1, 1, 1, 1) for _ in range(3))
         mean = image.mean(dim=(1, 2, 3), keepdim=True)
-        changed = ((image - mean) * gain + mean + offset).clamp(1e-4, 1)
-        return changed.pow(gamma)
+        changed = (image - mean) * (1 + gain * self.contrast) + mean + offset * self.brightness
+        return changed.clamp(1e-4, 1).pow(torch.exp(gamma * self.contrast))
 
     def _erase(self, image: Tensor) -> Tensor:
-        # after standardisation, so that the rectangle holds the mean grey
         size = image.shape[-1]
         grid = torch.arange(size, device=image.device) / size
         inside = (_uniform(image, 0.0, 1.0) < self.erase).view(-1, 1, 1)
@@ -105,11 +99,7 @@ class ImageAugmentation(nn.Module):
 
 
 class VideoDegradation(nn.Module):
-    """Make a share of a batch look like faces from video: low resolution, then noise, then compression.
-
-    Each of the three is drawn by itself, so that an image meets one, two or all of them.
-
-    Low resolution brings its blur along; gamma and contrast are `ImageAugmentation`'s.
+    """Make a share of a batch look like faces from video: low resolution, then noise, then compression, each drawn by itself.
 
     Args:
         share: Probability of each of the three for an image, in [0, 1]; 0 leaves images as they are.
@@ -142,23 +132,17 @@ class VideoDegradation(nn.Module):
         return torch.where(packed, compress(image, quality), image)
 
     def _shrink(self, image: Tensor) -> Tensor:
-        # one size for the batch: other batches draw other sizes
         edge = image.shape[-1]
         if self.smallest >= edge:
             return image
-        size = int(torch.randint(self.smallest, edge, ()).item())
+        size = int(torch.randint(self.smallest, edge, ()).item())  # one for the batch
         return resize(resize(image, size), edge)
 
 
 def compress(image: Tensor, quality: Tensor) -> Tensor:
-    """Lose what baseline JPEG loses of a gray image: each 8x8 block's cosine transform, rounded to a table's steps.
+    """Compress gray images, float in [0, 1], `(B, 1, H, W)`, as baseline JPEG does, each at its `quality (B,)` in 1-100.
 
-    Args:
-        image: Gray images, float in [0, 1], `(B, 1, H, W)`.
-        quality: Quality of each image, 1-100, `(B,)`.
-
-    Returns:
-        Images of the same shape and range.
+    The cosine transform of each 8x8 block is rounded to a table's steps.
 
     References:
         ITU-T T.81 (1992), annexes A and K; the quality scale is the Independent JPEG Group's.
@@ -179,10 +163,7 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _cosines() -> Tensor:
-    place = torch.arange(_BLOCK, dtype=torch.float64)
-    matrix = torch.cos(math.pi * (2 * place[None] + 1) * place[:, None] / (2 * _BLOCK)) * math.sqrt(2 / _BLOCK)
-    matrix[0] /= math.sqrt(2)
-    return matrix
+    return torch.from_numpy(dct(np.eye(_BLOCK), axis=0, norm="ortho"))
 
 
 def _uniform(image: Tensor, low: float, high: float) -> Tensor:

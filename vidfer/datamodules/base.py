@@ -1,9 +1,9 @@
 """What every data module has: reports, a digest of its data, and shuffled batches that a resumed training goes on with."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import lightning
 import torch
@@ -17,20 +17,12 @@ from vidfer.pipeline.digest import content_digest, file_digest, recipe_key
 from vidfer.pipeline.store import Store, default_store
 from vidfer.types import EMOTIONS, VidferError
 
-_SMALL: Final = 1 << 16  # bytes; such a file is hashed as fast as its remembered digest is read
-
 
 class BaseDataModule(lightning.LightningDataModule):
-    """A data module that reports what it leaves out and can say whether its data have changed.
+    """A data module that reports what it leaves out, by `notify`, and can say whether its data have changed."""
 
-    Attributes:
-        source: What the data are, for the card.
-        licence: Terms of weights trained on them, for the card.
-        notify: Called with each line of a report; Lightning's log unless set.
-    """
-
-    source = ""
-    licence = ""
+    source = ""  # what the data are, for the card
+    licence = ""  # terms of weights trained on them, for the card
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +30,7 @@ class BaseDataModule(lightning.LightningDataModule):
         self.order_seed: int | None = None  # decides the order of the epoch's samples, see `ResumableSampler`
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what decides the order of the running epoch, for checkpoints inside it."""
+        """Return the seed of the running epoch's order, for checkpoints inside it."""
         return {"order_seed": self.order_seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -50,26 +42,15 @@ class BaseDataModule(lightning.LightningDataModule):
         for line in report.lines():
             self.notify(line)
 
-    def shuffled(self, dataset: Dataset[Any], batch_size: int, **options: Any) -> DataLoader[Any]:  # noqa: ANN401
-        """Return a loader of full shuffled batches, or of a single one where there are fewer samples than `batch_size`.
-
-        Args:
-            dataset: Training samples.
-            batch_size: Samples a step.
-            options: The other arguments of `DataLoader`.
-        """
-        full = len(dataset) >= batch_size  # type: ignore[arg-type]  # a map of samples has a length
+    def shuffled(self, dataset: Any, batch_size: int, **options: Any) -> DataLoader[Any]:  # noqa: ANN401
+        """Return a loader of full shuffled batches, or of a single one where a dataset or list is smaller than `batch_size`."""
         sampler = ResumableSampler(dataset, self, batch_size)
-        return ResumableLoader(dataset, batch_size, sampler=sampler, drop_last=full, **options)
+        return ResumableLoader(dataset, batch_size, sampler=sampler, drop_last=len(dataset) >= batch_size, **options)
 
     def content_digest(self) -> str:
-        """Return a digest of all data of a training by content: files, labels, persons and splits, and what was computed from.
+        """Return a digest, 64 hexadecimal digits, of all data of a training: files, labels, persons, splits and input weights.
 
-        It says nothing of where the data lie, nor of settings: equal settings and equal digests are the same training. Files
-        that have not changed since they were last hashed, here or by any stage, are not read again.
-
-        Returns:
-            64 hexadecimal digits.
+        It says nothing of where the data lie, nor of settings: equal settings and equal digests are the same training.
 
         Raises:
             VidferError: There are no such data, or a file cannot be read.
@@ -83,26 +64,22 @@ class BaseDataModule(lightning.LightningDataModule):
 
 
 class ResumableSampler(DistributedSampler[Any]):
-    """An epoch's indices in random order, those of one process of many, without the ones already seen.
+    """One process's indices of an epoch, without the batches that the module's trainer has done. Lightning sets the epoch.
 
-    In a single process the order is drawn from torch's random state, as by `DataLoader(shuffle=True)`; in several it follows
-    from the epoch, as Lightning's own. Lightning sets the epoch.
-
-    Args:
-        module: Its trainer knows how many batches of the epoch are done, and its checkpoints keep what decides the order.
-        batch_size: Indices a batch.
+    In a single process a shuffled order is drawn from torch's random state, as by `DataLoader(shuffle=True)`, and its seed kept
+    in the module's checkpoints; in several it follows from the epoch, as Lightning's own.
     """
 
-    def __init__(self, dataset: Dataset[Any], module: BaseDataModule, batch_size: int) -> None:
+    def __init__(self, dataset: Dataset[Any], module: BaseDataModule, batch_size: int, *, shuffle: bool = True) -> None:
         trainer = module.trainer
-        super().__init__(dataset, trainer.world_size if trainer else 1, trainer.global_rank if trainer else 0)
+        processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        super().__init__(dataset, processes, rank, shuffle=shuffle)
         self.module, self.batch_size = module, batch_size
 
-    def __iter__(self) -> Iterator[int]:
-        """Yield the indices that are left of the epoch."""
+    def __iter__(self) -> Iterator[Any]:
         trainer = self.module.trainer
         done = trainer.fit_loop.batch_idx + 1 if trainer and trainer.training else 0
-        if self.num_replicas == 1:
+        if self.shuffle and self.num_replicas == 1:
             if not done or self.module.order_seed is None:
                 self.module.order_seed = int(torch.empty((), dtype=torch.int64).random_().item())
             self.seed = self.module.order_seed - self.epoch
@@ -110,36 +87,32 @@ class ResumableSampler(DistributedSampler[Any]):
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader with a `ResumableSampler`, asked only when the first batch is wanted.
+    """A loader with a `ResumableSampler`, which is read only when the first batch is wanted.
 
     Lightning makes a loader's iterator before it has set the epoch and its own place in it.
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield the batches of what is left of an epoch."""
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing; that there is a state tells Lightning that an epoch can be resumed. Its progress says where."""
+        """Return nothing: that there is a state tells Lightning that an epoch can be resumed."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load nothing."""
 
 
-def class_shares(target: Tensor) -> list[float]:
+def class_shares(target: Tensor | Sequence[int]) -> list[float]:
     """Return the share of each class in `target (N,)`, in the order of `EMOTIONS`."""
-    shares: list[float] = (torch.bincount(target, minlength=len(EMOTIONS)) / len(target)).tolist()
+    shares: list[float] = (torch.bincount(torch.as_tensor(target), minlength=len(EMOTIONS)) / len(target)).tolist()
     return shares
 
 
 def digest_files(paths: Iterable[Path], root: Path, store: str | None = None) -> list[list[str]]:
-    """Return each file's path below `root` and the digest of its content, in the order given.
+    """Return each file's path below `root`, a folder or the only file, and the digest of its content.
 
-    Args:
-        paths: The files.
-        root: The folder that their names are relative to, or the only file.
-        store: Folder of artifacts, which also remembers digests; None for the default one.
+    The digests of files of 64 KiB and more are remembered in a store of artifacts, None for the default one.
 
     Raises:
         VidferError: A file cannot be read.
@@ -149,7 +122,7 @@ def digest_files(paths: Iterable[Path], root: Path, store: str | None = None) ->
         return [
             [
                 path.relative_to(folder).as_posix(),
-                file_digest(path) if path.stat().st_size < _SMALL else content_digest(path, memory),
+                file_digest(path) if path.stat().st_size < 1 << 16 else content_digest(path, memory),
             ]
             for path in paths
         ]

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
 from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
 from vidfer.datamodules.features import (
-    ClipDataset,
     FeatureOptions,
     FeatureReader,
     ReadClips,
@@ -33,7 +33,7 @@ from vidfer.datasets.splits import (
 )
 from vidfer.datasets.synthetic import write_sounds
 from vidfer.models.batches import ClipBatch
-from vidfer.types import EMOTIONS, VidferError
+from vidfer.types import VidferError
 from vidfer.weights.files import weights_digest
 
 Splits = dict[str, list[LabelledClip]]
@@ -41,8 +41,6 @@ Splits = dict[str, list[LabelledClip]]
 
 class ClipDataModule(BaseDataModule):
     """Clips by person: named people, folds of subject-independent cross-validation, or the split that a data set publishes.
-
-    Before every fit the splits are searched for persons and for contents that occur in two of them.
 
     Args:
         data: `ravdess`, `crema_d`, `afew`, `folders` or `manifest`; or a folder or CSV file whose layout is recognised.
@@ -57,10 +55,6 @@ class ClipDataModule(BaseDataModule):
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws, and which people are in which fold.
         features: The fields of `FeatureOptions`.
-
-    Attributes:
-        samples: The clips read so far, by split.
-        left_out: Names of the clips that could not be read, by split and reason.
 
     Raises:
         VidferError: An argument is out of range.
@@ -94,8 +88,8 @@ class ClipDataModule(BaseDataModule):
         self.people = {"train": train_people, "val": val_people, "test": test_people}
         self.folds, self.fold, self.seed = folds, fold, seed
         self.size, self.unlabelled, self.batch_size = size, unlabelled, batch_size
-        self.samples: dict[str, list[Sample]] = {}
-        self.left_out: dict[str, dict[str, list[str]]] = {}
+        self.samples: dict[str, list[Sample]] = {}  # the clips read so far, by split
+        self.left_out: dict[str, dict[str, list[str]]] = {}  # names of unreadable clips, by split and reason
         self._splits: Splits | None = None
         self.save_hyperparameters(logger=False)
         self.save_hyperparameters(asdict(self.features), logger=False)
@@ -114,7 +108,7 @@ class ClipDataModule(BaseDataModule):
                 self.samples[split] = self.prepare_split(split, clips)
 
     def splits(self) -> Splits:
-        """Divide the clips, once; the persons and the contents of each split are in no other.
+        """Divide the clips, once, so that no person and no content is in two splits.
 
         Raises:
             VidferError: There are no such data, or a person is in two splits.
@@ -127,9 +121,7 @@ class ClipDataModule(BaseDataModule):
             self._splits, leaks = remove_leaks(divided)
             self.announce(leaks)
             if unknown := unknown_persons(self._splits):
-                counts = ", ".join(
-                    f"{count} of {len(self._splits[split])} in {split}" for split, count in unknown.items()
-                )
+                counts = ", ".join(f"{count} of {len(self._splits[each])} in {each}" for each, count in unknown.items())
                 self.notify(
                     f"WARNING: it is not known who is in {sum(unknown.values())} clips ({counts}), so the same person may be in "
                     "two splits, and accuracies too high: name persons in the person column of a manifest"
@@ -151,9 +143,7 @@ class ClipDataModule(BaseDataModule):
         return {split: take_people(found, names) if names else [] for split, names in people.items()}
 
     def prepare_split(self, split: str, clips: Sequence[LabelledClip]) -> list[Sample]:
-        """Read the features of a split's clips, and report which could not be read.
-
-        Each sample has every entry that the classifier reads, empty where a clip lacks it.
+        """Read every entry that the classifier reads, empty where a clip lacks it, and report which clips could not be read.
 
         Raises:
             VidferError: Nothing could be read.
@@ -188,7 +178,7 @@ class ClipDataModule(BaseDataModule):
         return tuple(task.reads)
 
     def share(self, other: "ClipDataModule") -> None:
-        """Take the clips that another module of the same data, people and features has read, instead of reading them again."""
+        """Take the clips that another module of the same data, people and features has read."""
         self.samples, self._splits = dict(other.samples), other.splits()
 
     def training_clips(self) -> ClipBatch:
@@ -209,7 +199,7 @@ class ClipDataModule(BaseDataModule):
 
     def class_shares(self) -> list[float]:
         """Return the share of each class in the labelled training clips, in the order of `EMOTIONS`."""
-        return class_shares(torch.tensor([sample.target for sample in self._training()[0]]))
+        return class_shares([sample.target for sample in self._training()[0]])
 
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
@@ -246,24 +236,21 @@ class ClipDataModule(BaseDataModule):
             drawn = torch.randint(len(unlabelled), (len(samples),)).tolist() if unlabelled else []
             return collate_clips([*samples, *(unlabelled[at] for at in drawn)])
 
-        return self.shuffled(ClipDataset(labelled), self.batch_size, collate_fn=collate)
+        return self.shuffled(labelled, self.batch_size, collate_fn=collate)
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         """Return the validation clips in order, or nothing where nobody is held out."""
         return self._in_order("val") if "val" in self.samples else []
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """Return the test clips in order.
-
-        Raises:
-            VidferError: Nobody is held out to test on.
-        """
+        """Return the test clips in order."""
         if "test" not in self.samples:
             raise VidferError(f"no clip of {self.source} is held out to test on: name test_people, or folds")
         return self._in_order("test")
 
     def _in_order(self, split: str) -> DataLoader[Sample]:
-        return DataLoader(ClipDataset(self.samples[split]), 256, collate_fn=collate_clips)
+        samples: Any = self.samples[split]  # a list is all that a loader needs
+        return DataLoader(samples, 256, collate_fn=collate_clips)
 
 
 class SampleSoundsDataModule(ClipDataModule):
@@ -278,15 +265,7 @@ class SampleSoundsDataModule(ClipDataModule):
 
 
 def draw_evenly(target: Sequence[int], size: int, seed: int) -> list[int]:
-    """Draw indices at random, classes as even as their numbers allow.
-
-    Args:
-        target: Class of each clip.
-        size: How many to draw.
-        seed: Seed of the draw; a larger size with the same seed holds the smaller one.
-
-    Returns:
-        `size` indices, in the order drawn.
+    """Draw `size` indices of `target` at random, classes as even as their numbers allow; a larger size holds a smaller one.
 
     Raises:
         VidferError: There are fewer.
@@ -295,8 +274,6 @@ def draw_evenly(target: Sequence[int], size: int, seed: int) -> list[int]:
         raise VidferError(f"{size} training clips are asked for, and there are {len(target)}")
     order = np.random.default_rng(seed).permutation(len(target))
     classes = np.asarray(target)[order]
-    rank = np.zeros(len(order), int)
-    for label in range(len(EMOTIONS)):
-        rank[classes == label] = np.arange((classes == label).sum())
+    rank = pd.Series(classes).groupby(classes).cumcount()
     chosen: list[int] = order[np.argsort(rank, kind="stable")[:size]].tolist()
     return chosen

@@ -1,17 +1,16 @@
 """Noisy and clean crops of photographs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.distributed import DistributedSampler
 
-from vidfer.datamodules.base import BaseDataModule, ResumableLoader, digest_files
+from vidfer.datamodules.base import BaseDataModule, ResumableLoader, ResumableSampler, digest_files
 from vidfer.datasets.div2k import find_div2k, is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, photo_files, read_photos
 from vidfer.datasets.report import PreparationReport
@@ -26,8 +25,7 @@ Key = tuple[int, int, int]
 class DenoiseDataModule(BaseDataModule):
     """Random crops with fresh noise to train on; fixed crops with fixed noise of held-out photographs to validate on.
 
-    A training crop depends on the seed, the epoch and its index alone: on no worker, no device and no interruption. A
-    training resumed in the middle of an epoch goes on with the crops that were not yet drawn.
+    A training crop depends on the seed, the epoch and its index alone, also where training was interrupted.
 
     Args:
         root: Folder of photographs, `sample` for those of scikit-image, or DIV2K's folder, whose own validation
@@ -64,7 +62,6 @@ class DenoiseDataModule(BaseDataModule):
         self.root, self.val_share, self.test_root = root, val_share, test_root
         self.crop, self.sigmas, self.clip_noise = crop, levels, clip_noise
         self.crops_per_epoch, self.batch_size, self.num_workers = crops_per_epoch, batch_size, num_workers
-        self.seed: int | None = None
         self.data: dict[str, RandomCrops | FixedCrops] = {}
 
     def setup(self, stage: str) -> None:
@@ -73,8 +70,8 @@ class DenoiseDataModule(BaseDataModule):
         Raises:
             VidferError: There is nothing of use at the root, or a single photograph, of which none could be held out.
         """
-        if self.seed is None:
-            self.seed = torch.initial_seed()
+        if self.order_seed is None:
+            self.order_seed = torch.initial_seed()
         if not self.data:
             photos, held_out, self.report = self._read(self.root)
             if not held_out:
@@ -90,14 +87,6 @@ class DenoiseDataModule(BaseDataModule):
             photos, held_out, _ = self._read(self.test_root)
             self.data["test"] = FixedCrops(held_out or photos, self.crop, self.sigmas, self.clip_noise)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the seed of the training crops, so that a resumed training draws from the same sequence."""
-        return {"seed": self.seed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the seed of the training that is resumed."""
-        self.seed = state_dict["seed"]
-
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
         return {
@@ -108,9 +97,7 @@ class DenoiseDataModule(BaseDataModule):
 
     def train_dataloader(self) -> DataLoader[CropBatch]:
         """Return random crops, from the batch on at which the trainer stands in its epoch."""
-        trainer = self.trainer
-        processes, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-        sampler = CropSampler(self.data["train"], self.seed or 0, self._draws_done, processes, rank)
+        sampler = CropSampler(self.data["train"], self, self.batch_size, shuffle=False)
         return ResumableLoader(self.data["train"], self.batch_size, sampler=sampler, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[CropBatch]:
@@ -148,38 +135,20 @@ class DenoiseDataModule(BaseDataModule):
             train, valid, _ = find_div2k(folder) if is_div2k(folder) else (photo_files(folder), [], None)
             yield digest_files([*train, *valid], folder)
 
-    def _draws_done(self) -> int:
-        trainer = self.trainer
-        return (trainer.fit_loop.batch_idx + 1) * self.batch_size if trainer and trainer.training else 0
-
     def _loader(self, split: str) -> DataLoader[CropBatch]:
         return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers)
 
 
-class CropSampler(DistributedSampler[Any]):
-    """The keys of an epoch's crops, those of one process of many, without those already drawn.
-
-    Lightning sets the epoch.
-
-    Args:
-        seed: The seed in every key.
-        done: Returns how many crops this process has drawn in the epoch; called when the first one is wanted.
-    """
-
-    def __init__(
-        self, crops: Dataset[CropBatch], seed: int, done: Callable[[], int], processes: int, rank: int
-    ) -> None:
-        super().__init__(crops, processes, rank, shuffle=False, seed=seed)
-        self.done = done
+class CropSampler(ResumableSampler):
+    """The keys of one process's crops of an epoch, without those already drawn."""
 
     def __iter__(self) -> Iterator[Key]:
-        """Yield the keys of the crops to draw."""
-        for index in islice(super().__iter__(), self.done(), None):
-            yield self.seed, self.epoch, index
+        for index in super().__iter__():
+            yield self.module.order_seed or 0, self.epoch, index
 
 
 class RandomCrops(Dataset[CropBatch]):
-    """Crops at random places of random photographs, flipped and turned at random, with fresh noise; `count` an epoch."""
+    """Crops at random places of random photographs, flipped and turned at random, with fresh noise, each by its key."""
 
     def __init__(
         self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool, count: int
@@ -187,11 +156,9 @@ class RandomCrops(Dataset[CropBatch]):
         self.photos, self.crop, self.sigmas, self.clip, self.count = photos, crop, sigmas, clip, count
 
     def __len__(self) -> int:
-        """Return the crops of an epoch."""
         return self.count
 
     def __getitem__(self, key: Key | int) -> CropBatch:
-        """Draw the crop of a key; equal keys give equal crops."""
         rng = np.random.default_rng(key)
         photo = self.photos[rng.integers(len(self.photos))]
         top, left = (rng.integers(edge - self.crop + 1) for edge in photo.shape[:2])
@@ -212,11 +179,9 @@ class FixedCrops(Dataset[CropBatch]):
             self.items += [(piece, sigma) for piece in crops for sigma in sigmas]
 
     def __len__(self) -> int:
-        """Return the number of crops and noise levels."""
         return len(self.items)
 
     def __getitem__(self, index: int) -> CropBatch:
-        """Return one crop with its own, always equal, noise."""
         clean, sigma = self.items[index]
         return _pair(clean, sigma, np.random.default_rng(index), clip=self.clip)
 
@@ -229,11 +194,9 @@ class WholeImages(Dataset[NamedImage]):
         self.photos = photos
 
     def __len__(self) -> int:
-        """Return the number of photographs."""
         return len(self.names)
 
     def __getitem__(self, index: int) -> NamedImage:
-        """Return one photograph."""
         photo = self.photos[self.names[index]][:, :]
         return NamedImage(image=_signed(photo.astype(np.float32)), name=self.names[index])
 
@@ -243,5 +206,5 @@ def _pair(clean: Photo, sigma: float, rng: np.random.Generator, *, clip: bool) -
     return CropBatch(noisy=_signed(noisy), clean=_signed(clean.astype(np.float32)))
 
 
-def _signed(image: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> Tensor:
+def _signed(image: npt.NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) / 127.5 - 1

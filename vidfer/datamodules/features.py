@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.nn.utils.rnn import pad_sequence
 
 from vidfer.datasets.clips import LabelledClip
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
@@ -81,58 +81,24 @@ class FeatureOptions:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One clip, ready to be trained or tested on.
+    """One clip, ready to be trained or tested on."""
 
-    Args:
-        name: Its file's name.
-        person: Who is in it; None where that is not known.
-        target: Its class, an index into `EMOTIONS`; -1 for a clip whose label is withheld from the classifier.
-        features: What was asked for and is there, see `Features`.
-    """
-
-    name: str
-    person: str | None
-    target: int
+    name: str  # of its file
+    person: str | None  # None where not known
+    target: int  # an index into `EMOTIONS`; -1 where the label is withheld from the classifier
     features: Features
 
 
-class ClipDataset(Dataset[Sample]):
-    """Samples in memory."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.samples = samples
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        """Return one sample."""
-        return self.samples[index]
-
-
 class ReadClips(NamedTuple):
-    """What came of reading clips.
-
-    Args:
-        samples: A sample for each clip and playing speed.
-        dropped: Names of the clips without any feature, by reason.
-        noted: Names of the clips that lack one of the modalities, by reason.
-    """
+    """The samples of clips, at each playing speed."""
 
     samples: list[Sample]
-    dropped: dict[str, list[str]]
-    noted: dict[str, list[str]]
+    dropped: dict[str, list[str]]  # names of the clips without any feature, by reason
+    noted: dict[str, list[str]]  # names of the clips that lack one of the modalities, by reason
 
 
 class FeatureReader:
-    """Reads the features of clips, from the store where they are known.
-
-    Args:
-        options: What is read, and how.
-        reads: The entries wanted: some of `frames`, `image` and `sound`.
-        speed: Playing speed of the sound.
-    """
+    """Reads some of `frames`, `image` and `sound` (at a playing speed) of clips, from the store where they are known."""
 
     def __init__(self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0) -> None:
         self.options, self.reads = options, frozenset(reads)
@@ -145,13 +111,10 @@ class FeatureReader:
         return build_chain(ChainOptions(image_model=self.options.image_model, fusion_model="late"))
 
     def __call__(self, path: Path) -> tuple[Features, list[ClipError]]:
-        """Read a clip.
-
-        Returns:
-            What is there of what was asked for, at least one modality; and what is the matter with the other one.
+        """Read what a clip has, at least one modality, and the error of the other one.
 
         Raises:
-            ClipError: Nothing that was asked for is there.
+            ClipError: It has nothing that is to be read.
             StoreError: The store is full or cannot be written.
         """
         found: Features = {}
@@ -246,11 +209,7 @@ def standardise_speakers(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def gray_faces(crops: "np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:
-    """Make of aligned crops what FER2013 has: gray faces of 48x48 px, uint8 `(N, 48, 48)`.
-
-    Args:
-        crops: uint8 `(N, 160, 160, 3)`.
-    """
+    """Make of aligned crops, uint8 `(N, 160, 160, 3)`, gray faces as FER2013 has, uint8 `(N, 48, 48)`."""
     gray = Preprocessing(image_size=EDGE, crop_share=CENTRAL / CROP).gray(torch.from_numpy(crops))
     return (resize(gray, EDGE)[:, 0] * 255).round().to(torch.uint8)
 
@@ -260,7 +219,7 @@ def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
     batch = ClipBatch(target=torch.tensor([sample.target for sample in samples]))
     there = set().union(*(sample.features for sample in samples))
     if there & {"frames", "image"}:
-        batch["frame_mask"] = _mask([_count(sample, ("frames", "image")) for sample in samples])
+        batch["frame_mask"] = _mask(samples, "frames", "image")
     if "frames" in there:
         batch["frames"] = _pad(samples, "frames")
     if "image" in there:
@@ -269,27 +228,21 @@ def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
         batch["image"] = faces.reshape(*image.shape[:2], 1, *image.shape[2:])
         batch["landmarks"] = _pad(samples, "landmarks")
     if "sound" in there:
-        batch["sound_mask"] = _mask([_count(sample, ("sound",)) for sample in samples])
+        batch["sound_mask"] = _mask(samples, "sound")
         batch["sound"] = _pad(samples, "sound")
     return batch
 
 
-def _count(sample: Sample, names: tuple[str, ...]) -> int:
-    return next((len(sample.features[name]) for name in names if name in sample.features), 0)
-
-
-def _mask(counts: list[int]) -> Tensor:
+def _mask(samples: Sequence[Sample], *names: str) -> Tensor:
+    counts = [max(len(sample.features.get(name, ())) for name in names) for sample in samples]
     return torch.arange(max(*counts, 1)) < torch.tensor(counts)[:, None]
 
 
 def _pad(samples: Sequence[Sample], name: str) -> Tensor:
     like = next(sample.features[name] for sample in samples if name in sample.features)
-    length = max(len(sample.features.get(name, ())) for sample in samples)
-    padded = torch.zeros(len(samples), max(length, 1), *like.shape[1:], dtype=torch.float32)
-    for row, sample in zip(padded, samples, strict=True):
-        if name in sample.features:
-            row[: len(sample.features[name])] = sample.features[name]
-    return padded
+    one = torch.zeros(1, *like.shape[1:])  # so that there is at least one place
+    rows = [sample.features.get(name, one[:0]).float() for sample in samples]
+    return pad_sequence([*rows, one], batch_first=True)[:-1]
 
 
 def _spread(track: "np.ndarray[Any, Any]", most: int) -> "np.ndarray[Any, np.dtype[np.intp]]":
@@ -304,8 +257,5 @@ def _landmarks(table: "dict[str, np.ndarray[Any, Any]]", rows: "np.ndarray[Any, 
     """Bring landmarks from the frame to where the aligned face has them, as shares of its edge."""
     template = np.array(TEMPLATE)
     points = np.stack([np.stack([table[f"{name}_{axis}"][rows] for axis in "xy"], 1) for name in LANDMARKS], 1)
-    moved = []
-    for each in points.astype(np.float64):
-        matrix = similarity(each, template)
-        moved.append(each @ matrix[:, :2].T + matrix[:, 2])
-    return np.array(moved, np.float32)
+    matrices = np.stack([similarity(each, template) for each in points.astype(np.float64)])
+    return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2], np.float32)

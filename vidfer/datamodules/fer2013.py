@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
@@ -15,8 +14,7 @@ from vidfer.datasets.fer2013 import (
     LabelledImages,
     image_files,
     read_images,
-    read_training_images,
-    split_by_hash,
+    read_train_val,
 )
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
@@ -50,8 +48,6 @@ class Fer2013DataModule(BaseDataModule):
         std: Divided by after `mean`.
         statistics: Where an image's own mean and deviation are taken, see `Preprocessing`.
 
-    Attributes:
-        data: The splits read so far.
     """
 
     source = "FER2013"
@@ -78,30 +74,24 @@ class Fer2013DataModule(BaseDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        self.root = Path(root)
-        self.labels = labels
+        self.root, self.labels, self.teacher = Path(root), labels, teacher
         if labels == "ferplus":
             self.source = "FER2013 with FER+ labels"
-        self.train_split = train_split
-        self.test_split = test_split
-        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std, statistics=statistics)
-        self.val_share = val_share
-        self.batch_size = batch_size
+        self.train_split, self.test_split, self.val_share = train_split, test_split, val_share
+        self.batch_size, self.num_workers = batch_size, num_workers
         self.resolution = sorted(resolution or [])
-        self.num_workers = num_workers
+        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std, statistics=statistics)
         self.augment = ImageAugmentation(self.preprocessing, augmentation, degrade=degrade)
-        self.teacher = teacher
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:
         """Read the splits that a stage needs and report what was dropped."""
         if stage in ("fit", "validate") and "train" not in self.data:
-            tests = dict.fromkeys((*TEST_SPLITS, self.test_split))
-            labelled = read_training_images(self.root, self.train_split, labels=self.labels, test_splits=tests)
-            self.announce(labelled.report)
-            held_out = split_by_hash(labelled, self.val_share)
-            self.data["train"] = BatchedImages(labelled.subset(~held_out, labelled.report), self.teacher)
-            self.data["val"] = BatchedImages(labelled.subset(held_out, labelled.report))
+            train, val = read_train_val(
+                self.root, self.val_share, split=self.train_split, test_split=self.test_split, labels=self.labels
+            )
+            self.announce(train.report)
+            self.data |= {"train": BatchedImages(train, self.teacher), "val": BatchedImages(val)}
         if stage == "test" and "test" not in self.data:
             labelled = read_images(self.root, self.test_split, labels=self.labels)
             self.announce(labelled.report)
@@ -122,10 +112,7 @@ class Fer2013DataModule(BaseDataModule):
     def training_size(self, epoch: int) -> int:
         """Return the edge of the training images in px in an epoch, from 0."""
         size = self.preprocessing.image_size
-        for first, edge in self.resolution:
-            if epoch >= first:
-                size = edge
-        return size
+        return next((edge for first, edge in reversed(self.resolution) if epoch >= first), size)
 
     def class_shares(self) -> list[float]:
         """Return the share of each class in the training images, in the order of `EMOTIONS`."""
@@ -149,15 +136,7 @@ class Fer2013DataModule(BaseDataModule):
         }
 
     def on_after_batch_transfer(self, batch: ImageBatch, dataloader_idx: int) -> ImageBatch:
-        """Turn a uint8 batch into what the network reads.
-
-        Args:
-            batch: `image` uint8 `(B, S, S)` and `target`.
-            dataloader_idx: Unused.
-
-        Returns:
-            `image` float `(B, in_chans, H, W)`, augmented while training, and `target`.
-        """
+        """Turn images uint8 `(B, S, S)` into what the network reads, float `(B, in_chans, H, W)`, augmented while training."""
         gray = batch["image"][:, None].float() / 255
         if self.trainer is not None and self.trainer.training:
             image = self.augment(gray, self.training_size(self.trainer.current_epoch))
@@ -191,20 +170,17 @@ class BatchedImages(Dataset[ImageBatch]):
 
     def __init__(self, labelled: LabelledImages, teacher: str | None = None) -> None:
         self.report = labelled.report
-        self.image: Tensor = torch.from_numpy(labelled.image)
-        self.target: Tensor = torch.from_numpy(labelled.target)
+        self.image, self.target = torch.from_numpy(labelled.image), torch.from_numpy(labelled.target)
         self.teacher = None if teacher is None else torch.from_numpy(read_logits(Path(teacher), labelled.digest))
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.target)
 
     def __getitem__(self, index: int) -> ImageBatch:
-        """Return one image as a batch of one."""
         return self.__getitems__([index])
 
     def __getitems__(self, indices: list[int]) -> ImageBatch:
-        """Return the images at `indices`: the hook by which a `DataLoader` fetches a whole batch at once."""
+        """Return a whole batch of images: a hook of `DataLoader`."""
         chosen = torch.as_tensor(indices)
         batch = ImageBatch(image=self.image[chosen], target=self.target[chosen])
         if self.teacher is not None:

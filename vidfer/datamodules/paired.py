@@ -16,8 +16,7 @@ from vidfer.datasets.fer2013 import (
     LabelledImages,
     image_files,
     read_images,
-    read_training_images,
-    split_by_hash,
+    read_train_val,
 )
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import PreparationReport
@@ -40,8 +39,8 @@ class PairedDataModule(ClipDataModule):
     """Paired clips: speakers are disjoint between splits, and so are face images.
 
     The faces of training clips come from FER2013's training images, those of validation clips from a share of them that is
-    held out by content, and those of test clips from the test split; images that recur in a test split are left out of the
-    others. The shipped image network was trained on the first of these, and, as long as `val_share` stays, on none of the others.
+    held out by content, and those of test clips from the test split. The shipped image network was trained on the first of
+    these, and, as long as `val_share` stays, on none of the others.
 
     Args:
         root: Folder of RAVDESS speech; `data/ravdess_speech` if not given.
@@ -111,10 +110,7 @@ class PairedDataModule(ClipDataModule):
     def _pool(self, split: str) -> LabelledImages:
         if split == "test":
             return read_images(self.faces_root, self.test_split)
-        test_splits = dict.fromkeys((*TEST_SPLITS, self.test_split))
-        images = read_training_images(self.faces_root, test_splits=test_splits)
-        held_out = split_by_hash(images, self.val_share)
-        return images.subset(held_out if split == "val" else ~held_out, images.report)
+        return read_train_val(self.faces_root, self.val_share, test_split=self.test_split)[split == "val"]
 
     def _faces(
         self, target: dict[str, int], pool: LabelledImages, pairing: Pairing
@@ -151,7 +147,7 @@ class PairedDataModule(ClipDataModule):
 
 
 class SamplePairedDataModule(PairedDataModule):
-    """Synthesised voices with drawn faces, made on first use below `root`; everything else as for the real ones.
+    """Synthesised voices with drawn faces, made on first use; everything else as for the real ones.
 
     Args:
         root: Folder to make them in.
@@ -183,16 +179,7 @@ class SamplePairedDataModule(PairedDataModule):
 
 
 def build_clip_data(data: str, root: str | None = None, **options: Any) -> ClipDataModule:  # noqa: ANN401 - a module's own
-    """Build the data module of a data set.
-
-    Args:
-        data: `paired` for speech of RAVDESS with faces of FER2013; `sample` for synthesised voices with drawn faces; or what
-            `ClipDataModule` takes.
-        root: Where it lies; of `paired`, where RAVDESS speech lies.
-        options: Further arguments of the data module.
-
-    Returns:
-        The module, with the people of `PEOPLE`, or by the split that the data set publishes.
+    """Build the module of `paired`, `sample` or what `ClipDataModule` takes, with the people of `PEOPLE` or published splits.
 
     Raises:
         VidferError: There is no such data set.

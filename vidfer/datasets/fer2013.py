@@ -103,6 +103,16 @@ def read_training_images(
     return raw.subset(keep, report)
 
 
+def read_train_val(
+    root: Path, val_share: float, *, split: str = "train", test_split: str = TEST_SPLITS[0], labels: Labels = "fer2013"
+) -> tuple[LabelledImages, LabelledImages]:
+    """Read a training split clear of `TEST_SPLITS` and `test_split`, and hold a share of it out for validation by content."""
+    tests = dict.fromkeys((*TEST_SPLITS, test_split))
+    images = read_training_images(root, split, labels=labels, test_splits=tests)
+    held_out = split_by_hash(images, val_share)
+    return images.subset(~held_out, images.report), images.subset(held_out, images.report)
+
+
 def split_by_hash(data: LabelledImages, share: float) -> npt.NDArray[np.bool_]:
     """Choose a share in [0, 1) of every class, those with the smallest digests: bool `(N,)`, true for the chosen images.
 
