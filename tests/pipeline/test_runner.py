@@ -276,6 +276,14 @@ def test_a_transient_failure_of_a_cached_step_is_tried_again(store, kind, status
     assert list((store.root / "tmp").iterdir()) == []
 
 
+def test_running_out_of_memory_is_tried_again_and_leaves_no_file(store):
+    with pytest.raises(ClipError, match="stage vectors ran out of memory") as caught:
+        cached(store, RECIPE, counted(MemoryError(), []))
+    assert caught.value.status is Status.OUT_OF_MEMORY
+    assert list(store.folders()) == []
+    assert list((store.root / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [VidferError("no data"), ZeroDivisionError(), KeyboardInterrupt()])
 def test_other_errors_of_a_cached_step_pass_and_store_nothing(store, error):
     def make(draft):

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -111,15 +112,8 @@ def fetch_part(
 ) -> bool:
     """Fetch and unpack a part (`train` or `valid`) unless it is there, and return whether it was fetched.
 
-    The part's folder in `root` is there whole or not at all. Where it came from is written beside it, and a later fetch is
-    checked against that checksum.
-
-    Args:
-        root: Folder of both parts.
-        name: The part.
-        address: Folder of the archives.
-        sha256: Checksum of the archive; by default the recorded one, or the publisher's.
-        progress: See `fetch`.
+    The part's folder in `root` is there whole or not at all; `address` is the folder of archives. Where the part came from is
+    written beside it, with the archive's checksum: that one counts later, or else the publisher's, if `sha256` is not given.
 
     Raises:
         VidferError: The folder is there, but not whole; or the archive cannot be fetched, or is not the one expected.
@@ -190,10 +184,8 @@ def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_SIGNATURE))
-            file.seek(-len(_END), 2)
-            return head == _SIGNATURE and file.read() == _END
-    except OSError:
-        return False
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(len(_SIGNATURE))
+        file.seek(-len(_END), 2)
+        return head == _SIGNATURE and file.read() == _END
+    return False

@@ -1,7 +1,6 @@
-"""The cached step, and clips as chains of it: plan what is stored and what is missing, and compute that.
+"""The cached step, and clips as chains of such steps: plan what is stored and what is missing, and compute that.
 
-`cached` is for everything that is kept by what it was made of. It makes a key of the recipe (any JSON), looks into the
-store, and calls `make` only where nothing is found:
+`cached` makes a key of a recipe (any JSON), looks into the store, and calls `make` only where nothing is found:
 
     recipe = {"stage": "vectors", "version": 3, "params": {"speed": 1.1}, "source": content_digest(path, store)}
 

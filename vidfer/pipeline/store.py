@@ -98,9 +98,7 @@ class Draft:
     """
 
     def __init__(self, store: "Store", stage: str, key: str) -> None:
-        self._root = store.root
-        self._stage = stage
-        self._key = key
+        self._root, self._stage, self._key = store.root, stage, key
         self._files: list[dict[str, Any]] = []
         self.path = store.root / "tmp" / f"{stage}-{os.getpid()}-{uuid.uuid4().hex}"
 
@@ -211,7 +209,7 @@ class Store:
         return ""
 
     def draft(self, stage: str, key: str) -> Draft:
-        """Begin an artifact."""
+        """Return a draft of an artifact."""
         return Draft(self, stage, key)
 
     def publish(self, artifact: Artifact) -> Artifact:
@@ -259,14 +257,14 @@ class Store:
                 folder.rename(place)
             except FileNotFoundError:
                 return False
-            sound = True
+            fault = ""
             try:
-                sound = not self.fault(place, place=folder)
+                fault = self.fault(place, place=folder)
             finally:
-                if sound:  # or unreadable: nothing is known against it
+                if not fault:  # sound, or unreadable: nothing is known against it
                     with suppress(OSError):  # mended once more in between: then this copy is not needed
                         place.rename(folder)
-            return not sound
+            return bool(fault)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Work on many clips, or other items, at once, so that one that kills its worker costs only itself."""
+"""Work on many clips, or other items, at once; one that kills its worker process costs only itself."""
 
 import multiprocessing
 import signal
