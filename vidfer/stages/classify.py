@@ -8,23 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.inference.decision import (
-    PRIOR_STRENGTH,
-    UNCERTAIN,
-    FacePrediction,
-    FusedPrediction,
-    Rules,
-    SoundPrediction,
-    by_name,
-    certain,
-    fuse_modalities,
-    predict_faces,
-    predict_joint,
-    predict_sound,
-    predominant,
-    used_windows,
-    vote,
-)
+from vidfer.inference import decision
+from vidfer.inference.decision import UNCERTAIN, FacePrediction, FusedPrediction, Rules, SoundPrediction
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import EMOTIONS, Status
@@ -64,16 +49,16 @@ class ClassifyStage(Stage):
         table = inputs["faces"].table("faces.parquet") if "logits" in given else {}
         faces, sound, joint, gates = None, None, None, None
         if table:
-            faces = predict_faces(given["logits"], table["track"], table["time_s"], table["weight"], rules)
+            faces = decision.predict_faces(given["logits"], table["track"], table["time_s"], table["weight"], rules)
         silent = given.get("silent", np.zeros(0)) == 1
-        used = used_windows(silent, given.get("voice", np.zeros(0)), rules)
+        used = decision.used_windows(silent, given.get("voice", np.zeros(0)), rules)
         if used.any():
             vectors = given["vectors"][used]
-            sound = predict_sound(self._sound_logits(vectors), rules)
+            sound = decision.predict_sound(self._sound_logits(vectors), rules)
             if self.fusion and faces:
                 people = [given["embeddings"][table["track"] == person] for person in faces.people]
                 logits, each_gates = self._fusion_logits(people, vectors, self.fusion)
-                joint, gates = predict_joint(logits, faces.share, rules), faces.share @ each_gates
+                joint, gates = decision.predict_joint(logits, faces.share, rules), faces.share @ each_gates
         _write_probabilities(draft, faces, sound, used)
         predictions = {
             "faces": self._face_record(faces, inputs),
@@ -81,7 +66,7 @@ class ClassifyStage(Stage):
             "people": self._people_records(faces, table),
             "settings": self._settings(),
         }
-        fused = fuse_modalities(faces, sound, joint, rules)
+        fused = decision.fuse_modalities(faces, sound, joint, rules)
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
 
@@ -102,10 +87,10 @@ class ClassifyStage(Stage):
 
     def _votes(self, probabilities: Floats) -> Record:
         """Let the face images vote whose class can be named; where none can, the vote is `UNCERTAIN`."""
-        voting = certain(probabilities, self.rules.abstain)
+        voting = decision.certain(probabilities, self.rules.abstain)
         record: Record = {**_BLANK, "predominant": UNCERTAIN}
         if voting.any():
-            record = _record(vote(probabilities[voting]))
+            record = _record(decision.vote(probabilities[voting]))
         return {"vote": record, "n_uncertain": int((~voting).sum())}
 
     def _face_record(self, faces: FacePrediction | None, inputs: Mapping[str, Artifact]) -> Record:
@@ -164,7 +149,7 @@ class ClassifyStage(Stage):
             "temperature": temperature,
             "smoothing": smoothing,
             "prior": "uniform" if adjusted else "training",
-            "prior_strength": PRIOR_STRENGTH if adjusted else 0.0,
+            "prior_strength": decision.PRIOR_STRENGTH if adjusted else 0.0,
             "pool": rules.pool,
             "abstain": rules.abstain,
             "voice": rules.speech_only,
@@ -192,8 +177,8 @@ def _arrays(artifact: Artifact, name: str) -> Mapping[str, npt.NDArray[Any]]:
 
 
 def _record(distribution: Floats, abstain: float | None = None) -> Record:
-    name, margin = predominant(distribution, abstain)
-    return {"predominant": name, "margin": margin, "distribution": by_name(distribution)}
+    name, margin = decision.predominant(distribution, abstain)
+    return {"predominant": name, "margin": margin, "distribution": decision.by_name(distribution)}
 
 
 def _nothing(artifact: Artifact) -> Record:

@@ -1,9 +1,10 @@
 """Stage `faces`: from a video to aligned face crops, tracked through time, with quality."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -80,31 +81,39 @@ class FacesStage(Stage):
         return tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
-        """Stream the clip's frames and write its faces shard by shard."""
+        """Stream the clip's frames and write its faces shard by shard; of a clip that breaks off, those before."""
         from vidfer.media.decode import probe
 
-        rows = _Rows(draft)
         about = probe(clip, timeout=self.timeout)
         status, message, frames = Status.OK, about.video.choice if about.video else "", 0
-        try:
-            with closing(self._face_frames(clip, about.duration, progress)) as face_frames:
-                for face_frame in face_frames:
-                    frames += 1
-                    for face in face_frame.faces:
-                        rows.add(face_frame, face)
-        except ClipError as error:
-            if error.status is not Status.PARTIAL:
-                raise
-            status, message = error.status, error.message
-        if not rows.count and status is Status.OK:
-            found = f"no face was found in the {frames} frames looked at"
-            status, message = Status.NO_FACE, "; ".join(filter(None, [found, message]))
-        rows.close()
-        return Outcome(status, message, {"frames": frames, "faces": rows.count})
 
-    def _face_frames(
-        self, clip: Path, duration: float | None, progress: Progress
-    ) -> "Generator[FaceFrame, None, None]":
+        def find() -> "Generator[tuple[FaceFrame, Face], None, None]":
+            nonlocal status, message, frames
+            try:
+                with closing(self._face_frames(clip)) as face_frames:
+                    for face_frame in face_frames:
+                        frames += 1
+                        if about.duration:
+                            progress(min(1.0, face_frame.pts / about.duration))
+                        yield from ((face_frame, face) for face in face_frame.faces)
+            except ClipError as error:
+                if error.status is not Status.PARTIAL:
+                    raise
+                status, message = error.status, error.message
+
+        tables: list[dict[str, np.ndarray]] = []
+        with closing(find()) as found:
+            while shard := list(islice(found, SHARD)):
+                tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
+        if tables:
+            columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+            draft.write("faces.parquet", to_parquet(columns))
+        elif status is Status.OK:
+            no_face = f"no face was found in the {frames} frames looked at"
+            status, message = Status.NO_FACE, "; ".join(filter(None, [no_face, message]))
+        return Outcome(status, message, {"frames": frames, "faces": sum(len(table["frame"]) for table in tables)})
+
+    def _face_frames(self, clip: Path) -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
@@ -112,10 +121,7 @@ class FacesStage(Stage):
         cleaner = self._frame_cleaner(self.denoise) if self.denoise else None
         frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
         with one_thread(), closing(frames):
-            for face_frame in iter_faces(frames, detector(self.device), self.settings, cleaner):
-                if duration:
-                    progress(min(1.0, face_frame.pts / duration))
-                yield face_frame
+            yield from iter_faces(frames, detector(self.device), self.settings, cleaner)
 
     def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
         from vidfer.inference.denoiser import Denoiser
@@ -141,47 +147,23 @@ def detector(device: str) -> "MtcnnDetector":
     return MtcnnDetector(device=device)
 
 
-class _Rows:
-    """The faces not yet on the disk: crops leave memory a shard at a time, and rows become plain columns."""
+def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
+    """Write the crops of some faces, and those denoised; return their rows of the table as columns."""
+    draft.write_arrays(name, {"crops": np.stack([face.crop if face.raw is None else face.raw for _, face in faces])})
+    denoised = {row: face.crop for row, (_, face) in enumerate(faces) if face.raw is not None}
+    if denoised:
+        arrays = {"rows": np.array(list(denoised)), "crops": np.stack(list(denoised.values()))}
+        draft.write_arrays(denoised_name(name), arrays)
+    rows = [_row(frame, face) for frame, face in faces]
+    return {column: np.array([row[column] for row in rows]) for column in rows[0]}
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-        self._crops: list[np.ndarray] = []
-        self._denoised: dict[int, np.ndarray] = {}
-        self._rows: list[dict[str, Any]] = []
-        self._tables: list[dict[str, np.ndarray]] = []
-        self.count = 0
 
-    def add(self, frame: "FaceFrame", face: "Face") -> None:
-        row: dict[str, Any] = {"frame": frame.index, "time_s": frame.pts, "track": face.track}
-        row |= zip(("x0", "y0", "x1", "y1"), map(float, face.box), strict=True)
-        row |= zip(
-            (f"{name}_{axis}" for name in LANDMARKS for axis in "xy"), map(float, face.landmarks.flat), strict=True
-        )
-        row |= {"score": face.score, "detected": face.detected, **asdict(face.quality)}
-        if frame.noise_sigma is not None:
-            row["frame_sigma"] = frame.noise_sigma
-        if face.raw is not None:
-            self._denoised[len(self._crops)] = face.crop
-        self._rows.append(row)
-        self._crops.append(face.crop if face.raw is None else face.raw)
-        self.count += 1
-        if len(self._crops) == SHARD:
-            self._flush()
-
-    def close(self) -> None:
-        if self._crops:
-            self._flush()
-        if self._tables:
-            columns = {name: np.concatenate([table[name] for table in self._tables]) for name in self._tables[0]}
-            self._draft.write("faces.parquet", to_parquet(columns))
-
-    def _flush(self) -> None:
-        shard = f"crops-{len(self._tables):05}.safetensors"
-        self._draft.write_arrays(shard, {"crops": np.stack(self._crops)})
-        if self._denoised:
-            rows, crops = np.array(list(self._denoised)), np.stack(list(self._denoised.values()))
-            self._draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": crops})
-        self._tables.append({name: np.array([row[name] for row in self._rows]) for name in self._rows[0]})
-        for held in (self._crops, self._denoised, self._rows):
-            held.clear()
+def _row(frame: "FaceFrame", face: "Face") -> dict[str, Any]:
+    points = [f"{name}_{axis}" for name in LANDMARKS for axis in "xy"]
+    return {
+        **{"frame": frame.index, "time_s": frame.pts, "track": face.track},
+        **dict(zip(("x0", "y0", "x1", "y1"), face.box.tolist(), strict=True)),
+        **dict(zip(points, face.landmarks.ravel().tolist(), strict=True)),
+        **{"score": face.score, "detected": face.detected, **asdict(face.quality)},
+        **({} if frame.noise_sigma is None else {"frame_sigma": frame.noise_sigma}),
+    }

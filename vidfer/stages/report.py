@@ -1,5 +1,6 @@
 """Stage `report`: the tables that a user opens, without the clip's path, which is not part of any key."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def _frames(faces: Artifact, denoise: Artifact, probabilities: Floats, abstain: 
     expression = [predominant(row, abstain)[0] for row in probabilities]
     return {
         **table,
-        **_by_class(probabilities),
+        **dict(zip(EMOTIONS, probabilities.T, strict=True)),
         "person": table["track"],
         "expression": expression,
         "denoised": denoised,
@@ -109,16 +110,19 @@ def _windows(audio: Artifact, probabilities: Floats, abstain: float | None) -> C
     status = np.where(unused, np.where(windows["silent"] == 1, "silent", "no_voice"), "ok").tolist()
     expression = [predominant(row, abstain)[0] if row[0] >= 0 else None for row in probabilities]
     start, end = windows["times"].T
-    return {"start_s": start, "end_s": end, "status": status, "expression": expression, **_by_class(probabilities)}
-
-
-def _by_class(probabilities: Floats) -> dict[str, Floats]:
-    return {name: probabilities[:, i] for i, name in enumerate(EMOTIONS)}
+    return {
+        "start_s": start,
+        "end_s": end,
+        "status": status,
+        "expression": expression,
+        **dict(zip(EMOTIONS, probabilities.T, strict=True)),
+    }
 
 
 def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     classify, denoise = inputs["classify"], inputs["denoise"]
-    parts = {name: _rounded(predictions[name]) for name in ("faces", "sound", "fused", "people")}
+    exact = {name: predictions[name] for name in ("faces", "sound", "fused", "people")}
+    parts = json.loads(json.dumps(exact), parse_float=lambda text: round(float(text), 6))
     recipes = {name: artifact.manifest["recipe"] for name, artifact in inputs.items()}
     stages = {
         name: {"key": inputs[name].key, **{part: recipe[part] for part in ("version", "params", "tools")}}
@@ -133,12 +137,3 @@ def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> 
         "denoise": {**denoise.meta, **inputs["finetune"].meta} if denoise.meta else None,
         "provenance": {"vidfer": __version__, "source_blake3": recipes["faces"]["source"], "stages": stages},
     }
-
-
-def _rounded(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Round every float inside JSON to six decimals."""
-    if isinstance(value, dict):
-        return {name: _rounded(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    return round(value, 6) if isinstance(value, float) else value
