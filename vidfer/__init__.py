@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - stands for the three names above, imported when first used
-    if name == "ChainOptions":
-        from vidfer.stages.chain import ChainOptions
+    if name not in __all__:
+        raise AttributeError(f"module 'vidfer' has no attribute '{name}'")
+    from vidfer import api
 
-        return ChainOptions
-    if name in __all__:
-        from vidfer import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'vidfer' has no attribute '{name}'")
+    return getattr(api, name)

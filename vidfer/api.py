@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-TABLES = ("frames.parquet", "frames.csv", "people.parquet", "people.csv", "windows.parquet", "windows.csv")
+
+OVERVIEW = (
+    *("clip", "status", "predominant", "margin", "modalities"),
+    *("faces_status", "faces_predominant", "sound_status", "sound_predominant", "people", *EMOTIONS, "message"),
+)
+"""Columns of `summary.csv`."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,12 @@ def analyze(
     store: str | Path | None = None,
     progress: StageProgress | None = None,
 ) -> ClipResult:
-    """Turn a video into tables of displayed facial expressions.
+    """Turn a video or sound file into tables of displayed facial expressions.
 
     A clip that cannot be processed is not an exception: its result says so in `status`.
 
     Args:
-        path: A video or sound file.
+        path: The file.
         options: Sampling, models and rules; by default 5 frames a second and the shipped models on the CPU.
         store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
@@ -121,7 +126,7 @@ def analyze(
     place = Store(store if store is not None else default_store())
     try:
         with finished(chain, "report", Path(path), place, progress) as report:
-            files = {name: (report.path / name).read_bytes() for name in TABLES}
+            files = {name: (report.path / name).read_bytes() for name in report.names() if name != "summary.json"}
             return ClipResult({"clip": shown(path), **report.json("summary.json")}, files)
     except ClipError as error:
         return ClipResult.failed(path, error)
@@ -165,13 +170,13 @@ def write_result(result: ClipResult, folder: Path) -> None:
 
 
 def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
-    """Bring `summary.csv` up to date: a row per clip, those of other clips that it holds already are kept.
+    """Bring `summary.csv` up to date: a row per clip; those of other clips that it holds already are kept.
 
     Raises:
         VidferError: It cannot be written, or what lies there is no such table.
     """
-    known, columns = read_overview(out)
-    rows = [overview_row(summary) for summary in summaries]
+    known, columns = _read_overview(out)
+    rows = [_overview_row(summary) for summary in summaries]
     fresh = to_csv({name: [row[name] for row in rows] for name in OVERVIEW}).decode()
     for row in csv.DictReader(io.StringIO(fresh, newline="")):
         known[row["clip"]] = {**known.get(row["clip"], {}), **row}
@@ -183,37 +188,24 @@ def write_overview(summaries: list[dict[str, Any]], out: Path) -> None:
         write_atomic(out / "summary.csv", text.getvalue())
 
 
-def read_overview(out: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Read `summary.csv`: its rows by clip, none where there is no such file, and the columns that are not vidfer's.
-
-    Raises:
-        VidferError: It is no such table.
-    """
-    path = out / "summary.csv"
+def _read_overview(out: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Read `summary.csv`: its rows by clip, none where there is no such file, and the columns that are not vidfer's."""
+    path, remedy = out / "summary.csv", "move it away, or give another folder by --out"
     try:
         text = path.read_text("utf-8-sig") if path.exists() else ",".join(OVERVIEW)
         reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
         rows = {row["clip"]: row for row in reader}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise VidferError(
-            f"{path} is no overview of vidfer's: move it away, or give another folder by --out"
-        ) from error
+        raise VidferError(f"{path} is no overview of vidfer's: {remedy}") from error
     if any(None in row for row in rows.values()):
-        raise VidferError(f"{path} has rows longer than its header: move it away, or give another folder by --out")
+        raise VidferError(f"{path} has rows longer than its header: {remedy}")
     return rows, [name for name in reader.fieldnames or () if name not in OVERVIEW]
 
 
-OVERVIEW = (
-    *("clip", "status", "predominant", "margin", "modalities"),
-    *("faces_status", "faces_predominant", "sound_status", "sound_predominant", "people", *EMOTIONS, "message"),
-)
-"""Columns of `summary.csv`."""
-
-
-def overview_row(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return a clip's row of `summary.csv`, see `OVERVIEW`."""
+def _overview_row(summary: dict[str, Any]) -> dict[str, Any]:
     parts = {f"{part}_{name}": summary[part][name] for part in ("faces", "sound") for name in ("status", "predominant")}
     distribution = summary["fused"]["distribution"] or dict.fromkeys(EMOTIONS)
-    counted = {"modalities": "+".join(summary["modalities"]), "people": len(summary["people"])}
-    row = {**summary, **parts, **distribution, **counted}
-    return {name: row[name] for name in OVERVIEW}
+    return {
+        **{**summary, **parts, **distribution},
+        **{"modalities": "+".join(summary["modalities"]), "people": len(summary["people"])},
+    }

@@ -50,12 +50,7 @@ class UsageError(VidferError):
 
 
 class ClipError(VidferError):
-    """A clip, or one of its modalities, could not be processed.
-
-    Args:
-        status: What became of it.
-        message: One sentence for the user.
-    """
+    """A clip, or one of its modalities, could not be processed: what became of it, and one sentence for the user."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -68,19 +63,10 @@ def parse_list(
 ) -> tuple[_T, ...]:
     """Parse values divided by commas, such as `0.9, 1.1`; spaces around them and a comma at the end do not matter.
 
-    Args:
-        text: What the user wrote.
-        item: Makes a value of a part; it raises ValueError where the part is none.
-        what: What each value is, for messages, such as `noise level`.
-        example: A list that would do, for messages.
-        choices: The values that there are; empty for any.
+    Messages say `what` each value is, and give the example. `item` makes a value of a part, or raises ValueError.
 
     Raises:
-        UsageError: There is no value, a part is none, is not among the choices, or occurs twice.
-
-    Example:
-        >>> parse_list("0.9, 1.1", float, what="playing speed")
-        (0.9, 1.1)
+        UsageError: There is no value, a part is none, is not among the choices (empty for any), or occurs twice.
     """
     found: list[_T] = []
     for part in filter(None, (part.strip() for part in text.split(","))):

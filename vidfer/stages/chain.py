@@ -121,6 +121,13 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
         denoise = Denoising(weights_digest("denoise", options.denoise_model), threshold)
     fusion, fallback = _fusion(options)
     rules = build_rules(options)
+    notes = {
+        "the image weights' card has no temperature: 1 is used": rules.face_calibration is None,
+        "the image weights' card has no class shares: the training set's prior is kept": (
+            options.prior == "uniform" and rules.class_shares is None
+        ),
+        fallback: bool(fallback),
+    }
     image, denoise_model, device = options.image_weights, options.denoise_model, options.device
     return (
         FacesStage(
@@ -139,7 +146,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             weights_digest("audio", options.audio_model),
             rules,
             fusion=weights_digest("fusion", fusion) if fusion else None,
-            notes=_notes(options, rules, fallback),
+            notes=tuple(note for note, applies in notes.items() if applies),
             audio_model=options.audio_model,
             fusion_model=fusion or "",
         ),
@@ -182,17 +189,6 @@ def _class_shares(image: Weights) -> tuple[float, ...] | None:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-
-
-def _notes(options: ChainOptions, rules: Rules, fallback: str) -> tuple[str, ...]:
-    """Say what the models' cards lack; older cards do."""
-    without_shares = options.prior == "uniform" and rules.class_shares is None
-    notes = {
-        "the image weights' card has no temperature: 1 is used": rules.face_calibration is None,
-        "the image weights' card has no class shares: the training set's prior is kept": without_shares,
-        fallback: bool(fallback),
-    }
-    return tuple(note for note, applies in notes.items() if applies)
 
 
 def _fusion(options: ChainOptions) -> tuple[str | None, str]:

@@ -1,6 +1,6 @@
 """Stage `classify`: probabilities per face image, window, person and clip, and the fused prediction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,12 +53,16 @@ class ClassifyStage(Stage):
         silent = given.get("silent", np.zeros(0)) == 1
         used = decision.used_windows(silent, given.get("voice", np.zeros(0)), rules)
         if used.any():
+            from vidfer.inference.models import AudioModel, FusionModel, load_model, one_thread
+
             vectors = given["vectors"][used]
-            sound = decision.predict_sound(self._sound_logits(vectors), rules)
-            if self.fusion and faces:
-                people = [given["embeddings"][table["track"] == person] for person in faces.people]
-                logits, each_gates = self._fusion_logits(people, vectors, self.fusion)
-                joint, gates = decision.predict_joint(logits, faces.share, rules), faces.share @ each_gates
+            with one_thread():
+                sound = decision.predict_sound(load_model(AudioModel, self.audio_model, self.weights)(vectors), rules)
+                if self.fusion and faces:  # each person with the sound, since nobody knows who speaks
+                    fusion = load_model(FusionModel, self.fusion_model, self.fusion)
+                    found = [fusion(given["embeddings"][table["track"] == person], vectors) for person in faces.people]
+                    logits, each_gates = (np.array(part) for part in zip(*found, strict=True))
+                    joint, gates = decision.predict_joint(logits, faces.share, rules), faces.share @ each_gates
         _write_probabilities(draft, faces, sound, used)
         predictions = {
             "faces": self._face_record(faces, inputs),
@@ -69,21 +73,6 @@ class ClassifyStage(Stage):
         fused = decision.fuse_modalities(faces, sound, joint, rules)
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
-
-    def _sound_logits(self, vectors: Floats) -> Floats:
-        from vidfer.inference.models import AudioModel, load_model, one_thread
-
-        with one_thread():
-            return load_model(AudioModel, self.audio_model, self.weights)(vectors)
-
-    def _fusion_logits(self, people: Sequence[Floats], vectors: Floats, digest: str) -> tuple[Floats, Floats]:
-        """Apply the fusion model to each person's embeddings with the sound: logits (P, 7) and gates (P, 2)."""
-        from vidfer.inference.models import FusionModel, load_model, one_thread
-
-        with one_thread():
-            model = load_model(FusionModel, self.fusion_model, digest)
-            logits, gates = zip(*(model(embeddings, vectors) for embeddings in people), strict=True)
-        return np.array(logits), np.array(gates)
 
     def _votes(self, probabilities: Floats) -> Record:
         """Let the face images vote whose class can be named; where none can, the vote is `UNCERTAIN`."""
