@@ -10,7 +10,7 @@ import pytest
 
 from tests.media.conftest import number, numbered
 from vidfer.media.audio import read_windows
-from vidfer.media.clock import Clock
+from vidfer.media.container import Clock
 from vidfer.media.decode import probe, read_frames
 from vidfer.types import Status
 

@@ -11,9 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import MEMORY_LIMIT, Child
-from vidfer.media.container import require_local_file
-from vidfer.media.vad import SPEECH_SHARE
+from vidfer.media.child import Child, Header, require_local_file
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
@@ -50,7 +48,6 @@ def read_windows(
     speed: float = 1.0,
     vad: bool = True,
     timeout: float = 120.0,
-    memory: int = MEMORY_LIMIT,
 ) -> AudioWindows:
     """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
 
@@ -67,7 +64,6 @@ def read_windows(
             times those in the clip.
         vad: Whether to detect speech, two thirds of the work; else every window that is not silent counts as speech.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
-        memory: Limit of the child's address space in bytes.
 
     Raises:
         ClipError: `unreadable`, `timeout`, `crashed` or `out_of_memory`; everything else is a status of the result.
@@ -84,78 +80,54 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {
-        "op": "windows",
-        "path": str(require_local_file(path)),
-        "win_dur": win_dur,
-        "hop_dur": hop_dur,
-        "speed": speed,
-        "vad": vad,
-    }
-    times: list[tuple[float, float]] = []
+    request = {"op": "windows", "path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
+    windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
-    shares: list[float] = []
-    states: list[str] = []
     try:
-        with _worker(timeout, memory) as child:
-            child.send(request)
+        with _worker(timeout) as child:
+            child.send({**request, "speed": speed, "vad": vad})
             while "end" not in (answer := child.receive())[0]:
                 header, payload = answer
-                silent = "bytes" not in header
-                vectors.append(np.zeros(FEATURES, np.float32) if silent else np.frombuffer(payload, np.float32))
-                times.append((header["start"], header["stop"]))
-                shares.append(0.0 if silent else header["speech"])
-                states.append(_window_status(silent, shares[-1]))
-                child.allow(hop_dur * max(speed, 1.0))
+                windows.append(header)
+                vectors.append(np.frombuffer(payload, np.float32) if len(payload) else np.zeros(FEATURES, np.float32))
+                child.left += hop_dur * max(speed, 1.0)
+        status, message = _overall({window["status"] for window in windows}, answer[0])
     except ClipError as error:
         if error.status in TRANSIENT:
             raise
-        return _result([], [], [], [], error.status, error.message)
-    return _result(times, vectors, shares, states, *_overall(states, **answer[0]))
+        windows, vectors, status, message = [], [], error.status, error.message
+    return AudioWindows(
+        times=np.array([(window["start"], window["stop"]) for window in windows], np.float64).reshape(-1, 2),
+        vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
+        speech=np.array([window["speech"] for window in windows], np.float32),
+        window_status=[window["status"] for window in windows],
+        status=status,
+        message=message,
+    )
 
 
 def feature_names() -> list[str]:
     """Return the names of the 1582 features in the order of a vector."""
-    with _worker(60.0, MEMORY_LIMIT) as child:
+    with _worker(60.0) as child:
         child.send({"op": "names"})
         names: list[str] = child.receive()[0]["names"]
         return names
 
 
-def _window_status(silent: bool, speech: float) -> str:
-    status = Status.SILENT if silent else Status.OK if speech >= SPEECH_SHARE else Status.NO_VOICE
-    return status.value
-
-
-def _overall(states: list[str], end: str, seconds: float, choice: str) -> tuple[Status, str]:
+def _overall(states: set[str], end: Header) -> tuple[Status, str]:
     """Return the status of the whole sound, and a message with the choice among several tracks in the end."""
     if not states:
-        status, message = Status.TOO_SHORT, f"{1000 * seconds:.0f} ms of sound are too short: openSMILE needs 100 ms"
-    elif set(states) == {"silent"}:
+        status, message = (
+            Status.TOO_SHORT,
+            f"{1000 * end['seconds']:.0f} ms of sound are too short: openSMILE needs 100 ms",
+        )
+    elif states == {"silent"}:
         status, message = Status.SILENT, "the sound is silent"
-    elif end:
-        status, message = Status.PARTIAL, f"the sound {end}"
+    elif end["end"]:
+        status, message = Status.PARTIAL, f"the sound {end['end']}"
     else:
         status, message = Status.OK, ""
-    return status, "; ".join(filter(None, [message, choice]))
-
-
-def _result(
-    times: list[tuple[float, float]],
-    vectors: list[NDArray[np.float32]],
-    shares: list[float],
-    states: list[str],
-    status: Status,
-    message: str,
-) -> AudioWindows:
-    return AudioWindows(
-        times=np.array(times, np.float64).reshape(-1, 2),
-        vectors=np.array(vectors, np.float32).reshape(-1, FEATURES),
-        speech=np.array(shares, np.float32),
-        window_status=states,
-        status=status,
-        message=message,
-    )
+    return status, "; ".join(filter(None, [message, end["choice"]]))
 
 
 _lock = threading.Lock()
@@ -164,16 +136,16 @@ _owner = 0
 
 
 @contextmanager
-def _worker(timeout: float, memory: int) -> Iterator[Child]:
+def _worker(timeout: float) -> Iterator[Child]:
     """Lend this process's worker: started on first use, dropped after anything that may leave it in disorder."""
     global _child, _owner
     with _lock:
-        if _child is None or _owner != os.getpid() or not _child.alive or _child.memory != memory:
+        if _child is None or _owner != os.getpid() or not _child.alive:
             if _child is not None and _owner == os.getpid():
                 _child.close()
-            _child, _owner = Child("vidfer.media.audio_child", timeout=timeout, memory=memory), os.getpid()
+            _child, _owner = Child("vidfer.media.audio_child", timeout=timeout), os.getpid()
         child = _child
-        child.renew(timeout)
+        child.left = timeout
         try:
             yield child
         except BaseException as error:

@@ -8,9 +8,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import Header, serve
-from vidfer.media.clock import Reader
-from vidfer.media.container import choose, open_media
+from vidfer.media.child import Emitted, Header, serve
+from vidfer.media.container import Reader, choose, open_media
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
 
@@ -21,24 +20,17 @@ if TYPE_CHECKING:
 RATE: Final = 16_000
 """Sampling rate in Hz of what openSMILE gets."""
 
-SHORTEST: Final = 0.1
-"""Seconds below which openSMILE's functionals are not numbers any more (from 60 ms on) or close to it."""
-
-SILENCE: Final = 1e-4
-"""Peak, as a share of full scale, below which a window counts as silent: -80 dB, three steps of a 16-bit recording."""
-
+_SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more below 60 ms, or close to it
+_SILENCE: Final = (
+    1e-4  # of full scale, -80 dB: a window whose peak is lower is silent; three steps of a 16-bit recording
+)
 _LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
 _SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
 class Windows:
-    """Cut a stream of samples into overlapping windows, keeping only what the next window needs.
-
-    Args:
-        size: Samples of a window.
-        hop: Samples from one window's start to the next one's.
-    """
+    """Cut a stream of samples into overlapping windows of `size` samples every `hop`, keeping only what the next one needs."""
 
     def __init__(self, size: int, hop: int) -> None:
         self._size, self._hop = size, hop
@@ -71,11 +63,8 @@ class Windows:
 class Listener:
     """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did.
 
-    Pauses between time stamps are filled with silence, so that the samples' numbers are times.
-
-    Args:
-        container: The open file.
-        speed: Playing speed, which changes tempo and pitch together: the samples count as taken at so many times their rate.
+    Pauses between time stamps are filled with silence, so that the samples' numbers are times. The playing `speed` changes
+    tempo and pitch together: the samples count as taken at so many times their rate.
     """
 
     def __init__(self, container: "InputContainer", speed: float = 1.0) -> None:
@@ -142,9 +131,8 @@ class Listener:
 def _mono(frame: "AudioFrame") -> NDArray[np.float32]:
     """Return the mean of the channels at the frame's own rate: swresample would add them up, openSMILE take the first."""
     data = frame.to_ndarray()
-    channels = frame.layout.nb_channels
     if not frame.format.is_planar:
-        data = data.reshape(-1, channels).T
+        data = data.reshape(-1, frame.layout.nb_channels).T
     zero, full = _SCALES.get(data.dtype.str[1:], (0.0, 1.0))
     mono: NDArray[np.float32] = ((data.mean(axis=0, dtype=np.float64) - zero) / full).astype(np.float32)
     if not np.isfinite(mono).all():
@@ -153,47 +141,50 @@ def _mono(frame: "AudioFrame") -> NDArray[np.float32]:
 
 
 @cache
-def smile() -> Any:  # noqa: ANN401 - opensmile is not typed
+def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
     """Return openSMILE with the INTERSPEECH 2010 feature set; its import costs seconds, so only once and only when needed."""
     import opensmile
 
     return opensmile.Smile(feature_set=opensmile.FeatureSet.IS10, feature_level=opensmile.FeatureLevel.Functionals)
 
 
-def handle(request: Header) -> Iterator[tuple[Header, memoryview | None]]:
+def handle(request: Header) -> Emitted:
     """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "speed", "vad"}` with windows and an end, or `{"op": "names"}`."""
     if request["op"] == "names":
-        yield {"names": list(smile().feature_names)}, None
+        yield {"names": list(_smile().feature_names)}, None
         return
-    size, hop, speed = round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE), request["speed"]
+    windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
+    meter = SpeechMeter() if request["vad"] else None
     with open_media(request["path"]) as container:
-        listener, windows = Listener(container, speed), Windows(size, hop)
-        meter = SpeechMeter() if request["vad"] else None
-        for samples in listener.samples():
-            if meter is not None:
-                meter.add(samples)
-            for start, window in windows.add(samples):
-                yield _window(start, window, meter, listener.offset or 0.0, speed)
-        for start, window in windows.end(round(SHORTEST * RATE)):
-            yield _window(start, window, meter, listener.offset or 0.0, speed)
-    seconds = windows.total / RATE
+        listener = Listener(container, request["speed"])
+        for start, window in _cut(listener, windows, meter):
+            begin, end = (
+                (listener.offset or 0.0) + request["speed"] * at / RATE for at in (start, start + len(window))
+            )
+            header, payload = _describe(start, window, meter)
+            yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
-    yield {"end": listener.damage, "seconds": seconds, "choice": listener.choice}, None
+    yield {"end": listener.damage, "seconds": windows.total / RATE, "choice": listener.choice}, None
 
 
-def _window(
-    start: int, samples: NDArray[np.float32], meter: SpeechMeter | None, offset: float, speed: float
-) -> tuple[Header, memoryview | None]:
-    stop = start + len(samples)
-    header = {"start": offset + speed * start / RATE, "stop": offset + speed * stop / RATE}
-    if np.abs(samples).max() < SILENCE:
-        return header, None
-    share = 1.0 if meter is None else meter.share(start, stop)
+def _cut(listener: Listener, windows: Windows, meter: SpeechMeter | None) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for samples in listener.samples():
+        if meter is not None:
+            meter.add(samples)
+        yield from windows.add(samples)
+    yield from windows.end(round(_SHORTEST * RATE))
+
+
+def _describe(start: int, samples: NDArray[np.float32], meter: SpeechMeter | None) -> tuple[Header, memoryview | None]:
+    """Return a window's share of speech and status, and its vector unless it is silent."""
+    if np.abs(samples).max() < _SILENCE:
+        return {"speech": 0.0, "status": Status.SILENT}, None
+    share = 1.0 if meter is None else meter.share(start, start + len(samples))
     if meter is not None and share < SPEECH_SHARE:
         share = max(share, meter.softer(samples))
-    vector = np.ascontiguousarray(smile()(samples, RATE).reshape(-1), np.float32)
-    return {**header, "speech": share}, vector.data
+    vector = np.ascontiguousarray(_smile()(samples, RATE).reshape(-1), np.float32)
+    return {"speech": share, "status": Status.OK if share >= SPEECH_SHARE else Status.NO_VOICE}, vector.data
 
 
 if __name__ == "__main__":

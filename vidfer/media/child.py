@@ -1,15 +1,16 @@
-"""Child processes that do the work which may hang, crash or eat memory.
+"""Child processes that do the work which may hang, crash or run out of memory.
 
 Native decoders can deadlock while they hold the interpreter's lock, so only another process can be stopped for certain.
-A message is one JSON header, its length in front, followed by as many raw bytes as the header's `bytes` says. The child ends
-when its parent does, even in the middle of native code: it asks the kernel for a signal when the `lifeline` pipe closes.
+A request is one line of JSON; a message is a JSON header, its length in front, and as many raw bytes as its `bytes` says.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import resource
 import select
+import stat
 import struct
 import subprocess
 import sys
@@ -17,8 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
+
+import numpy as np
 
 from vidfer.types import ClipError, Status
 
@@ -26,33 +28,48 @@ MEMORY_LIMIT: Final = 4 << 30
 """Address space of a child in bytes."""
 
 Header = dict[str, Any]
-Message = tuple[Header, memoryview]
+Emitted = Iterator[tuple[Header, memoryview | None]]
+"""What a child answers to one request: headers, each with its payload if there is one."""
 
 _PREFIX: Final = struct.Struct("<I")
 _PIPE_SIZE: Final = 1 << 20
 
 
-class Child:
-    """A Python process that answers messages, started in isolation from the working directory.
+def require_local_file(path: str | Path) -> str:
+    """Return the absolute path of a regular file that can be read.
 
-    The clock runs only while the parent waits in `receive`: a parent that is busy with a frame doesn't use up the child's time.
+    Raises:
+        ClipError: `unreadable`: missing, a directory, a device or pipe, or without permission.
+    """
+    absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a link into another name
+    try:
+        mode = Path(absolute).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise ClipError(Status.UNREADABLE, f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(mode):
+        raise ClipError(Status.UNREADABLE, f"{path}: not a regular file")
+    if not os.access(absolute, os.R_OK):
+        raise ClipError(Status.UNREADABLE, f"{path}: no permission to read it")
+    return absolute
+
+
+class Child:
+    """A Python process that answers requests, started in isolation from the working directory; a context manager.
 
     Args:
         module: Dotted name of a module whose `__main__` calls `serve`.
-        timeout: Seconds that the parent may spend waiting in all; `allow` adds to it.
+        timeout: Seconds that the parent may wait in all, kept in `left`: the clock runs only while it waits in `receive`.
         memory: Limit of the child's address space in bytes.
     """
 
     def __init__(self, module: str, *, timeout: float, memory: int = MEMORY_LIMIT) -> None:
-        self.memory = memory
-        self._left = timeout
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        watched, self._lifeline = map(_beyond_standard, os.pipe())
-        root = str(Path(__file__).resolve().parents[2])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.left = timeout
+        paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with contextlib.ExitStack() as undo:
-            undo.callback(os.close, self._lifeline)
+        with contextlib.ExitStack() as stack:
+            self._errors = stack.enter_context(tempfile.TemporaryFile())
+            watched, lifeline = map(_beyond_standard, os.pipe())
+            stack.callback(os.close, lifeline)
             with contextlib.closing(os.fdopen(watched, "rb", buffering=0)):
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", module, str(watched), str(memory)],
@@ -63,11 +80,14 @@ class Child:
                     bufsize=0,
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
                 )
-            undo.pop_all()  # it started: the lifeline stays open as long as the child
+            stack.enter_context(self._process)
+            stack.callback(self._process.kill)
+            self._open = stack.pop_all()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
-        _widen(self._out)
+        self._in, self._out = self._process.stdin, self._process.stdout.fileno()
+        with contextlib.suppress(OSError, AttributeError):  # over the user's share, or not Linux: slower, not wrong
+            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
 
@@ -76,30 +96,19 @@ class Child:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def allow(self, seconds: float) -> None:
-        """Grant the child this many more seconds of waiting."""
-        self._left += seconds
-
-    def renew(self, timeout: float) -> None:
-        """Start the clock afresh, for a child that serves one clip after another."""
-        self._left = timeout
-
-    def send(self, header: Header) -> None:
-        """Send a request (a few hundred bytes: it always fits into the pipe).
+    def send(self, request: Header) -> None:
+        """Send a request of a few hundred bytes.
 
         Raises:
             ClipError: The child has ended.
         """
         try:
-            _write(self._in, header)
+            self._in.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
             raise self._gone() from None
 
-    def receive(self) -> Message:
-        """Wait for the next message.
-
-        Returns:
-            The header, and the payload (empty if there is none).
+    def receive(self) -> tuple[Header, memoryview]:
+        """Wait for the next message; its payload is empty if there is none.
 
         Raises:
             ClipError: The child reported an error, ran out of time, or ended.
@@ -108,36 +117,23 @@ class Child:
         header: Header = json.loads(bytes(self._read(length)))
         if "error" in header:
             raise ClipError(Status(header["error"]), header["message"])
-        return header, self._read(header.get("bytes", 0))
+        return header, self._read(header["bytes"])
 
     def close(self) -> None:
         """End the process at once and free its pipes. Closing twice is fine."""
-        if self._lifeline < 0:
-            return
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream is not None:
-                stream.close()
-        os.close(self._lifeline)
-        self._lifeline = -1
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read(self, size: int) -> memoryview:
-        import numpy as np
-
         view = np.empty(size, np.uint8).data  # not bytearray: it would be filled with zeros first
-        done = 0
-        started = time.monotonic()
+        done, started = 0, time.monotonic()
         while done < size:
-            left = self._left - (time.monotonic() - started)
+            left = self.left - (time.monotonic() - started)
             if left <= 0 or not self._poll.poll(left * 1000):
                 self._process.kill()
                 raise ClipError(Status.TIMEOUT, "decoding took too long and was stopped")
@@ -145,7 +141,7 @@ class Child:
             if count == 0:
                 raise self._gone()
             done += count
-        self._left -= time.monotonic() - started
+        self.left -= time.monotonic() - started
         return view
 
     def _gone(self) -> ClipError:
@@ -160,39 +156,32 @@ class Child:
         return ClipError(Status.CRASHED, f"the decoding process {how}" + (f": {said[-1]}" if said else ""))
 
 
-def serve(handle: Callable[[Header], Iterator[tuple[Header, memoryview | None]]]) -> None:
+def serve(handle: Callable[[Header], Emitted]) -> None:
     """Answer the parent's requests until it closes the pipe; the main function of a child.
 
-    Args:
-        handle: Takes a request and yields messages. `ClipError` and `MemoryError` are reported to the parent and the child
-            goes on; anything else ends it with a traceback, which the parent reports as a crash.
+    `ClipError` and `MemoryError` raised by `handle` are reported to the parent, and the child goes on; anything else ends it with
+    a traceback, which the parent reports as a crash.
     """
-    import resource
-
     lifeline, memory = int(sys.argv[1]), int(sys.argv[2])
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
     _end_with_parent(lifeline)
-    out = os.dup(1)
+    out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints must not fall into the messages
-    _widen(out)
     with contextlib.suppress(BrokenPipeError):
-        for line in iter(lambda: _receive_request(0), None):
+        for line in sys.stdin.buffer:
             try:
-                for header, payload in handle(line):
+                for header, payload in handle(json.loads(line)):
                     _write(out, header, payload)
             except ClipError as error:
                 _write(out, {"error": error.status, "message": error.message})
             except MemoryError:
-                limit = f"{memory / 2**30:.1f} GiB"
-                _write(
-                    out,
-                    {"error": Status.OUT_OF_MEMORY, "message": f"decoding needs more memory than its limit of {limit}"},
-                )
+                message = f"decoding needs more memory than its limit of {memory / 2**30:.1f} GiB"
+                _write(out, {"error": Status.OUT_OF_MEMORY, "message": message})
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Have the kernel end this process when the other end of the pipe closes.
+    """Have the kernel end this process, even in native code, when the other end of the pipe closes.
 
     Unlike a watching thread, the signal's default action needs no interpreter lock; unlike the parent-death signal, it is
     about the parent process and not about the thread that started this one.
@@ -214,37 +203,9 @@ def _beyond_standard(fd: int) -> int:
     return moved
 
 
-def _receive_request(fd: int) -> Header | None:
-    prefix = _read_exactly(fd, _PREFIX.size)
-    return json.loads(_read_exactly(fd, *_PREFIX.unpack(prefix))) if prefix else None
-
-
-def _read_exactly(fd: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = os.read(fd, size - len(data))
-        if not part:
-            return b""
-        data += part
-    return data
-
-
-def _write(fd: int, header: Header, payload: memoryview | None = None) -> None:
+def _write(out: BinaryIO, header: Header, payload: memoryview | None = None) -> None:
+    text = json.dumps({**header, "bytes": 0 if payload is None else payload.nbytes}).encode()
+    out.write(_PREFIX.pack(len(text)) + text)
     if payload is not None:
-        header = {**header, "bytes": payload.nbytes}
-    text = json.dumps(header).encode()
-    parts = [memoryview(_PREFIX.pack(len(text)) + text)]
-    if payload is not None and payload.nbytes:
-        parts.append(payload.cast("B"))
-    while parts:
-        count = os.writev(fd, parts)
-        while parts and count >= len(parts[0]):
-            count -= len(parts.pop(0))
-        if parts:
-            parts[0] = parts[0][count:]
-
-
-def _widen(fd: int) -> None:
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):  # over the user's share: slower, not wrong
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        out.write(payload)
+    out.flush()

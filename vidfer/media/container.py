@@ -1,50 +1,30 @@
-"""What the child processes share: opening one local media file safely and describing it.
+"""What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
-Runs in the children only, apart from `require_local_file`.
-"""
-
-import os
-import stat
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import av
+
+from vidfer.media.child import require_local_file
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
 _Stream = TypeVar("_Stream", "VideoStream", "AudioStream")
 
-FORMATS: Final = (
+_FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, texts, playlists or `concat` scripts
     "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,gif,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
     "wav,w64,flac,mp3,aac,aiff,caf,amr,au"
 )
-"""Demuxers that read one file and nothing else: no stills, texts, subtitles, playlists, `concat` scripts or patterns."""
-
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
-_FIRST_EDIT: Final = 8  # payload offset of the first entry of an `elst` box
-
-
-def require_local_file(path: str | Path) -> Path:
-    """Return the absolute path of a regular file that can be read.
-
-    Raises:
-        ClipError: `unreadable`: missing, a directory, a device or pipe, or without permission.
-    """
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link into another name
-    try:
-        mode = absolute.stat().st_mode
-    except (OSError, ValueError) as error:
-        raise ClipError(Status.UNREADABLE, f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(mode):
-        raise ClipError(Status.UNREADABLE, f"{path}: not a regular file")
-    if not os.access(absolute, os.R_OK):
-        raise ClipError(Status.UNREADABLE, f"{path}: no permission to read it")
-    return absolute
+_TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
+_RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
+_ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
 
 
 def open_media(path: str) -> "InputContainer":
@@ -56,21 +36,18 @@ def open_media(path: str) -> "InputContainer":
     Raises:
         ClipError: `unreadable`, `unsupported` (another kind of file) or `corrupt`.
     """
-    import av
-
     require_local_file(path)
     if Path(path).stat().st_size == 0:
         raise ClipError(Status.CORRUPT, "the file is empty")
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     try:
-        container: InputContainer = av.open(f"file:{path}", options=options, metadata_errors="replace")
+        container = _open(path)
     except av.error.ArgumentError as error:
         raise ClipError(Status.UNSUPPORTED, "not a video or sound format that vidfer reads") from error
-    except MemoryError:
-        raise
     except av.error.FFmpegError as error:
-        if _is_text(path):
-            raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
+        reraise_memory(error)
+        with Path(path).open("rb") as file:
+            if _TEXT.issuperset(file.read(4096)):
+                raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
         raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
@@ -81,10 +58,9 @@ def open_media(path: str) -> "InputContainer":
     return container
 
 
-def _is_text(path: str) -> bool:
-    with Path(path).open("rb") as file:
-        start = file.read(4096)
-    return all(byte in b"\t\n\r\f" or byte >= 32 for byte in start) and start.isascii()
+def _open(path: str, **options: str) -> "InputContainer":
+    options |= {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
 def reraise_memory(error: Exception) -> None:
@@ -94,15 +70,10 @@ def reraise_memory(error: Exception) -> None:
 
 
 def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
-    """Choose the track of pictures or sound that a player would take: the one flagged as default, else the first.
+    """Return the track that a player would take, if there is one, and a sentence about the choice, if there was a choice.
 
-    Cover art is no track of pictures, and a track whose codec is not known comes last.
-
-    Returns:
-        The stream, None if there is none, and a sentence about the choice, empty where there was none.
+    That is the one flagged as default, else the first; cover art is no track, and an unknown codec comes last.
     """
-    import av
-
     tracks = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
     if not tracks:
         return None, ""
@@ -118,61 +89,170 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
     audio, audio_note = choose(container.streams.audio)
-    rate = video.average_rate if video else None
-    return {
+    fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
-        "video": video
-        and {
-            "codec": video.codec_context.name if video.codec_context else None,
-            "pix_fmt": video.codec_context.pix_fmt if video.codec_context else None,
-            "width": video.codec_context.width if video.codec_context else None,
-            "height": video.codec_context.height if video.codec_context else None,
+        "video": None,
+        "audio": None,
+    }
+    if video:
+        codec, rate = video.codec_context, video.average_rate
+        fields["video"] = {
+            "codec": codec.name if codec else None,
+            **{name: getattr(codec, name, None) for name in ("pix_fmt", "width", "height")},
             "rotation": None,
             "fps": float(rate) if rate else None,
-            "interlaced": int(video.codec_context.field_order) > 1 if video.codec_context else None,
-            "edit_list": has_edit_list(path) if container.format.name.startswith("mov") else False,
+            "interlaced": int(codec.field_order) > 1 if codec else None,
+            "edit_list": container.format.name.startswith("mov") and _has_edit_list(container, path),
             "choice": video_note,
-        },
-        "audio": audio
-        and {
-            "codec": audio.codec_context.name if audio.codec_context else None,
-            "sampling_rate": audio.codec_context.sample_rate if audio.codec_context else None,
-            "channels": audio.codec_context.channels if audio.codec_context else None,
+        }
+    if audio:
+        sound = audio.codec_context
+        fields["audio"] = {
+            "codec": sound.name if sound else None,
+            "sampling_rate": sound.sample_rate if sound else None,
+            "channels": sound.channels if sound else None,
             "choice": audio_note,
-        },
-    }
+        }
+    return fields
 
 
-def has_edit_list(path: str) -> bool:
-    """Whether an MP4 or QuickTime file rearranges its time line: any `elst` that does more than start at media time 0."""
-    with Path(path).open("rb") as file:
-        return any(_rearranges(payload) for payload in _boxes(file, 0, Path(path).stat().st_size))
+def _has_edit_list(container: "InputContainer", path: str) -> bool:
+    """Whether an MP4 or QuickTime file's edit lists change its time line."""
+    with _open(path, ignore_editlist="1") as plain:
+        edited, unedited = (
+            [
+                (
+                    each.start_time,
+                    each.duration,
+                    len(each.index_entries),
+                    [entry.timestamp for entry in each.index_entries[:1]],
+                )
+                for each in opened.streams
+            ]
+            for opened in (container, plain)
+        )
+    return edited != unedited
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> "Iterator[bytes]":
-    """Yield the payload of every `elst` box below `moov/trak/edts`."""
-    while start + 8 <= end:
-        file.seek(start)
-        head = file.read(16)
-        size, kind, header = int.from_bytes(head[:4]), head[4:8], 8
-        if size == 1:
-            size, header = int.from_bytes(head[8:16]), 16
-        elif size == 0:
-            size = end - start
-        if size < header:
-            return
-        if kind in {b"moov", b"trak", b"edts"}:
-            yield from _boxes(file, start + header, min(start + size, end))
-        elif kind == b"elst":
-            file.seek(start + header)
-            yield file.read(min(size - header, 64))
-        start += size
+class Clock:
+    """Turn a stream's time stamps into seconds from the start of the file.
+
+    Args:
+        container, stream: The open file and one of its streams.
+        step: Seconds between frames that carry neither a stamp nor a duration.
+    """
+
+    def __init__(self, container: "InputContainer", stream: Any, step: float) -> None:  # noqa: ANN401 - any kind of stream
+        self.base: Fraction = stream.time_base or Fraction(1, 1000)
+        self._origin = (container.start_time or 0) / 1e6
+        self._container, self._stream, self._step = container, stream, step
+        self._last: float | None = None
+        self._length = self._end = self._read_to = self._shift = 0.0
+
+    def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
+        """Note how far the file could be read, in whatever stream; `repeats` says that a packet shows the last frame again."""
+        if packet.pts is not None and packet.time_base is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
+            self._read_to = max(self._read_to, end)
+            if repeats:
+                self._end = max(self._end, end)
+
+    def time(self, pts: int | None, length: float) -> float:
+        """Return when a frame is presented, in s, by its stamp and its duration in s (0 if unknown).
+
+        A frame without a stamp follows its predecessor. Where recordings were joined without care, stamps start anew in the
+        middle: time goes on from the last frame.
+        """
+        follows = 0.0 if self._last is None else self._last + self._length
+        seconds = follows
+        if pts is not None:
+            seconds = round(float(pts * self.base) - self._origin, 6) + self._shift  # the origin is known to 1e-6 s
+            if self._last is not None and seconds < self._last - _RESTART:
+                self._shift += follows - seconds
+                seconds = follows
+        self._length = length or self._step
+        gap = 0.0 if self._last is None else seconds - self._last
+        self._last, self._end = seconds, max(self._end, seconds + max(self._length, gap))
+        return seconds
+
+    def missing(self, *, whole: bool) -> float:
+        """Return how many seconds the file announces clearly beyond what it holds, else 0.
+
+        Clearly means more than 0.5 s and 5 %: players differ about the last frame, and writers round. `whole` says that the
+        packets of all streams went through `read`, so that the container's duration can be judged.
+        """
+        if not self._container.format.name.startswith(_ANNOUNCE_DURATION):
+            return 0.0
+        gaps = []
+        if self._stream.duration and self._stream.start_time is not None:
+            announced = float((self._stream.start_time + self._stream.duration) * self.base) - self._origin
+            gaps.append((announced - self._end, announced))
+        if whole and self._container.duration:
+            announced = self._container.duration / 1e6
+            gaps.append((announced - max(self._read_to, self._end), announced))
+        return max((gap for gap, announced in gaps if gap > max(0.5, 0.05 * announced)), default=0.0)
 
 
-def _rearranges(elst: bytes) -> bool:
-    long = elst[:1] == b"\x01"
-    width = 8 if long else 4
-    at = _FIRST_EDIT + width
-    count, media_time = int.from_bytes(elst[4:8]), int.from_bytes(elst[at : at + width], signed=True)
-    return count > 1 or (count == 1 and media_time != 0)
+class Reader:
+    """Decode one stream of an open file.
+
+    Packets that do not decode are skipped, and those before the first frame are not counted: a recording may start between key
+    frames. A packet without data says that the last frame is shown again, and gives no frame.
+
+    Args:
+        container, stream, step: As for `Clock`.
+        patience: Packets in a row that do not decode, after which the rest is given up.
+        whole: Whether the packets of the other streams are read too, to judge whether the file is complete.
+    """
+
+    def __init__(
+        self,
+        container: "InputContainer",
+        stream: Any,  # noqa: ANN401 - any kind of stream
+        *,
+        step: float = 0.0,
+        patience: float = float("inf"),
+        whole: bool,
+    ) -> None:
+        self._container, self._stream, self._patience = container, stream, patience
+        self._streams = () if whole else (stream,)
+        self._whole = whole or len(container.streams) == 1
+        self.clock = Clock(container, stream, step)
+        self.damage = ""
+        """What is the matter with the stream, as a predicate; known when `frames` has ended."""
+
+    def frames(self) -> Iterator[Any]:
+        """Yield what decodes, in presentation order; each has to go through `clock.time` before the next."""
+        seen = bad = in_row = 0
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.FFmpegError as error:
+                reraise_memory(error)
+                in_row, bad = in_row + 1, bad + (seen > 0)
+                if in_row >= self._patience:
+                    break
+                continue
+            in_row = 0
+            seen += len(frames)
+            yield from frames
+        if bad and not self.damage:
+            self.damage = f"is damaged: {bad} packets do not decode"
+        if not self.damage and (gap := self.clock.missing(whole=self._whole)):
+            self.damage = f"breaks off {gap:.1f} s before its announced end"
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
+        try:
+            for packet in self._container.demux(*self._streams):
+                ours = packet.stream.index == self._stream.index
+                repeats = ours and not packet.size and (packet.pts is not None or packet.dts is not None)
+                self.clock.read(packet, repeats=repeats)
+                if ours and not repeats:
+                    yield packet
+        except av.error.FFmpegError as error:
+            reraise_memory(error)
+            self.damage = f"is damaged: {error.strerror}"

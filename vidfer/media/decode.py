@@ -8,23 +8,18 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import MEMORY_LIMIT, Child
-from vidfer.media.container import require_local_file
+from vidfer.media.child import MEMORY_LIMIT, Child, require_local_file
 
-MAX_PIXELS: Final = 7680 * 4320
-"""Largest frame that is decoded, in pixels: 8K."""
+_MAX_PIXELS: Final = 7680 * 4320
 
 Decoder = Literal["auto", "pyav", "decord"]
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One frame as it is shown.
+    """One frame as it is shown: its number in the video from 0, its presentation time in s from the start of the file.
 
-    Args:
-        index: Number of the frame in the video, counting all frames, from 0.
-        pts: Presentation time in seconds from the start of the file, as the container says it.
-        image: RGB, `(H, W, 3)` uint8, upright, square pixels. The size may change within a video.
+    `image` is RGB, `(H, W, 3)` uint8, upright, with square pixels. The size may change within a video.
     """
 
     index: int
@@ -34,18 +29,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """The track of moving pictures that is used; None stands for what the file doesn't say.
+    """The track of moving pictures that is used; None stands for what the file does not say.
 
-    Args:
-        codec: FFmpeg's name, such as `h264`.
-        pix_fmt: FFmpeg's name, such as `yuv420p`.
-        width: Coded width in px, before rotation.
-        height: Coded height in px, before rotation.
-        rotation: Degrees counter-clockwise that turn the coded frame upright; already applied by `read_frames`.
-        fps: Average frame rate in Hz. Only informative: frames carry their own times.
-        interlaced: Whether frames hold two fields.
-        edit_list: Whether an MP4 or QuickTime edit list rearranges the time line.
-        choice: Which of several tracks this is and why; empty if it is the only one.
+    Codec and pixel format are FFmpeg's names; width and height are coded px, before the rotation, whose degrees
+    counter-clockwise `read_frames` applies. `fps` is the average frame rate in Hz: frames carry their own times. `edit_list` says
+    whether an MP4 or QuickTime edit list changes the time line, `choice` which of several tracks this is and why.
     """
 
     codec: str | None
@@ -79,20 +67,21 @@ class Probe:
     audio: AudioInfo | None
 
 
-def probe(path: str | Path, *, timeout: float = 30.0, memory: int = MEMORY_LIMIT) -> Probe:
-    """Describe a local media file within `timeout` seconds and `memory` bytes of the child's address space.
+def probe(path: str | Path, *, timeout: float = 30.0) -> Probe:
+    """Describe a local media file within `timeout` seconds.
 
     Raises:
         ClipError: `unreadable`, `unsupported` (stills, texts, playlists), `corrupt`, `timeout`, `crashed`.
     """
-    with Child("vidfer.media.decode_child", timeout=timeout, memory=memory) as child:
-        child.send({"op": "probe", "path": str(require_local_file(path))})
-        told = child.receive()[0]["probe"]
+    with Child("vidfer.media.decode_child", timeout=timeout) as child:
+        child.send({"op": "probe", "path": require_local_file(path)})
+        fields, _ = child.receive()
+    video, audio = fields["video"], fields["audio"]
     return Probe(
-        container=told["container"],
-        duration=told["duration"],
-        video=VideoInfo(**told["video"]) if told["video"] else None,
-        audio=AudioInfo(**told["audio"]) if told["audio"] else None,
+        container=fields["container"],
+        duration=fields["duration"],
+        video=VideoInfo(**video) if video else None,
+        audio=AudioInfo(**audio) if audio else None,
     )
 
 
@@ -102,11 +91,11 @@ def read_frames(
     fps: float | None = 5.0,
     every: int | None = None,
     decoder: Decoder = "auto",
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = _MAX_PIXELS,
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> Generator[Frame]:
-    """Decode a video, the track flagged as default or else the first, and yield chosen frames in order.
+    """Decode a video, the track flagged as default or else the first, and yield chosen frames in presentation order.
 
     Frames stream through a pipe, so memory does not grow with the video's length. Skipped frames are decoded, since later ones
     depend on them, but neither converted nor sent. Closing the iterator ends the child.
@@ -117,12 +106,9 @@ def read_frames(
             `every`, or for all frames.
         every: Take every n-th frame instead; then `fps` has to be None.
         decoder: `auto` (PyAV, which is as quick and forgives more), `pyav`, or `decord`, which refuses what it decodes otherwise.
-        max_pixels: Refuse larger frames before decoding.
+        max_pixels: Refuse larger frames (by default above 8K) before decoding.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
         memory: Limit of the child's address space in bytes.
-
-    Yields:
-        Frames in presentation order.
 
     Raises:
         ClipError: `unreadable`, `unsupported`, `no_video`, `too_large`, `timeout`, `crashed`, `out_of_memory`; at a damaged spot
@@ -135,7 +121,7 @@ def read_frames(
     """
     if (fps is not None and (every is not None or not fps > 0)) or (every is not None and every < 1):
         raise ValueError(f"give either fps > 0 or every >= 1, not fps={fps} and every={every}")
-    request = {"op": "frames", "path": str(require_local_file(path)), "fps": fps, "every": every, "decoder": decoder}
+    request = {"op": "frames", "path": require_local_file(path), "fps": fps, "every": every, "decoder": decoder}
     return _stream({**request, "max_pixels": max_pixels}, timeout, memory)
 
 
@@ -148,9 +134,8 @@ def _stream(request: dict[str, object], timeout: float, memory: int) -> Generato
             if "end" in header:
                 return
             at: float = header["pts" if "index" in header else "progress"]
-            if at > reached:
-                child.allow(at - reached)
-                reached = at
+            child.left += max(0.0, at - reached)
+            reached = max(reached, at)
             if "index" in header:
                 image = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)
                 yield Frame(header["index"], header["pts"], image)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import resource
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,17 +10,14 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from vidfer.media.child import Header, serve
-from vidfer.media.clock import Reader
-from vidfer.media.container import choose, describe, open_media, reraise_memory
+from vidfer.media.child import Emitted, Header, serve
+from vidfer.media.container import Clock, Reader, choose, describe, open_media, reraise_memory
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-Emitted = Iterator[tuple[Header, memoryview | None]]
 
 _MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # frames between two signs of life
@@ -47,7 +43,7 @@ class Sampler:
         self._tick = 0
 
     def take(self, index: int, pts: float) -> bool:
-        """Whether frame `index` at `pts` seconds is wanted; to be asked once for each frame in order."""
+        """Whether frame `index` at `pts` seconds is wanted; to be called once for each frame in order."""
         if self._fps is None:
             return index % self._every == 0
         if self._first is None:
@@ -60,33 +56,35 @@ class Sampler:
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"op": "probe" | "frames", "path": ..., ...}`."""
+    """Answer `{"op": "probe", "path"}` or `{"op": "frames", "path", "fps", "every", "decoder", "max_pixels"}`."""
     path = request["path"]
     with open_media(path) as container:
-        told = describe(container, path)
+        fields = describe(container, path)
         stream, _ = choose(container.streams.video)
         if request["op"] == "probe":
-            yield {"probe": _with_rotation(told, container, stream)}, None
+            if stream is not None and stream.codec_context is not None:
+                fields["video"]["rotation"] = _rotation(container, stream)
+            yield fields, None
             return
-        if stream is None or stream.codec_context is None:
-            kind = "no video stream" if stream is None else "a video codec that is not known"
-            raise ClipError(Status.NO_VIDEO if stream is None else Status.UNSUPPORTED, f"the file has {kind}")
+        if stream is None:
+            raise ClipError(Status.NO_VIDEO, "the file has no video stream")
+        if stream.codec_context is None:
+            raise ClipError(Status.UNSUPPORTED, "the file has a video codec that is not known")
         _check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
         sampler = Sampler(request["fps"], request["every"], float(stream.time_base or 0) / 2)
         if request["decoder"] == "decord":
-            yield from decord_frames(path, told, container, stream, sampler)
+            yield from _decord_frames(path, fields, container, stream, sampler)
         else:
             yield from _frames(container, stream, sampler, request["max_pixels"])
 
 
-def _with_rotation(told: Header, container: "InputContainer", stream: "VideoStream | None") -> Header:
-    """Add the rotation, which only a decoded frame carries."""
-    if stream is not None and stream.codec_context is not None:
-        try:
-            told["video"]["rotation"] = next((frame.rotation for frame in container.decode(stream)), None)
-        except av.error.FFmpegError as error:
-            reraise_memory(error)
-    return told
+def _rotation(container: "InputContainer", stream: "VideoStream") -> int | None:
+    """Return the first frame's rotation, which only a decoded frame carries."""
+    try:
+        return next((frame.rotation for frame in container.decode(stream)), None)
+    except av.error.FFmpegError as error:
+        reraise_memory(error)
+        return None
 
 
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
@@ -101,9 +99,7 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
         pts = reader.clock.time(frame.pts, float((frame.duration or 0) * reader.clock.base))
         if sampler.take(index, pts):
             _check_size(frame.width, frame.height, max_pixels)
-            image = _upright(frame, reformatter, stream.sample_aspect_ratio)
-            height, width = image.shape[:2]
-            yield {"index": index, "pts": pts, "height": height, "width": width}, image.data
+            yield _message(index, pts, _upright(frame, reformatter, stream.sample_aspect_ratio))
         elif index % _PROGRESS == 0:
             yield {"progress": pts}, None
         index += 1
@@ -116,6 +112,10 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
     if reader.damage:
         raise ClipError(Status.PARTIAL, f"the video {reader.damage}; {index} frames could be decoded")
     yield {"end": index}, None
+
+
+def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Header, memoryview]:
+    return {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
 
 
 def _starved() -> bool:
@@ -143,12 +143,12 @@ def _check_size(width: int, height: int, limit: int) -> None:
         raise ClipError(Status.TOO_LARGE, f"frames of {width}x{height} are over the limit of {limit} pixels")
 
 
-def _reason_against_decord(told: Header, stream: "VideoStream") -> str | None:
-    video = told["video"]
+def _reason_against_decord(fields: Header, stream: "VideoStream") -> str | None:
+    video = fields["video"]
     aspect = stream.sample_aspect_ratio
     checks = [
         (importlib.util.find_spec("decord") is not None, "decord is not installed (it has wheels for x86_64 only)"),
-        (told["container"].startswith(_CONTAINERS), f"the container is {told['container']}"),
+        (fields["container"].startswith(_CONTAINERS), f"the container is {fields['container']}"),
         (video["codec"] in _CODECS, f"the codec is {video['codec']}"),
         (video["pix_fmt"] in _PIXELS, f"the pixel format is {video['pix_fmt']}"),
         (not video["interlaced"], "the video is interlaced"),
@@ -160,55 +160,48 @@ def _reason_against_decord(told: Header, stream: "VideoStream") -> str | None:
     return next((reason for fine, reason in checks if not fine), None)
 
 
-def decord_frames(
-    path: str, told: Header, container: "InputContainer", stream: "VideoStream", sampler: Sampler
+def _decord_frames(
+    path: str, fields: Header, container: "InputContainer", stream: "VideoStream", sampler: Sampler
 ) -> Emitted:
-    """Yield chosen frames by decord with the container's own times, after holding its list of frames against them.
+    """Yield chosen frames by decord with the container's own times, after comparing its list of frames with them.
 
     decord 0.6.0 gives the same pixels and times as PyAV for 8-bit progressive 4:2:0 video of some codecs and containers; the
     rest is refused. Frames that change their size, which cannot be known beforehand, it rescales.
     """
-    if reason := _reason_against_decord(told, stream):
-        raise ClipError(
-            Status.UNSUPPORTED, f"--decoder decord cannot take this clip: {reason}; use --decoder auto or pyav"
-        )
+    if reason := _reason_against_decord(fields, stream):
+        raise _refused(f"{reason}; use --decoder auto or pyav")
     import decord
 
-    times = _packet_times(container, stream)
+    clock = Clock(container, stream, 0.0)
+    stamps = sorted(packet.pts for packet in container.demux(stream) if packet.pts is not None)
+    times = [clock.time(pts, 0.0) for pts in stamps]
     try:
         reader = decord.VideoReader(path, num_threads=1)
-        _compare_times(reader, times)
+        if not _same_times(reader, times):
+            seen = f"it sees {len(reader)} frames, or other times, where the file has {len(times)}"
+            raise _refused(f"{seen}; use --decoder pyav")
         for index, pts in enumerate(times):
             if sampler.take(index, pts):
-                image: np.ndarray[Any, np.dtype[np.uint8]] = reader.next().asnumpy()
-                yield {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
+                yield _message(index, pts, reader.next().asnumpy())
             else:
                 reader.skip_frames(1)
     except (decord.DECORDError, RuntimeError, StopIteration) as error:
-        raise ClipError(
-            Status.CORRUPT, f"decord gives up ({str(error).splitlines()[0]}); try --decoder pyav"
-        ) from error
+        reason = f"decord gives up ({str(error).splitlines()[0]}); try --decoder pyav"
+        raise ClipError(Status.CORRUPT, reason) from error
     yield {"end": len(times)}, None
 
 
-def _packet_times(container: "InputContainer", stream: "VideoStream") -> list[float]:
-    origin = (container.start_time or 0) / 1e6
-    base = stream.time_base or 0
-    return sorted(
-        round(float(packet.pts * base) - origin, 6) + 0.0
-        for packet in container.demux(stream)
-        if packet.pts is not None
-    )
+def _refused(reason: str) -> ClipError:
+    return ClipError(Status.UNSUPPORTED, f"--decoder decord cannot take this clip: {reason}")
 
 
-def _compare_times(reader: Any, times: list[float]) -> None:  # noqa: ANN401 - decord is not typed
-    count = min(10, len(times))
-    if len(reader) == len(times):
-        told = reader.get_frame_timestamp(range(count))[:, 0]
-        if np.all(np.abs(told - told[0] - (np.array(times[:count]) - times[0])) < _TOLERANCE):
-            return
-    seen = f"it sees {len(reader)} frames, or other times, where the file has {len(times)}"
-    raise ClipError(Status.UNSUPPORTED, f"--decoder decord cannot take this clip: {seen}; use --decoder pyav")
+def _same_times(reader: Any, times: list[float]) -> bool:  # noqa: ANN401 - decord is not typed
+    """Whether decord sees as many frames, and the first ones at the same distances."""
+    if len(reader) != len(times):
+        return False
+    first = np.array(times[:10])
+    seen = reader.get_frame_timestamp(range(len(first)))[:, 0]
+    return bool(np.all(np.abs(seen - seen[0] - (first - first[0])) < _TOLERANCE))
 
 
 if __name__ == "__main__":

