@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from vidfer.media.cuts import CutDetector
-from vidfer.media.face_stream import FaceSettings
+from vidfer.media.face_stream import CutDetector, FaceSettings
 
 
 def cuts(images) -> list[int]:

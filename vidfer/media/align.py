@@ -12,24 +12,14 @@ CENTRAL: Final = 128
 """Side in px of the central square that frames a face as FER2013 does."""
 
 TEMPLATE: Final = ((0.3144, 0.3827), (0.6856, 0.3827), (0.5, 0.5946), (0.3453, 0.7948), (0.6547, 0.7948))
-"""Eyes, nose, mouth corners in FER2013's frames, as shares of the side from the upper left corner.
-
-Means over 1,293 faces found in 1,540 images of fer2013/train (220 a class, evenly spaced through the sorted files; MTCNN's
-score at least 0.95), averaged with their mirror image; standard deviations 0.065-0.096. See `benchmarks/fer2013_template.py`.
-"""
+"""Mean eyes, nose, mouth corners in FER2013's frames, as shares of the side; see `benchmarks/fer2013_template.py`."""
 
 
 def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Cut out a face by the similarity transform that fits its landmarks to the template best.
+    """Cut out a face `(160, 160, 3)` uint8 by the similarity transform that fits its landmarks `(5, 2)` px to the template.
 
-    Where the face is much larger than the crop, the image is shrunk by area averaging first: sampling alone would alias.
-
-    Args:
-        image: `(H, W, 3)` uint8.
-        landmarks: `(5, 2)` x, y in px of the image.
-
-    Returns:
-        `(160, 160, 3)` uint8. Beyond the image's edge its border is repeated.
+    Where the face is much larger than the crop, the image is shrunk by area averaging first: sampling alone would alias. Beyond
+    the image's edge its border is repeated.
 
     Raises:
         ValueError: The landmarks all lie in one place.
@@ -46,18 +36,14 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[n
 
 
 def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the `(2, 3)` matrix of rotation, scale and shift that takes points nearest to others by least squares.
-
-    Args:
-        source: `(N, 2)`.
-        target: `(N, 2)`.
+    """Return the `(2, 3)` matrix of rotation, scale and shift that takes N points nearest to others by least squares.
 
     Raises:
         ValueError: All source points coincide, or are not finite.
 
     References:
-        Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, IEEE TPAMI 1991. In the
-        plane and without reflection it is the complex regression below.
+        Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, IEEE TPAMI 1991; in the
+        plane and without reflection it is a complex regression.
     """
     start, end = source.mean(axis=0), target.mean(axis=0)
     a, b = (source - start) @ [1, 1j], (target - end) @ [1, 1j]

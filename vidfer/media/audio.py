@@ -72,15 +72,10 @@ def read_windows(
     References:
         Schuller, Steidl, Batliner, Burkhardt, Devillers, Müller, Narayanan, The INTERSPEECH 2010 Paralinguistic Challenge,
         Interspeech 2010. Eyben, Wöllmer, Schuller, openSMILE, ACM Multimedia 2010.
-
-    Example:
-        >>> windows = read_windows("clip.mp4")  # doctest: +SKIP
-        >>> windows.vectors.shape  # doctest: +SKIP
-        (9, 1582)
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {"op": "windows", "path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
+    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
@@ -106,21 +101,11 @@ def read_windows(
     )
 
 
-def feature_names() -> list[str]:
-    """Return the names of the 1582 features in the order of a vector."""
-    with _worker(60.0) as child:
-        child.send({"op": "names"})
-        names: list[str] = child.receive()[0]["names"]
-        return names
-
-
 def _overall(states: set[str], end: Header) -> tuple[Status, str]:
     """Return the status of the whole sound, and a message with the choice among several tracks in the end."""
     if not states:
-        status, message = (
-            Status.TOO_SHORT,
-            f"{1000 * end['seconds']:.0f} ms of sound are too short: openSMILE needs 100 ms",
-        )
+        length = f"{1000 * end['seconds']:.0f} ms"
+        status, message = Status.TOO_SHORT, f"{length} of sound are too short: openSMILE needs 100 ms"
     elif states == {"silent"}:
         status, message = Status.SILENT, "the sound is silent"
     elif end["end"]:

@@ -149,18 +149,14 @@ def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"op": "windows", "path", "win_dur", "hop_dur", "speed", "vad"}` with windows and an end, or `{"op": "names"}`."""
-    if request["op"] == "names":
-        yield {"names": list(_smile().feature_names)}, None
-        return
+    """Answer `{"path", "win_dur", "hop_dur", "speed", "vad"}` with windows and an end."""
     windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
     meter = SpeechMeter() if request["vad"] else None
     with open_media(request["path"]) as container:
         listener = Listener(container, request["speed"])
         for start, window in _cut(listener, windows, meter):
-            begin, end = (
-                (listener.offset or 0.0) + request["speed"] * at / RATE for at in (start, start + len(window))
-            )
+            bounds = np.array([start, start + len(window)])
+            begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
             header, payload = _describe(start, window, meter)
             yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:

@@ -32,7 +32,6 @@ Emitted = Iterator[tuple[Header, memoryview | None]]
 """What a child answers to one request: headers, each with its payload if there is one."""
 
 _PREFIX: Final = struct.Struct("<I")
-_PIPE_SIZE: Final = 1 << 20
 
 
 def require_local_file(path: str | Path) -> str:
@@ -56,10 +55,8 @@ def require_local_file(path: str | Path) -> str:
 class Child:
     """A Python process that answers requests, started in isolation from the working directory; a context manager.
 
-    Args:
-        module: Dotted name of a module whose `__main__` calls `serve`.
-        timeout: Seconds that the parent may wait in all, kept in `left`: the clock runs only while it waits in `receive`.
-        memory: Limit of the child's address space in bytes.
+    It runs a module whose `__main__` calls `serve`, with its address space limited to `memory` bytes. The parent may wait
+    `timeout` s in all, kept in `left`: the clock runs only while it waits in `receive`.
     """
 
     def __init__(self, module: str, *, timeout: float, memory: int = MEMORY_LIMIT) -> None:
@@ -87,7 +84,7 @@ class Child:
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout.fileno()
         with contextlib.suppress(OSError, AttributeError):  # over the user's share, or not Linux: slower, not wrong
-            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, 1 << 20)
         self._poll = select.poll()
         self._poll.register(self._out, select.POLLIN)
 

@@ -1,9 +1,10 @@
 """What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 import av
 
@@ -40,7 +41,8 @@ def open_media(path: str) -> "InputContainer":
     if Path(path).stat().st_size == 0:
         raise ClipError(Status.CORRUPT, "the file is empty")
     try:
-        container = _open(path)
+        options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+        container: InputContainer = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.error.ArgumentError as error:
         raise ClipError(Status.UNSUPPORTED, "not a video or sound format that vidfer reads") from error
     except av.error.FFmpegError as error:
@@ -56,11 +58,6 @@ def open_media(path: str) -> "InputContainer":
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")
     return container
-
-
-def _open(path: str, **options: str) -> "InputContainer":
-    options |= {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
 def reraise_memory(error: Exception) -> None:
@@ -89,61 +86,64 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
     audio, audio_note = choose(container.streams.audio)
+    with Path(path).open("rb") as file:
+        mp4 = container.format.name.startswith("mov")
+        edited = mp4 and any(map(_rearranges, _edit_lists(file, 0, Path(path).stat().st_size)))
     fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
-        "video": None,
-        "audio": None,
     }
     if video:
-        codec, rate = video.codec_context, video.average_rate
+        rate, order = video.average_rate, getattr(video.codec_context, "field_order", None)
         fields["video"] = {
-            "codec": codec.name if codec else None,
-            **{name: getattr(codec, name, None) for name in ("pix_fmt", "width", "height")},
+            **_codec(video, codec="name", pix_fmt="pix_fmt", width="width", height="height"),
             "rotation": None,
             "fps": float(rate) if rate else None,
-            "interlaced": int(codec.field_order) > 1 if codec else None,
-            "edit_list": container.format.name.startswith("mov") and _has_edit_list(container, path),
+            "interlaced": None if order is None else int(order) > 1,
+            "edit_list": edited,
             "choice": video_note,
         }
     if audio:
-        sound = audio.codec_context
-        fields["audio"] = {
-            "codec": sound.name if sound else None,
-            "sampling_rate": sound.sample_rate if sound else None,
-            "channels": sound.channels if sound else None,
-            "choice": audio_note,
-        }
+        names = _codec(audio, codec="name", sampling_rate="sample_rate", channels="channels")
+        fields["audio"] = {**names, "choice": audio_note}
     return fields
 
 
-def _has_edit_list(container: "InputContainer", path: str) -> bool:
-    """Whether an MP4 or QuickTime file's edit lists change its time line."""
-    with _open(path, ignore_editlist="1") as plain:
-        edited, unedited = (
-            [
-                (
-                    each.start_time,
-                    each.duration,
-                    len(each.index_entries),
-                    [entry.timestamp for entry in each.index_entries[:1]],
-                )
-                for each in opened.streams
-            ]
-            for opened in (container, plain)
-        )
-    return edited != unedited
+def _codec(stream: "VideoStream | AudioStream", **names: str) -> dict[str, Any]:
+    """Return attributes of a stream's codec by our names for them; None where the codec is not known."""
+    return {ours: getattr(stream.codec_context, name, None) for ours, name in names.items()}
+
+
+def _edit_lists(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Yield the payload of every `elst` box below `moov/trak/edts` of an MP4 or QuickTime file: FFmpeg does not report them."""
+    while start + 8 <= end:
+        file.seek(start)
+        size, kind, large = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
+        header = 16 if size == 1 else 8
+        size = {0: end - start, 1: large}.get(size, size)
+        if size < header:
+            return
+        if kind in {b"moov", b"trak", b"edts"}:
+            yield from _edit_lists(file, start + header, min(start + size, end))
+        elif kind == b"elst":
+            file.seek(start + header)
+            yield file.read(min(size - header, 64))
+        start += size
+
+
+def _rearranges(elst: bytes) -> bool:
+    """Whether an edit list does more than start at media time 0."""
+    count, (at, width) = int.from_bytes(elst[4:8]), (16, 8) if elst[:1] == b"\x01" else (12, 4)
+    return count > 1 or (count == 1 and int.from_bytes(elst[at : at + width], signed=True) != 0)
 
 
 class Clock:
     """Turn a stream's time stamps into seconds from the start of the file.
 
-    Args:
-        container, stream: The open file and one of its streams.
-        step: Seconds between frames that carry neither a stamp nor a duration.
+    Frames that carry neither a stamp nor a duration lie `step` s apart.
     """
 
-    def __init__(self, container: "InputContainer", stream: Any, step: float) -> None:  # noqa: ANN401 - any kind of stream
+    def __init__(self, container: "InputContainer", stream: "VideoStream | AudioStream", step: float) -> None:
         self.base: Fraction = stream.time_base or Fraction(1, 1000)
         self._origin = (container.start_time or 0) / 1e6
         self._container, self._stream, self._step = container, stream, step
@@ -200,24 +200,20 @@ class Reader:
     Packets that do not decode are skipped, and those before the first frame are not counted: a recording may start between key
     frames. A packet without data says that the last frame is shown again, and gives no frame.
 
-    Args:
-        container, stream, step: As for `Clock`.
-        patience: Packets in a row that do not decode, after which the rest is given up.
-        whole: Whether the packets of the other streams are read too, to judge whether the file is complete.
+    After `patience` packets in a row that do not decode, the rest is given up. `whole` says that the packets of the other streams
+    are read too, to judge whether the file is complete.
     """
 
     def __init__(
         self,
         container: "InputContainer",
-        stream: Any,  # noqa: ANN401 - any kind of stream
+        stream: "VideoStream | AudioStream",
         *,
         step: float = 0.0,
         patience: float = float("inf"),
         whole: bool,
     ) -> None:
-        self._container, self._stream, self._patience = container, stream, patience
-        self._streams = () if whole else (stream,)
-        self._whole = whole or len(container.streams) == 1
+        self._container, self._stream, self._patience, self._whole = container, stream, patience, whole
         self.clock = Clock(container, stream, step)
         self.damage = ""
         """What is the matter with the stream, as a predicate; known when `frames` has ended."""
@@ -241,13 +237,14 @@ class Reader:
             yield from frames
         if bad and not self.damage:
             self.damage = f"is damaged: {bad} packets do not decode"
-        if not self.damage and (gap := self.clock.missing(whole=self._whole)):
+        whole = self._whole or len(self._container.streams) == 1
+        if not self.damage and (gap := self.clock.missing(whole=whole)):
             self.damage = f"breaks off {gap:.1f} s before its announced end"
 
     def _packets(self) -> Iterator[Any]:
         """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
         try:
-            for packet in self._container.demux(*self._streams):
+            for packet in self._container.demux(*([] if self._whole else [self._stream])):
                 ours = packet.stream.index == self._stream.index
                 repeats = ours and not packet.size and (packet.pts is not None or packet.dts is not None)
                 self.clock.read(packet, repeats=repeats)

@@ -76,13 +76,9 @@ def probe(path: str | Path, *, timeout: float = 30.0) -> Probe:
     with Child("vidfer.media.decode_child", timeout=timeout) as child:
         child.send({"op": "probe", "path": require_local_file(path)})
         fields, _ = child.receive()
-    video, audio = fields["video"], fields["audio"]
-    return Probe(
-        container=fields["container"],
-        duration=fields["duration"],
-        video=VideoInfo(**video) if video else None,
-        audio=AudioInfo(**audio) if audio else None,
-    )
+    video = VideoInfo(**fields["video"]) if "video" in fields else None
+    audio = AudioInfo(**fields["audio"]) if "audio" in fields else None
+    return Probe(fields["container"], fields["duration"], video, audio)
 
 
 def read_frames(
@@ -114,10 +110,6 @@ def read_frames(
         ClipError: `unreadable`, `unsupported`, `no_video`, `too_large`, `timeout`, `crashed`, `out_of_memory`; at a damaged spot
             `partial` after the frames that could be decoded, `corrupt` if there are none.
         ValueError: Both or senseless `fps` and `every`.
-
-    Example:
-        >>> for frame in read_frames("clip.mp4", fps=1.0):  # doctest: +SKIP
-        ...     print(frame.index, frame.pts, frame.image.shape)
     """
     if (fps is not None and (every is not None or not fps > 0)) or (every is not None and every < 1):
         raise ValueError(f"give either fps > 0 or every >= 1, not fps={fps} and every={every}")

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Clock, Reader, choose, describe, open_media, reraise_memory
+from vidfer.media.container import Clock, Reader, choose, describe, open_media
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -21,20 +21,13 @@ if TYPE_CHECKING:
 
 _MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # frames between two signs of life
-_CONTAINERS: Final = ("mov", "matroska", "avi", "flv")  # those, and what follows, decord decodes as PyAV does
-_CODECS: Final = frozenset({"h264", "vp9", "mpeg4", "mjpeg"})
-_PIXELS: Final = frozenset({"yuv420p", "yuvj420p"})
-_SMALLEST: Final = 16
 _TOLERANCE: Final = 2e-3  # s; decord hands out float32
 
 
 class Sampler:
-    """Choose frames by presentation time, or every n-th.
+    """Choose every n-th frame, or the first at or after each multiple of 1/fps s, counted from the first frame.
 
-    Args:
-        fps: Take the first frame at or after each multiple of 1/fps s, counted from the first frame.
-        every: Take every n-th frame; excludes `fps`.
-        slack: Seconds by which a rounded time stamp may miss its tick: half a unit of the stream's clock.
+    A rounded time stamp may miss its tick by `slack` s: half a unit of the stream's clock.
     """
 
     def __init__(self, fps: float | None, every: int | None, slack: float) -> None:
@@ -59,11 +52,12 @@ def handle(request: Header) -> Emitted:
     """Answer `{"op": "probe", "path"}` or `{"op": "frames", "path", "fps", "every", "decoder", "max_pixels"}`."""
     path = request["path"]
     with open_media(path) as container:
-        fields = describe(container, path)
         stream, _ = choose(container.streams.video)
         if request["op"] == "probe":
+            fields = describe(container, path)
             if stream is not None and stream.codec_context is not None:
-                fields["video"]["rotation"] = _rotation(container, stream)
+                first = Reader(container, stream, patience=1, whole=False).frames()  # only a frame carries the rotation
+                fields["video"]["rotation"] = next((frame.rotation for frame in first), None)
             yield fields, None
             return
         if stream is None:
@@ -73,18 +67,9 @@ def handle(request: Header) -> Emitted:
         _check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
         sampler = Sampler(request["fps"], request["every"], float(stream.time_base or 0) / 2)
         if request["decoder"] == "decord":
-            yield from _decord_frames(path, fields, container, stream, sampler)
+            yield from _decord_frames(path, describe(container, path), container, stream, sampler)
         else:
             yield from _frames(container, stream, sampler, request["max_pixels"])
-
-
-def _rotation(container: "InputContainer", stream: "VideoStream") -> int | None:
-    """Return the first frame's rotation, which only a decoded frame carries."""
-    try:
-        return next((frame.rotation for frame in container.decode(stream)), None)
-    except av.error.FFmpegError as error:
-        reraise_memory(error)
-        return None
 
 
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
@@ -144,16 +129,17 @@ def _check_size(width: int, height: int, limit: int) -> None:
 
 
 def _reason_against_decord(fields: Header, stream: "VideoStream") -> str | None:
+    """Say why a clip is outside the class in which decord decodes as PyAV does, if it is."""
     video = fields["video"]
     aspect = stream.sample_aspect_ratio
     checks = [
         (importlib.util.find_spec("decord") is not None, "decord is not installed (it has wheels for x86_64 only)"),
-        (fields["container"].startswith(_CONTAINERS), f"the container is {fields['container']}"),
-        (video["codec"] in _CODECS, f"the codec is {video['codec']}"),
-        (video["pix_fmt"] in _PIXELS, f"the pixel format is {video['pix_fmt']}"),
+        (fields["container"].startswith(("mov", "matroska", "avi", "flv")), f"the container is {fields['container']}"),
+        (video["codec"] in {"h264", "vp9", "mpeg4", "mjpeg"}, f"the codec is {video['codec']}"),
+        (video["pix_fmt"] in {"yuv420p", "yuvj420p"}, f"the pixel format is {video['pix_fmt']}"),
         (not video["interlaced"], "the video is interlaced"),
         (not video["edit_list"], "the file has an edit list"),
-        (min(video["width"], video["height"]) >= _SMALLEST, f"frames are smaller than {_SMALLEST} px"),
+        (min(video["width"], video["height"]) >= 16, "frames are smaller than 16 px"),
         (not aspect or aspect == 1, "its pixels are not square"),
         (not video["choice"], "it has several tracks of pictures"),
     ]

@@ -1,9 +1,9 @@
-"""Face detection: a small protocol, and MTCNN behind it."""
+"""Face detection by MTCNN."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,10 @@ _MARGIN: Final = 32
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The faces of one image.
+    """The N faces of one image: boxes `(N, 4)` x0 y0 x1 y1, scores `(N,)` in [0, 1] and landmarks `(N, 5, 2)`, all float64.
 
-    Args:
-        boxes: `(N, 4)` float64, x0 y0 x1 y1 in px of the image that was given.
-        scores: `(N,)` float64 in [0, 1].
-        landmarks: `(N, 5, 2)` float64 in px: the eyes (the image's left one first), the nose's tip, the mouth's corners.
+    Landmarks are the eyes (the image's left one first), the nose's tip and the mouth's corners. Units are px of the full image;
+    boxes may reach over its edge.
     """
 
     boxes: NDArray[np.float64]
@@ -28,31 +26,14 @@ class Detections:
     landmarks: NDArray[np.float64]
 
     def __len__(self) -> int:
-        """Return the number of faces."""
         return len(self.scores)
 
     def __getitem__(self, rows: "NDArray[Any] | Sequence[int]") -> "Detections":
-        """Return the chosen faces."""
         return Detections(self.boxes[rows], self.scores[rows], self.landmarks[rows])
-
-
-class FaceDetector(Protocol):
-    """What finds faces."""
-
-    def detect(
-        self, images: Sequence[NDArray[np.uint8]], *, long_side: int = 480, min_face: float = 0.08
-    ) -> list[Detections]:
-        """Find every face of each image `(H, W, 3)` uint8 RGB, looking at it with the given long side in px."""
-
-    def refine(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> Detections:
-        """Look again at places `(N, 4)` of one image: as many rows, a low score where there is no face."""
 
 
 class MtcnnDetector:
     """MTCNN with the weights that come with facenet-pytorch.
-
-    Args:
-        device: Where the networks run, such as `cpu` or `cuda`.
 
     References:
         Zhang, Zhang, Li, Qiao, Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks,
@@ -70,35 +51,22 @@ class MtcnnDetector:
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, long_side: int = 480, min_face: float = 0.08
     ) -> list[Detections]:
-        """Find every face of each image.
+        """Find every face of each image `(H, W, 3)` uint8 RGB (gray and RGBA are converted), the largest first.
 
-        Images are taken one by one: batching gains little on a CPU, and needs equal sizes.
-
-        Args:
-            images: `(H, W, 3)` uint8 RGB; gray `(H, W)` and RGBA are converted.
-            long_side: A larger image is shrunk to this long side in px first.
-            min_face: Smallest face, as a share of the short side.
-
-        Returns:
-            One `Detections` for each image, largest face first.
+        A larger image is shrunk to `long_side` px first; faces below `min_face` of the short side are not looked for. Images are
+        taken one by one: batching gains little on a CPU, and needs equal sizes.
         """
         return [self._detect(as_rgb(image), long_side, min_face) for image in images]
 
     def refine(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> Detections:
-        """Run MTCNN's last network on the squares around boxes.
+        """Look again at boxes `(N, 4)` px of one image by MTCNN's last network, at a twentieth of a full detection's cost.
 
-        Costs a twentieth of a full detection; tells whether the face is still there and where exactly.
-
-        Args:
-            image: `(H, W, 3)` uint8 RGB.
-            boxes: `(N, 4)` x0 y0 x1 y1 in px.
-
-        Returns:
-            N faces in the order of `boxes`. A box without extent or outside the image gets score 0.
+        The N results are in the order of the boxes: a low score means that there is no face, 0 that the box is unusable.
         """
         import torch
 
-        squares = _squares(boxes)
+        centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+        squares = np.round(np.hstack([centre - half, centre + half]))
         usable = _usable(squares, image.shape)
         result = Detections(boxes.astype(np.float64), np.zeros(len(boxes)), np.zeros((len(boxes), 5, 2)))
         if not usable.any():
@@ -120,24 +88,18 @@ class MtcnnDetector:
         short = round(scale * min(image.shape[:2]))
         smallest = max(_SMALLEST, round(min_face * short))
         if short < smallest:
-            return _sift(None, [], None, 1, image.shape)
+            return _sift((None, None, None), 1, image.shape)
         if scale < 1:
             image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         with self._lock:  # the size is a setting of the detector that threads may share
             self._mtcnn.min_face_size = smallest
-            return self._run(image, scale)
-
-    def _run(self, image: NDArray[np.uint8], scale: float) -> Detections:
-        import cv2
-
-        try:
-            boxes, scores, landmarks = self._mtcnn.detect(image, landmarks=True)
-            margin = 0
-        except IndexError:  # facenet-pytorch stumbles over a candidate that lies outside the image: give it room
-            margin = _MARGIN
-            framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-            boxes, scores, landmarks = self._mtcnn.detect(framed, landmarks=True)
-        return _sift(boxes, scores, landmarks, scale, image.shape, margin)
+            try:
+                found, margin = self._mtcnn.detect(image, landmarks=True), 0
+            except IndexError:  # facenet-pytorch stumbles over a candidate that lies outside the image: give it room
+                margin = _MARGIN
+                framed = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+                found = self._mtcnn.detect(framed, landmarks=True)
+        return _sift(found, scale, image.shape, margin)
 
 
 def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -153,15 +115,9 @@ def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
 
 
-def _sift(
-    boxes: Any,  # noqa: ANN401 - object arrays or None, as facenet-pytorch gives them
-    scores: Any,  # noqa: ANN401
-    landmarks: Any,  # noqa: ANN401
-    scale: float,
-    shape: tuple[int, ...],
-    margin: int = 0,
-) -> Detections:
+def _sift(found: tuple[Any, Any, Any], scale: float, shape: tuple[int, ...], margin: int = 0) -> Detections:
     """Return usable faces in px of the full image: finite, with an extent, inside, eyes apart."""
+    boxes, scores, landmarks = found  # object arrays or None, as facenet-pytorch gives them
     if boxes is None:
         return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2)))
     boxes, points = np.asarray(boxes, np.float64) - margin, np.asarray(landmarks, np.float64) - margin
@@ -172,15 +128,7 @@ def _sift(
 
 def _usable(boxes: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     extent = np.minimum(boxes[:, 2:], [shape[1], shape[0]]) - np.maximum(boxes[:, :2], 0)
-    usable = np.isfinite(boxes).all(axis=1) & (extent >= 2).all(axis=1)
-    return np.asarray(usable, np.bool_)
-
-
-def _squares(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
-    squares: NDArray[np.float64] = np.round(np.hstack([centre - half, centre + half]))
-    return squares
+    return np.asarray(np.isfinite(boxes).all(axis=1) & (extent >= 2).all(axis=1), np.bool_)
 
 
 def _patch(image: NDArray[np.uint8], square: NDArray[np.float64]) -> NDArray[np.uint8]:

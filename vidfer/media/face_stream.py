@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.align import align
-from vidfer.media.cuts import CutDetector
 from vidfer.media.decode import Frame
-from vidfer.media.detect import Detections, FaceDetector
+from vidfer.media.detect import Detections, MtcnnDetector
 from vidfer.media.quality import Quality, judge
 from vidfer.media.tracks import Tracker, describe, distinct
 
 CleanFrame = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8] | None, float]]
 """From an image to the same without noise, or None where it is good as it is, and the noise found in it (sigma, 0-255)."""
 
-_ROUGH = 0.67  # a frame shrunk to less than this gives landmarks that are worth refining at full size
+_ROUGH: Final = 0.67  # a frame shrunk to less than this gives landmarks that are worth refining at full size
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,15 @@ class FaceSettings:
     """Detection, tracking and cut thresholds; every one of them changes the artifact.
 
     Args:
-        detect_interval: Seconds of presentation time between full detections; in between, each known face is looked for where
-            it was. Half of it once a face has been lost.
+        detect_interval: Seconds between full detections, half of it once a face has been lost; in between, each known face is
+            looked for where it was.
         detect_side: Long side in px to which a frame is shrunk for a full detection.
         min_face: Smallest face that is looked for, as a share of the frame's short side (never below 20 px of the shrunk one).
         min_score: Score from which a detection starts a track, in [0, 1].
         keep_score: Score from which it continues one.
         max_gap: Seconds for which a missing face is followed, see `Tracker`.
         cut_colour: Distance of two frames' colour histograms that a cut exceeds, in [0, 1].
-        cut_layout: Correlation of their brightness patterns that a cut stays below, in [-1, 1]; the colour distance is added
-            to it, since the more the colours change, the less the layout has to.
+        cut_layout: Correlation of their brightness patterns that a cut stays below, in [-1, 1], after adding that distance.
     """
 
     detect_interval: float = 0.5
@@ -48,17 +47,11 @@ class FaceSettings:
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face in one frame.
+    """One face in one frame; box `(4,)`, landmarks `(5, 2)` and score as in `Detections`.
 
-    Args:
-        track: Number of the person's track: 0, 1, 2... in order of appearance.
-        box: `(4,)` float64 x0 y0 x1 y1 in px of the full frame; may reach over its edge.
-        landmarks: `(5, 2)` float64 px: eyes (the image's left first), nose, mouth corners.
-        score: The detector's score in [0, 1].
-        detected: Whether a full detection found it; else it was found again where it had been.
-        crop: The aligned face, `(160, 160, 3)` uint8 RGB.
-        quality: Blur, size, pose, noise, weight.
-        raw: The same cut out of the frame as it came, where `crop` comes from a denoised one; else None.
+    Tracks are numbered in order of appearance. `detected` says that a full detection found the face, not a look where it was.
+    `crop` is the aligned face, `(160, 160, 3)` uint8 RGB; where it comes from a denoised frame, `raw` is the same cut out of the
+    frame as it came.
     """
 
     track: int
@@ -73,13 +66,9 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
-    """The faces of one sampled frame.
+    """The faces of one sampled frame, ordered by track; index and pts as in `Frame`.
 
-    Args:
-        index: The frame's number.
-        pts: Its presentation time in seconds.
-        faces: By track.
-        noise_sigma: Noise of the whole frame on the scale 0-255; None unless frames are denoised where need be.
+    `noise_sigma` is the noise of the whole frame on the scale 0-255; None unless frames are denoised where need be.
     """
 
     index: int
@@ -89,34 +78,30 @@ class FaceFrame:
 
 
 def iter_faces(
-    frames: Iterable[Frame], detector: FaceDetector, settings: FaceSettings, clean: CleanFrame | None = None
+    frames: Iterable[Frame], detector: MtcnnDetector, settings: FaceSettings, clean: CleanFrame | None = None
 ) -> Iterator[FaceFrame]:
-    """Find and follow the faces of a video, frame by frame, holding one frame at a time.
+    """Find and follow the faces of a video: yield one `FaceFrame` for each frame, holding one at a time.
 
-    A full detection costs 30-100 CPU-ms, so it is done at a cadence in seconds; in between, and at once after a face has been
-    lost, the detector looks again only where faces were. A scene cut ends all tracks and brings a full detection.
-
-    Args:
-        frames: In presentation order, as `read_frames` yields them.
-        detector: Finds faces.
-        settings: Thresholds.
-        clean: Denoises frames before anything is looked for in them; the noise in a face's quality stays that of the frame
-            as it came.
-
-    Yields:
-        One `FaceFrame` for each frame, in order. A face that is not found in a frame is absent there.
+    A full detection is slow, so it is done at a cadence in seconds; in between, the detector looks again only where faces were.
+    A scene cut ends all tracks and brings a full detection. `clean` denoises frames before anything is looked for in them; the
+    noise in a face's quality stays that of the frame as it came.
     """
-    finder = _Finder(detector, settings)
     tracker = Tracker(settings.max_gap, settings.min_score)
     cuts = CutDetector(settings.cut_colour, settings.cut_layout)
+    last = float("-inf")  # time of the last full detection
     for frame in frames:
         denoised, sigma = clean(frame.image) if clean else (None, None)
-        seen = frame if denoised is None else Frame(frame.index, frame.pts, denoised)
-        if cuts.cut(seen.image):
+        image = frame.image if denoised is None else denoised
+        if cuts.cut(image):
             tracker.cut()
-            finder.force_detection()
-        found, detected = finder.find(seen, tracker)
-        crops = [align(seen.image, points) for points in found.landmarks]
+            last = float("-inf")
+        detected = frame.pts - last >= settings.detect_interval * (0.5 if tracker.lost else 1.0) - 1e-6
+        if detected:
+            last, found = frame.pts, _detect(detector, image, settings)
+        else:
+            found = detector.refine(image, tracker.boxes)
+        found = _sift(found, image.shape, settings.keep_score)
+        crops = [align(image, points) for points in found.landmarks]
         looks = [describe(crop) for crop in crops]
         faces = []
         for row, track in enumerate(tracker.update(frame.pts, found, looks)):
@@ -128,44 +113,57 @@ def iter_faces(
         yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track), sigma)
 
 
-class _Finder:
-    """Choose between a full detection and a look at the known places."""
+def _detect(detector: MtcnnDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:
+    """Detect all faces, with boxes and landmarks refined at full size where the frame was shrunk much."""
+    faces = detector.detect([image], long_side=settings.detect_side, min_face=settings.min_face)[0]
+    if not len(faces) or settings.detect_side / max(image.shape) >= _ROUGH:
+        return faces
+    fine = detector.refine(image, faces.boxes)
+    better = fine.scores >= faces.scores - 0.05
+    boxes = np.where(better[:, None], fine.boxes, faces.boxes)
+    return Detections(boxes, faces.scores, np.where(better[:, None, None], fine.landmarks, faces.landmarks))
 
-    def __init__(self, detector: FaceDetector, settings: FaceSettings) -> None:
-        self._detector, self._settings = detector, settings
-        self._last = float("-inf")
 
-    def force_detection(self) -> None:
-        """Make the next look a full detection."""
-        self._last = float("-inf")
+def _sift(faces: Detections, shape: tuple[int, ...], keep_score: float) -> Detections:
+    """Keep faces that are sure enough, have an extent, lie in the frame with their middle, and are distinct."""
+    middle = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    inside = ((middle >= 0) & (middle < [shape[1], shape[0]])).all(axis=1)
+    extent = ((faces.boxes[:, 2:] - faces.boxes[:, :2]) >= 2).all(axis=1)
+    apart = np.linalg.norm(faces.landmarks[:, 1] - faces.landmarks[:, 0], axis=1) > 1
+    return distinct(faces[np.flatnonzero(inside & extent & apart & (faces.scores >= keep_score))])
 
-    def find(self, frame: Frame, tracker: Tracker) -> tuple[Detections, bool]:
-        """Return a frame's faces, and whether they come from a full detection."""
-        interval = self._settings.detect_interval * (0.5 if tracker.lost else 1.0)
-        if frame.pts - self._last >= interval - 1e-6:
-            self._last = frame.pts
-            return self._detect(frame), True
-        return self._sift(self._detector.refine(frame.image, tracker.boxes), frame), False
 
-    def _detect(self, frame: Frame) -> Detections:
-        side = self._settings.detect_side
-        faces = self._detector.detect([frame.image], long_side=side, min_face=self._settings.min_face)[0]
-        if len(faces) and side / max(frame.image.shape) < _ROUGH:
-            fine = self._detector.refine(frame.image, faces.boxes)
-            better = fine.scores >= faces.scores - 0.05
-            faces = Detections(
-                np.where(better[:, None], fine.boxes, faces.boxes),
-                faces.scores,
-                np.where(better[:, None, None], fine.landmarks, faces.landmarks),
-            )
-        return self._sift(faces, frame)
+class CutDetector:
+    """Detect scene cuts: neighbouring frames that differ in colour and in layout.
 
-    def _sift(self, faces: Detections, frame: Frame) -> Detections:
-        """Keep faces that are sure enough, have an extent, lie in the frame with their middle, and are distinct."""
-        height, width = frame.image.shape[:2]
-        middle = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-        inside = ((middle >= 0) & (middle < [width, height])).all(axis=1)
-        extent = ((faces.boxes[:, 2:] - faces.boxes[:, :2]) >= 2).all(axis=1)
-        apart = np.linalg.norm(faces.landmarks[:, 1] - faces.landmarks[:, 0], axis=1) > 1
-        good = inside & extent & apart & (faces.scores >= self._settings.keep_score)
-        return distinct(faces[np.flatnonzero(good)])
+    Colour alone would call a flash or a fade a cut, layout alone fast motion; a cut changes both. The thresholds are those of
+    `FaceSettings`.
+    """
+
+    def __init__(self, colour: float, layout: float) -> None:
+        self._colour, self._layout = colour, layout
+        self._before: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def cut(self, image: NDArray[np.uint8]) -> bool:
+        """Whether a new scene begins with this frame, `(H, W, 3)` uint8 RGB; the first one is no cut."""
+        histogram, pattern = _colours_and_layout(image)
+        before, self._before = self._before, (histogram, pattern)
+        if before is None:
+            return False
+        colour = float(np.abs(before[0] - histogram).sum() / 2)
+        return colour > self._colour and float(before[1] @ pattern) < self._layout + colour
+
+
+def _colours_and_layout(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return a smoothed histogram of brightness and chroma, sum 1, and a brightness pattern, norm 1."""
+    import cv2
+
+    step = max(1, min(image.shape[:2]) // 150)  # averaging all pixels of a large frame would be slow
+    thumb = cv2.resize(np.ascontiguousarray(image[::step, ::step]), (64, 36), interpolation=cv2.INTER_AREA)
+    colours = np.asarray(cv2.cvtColor(thumb, cv2.COLOR_RGB2YCrCb), np.uint8).reshape(-1, 3)
+    counts = [np.bincount(channel >> 2, minlength=64).astype(np.float64) for channel in colours.T]
+    histogram = np.concatenate([np.convolve(each, np.ones(8) / 8, mode="same") for each in counts]) / (3 * len(colours))
+    blocks = cv2.resize(cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY), (16, 9), interpolation=cv2.INTER_AREA)
+    pattern = blocks.astype(np.float64).ravel()
+    pattern -= pattern.mean()
+    return histogram, pattern / max(float(np.linalg.norm(pattern)), 1.0)

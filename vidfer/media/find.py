@@ -19,21 +19,19 @@ _NAMED: Final = re.compile(
 )
 """Names of media: such a file is a clip whatever is in it, so that a damaged one is reported."""
 
-_STARTS: Final = (
-    *(b"\x1a\x45\xdf\xa3", b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x06\x0e\x2b\x34", b"DKIF"),
-    *(
-        b"YUV4MPEG2",
-        b"nut/multimedia container",
-        b"\0\0\x01\xba",
-        b"\0\0\x01\xb3",
-        b"\x1f\x07\0",
-        b"riff\x2e\x91\xcf\x11",
-    ),
-    *(b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa", b"\xff\xf1", b"\xff\xf9", b"caff", b"#!AMR"),
-    b".snd",
+_BEGINS: Final = re.compile(
+    rb"""
+    .{4}(ftyp|moov|mdat|wide|skip|free|pnot)(?!heic|heix|heim|heis|mif1|avif)    # MP4 and QuickTime, but no stills
+    |(RIFF|RF64|FORM).{4}(AVI\ |WAVE|AIFF|AIFC)
+    |GIF8(?=.*NETSCAPE2\.0)                                                      # moving
+    |G.{187}G.{187}G|.{4}G.{191}G.{191}G                                         # MPEG transport streams, of Blu-ray too
+    |\x1a\x45\xdf\xa3|FLV\x01|OggS|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF|YUV4MPEG2
+    |nut/multimedia\ container|\0\0\x01[\xba\xb3]|\x1f\x07\0|riff\x2e\x91\xcf\x11
+    |fLaC|ID3|\xff[\xf1\xf2\xf3\xf9\xfa\xfb]|caff|\#!AMR|\.snd
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-_STILL_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif")
-_PACKET: Final = 188  # bytes of an MPEG transport stream's packet; on Blu-ray four more before each
+"""How files begin that hold pictures or sound."""
 
 
 def find_clips(
@@ -41,14 +39,9 @@ def find_clips(
 ) -> list[Clip]:
     """List the clips that paths stand for, hidden files and folders left out.
 
-    A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is
-    named is a clip whatever it holds, so that it gets a status; of a folder's files those are passed over that neither
-    are named like media nor begin like media.
-
-    Args:
-        paths: What the user named.
-        leave_out: Folders of vidfer's own, results and store, that may lie inside those named.
-        notify: Gets a line about the files passed over, if there are any.
+    A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is named is
+    a clip whatever it holds, so that it gets a status; of a folder's files those are passed over, with one line to `notify`,
+    that neither are named like media nor begin like media, and all in vidfer's own folders, which are to leave out.
 
     Raises:
         UsageError: A path does not exist, or there is no clip.
@@ -77,11 +70,11 @@ def find_clips(
 
 
 def _passed_over(suffixes: Counter[str]) -> str:
-    count = suffixes.total()
+    total = suffixes.total()
     kinds = ", ".join(f"{times} {suffix}" for suffix, times in suffixes.most_common(5))
     more = ", ..." if len(suffixes) > 5 else ""
-    subject = "file that is no media was" if count == 1 else "files that are no media were"
-    return f"{count} {subject} passed over: {kinds}{more}" if count else ""
+    subject = "file that is no media was" if total == 1 else "files that are no media were"
+    return f"{total} {subject} passed over: {kinds}{more}" if total else ""
 
 
 def _is_missing(path: Path) -> bool:
@@ -116,21 +109,6 @@ def _may_be_media(file: Path) -> bool:
         if not stat.S_ISREG(file.stat().st_mode):
             return True
         with file.open("rb") as opened:
-            return _begins_like_media(opened.read(4096))
+            return bool(_BEGINS.match(opened.read(4096)))
     except OSError:
         return True
-
-
-def _begins_like_media(start: bytes) -> bool:
-    kind, brand = start[4:8], start[8:12]
-    if kind in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"free", b"pnot"):
-        return brand not in _STILL_BRANDS
-    if start[:4] in (b"RIFF", b"RF64", b"FORM"):
-        return brand in (b"AVI ", b"WAVE", b"AIFF", b"AIFC")
-    if start[:4] == b"GIF8":
-        return b"NETSCAPE2.0" in start  # moving
-    packets = any(
-        len(start) > at + 2 * step and start[at : at + 2 * step + 1 : step] == b"GGG"
-        for at, step in ((0, _PACKET), (4, _PACKET + 4))
-    )
-    return packets or start.startswith(_STARTS)

@@ -20,14 +20,9 @@ _NOISE_SIDE: Final = 128
 class Quality:
     """Quality of one face.
 
-    Args:
-        blur: In [0, 1], 0 sharp, 0.5 ordinary, 1 without any detail; from the variance of the Laplacian.
-        size: Geometric mean of the box's sides, in px of the full frame.
-        yaw: Degrees, positive when the face turns towards the image's right.
-        pitch: Degrees, positive when it looks down.
-        roll: Degrees, positive when it leans clockwise in the image.
-        noise_sigma: Standard deviation of the noise in the frame, on the scale 0-255.
-        weight: In (0, 1], for pooling over time.
+    Blur is in [0, 1]: 0 sharp, 0.5 ordinary, 1 without any detail; size the geometric mean of the box's sides in px of the frame;
+    yaw, pitch and roll are degrees, positive when the face turns towards the image's right, looks down, leans clockwise;
+    `noise_sigma` is on the scale 0-255, the weight for pooling over time in (0, 1].
     """
 
     blur: float
@@ -46,17 +41,10 @@ def judge(
     landmarks: NDArray[np.float64],
     score: float,
 ) -> Quality:
-    """Judge a face.
+    """Judge a face by its frame `(H, W, 3)` and aligned crop `(160, 160, 3)`, both uint8 RGB, and what the detector found.
 
-    The weight is a product: the detector's score; size / 48 px up to 1; 1 - blur^2; and cos(yaw) cos(pitch), at least 0.05. All
-    figures are rules of thumb and say nothing about the expression.
-
-    Args:
-        image: The frame `(H, W, 3)` uint8 RGB.
-        crop: The aligned face `(160, 160, 3)` uint8 RGB.
-        box: `(4,)` x0 y0 x1 y1 in px of the frame.
-        landmarks: `(5, 2)` in px of the frame.
-        score: The detector's score in [0, 1].
+    Box `(4,)` and landmarks `(5, 2)` are in px of the frame. The weight is a product: the detector's score; size / 48 px up to 1;
+    1 - blur^2; and cos(yaw) cos(pitch), at least 0.05. All figures are rules of thumb.
     """
     size = float(np.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])))
     yaw, pitch, roll = pose(landmarks)
@@ -69,10 +57,7 @@ def judge(
 def blurredness(crop: NDArray[np.uint8]) -> float:
     """Return 1 / (1 + v / 0.02), with v the variance of the Laplacian of the gray crop over the crop's own variance.
 
-    Dividing by the variance makes it independent of contrast. A slight smoothing first keeps noise from passing for detail.
-
-    Args:
-        crop: `(160, 160, 3)` uint8 RGB.
+    Dividing by the variance makes it independent of contrast; smoothing first keeps noise from passing for detail.
     """
     import cv2
 
@@ -82,7 +67,7 @@ def blurredness(crop: NDArray[np.uint8]) -> float:
 
 
 def pose(landmarks: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Estimate a face's rotation from its eyes and nose, seen by a camera without perspective.
+    """Estimate a face's yaw, pitch and roll in degrees from its landmarks `(5, 2)` px, seen by a camera without perspective.
 
     Let the eyes of an upright average face be 1 apart, and the nose's tip lie Y = 0.57 below and Z = 0.45 in front of their
     middle. Turned by the yaw, then the pitch, and scaled by s, the way from eye to eye e and from their middle to the nose n are
@@ -90,21 +75,14 @@ def pose(landmarks: NDArray[np.float64]) -> tuple[float, float, float]:
         e = s (cos(yaw), -sin(yaw) sin(pitch)),    n = s (Z sin(yaw), Y cos(pitch) + Z cos(yaw) sin(pitch)),
 
     and the roll turns both. Solved by fixed-point iteration, on the branch up to 38 degrees down. The mouth is left out: it
-    moves when people smile or speak. Faces differ from the average, so the error is about 10 degrees.
-
-    Args:
-        landmarks: `(5, 2)` in px.
-
-    Returns:
-        Yaw, pitch and roll in degrees, signs as in `Quality`.
+    moves when people smile or speak. The error is about 10 degrees, since faces differ from the average.
     """
     eyes = complex(*(landmarks[1] - landmarks[0]))
     nose = complex(*(landmarks[2] - (landmarks[0] + landmarks[1]) / 2))
     yaw = pitch = roll = tilt = 0.0
     for _ in range(_ITERATIONS):
-        tilt += 0.5 * (
-            float(np.arctan2(-np.sin(yaw) * np.sin(pitch), np.cos(yaw))) - tilt
-        )  # halves keep it from swinging
+        seen = float(np.arctan2(-np.sin(yaw) * np.sin(pitch), np.cos(yaw)))
+        tilt += 0.5 * (seen - tilt)  # halves keep it from swinging
         roll = float(np.angle(eyes) - tilt)
         across, to_nose = eyes * np.exp(-1j * roll), nose * np.exp(-1j * roll)
         width = max(across.real, 1e-6)
@@ -116,17 +94,10 @@ def pose(landmarks: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def noise_sigma(image: NDArray[np.uint8]) -> float:
-    """Estimate the standard deviation of noise from an image of any content.
+    """Estimate the standard deviation of noise (0-255) in an image `(H, W, 3)` or `(H, W)` uint8; NaN below 3 px a side.
 
     The second difference in both directions removes what varies smoothly; the median of its size ignores edges. Uses the
-    green channel, which compression leaves the most of. Good to about 15 % from sigma 5 to 50 on skin; below, texture
-    passes for noise, and where pixels are black or white, noise is cut off.
-
-    Args:
-        image: `(H, W, 3)` or `(H, W)` uint8.
-
-    Returns:
-        Sigma on the scale 0-255, NaN for an image of less than 3 px a side.
+    green channel, which compression leaves the most of. Below sigma 5, texture passes for noise.
 
     References:
         Immerkær, Fast Noise Variance Estimation, Computer Vision and Image Understanding 1996, with the median of Donoho.
@@ -141,10 +112,6 @@ def noise_sigma(image: NDArray[np.uint8]) -> float:
 
 def _inside(image: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the middle of the box, at most 128 px a side, at the frame's own resolution."""
-    height, width = image.shape[:2]
-    x, y = (box[:2] + box[2:]) / 2
-    half_x, half_y = np.minimum(box[2:] - box[:2], _NOISE_SIDE) / 2
-    return image[
-        int(np.clip(y - half_y, 0, height)) : int(np.clip(y + half_y, 0, height)),
-        int(np.clip(x - half_x, 0, width)) : int(np.clip(x + half_x, 0, width)),
-    ]
+    middle, half = (box[:2] + box[2:]) / 2, np.minimum(box[2:] - box[:2], _NOISE_SIDE) / 2
+    low, high = np.clip([middle - half, middle + half], 0, [image.shape[1], image.shape[0]]).astype(int)
+    return image[low[1] : high[1], low[0] : high[0]]

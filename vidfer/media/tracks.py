@@ -16,6 +16,7 @@ _ALIKE: Final = 0.35  # likeness below which even a face in its place is another
 _SURE: Final = 0.65  # likeness that motion or an absence asks for
 _LEARN: Final = 0.1
 _FORBIDDEN: Final = 1e6
+_OVERLAP: Final = 0.5
 
 
 @dataclass(eq=False)
@@ -34,12 +35,8 @@ class Tracker:
     Distances are counted in sizes of the face. One within half a size of its last place has stayed there: it is the same person
     unless it looks clearly different, however much time lies between two frames. One that has moved can be as far away as
     2 sizes a second allow, and must look the more alike the farther it is. A face that has been missing for longer than
-    `max_gap` is looked for no more, and is known again only near its place and when it looks alike.
-
-    Args:
-        max_gap: Seconds for which a missing face is followed, from the first frame that lacks it; so the time between two
-            sampled frames does not count.
-        min_score: Detection score that starts a track; matched faces need less.
+    `max_gap` s, counted from the first frame that lacks it, is looked for no more, and is known again only near its place and
+    when it looks alike. A detection with `min_score` starts a track; matched faces need less.
     """
 
     def __init__(self, max_gap: float, min_score: float) -> None:
@@ -63,10 +60,9 @@ class Tracker:
         self._tracks = []
 
     def update(self, pts: float, faces: Detections, looks: Sequence[NDArray[np.float64]]) -> list[int | None]:
-        """Number the N faces of one frame, given its time in seconds and their descriptors, see `describe`.
+        """Number the faces of the frame at `pts` s by their tracks, given their descriptors (see `describe`).
 
-        Returns:
-            For each face the number of its track; None for one that matches no track and is too unsure to start one.
+        A face that matches no track and is too unsure to start one gets None.
         """
         from scipy.optimize import linear_sum_assignment
 
@@ -84,8 +80,7 @@ class Tracker:
                 track.missed = min(track.missed, pts)
         for column in range(len(faces)):
             if ids[column] is None and faces.scores[column] >= self._min_score:
-                look = looks[column]
-                self._tracks.append(_Track(self._count, faces.boxes[column], look, look, pts))
+                self._tracks.append(_Track(self._count, faces.boxes[column], looks[column], looks[column], pts))
                 ids[column] = self._count
                 self._count += 1
         return ids
@@ -99,10 +94,11 @@ class Tracker:
         if not len(boxes):
             return cost
         followed = {track.id for track in self._followed()}
+        centres, sizes = _place(boxes)
         for row, track in enumerate(self._tracks):
             alike = np.maximum(looks @ track.look, looks @ track.mean / max(float(np.linalg.norm(track.mean)), 1e-9))
-            sizes, size = _size(boxes), _size(track.box[None])[0]
-            distance = np.linalg.norm(_centre(boxes) - _centre(track.box[None]), axis=1) / np.maximum(sizes, size)
+            centre, size = _place(track.box[None])
+            distance = np.linalg.norm(centres - centre, axis=1) / np.maximum(sizes, size)
             needed = np.where(distance < _STAY, _ALIKE, _SURE)
             reach = _STAY + _SPEED * (self._now - track.seen)
             absent = track.id not in followed
@@ -114,16 +110,10 @@ class Tracker:
 
 
 def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return a face's descriptor, of norm 1: the product of two is their likeness, 1 at most.
+    """Return the descriptor `(556,)`, of norm 1, of an aligned face uint8 RGB: the product of two is their likeness.
 
     Half of it is the crop in 10x10 colour blocks without their mean, which a change of brightness or contrast leaves as it
     was; the other half its histogram of chromaticity (red and blue as shares of the sum), which motion and expression leave.
-
-    Args:
-        crop: `(160, 160, 3)` uint8 RGB.
-
-    Returns:
-        `(556,)`.
     """
     import cv2
 
@@ -136,16 +126,11 @@ def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(np.concatenate(units) / np.sqrt(2), np.float64)
 
 
-def distinct(faces: Detections, *, overlap: float = 0.5) -> Detections:
-    """Drop every face that overlaps a surer one: two tracks that slid onto the same face, or a box inside another.
-
-    Args:
-        faces: Faces of one frame.
-        overlap: Share of the smaller box that is too much.
-    """
+def distinct(faces: Detections) -> Detections:
+    """Drop every face of a frame that overlaps a surer one by half of the smaller box or more."""
     kept: list[int] = []
     for index in np.argsort(-faces.scores, kind="stable"):
-        if all(_overlap(faces.boxes[index], faces.boxes[other]) < overlap for other in kept):
+        if all(_overlap(faces.boxes[index], faces.boxes[other]) < _OVERLAP for other in kept):
             kept.append(int(index))
     return faces[np.array(sorted(kept), np.intp)]
 
@@ -156,9 +141,7 @@ def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.prod(np.maximum(sides, 0))) / max(smaller, 1e-9)
 
 
-def _centre(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float64)
-
-
-def _size(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.sqrt(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9), axis=1)), np.float64)
+def _place(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centres `(N, 2)` of boxes `(N, 4)` and the geometric means `(N,)` of their sides."""
+    sizes = np.sqrt(np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-9), axis=1))
+    return (boxes[:, :2] + boxes[:, 2:]) / 2, sizes

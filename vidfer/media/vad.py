@@ -44,10 +44,7 @@ class SpeechMeter:
         self._rest = waiting[whole:]
 
     def share(self, start: int, stop: int) -> float:
-        """Return the share in [0, 1] of the whole chunks between two samples of the stream in which someone speaks.
-
-        It is 0 where no whole chunk lies in between; all before `stop` has to be added first.
-        """
+        """Return the share in [0, 1] of the whole chunks between two samples, added before, in which someone speaks."""
         chunks = self._speaks[-(-start // CHUNK) : stop // CHUNK]
         return sum(chunks) / len(chunks) if chunks else 0.0
 
