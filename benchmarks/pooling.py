@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidfer.datasets.fer2013 import LabelledImages, read_training_images, split_by_hash
+from vidfer.datasets.fer2013 import read_train_val
 from vidfer.datasets.paired import distort
 from vidfer.evaluation.calibration import label_smoothing
 from vidfer.inference import decision as answer
@@ -47,11 +47,9 @@ class Held:
 
 
 def read_held_out(root: Path, model: str) -> Held:
-    """Answer for the images that `Fer2013DataModule` holds out of training."""
-    images = read_training_images(root)
-    held_out = split_by_hash(images, 0.05)
-    shares = np.bincount(images.target[~held_out], minlength=len(EMOTIONS)) / (~held_out).sum()
-    kept: LabelledImages = images.subset(held_out, images.report)
+    """Classify the images that `Fer2013DataModule` holds out of training."""
+    train, kept = read_train_val(root, 0.05)
+    shares = np.bincount(train.target, minlength=len(EMOTIONS)) / len(train.target)
     rng = np.random.default_rng(0)
     copies = np.stack([distort(image, rng) for image in kept.image for _ in range(COPIES)])
     classifier = ImageModel(model)

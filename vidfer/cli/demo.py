@@ -5,7 +5,6 @@ from pathlib import Path
 
 from vidfer.cli.analyze import AnalyzeOptions, WorkOptions
 from vidfer.cli.analyze import run as analyze
-from vidfer.datasets.demo_clip import write_demo_clip
 from vidfer.pipeline.atomic import results_folder
 
 
@@ -22,6 +21,8 @@ class DemoOptions:
 
 def run(options: DemoOptions) -> int:
     """Make the clip unless it is there, and analyse it as `vidfer analyze` does."""
+    from vidfer.datasets.demo_clip import write_demo_clip
+
     clip, results = options.out / "astronaut.mp4", options.out / "results"
     if not clip.exists():
         print(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)

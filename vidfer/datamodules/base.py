@@ -47,6 +47,18 @@ class BaseDataModule(lightning.LightningDataModule):
         sampler = ResumableSampler(dataset, self, batch_size)
         return ResumableLoader(dataset, batch_size, sampler=sampler, drop_last=len(dataset) >= batch_size, **options)
 
+    def val_dataloader(self) -> Any:  # noqa: ANN401 - a loader, or no loaders
+        """Return the validation samples in order."""
+        return self._in_order("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return the test samples in order."""
+        loader: DataLoader[Any] = self._in_order("test")
+        return loader
+
+    def _in_order(self, split: str) -> Any:  # noqa: ANN401
+        raise NotImplementedError
+
     def content_digest(self) -> str:
         """Return a digest, 64 hexadecimal digits, of all data of a training: files, labels, persons, splits and input weights.
 

@@ -95,11 +95,7 @@ class ClipDataModule(BaseDataModule):
         self.save_hyperparameters(asdict(self.features), logger=False)
 
     def setup(self, stage: str) -> None:
-        """Read the splits that a stage needs, computing the features that are not stored yet.
-
-        Raises:
-            VidferError: Nothing is left to train on, nothing could be read, or a person is in two splits.
-        """
+        """Read the splits that a stage needs, computing the features that are not stored yet."""
         if stage == "fit" and not self.splits()["train"]:
             raise VidferError(f"no clip of {self.source} is left to train on")
         needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
@@ -194,8 +190,8 @@ class ClipDataModule(BaseDataModule):
         names = list(target)
         chosen = {names[at] for at in draw_evenly(list(target.values()), self.size, self.seed)}
         labelled = [sample for sample in samples if sample.name in chosen]
-        rest = [sample for sample in samples if sample.name not in chosen] if self.unlabelled else []
-        return labelled, [replace(each, target=-1) for each in rest]
+        rest = [replace(sample, target=-1) for sample in samples if sample.name not in chosen]
+        return labelled, rest if self.unlabelled else []
 
     def class_shares(self) -> list[float]:
         """Return the share of each class in the labelled training clips, in the order of `EMOTIONS`."""
@@ -225,7 +221,7 @@ class ClipDataModule(BaseDataModule):
         yield weights_digest("image", self.features.image_model)
         for split, clips in self.splits().items():
             for clip in clips:
-                ((_, digest),) = digest_files([clip.path], clip.path, self.features.store)
+                digest = digest_files([clip.path], clip.path, self.features.store)[0][1]
                 yield [split, clip.name, clip.person, clip.target, digest]
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -238,19 +234,11 @@ class ClipDataModule(BaseDataModule):
 
         return self.shuffled(labelled, self.batch_size, collate_fn=collate)
 
-    def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """Return the validation clips in order, or nothing where nobody is held out."""
-        return self._in_order("val") if "val" in self.samples else []
-
-    def test_dataloader(self) -> DataLoader[Sample]:
-        """Return the test clips in order."""
-        if "test" not in self.samples:
+    def _in_order(self, split: str) -> DataLoader[Sample] | list[DataLoader[Sample]]:
+        if split == "test" and split not in self.samples:
             raise VidferError(f"no clip of {self.source} is held out to test on: name test_people, or folds")
-        return self._in_order("test")
-
-    def _in_order(self, split: str) -> DataLoader[Sample]:
-        samples: Any = self.samples[split]  # a list is all that a loader needs
-        return DataLoader(samples, 256, collate_fn=collate_clips)
+        samples: Any = self.samples.get(split)  # a list is all that a loader needs
+        return DataLoader(samples, 256, collate_fn=collate_clips) if samples else []
 
 
 class SampleSoundsDataModule(ClipDataModule):

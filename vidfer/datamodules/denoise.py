@@ -100,14 +100,6 @@ class DenoiseDataModule(BaseDataModule):
         sampler = CropSampler(self.data["train"], self, self.batch_size, shuffle=False)
         return ResumableLoader(self.data["train"], self.batch_size, sampler=sampler, num_workers=self.num_workers)
 
-    def val_dataloader(self) -> DataLoader[CropBatch]:
-        """Return fixed crops of held-out photographs."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[CropBatch]:
-        """Return fixed crops of the test photographs."""
-        return self._loader("test" if "test" in self.data else "val")
-
     @property
     def test_source(self) -> str:
         """Name what `test_dataloader` shows."""
@@ -135,8 +127,9 @@ class DenoiseDataModule(BaseDataModule):
             train, valid, _ = find_div2k(folder) if is_div2k(folder) else (photo_files(folder), [], None)
             yield digest_files([*train, *valid], folder)
 
-    def _loader(self, split: str) -> DataLoader[CropBatch]:
-        return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers)
+    def _in_order(self, split: str) -> DataLoader[CropBatch]:
+        data = self.data.get(split, self.data["val"])
+        return DataLoader(data, self.batch_size, num_workers=self.num_workers)
 
 
 class CropSampler(ResumableSampler):

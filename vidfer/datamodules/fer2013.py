@@ -101,14 +101,6 @@ class Fer2013DataModule(BaseDataModule):
         """Return shuffled full batches of the training images."""
         return self.shuffled(self.data["train"], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
 
-    def val_dataloader(self) -> DataLoader[ImageBatch]:
-        """Return the held-out images in order."""
-        return self._loader("val")
-
-    def test_dataloader(self) -> DataLoader[ImageBatch]:
-        """Return the test images in order."""
-        return self._loader("test")
-
     def training_size(self, epoch: int) -> int:
         """Return the edge of the training images in px in an epoch, from 0."""
         size = self.preprocessing.image_size
@@ -150,7 +142,7 @@ class Fer2013DataModule(BaseDataModule):
         if self.teacher is not None:
             yield digest_files([Path(self.teacher)], Path(self.teacher))
 
-    def _loader(self, split: str) -> DataLoader[ImageBatch]:
+    def _in_order(self, split: str) -> DataLoader[ImageBatch]:
         return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
 
 

@@ -1,11 +1,15 @@
 """A clip made on the spot: a bundled portrait under a moving camera, with a synthesised voice."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import lfilter
+from skimage import data
+
+from vidfer.pipeline.atomic import replacing
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
 SAMPLING_RATE = 16_000
@@ -17,12 +21,6 @@ _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2
 
 def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4.0) -> None:
     """Write an MP4 of scikit-image's astronaut portrait: slow pan and zoom, noise of `noise_sigma` (0-255), voice-like sound."""
-    import av
-    import numpy as np
-    from skimage import data
-
-    from vidfer.pipeline.atomic import replacing
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast", "bf": "0"})
@@ -44,11 +42,8 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         container.mux(audio.encode())
 
 
-def _view(portrait: "npt.NDArray[np.uint8]", at: float) -> "npt.NDArray[np.uint8]":
+def _view(portrait: npt.NDArray[np.uint8], at: float) -> npt.NDArray[np.uint8]:
     """Look through the camera at time `at` in [0, 1]: a 4:3 window around the face that drifts and closes in."""
-    import cv2
-    import numpy as np
-
     width = 330.0 - 90.0 * at
     scale = WIDTH / width
     x = _FACE[0] + 18.0 * np.sin(2 * np.pi * at)
@@ -58,11 +53,8 @@ def _view(portrait: "npt.NDArray[np.uint8]", at: float) -> "npt.NDArray[np.uint8
     return np.asarray(view, np.uint8)
 
 
-def _voice(seconds: float) -> "npt.NDArray[np.float32]":
+def _voice(seconds: float) -> npt.NDArray[np.float32]:
     """Sing vowels: a pulse train of lively pitch through three resonators, four syllables a second, short pauses."""
-    import numpy as np
-    from scipy.signal import lfilter
-
     time = np.arange(round(seconds * SAMPLING_RATE)) / SAMPLING_RATE
     pitch = 210.0 + 45.0 * np.sin(2 * np.pi * 0.6 * time) + 15.0 * np.sin(2 * np.pi * 2.3 * time)
     phase = np.cumsum(pitch) / SAMPLING_RATE

@@ -108,7 +108,10 @@ def find_ravdess(
     Raises:
         VidferError: The folder is missing, holds no such recording, a choice is unknown, or an emotion code is.
     """
-    wanted, channels = _choice("modality", modality, MODALITIES), _choice("channel", channel, CHANNELS)
+    for what, given, known in (("modality", modality, MODALITIES), ("channel", channel, CHANNELS)):
+        if given not in known:
+            raise VidferError(f"{what} '{given}' of RAVDESS is none of {', '.join(known)}")
+    wanted, channels = MODALITIES[modality], CHANNELS[channel]
     dropped: dict[str, list[str]] = defaultdict(list)
     found = []
     for path in media_files(root):
@@ -142,12 +145,6 @@ def _missing(found: list[Recording]) -> list[str]:
         for script, actor in missing
         if not (actor == _NEVER_SANG and script.startswith("02"))
     ]
-
-
-def _choice(what: str, given: str, known: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    if given not in known:
-        raise VidferError(f"{what} '{given}' of RAVDESS is none of {', '.join(known)}")
-    return known[given]
 
 
 def _require_known_label(path: Path) -> None:
