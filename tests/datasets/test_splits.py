@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidfer.datasets.clips import LabelledClip, find_clips
+from vidfer.datasets.clips import find_clips
 from vidfer.datasets.fer2013 import read_images
+from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.splits import (
     find_leaks,
     find_shared,

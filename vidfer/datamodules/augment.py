@@ -25,12 +25,10 @@ _LUMINANCE = (
 
 
 class ImageAugmentation(nn.Module):
-    """Random faults of video, flip, affine map, light and erasing, drawn for each image of a batch at once.
-
-    The affine map also resamples to the wanted edge, so that training on smaller images costs nothing extra.
+    """Random faults of video, flip, affine map (which also resizes), light and erasing, drawn for each image of a batch.
 
     Args:
-        preprocessing: How the network wants its input; its size is overridden in each call.
+        preprocessing: How the network wants its input; each call gives its own size.
         strength: What the ranges below are multiplied by; 0 leaves only the flip.
         degrees: Largest rotation to either side.
         scale: Smallest and largest magnification of the face.

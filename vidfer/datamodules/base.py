@@ -63,9 +63,6 @@ class BaseDataModule(lightning.LightningDataModule):
         """Return a digest, 64 hexadecimal digits, of all data of a training: files, labels, persons, splits and input weights.
 
         It says nothing of where the data lie, nor of settings: equal settings and equal digests are the same training.
-
-        Raises:
-            VidferError: There are no such data, or a file cannot be read.
         """
         self.prepare_data()
         return recipe_key({"data": list(self._contents())})

@@ -21,8 +21,8 @@ from vidfer.datamodules.features import (
     read_clips,
     standardise_speakers,
 )
-from vidfer.datasets.clips import LabelledClip, find_clips
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.clips import find_clips
+from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.datasets.splits import (
     leave_persons_out,
     published_splits,
@@ -55,9 +55,6 @@ class ClipDataModule(BaseDataModule):
         batch_size: Labelled clips a step.
         seed: Which clips `size` draws, and which people are in which fold.
         features: The fields of `FeatureOptions`.
-
-    Raises:
-        VidferError: An argument is out of range.
     """
 
     licence = "Weights: for research, as the recordings that they were trained on, and openSMILE, are."
@@ -104,11 +101,7 @@ class ClipDataModule(BaseDataModule):
                 self.samples[split] = self.prepare_split(split, clips)
 
     def splits(self) -> Splits:
-        """Divide the clips, once, so that no person and no content is in two splits.
-
-        Raises:
-            VidferError: There are no such data, or a person is in two splits.
-        """
+        """Divide the clips, once, so that no person and no content is in two splits."""
         if self._splits is None:
             found, report = self.find()
             self.announce(report)
@@ -139,11 +132,7 @@ class ClipDataModule(BaseDataModule):
         return {split: take_people(found, names) if names else [] for split, names in people.items()}
 
     def prepare_split(self, split: str, clips: Sequence[LabelledClip]) -> list[Sample]:
-        """Read every entry that the classifier reads, empty where a clip lacks it, and report which clips could not be read.
-
-        Raises:
-            VidferError: Nothing could be read.
-        """
+        """Read every entry that the classifier reads, empty where a clip lacks it, and report which clips could not be read."""
         samples, dropped, noted = self.read(split, clips)
         self.left_out[split] = dropped
         lost = {name for names in dropped.values() for name in names}

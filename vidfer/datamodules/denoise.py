@@ -65,11 +65,7 @@ class DenoiseDataModule(BaseDataModule):
         self.data: dict[str, RandomCrops | FixedCrops] = {}
 
     def setup(self, stage: str) -> None:
-        """Read the photographs that a stage needs and report what was dropped.
-
-        Raises:
-            VidferError: There is nothing of use at the root, or a single photograph, of which none could be held out.
-        """
+        """Read the photographs that a stage needs and report what was dropped."""
         if self.order_seed is None:
             self.order_seed = torch.initial_seed()
         if not self.data:

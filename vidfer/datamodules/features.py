@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from vidfer.datasets.clips import LabelledClip
+from vidfer.datasets.report import LabelledClip
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
@@ -52,9 +52,6 @@ class FeatureOptions:
             supposes that other recordings of the person who is tested are at hand.
         store: Folder in which artifacts are kept; None for the default store.
         reads: Entries of a `ClipBatch` to read; None for those that the classifier in training reads.
-
-    Raises:
-        VidferError: A value is out of range.
     """
 
     win_dur: float = 2.0
@@ -111,12 +108,7 @@ class FeatureReader:
         return build_chain(ChainOptions(image_model=self.options.image_model, fusion_model="late"))
 
     def __call__(self, path: Path) -> tuple[Features, list[ClipError]]:
-        """Read what a clip has, at least one modality, and the error of the other one.
-
-        Raises:
-            ClipError: It has nothing that is to be read.
-            StoreError: The store is full or cannot be written.
-        """
+        """Read what a clip has, and the errors of what it lacks; raise the first `ClipError` where it has nothing."""
         found: Features = {}
         faults: list[ClipError] = []
         for wanted, read in (({"sound"}, self._sound), ({"frames", "image"}, self._faces)):

@@ -10,7 +10,7 @@ import torch
 from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, ReadClips, Sample
-from vidfer.datasets.clips import LabelledClip, find_clips, recognise
+from vidfer.datasets.clips import find_clips, recognise
 from vidfer.datasets.fer2013 import (
     TEST_SPLITS,
     LabelledImages,
@@ -19,7 +19,7 @@ from vidfer.datasets.fer2013 import (
     read_train_val,
 )
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
-from vidfer.datasets.report import PreparationReport
+from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
 from vidfer.media.align import TEMPLATE
 from vidfer.pipeline.runner import cached
@@ -179,11 +179,7 @@ class SamplePairedDataModule(PairedDataModule):
 
 
 def build_clip_data(data: str, root: str | None = None, **options: Any) -> ClipDataModule:  # noqa: ANN401 - a module's own
-    """Build the module of `paired`, `sample` or what `ClipDataModule` takes, with the people of `PEOPLE` or published splits.
-
-    Raises:
-        VidferError: There is no such data set.
-    """
+    """Build the module of `paired`, `sample` or what `ClipDataModule` takes, with the people of `PEOPLE` or published splits."""
     if data in ("paired", "sample"):
         kind = PairedDataModule if data == "paired" else SamplePairedDataModule
         return kind(**options) if root is None else kind(root=root, **options)

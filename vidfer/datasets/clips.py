@@ -11,8 +11,6 @@ from vidfer.datasets.ravdess import find_ravdess, is_ravdess
 from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.types import VidferError
 
-__all__ = ["DATASETS", "LabelledClip", "find_clips"]
-
 _FINDERS: Final[dict[str, Callable[..., tuple[list[LabelledClip], PreparationReport]]]] = {
     "ravdess": find_ravdess,
     "crema_d": find_crema_d,

@@ -48,13 +48,9 @@ def is_crema_d(root: Path) -> bool:
 def find_crema_d(root: Path, modality: str = "any") -> tuple[list[LabelledClip], PreparationReport]:
     """Find recordings at any depth below a folder, one file of each take, sorted by name; persons are `crema-d-<actor>`.
 
-    The report, see `prepare`, also drops names that are none of CREMA-D and other files of a take, and notes what actors lack
-    although most have it, and the take that is published without sound.
-
-    Args:
-        root: The folder.
-        modality: `any` for all takes, the video where there is one; `sound` for all takes, the WAV file where there is one;
-            `video` for takes with video.
+    The modality is `any` for all takes, the video where there is one; `sound` for all takes, the WAV file where there is one;
+    `video` for takes with video. The report, see `prepare`, also drops names that are none of CREMA-D and other files of a take,
+    and notes what actors lack although most have it, and the take that is published without sound.
 
     Raises:
         VidferError: The folder is missing, holds no such recording, the modality is unknown, or an emotion code is.

@@ -54,12 +54,10 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
         root: Folder that holds `<split>/<class>/*` or `fer2013.csv`, or the CSV file itself; a CSV file in the folder
             takes precedence, since its pixels are the exact ones.
         split: Name of the split's folder; of a CSV file `train`, `public_test` or `private_test`.
-        labels: `fer2013`, or `ferplus` for the majority of the FER+ votes, which needs `fer2013.csv` and
-            `fer2013new.csv`.
+        labels: `fer2013`, or `ferplus` for the majority of the votes in `fer2013new.csv` beside `fer2013.csv`.
 
     Raises:
-        VidferError: The split is missing or empty, a class folder has a name outside `EMOTIONS`, a CSV file has other
-            columns, or FER+ labels are wanted for folders.
+        VidferError: The split is missing or empty, or its classes, columns or labels are not as expected.
     """
     raw = _read(root, split, labels)
     lost = sum(map(len, raw.dropped.values()))
@@ -86,9 +84,6 @@ def read_training_images(
 
     Dropped and reported: flat images, images that recur in one of `test_splits` (those that exist, images without label
     included), all copies of an image with conflicting labels, and all but the first copy of an image with one label.
-
-    Raises:
-        VidferError: As `read_images`.
     """
     raw = read_images(root, split, labels=labels)
     faults = _faults(raw.image, raw.target, raw.digest)
@@ -195,11 +190,7 @@ def _list_files(root: Path, split: str) -> list[tuple[Path, int]]:
 
 
 def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
-    """List the files of those splits that exist: every image of a folder, or Kaggle's file and the votes beside it.
-
-    Raises:
-        VidferError: None of the splits is there.
-    """
+    """List the files of those splits that exist: every image of a folder, or Kaggle's file and the votes beside it."""
     if csv := find_csv(root):
         return [path for path in (csv, csv.with_name("fer2013new.csv")) if path == csv or path.is_file()]
     files = [path for split in splits if (root / split).is_dir() for path, _ in _list_files(root, split)]

@@ -38,9 +38,7 @@ VOTES: Final = {
     "anger": "angry",
     "disgust": "disgust",
     "fear": "fear",
-    "contempt": None,
-    "unknown": None,
-    "NF": None,
+    **dict.fromkeys(("contempt", "unknown", "NF")),
 }
 """The classes by the columns of fer2013new.csv; None where they have no place among the seven (NF: no face)."""
 
@@ -52,17 +50,13 @@ _TARGETS: Final[dict[str, int | str]] = {
 
 @dataclass
 class RawImages:
-    """One split as it was read: images uint8 `(48, 48)`, their indices into `EMOTIONS` and their names.
+    """One split as it was read."""
 
-    `dropped` has the names of what gave no labelled image, by reason; `unlabelled` the images without a label, since no
-    training may use those of a test split.
-    """
-
-    image: list[Image] = field(default_factory=list)
-    target: list[int] = field(default_factory=list)
+    image: list[Image] = field(default_factory=list)  # uint8 (48, 48)
+    target: list[int] = field(default_factory=list)  # indices into `EMOTIONS`
     name: list[str] = field(default_factory=list)
-    dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    unlabelled: list[Image] = field(default_factory=list)
+    dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # names by reason
+    unlabelled: list[Image] = field(default_factory=list)  # no training may use those of a test split
 
 
 def find_csv(root: Path) -> Path | None:

@@ -29,9 +29,6 @@ class Pairing:
         neutral_share: Largest share of the frames that show a neutral face instead, before or after the others; each clip draws
             its own share from 0 to this.
         seed: Which image goes with which recording.
-
-    Raises:
-        VidferError: A value is out of range.
     """
 
     frames: int = 4

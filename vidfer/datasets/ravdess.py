@@ -78,8 +78,7 @@ def parse_name(path: Path) -> Recording | None:
         >>> parse_name(Path("03-01-02-01-01-02-16.flac")).actor
         16
     """
-    match = _NAME.fullmatch(path.stem)
-    if match is None:
+    if (match := _NAME.fullmatch(path.stem)) is None:
         return None
     recording = Recording(path, *(int(code) for code in match.groups()))
     impossible = recording.emotion == 1 and recording.intensity == 2
@@ -96,14 +95,10 @@ def find_ravdess(
 ) -> tuple[list[LabelledClip], PreparationReport]:
     """Find recordings at any depth below a folder, one file of each take, by actor and name; persons are `ravdess-<actor>`.
 
-    The report, see `prepare`, also drops names that are none of RAVDESS, songs with an expression that the set only has in
-    speech, and other files of a take, and notes recordings that actors lack although most have them.
-
-    Args:
-        root: The folder.
-        channel: `speech`, `song` or `both`.
-        modality: `sound` for takes with sound, `faces` for takes with video, in both cases the audio-visual file where there
-            is one; or exactly `audio-visual`, `video-only` or `audio-only`.
+    The modality is `sound` for takes with sound, `faces` for takes with video, in both cases the audio-visual file where there is
+    one; or exactly `audio-visual`, `video-only` or `audio-only`. The report, see `prepare`, also drops names that are none of
+    RAVDESS, songs with an expression that the set only has in speech, and other files of a take, and notes recordings that
+    actors lack although most have them.
 
     Raises:
         VidferError: The folder is missing, holds no such recording, a choice is unknown, or an emotion code is.

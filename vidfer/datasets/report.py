@@ -82,14 +82,8 @@ def prepare(
     """Leave out what cannot be read or contradicts itself, note what is doubled, and name every clip uniquely.
 
     Empty and unreadable files and one content under two labels are dropped; copies under one label, and names that occur twice,
-    are kept and noted. A file is read as a whole only where another one has as many bytes.
-
-    Args:
-        source: The data set, for messages.
-        root: Its folder.
-        clips: What the reader found, in its order.
-        dropped: What the reader left out already, by reason.
-        noted: What it found odd, by reason.
+    are kept and noted beside what the reader has `dropped` and `noted` already. A file is read as a whole only where another one
+    has as many bytes.
 
     Raises:
         VidferError: Nothing is left.
@@ -188,9 +182,7 @@ def file_fault(path: Path) -> str:
 
 
 def content_keys(paths: Iterable[Path]) -> list[str]:
-    """Return a key for each file, equal where the contents are; only sizes that occur twice are hashed.
-
-    Keys are comparable within one call, not between calls.
+    """Return a key for each file, equal within one call where the contents are; only sizes that occur twice are hashed.
 
     Raises:
         VidferError: A file cannot be read.

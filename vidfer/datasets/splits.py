@@ -117,11 +117,7 @@ def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[
 
 
 def find_leaks(splits: Mapping[str, Sequence[LabelledClip]]) -> list[dict[str, list[str]]]:
-    """Find clips whose files are byte-identical with one in another split, as `find_shared` does.
-
-    Raises:
-        VidferError: A file cannot be read.
-    """
+    """Find clips whose files are byte-identical with one in another split, as `find_shared` does."""
     return find_shared(_contents(splits))
 
 
@@ -131,9 +127,6 @@ def remove_leaks(
     """Drop from `train` what recurs in `val` or `test`, and from `val` what recurs in `test`, with a report that names it.
 
     Further copies within `train` are dropped as well; those within `val` and `test` are kept and noted.
-
-    Raises:
-        VidferError: A file cannot be read.
     """
     contents = _contents(splits)
     kept: dict[str, list[LabelledClip]] = {}

@@ -15,7 +15,7 @@ from vidfer.types import ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.datamodules.clips import ClipDataModule
-    from vidfer.datasets.clips import LabelledClip
+    from vidfer.datasets.report import LabelledClip
     from vidfer.pipeline.store import Store
     from vidfer.tasks.clip import ClipTask
 

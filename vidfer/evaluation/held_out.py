@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
-    from vidfer.datasets.clips import LabelledClip
+    from vidfer.datasets.report import LabelledClip
 
 
 def _trained_people(card: Mapping[str, Any]) -> set[str]:
