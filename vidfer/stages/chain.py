@@ -180,15 +180,11 @@ def _class_shares(image: Weights) -> tuple[float, ...] | None:
     shares = data.get("class_shares") if isinstance(data, dict) else None
     if shares is None:
         return None
-    if not isinstance(shares, list) or len(shares) != len(EMOTIONS) or not all(map(_is_positive, shares)):
-        raise VidferError(
-            f"the card of {image.path} has {shares!r} for class_shares, not seven numbers above 0: use --prior training"
-        )
-    return tuple(float(share) for share in shares)
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    numbers = isinstance(shares, list) and all(type(share) in (int, float) for share in shares)
+    if not numbers or len(shares) != len(EMOTIONS) or not all(0 < share < float("inf") for share in shares):
+        fault = f"the card of {image.path} has {shares!r} for class_shares, not seven numbers above 0"
+        raise VidferError(f"{fault}: use --prior training")
+    return tuple(map(float, shares))
 
 
 def _fusion(options: ChainOptions) -> tuple[str | None, str]:

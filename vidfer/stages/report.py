@@ -108,7 +108,7 @@ def _windows(audio: Artifact, probabilities: Floats, abstain: float | None) -> C
     windows = audio.arrays("windows.safetensors")
     unused = np.isnan(probabilities[:, 0])
     status = np.where(unused, np.where(windows["silent"] == 1, "silent", "no_voice"), "ok").tolist()
-    expression = [predominant(row, abstain)[0] if row[0] >= 0 else None for row in probabilities]
+    expression = [None if np.isnan(row[0]) else predominant(row, abstain)[0] for row in probabilities]
     start, end = windows["times"].T
     return {
         "start_s": start,
