@@ -5,6 +5,7 @@ from typing import ClassVar
 import pytest
 
 from tests.toy import RUNS, Count, Largest
+from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached, finished, plan
 from vidfer.pipeline.stage import Outcome
 from vidfer.pipeline.store import Store, StoreError
@@ -263,6 +264,7 @@ def test_a_failure_of_a_cached_step_is_stored_and_raised_again(store, kind):
             cached(store, RECIPE, counted(kind(Status.NO_VOICE, "nobody speaks"), calls))
         assert caught.value.status is Status.NO_VOICE
     assert len(calls) == 1
+    assert store.find("vectors", recipe_key(RECIPE)).names() == ([] if kind is ClipError else ["x.json"])
 
 
 @pytest.mark.parametrize("kind", [Outcome, ClipError])

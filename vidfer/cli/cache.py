@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.filesize import decimal
 
 from vidfer.cli.display import say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
+from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.gc import Entry, derived_from, entries, removable, remove, usage, verify
+from vidfer.pipeline.store import Store, default_store
 from vidfer.types import VidferError
-
-if TYPE_CHECKING:
-    from vidfer.pipeline.gc import Entry
-    from vidfer.pipeline.store import Store
 
 ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
 
@@ -70,18 +70,12 @@ class PurgeOptions:
             raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
 
 
-def _open(store: Path | None) -> "Store":
-    from vidfer.pipeline.store import Store, default_store
-
+def _open(store: Path | None) -> Store:
     return Store(store or default_store())
 
 
 def list_artifacts(options: ListOptions) -> int:
     """Print the artifacts, and count them."""
-    from rich.filesize import decimal
-
-    from vidfer.pipeline.gc import entries, usage
-
     store = _open(options.store)
     every = entries(store)
     for entry in every:
@@ -95,8 +89,6 @@ def list_artifacts(options: ListOptions) -> int:
 
 def verify_artifacts(options: VerifyOptions) -> int:
     """Print what is at fault."""
-    from vidfer.pipeline.gc import verify
-
     store = _open(options.store)
     count, faults = verify(store)
     for folder, fault in faults:
@@ -107,17 +99,12 @@ def verify_artifacts(options: VerifyOptions) -> int:
 
 def gc_artifacts(options: GcOptions) -> int:
     """Remove, or print, what is old."""
-    from vidfer.pipeline.gc import removable
-
     store = _open(options.store)
     return _remove(store, removable(store, options.older_than * 86_400), options.yes)
 
 
 def purge_artifacts(options: PurgeOptions) -> int:
     """Remove, or print, what was computed from clips."""
-    from vidfer.pipeline.digest import content_digest
-    from vidfer.pipeline.gc import derived_from, removable
-
     store = _open(options.store)
     if options.all:
         return _remove(store, removable(store), options.yes)
@@ -126,11 +113,7 @@ def purge_artifacts(options: PurgeOptions) -> int:
     return _remove(store, derived_from(store, sources), options.yes)
 
 
-def _remove(store: "Store", doomed: "list[Entry]", really: bool) -> int:
-    from rich.filesize import decimal
-
-    from vidfer.pipeline.gc import remove
-
+def _remove(store: Store, doomed: list[Entry], really: bool) -> int:
     for entry in doomed:
         print(f"{entry.stage}\t{entry.size}\t{entry.key}")
     size = decimal(sum(entry.size for entry in doomed))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from vidfer.cli.display import download_bar
-from vidfer.datasets.div2k import ADDRESS
+from vidfer.datasets.div2k import ADDRESS, PARTS, fetch_part
 from vidfer.types import VidferError
 
 ACTIONS = {"div2k": "vidfer.cli.download.div2k"}
@@ -38,8 +38,6 @@ class Div2kOptions:
 
 def div2k(options: Div2kOptions) -> int:
     """Fetch the parts that are not there."""
-    from vidfer.datasets.div2k import PARTS, fetch_part
-
     sha256 = options.sha256 and options.sha256.lower()
     for name in PARTS if options.part == "all" else (options.part,):
         part = PARTS[name]

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from vidfer.api import shown
 from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import run_with_bars, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
+from vidfer.pipeline.runner import StageProgress, finished, plan
+from vidfer.pipeline.store import Store, default_store
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, Status
-
-if TYPE_CHECKING:
-    from vidfer.pipeline.runner import StageProgress
-    from vidfer.stages.chain import ChainOptions
 
 Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
 
@@ -35,8 +35,6 @@ class RunOptions:
 
 def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
-    from vidfer.pipeline.store import default_store
-
     store = options.work.store or default_store()
     clips = [file for file, _ in find_clips(options.paths, [store], say)]
     work = _RunClip(options.target, options.work.chain, store)
@@ -48,24 +46,15 @@ class _RunClip:
     """The work on one clip, in this process or in a worker."""
 
     target: str
-    options: "ChainOptions"
+    options: ChainOptions
     store: Path
 
-    def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.pipeline.runner import finished
-        from vidfer.pipeline.store import Store
-        from vidfer.stages.chain import build_chain
-
+    def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
         with finished(build_chain(self.options), self.target, clip, Store(self.store), progress) as artifact:
             return {"status": artifact.status, "key": artifact.key, "message": artifact.message}
 
 
 def _dry_run(work: _RunClip, clips: list[Path]) -> int:
-    from vidfer.api import shown
-    from vidfer.pipeline.runner import plan
-    from vidfer.pipeline.store import Store
-    from vidfer.stages.chain import build_chain
-
     chain = build_chain(work.options)
     status = 0
     for clip in clips:
@@ -82,8 +71,6 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
 
 
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
-    from vidfer.api import shown
-
     status = 0
     for position, done in run_with_bars(work, clips, jobs):
         if isinstance(done, ClipError):

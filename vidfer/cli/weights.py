@@ -1,14 +1,11 @@
 """`vidfer weights`: which weights there are, fetch them, check them."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.types import UsageError
-
-if TYPE_CHECKING:
-    from vidfer.weights.hub import Entry
+from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
 
 ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
 
@@ -63,8 +60,6 @@ def list_weights(options: ListOptions) -> int:
 
 def pull_weights(options: PullOptions) -> int:
     """Fetch weights by name."""
-    from vidfer.weights.hub import pull
-
     entry = _choose(_known(options.registry), options.name, options.registry)
     if not entry.url:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
@@ -88,10 +83,8 @@ def verify_weights(options: VerifyOptions) -> int:
     return 1 if wrong else 0
 
 
-def _fault(entry: "Entry", registry: str | None) -> str:
+def _fault(entry: Entry, registry: str | None) -> str:
     """Return what is wrong with weights, and what to do about it; nothing if all is well."""
-    from vidfer.weights.hub import record_of
-
     again = f"vidfer weights pull {entry.name} --registry {registry or record_of(entry.name)}"
     if not entry.here:
         return f"not here; fetch them: {again}"
@@ -101,14 +94,12 @@ def _fault(entry: "Entry", registry: str | None) -> str:
     return "; ".join([*faults, remedy])
 
 
-def _known(registry: str | None) -> "dict[str, Entry]":
+def _known(registry: str | None) -> dict[str, Entry]:
     """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
-    from vidfer.weights.hub import pulled, read_registry, shipped
-
     return {**pulled(), **shipped()} if registry is None else read_registry(registry)
 
 
-def _choose(known: "dict[str, Entry]", name: str, registry: str | None) -> "Entry":
+def _choose(known: dict[str, Entry], name: str, registry: str | None) -> Entry:
     if name not in known:
         there, place = ", ".join(known) or "none", registry or "vidfer, nor pulled"
         raise UsageError(f"no weights '{name}' in {place}: there are {there}; others: --registry FILE|URL")

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import ClipError, Status
 
@@ -29,8 +31,6 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the blake3 digest of a file, read in blocks, so that memory does not grow with its size."""
-    from blake3 import blake3
-
     hasher = blake3()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -40,8 +40,6 @@ def file_digest(path: Path) -> str:
 
 def seal_of(manifest: Mapping[str, Any]) -> str:
     """Return the blake3 digest of a manifest without its seal."""
-    from blake3 import blake3
-
     return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
 
 

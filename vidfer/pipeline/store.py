@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from blake3 import blake3
+
 from vidfer.pipeline.atomic import FULL, sync
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, file_digest, seal_of
@@ -112,8 +114,6 @@ class Draft:
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file and wait until the disk has it."""
-        from blake3 import blake3
-
         with explained(self._root):
             (self.path / name).write_bytes(data)
             sync(self.path / name)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from blake3 import blake3
+
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.store import user_folder
 from vidfer.types import EMOTIONS, VidferError
@@ -48,7 +50,7 @@ class Weights:
             VidferError: The file is not the one that the card describes, or cannot be read.
         """
         data = _read(self.path)
-        if _blake3(data) != self.card["blake3"]:
+        if blake3(data).hexdigest() != self.card["blake3"]:
             card = self.path.with_suffix(".json")
             raise VidferError(f"{self.path} is not the file that its card {card.name} describes")
         return data
@@ -100,7 +102,8 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits."""
     weights = find_weights(kind, name_or_file)
     decisive = {key: weights.card[key] for key in _DECISIVE}
-    return _blake3(json.dumps([_blake3(_read(weights.path)), decisive], sort_keys=True).encode())
+    told = json.dumps([blake3(_read(weights.path)).hexdigest(), decisive], sort_keys=True)
+    return blake3(told.encode()).hexdigest()
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
@@ -139,7 +142,7 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
         raise VidferError(f"weights are written as .safetensors, not to {path.name}")
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     classes = list(EMOTIONS) if card.get("kind") in _CLASSIFIERS else []
-    full = {**card, "classes": classes, "blake3": _blake3(data)}
+    full = {**card, "classes": classes, "blake3": blake3(data).hexdigest()}
     if missing := [key for key in _REQUIRED if key not in full]:
         raise VidferError(f"a card needs {', '.join(missing)}")
     try:
@@ -191,9 +194,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise VidferError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _blake3(data: bytes) -> str:
-    from blake3 import blake3
-
-    return str(blake3(data).hexdigest())
