@@ -180,7 +180,7 @@ def test_latex_is_balanced_and_every_row_has_every_column(out, name):
 
 @pytest.mark.parametrize(
     ("number", "value", "text"),
-    [("5", 0.0012345, "0.00123"), ("5", 123.4, "123"), ("5", 0.0, "0"), ("4", 41.25, "41.2"), ("3", None, "-")],
+    [("5", 0.0012345, "0.00123"), ("5", 123.4, "123"), ("5", 0.0, "0"), ("4", 41.25, "41.2"), ("3", float("nan"), "-")],
 )
 def test_values_have_the_tables_decimals_or_three_digits(number, value, text):
     assert format_value(value, ONE[number][0]) == text

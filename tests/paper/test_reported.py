@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from vidfer.paper.tables import MODELS, TABLES, Entry, reported_tables
+from vidfer.paper.tables import MODELS, TABLES, Rerun, reported_tables
 
 SUMS = {
     "1": (411.20, 432.06, 453.16, 481.28, 514.58, 554.45),
@@ -35,7 +35,8 @@ def test_sizes_are_the_papers():
 def test_figures_are_as_printed_and_the_companion_has_none():
     def paper(number, size, model):
         table = next(table for table in TABLES if table.number == number)
-        return Entry(table, model, size, (), None, "", "", ()).paper
+        rerun = Rerun([table], [model], {table.task: [size]}, 1, [], {}, {}, "")
+        return rerun.places(table)["paper"].item()
 
     assert paper("3", 600, "gan") == "85.732"
     assert paper("5", 200, "dbn") == "5.132"

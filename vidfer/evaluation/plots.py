@@ -33,7 +33,7 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
         ends = [wilson_interval(hits, n) for hits, n in zip(right, count, strict=True)]
         shares = [hits / n for hits, n in zip(right, count, strict=True)]
         upper.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1, label="perfect calibration")
-        _points(upper, confidence, shares, ends, color=_BLUE, label="accuracy, 95 % interval")
+        draw_points(upper, confidence, shares, ends, color=_BLUE, label="accuracy, 95 % interval")
         upper.set(title=f"{title}: ECE {100 * each.ece:.1f} %, n = {sum(count)}", xlim=(0, 1), ylim=(0, 1))
         width = each.edges[1] - each.edges[0]
         bars = lower.bar(each.edges[:-1], each.count, width, align="edge", color=_BLUE, edgecolor="white")
@@ -104,12 +104,14 @@ def _panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], clean: Mapping[str, 
             x = [levels.index(row["severity"]) + shift for row in series]
             shares = [row["accuracy"] for row in series]
             axes.plot(x, shares, color=color, linewidth=1)
-            _points(axes, x, shares, [(row["low"], row["high"]) for row in series], mark=mark, color=color, label=label)
+            draw_points(
+                axes, x, shares, [(row["low"], row["high"]) for row in series], mark=mark, color=color, label=label
+            )
     axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes.grid(alpha=0.3)
 
 
-def _points(
+def draw_points(
     axes: "Axes",
     x: Sequence[float],
     shares: Sequence[float],
@@ -119,6 +121,7 @@ def _points(
     label: str,
     mark: str = "o",
 ) -> None:
+    """Draw points with their intervals, the ends `(low, high)` of each."""
     low, high = np.transpose(ends)
     # an end equals its share but for rounding where all, or none, are right
     spread = np.maximum(0, [shares - low, high - shares])

@@ -59,7 +59,7 @@ class Experiment:
         return {
             "stage": STAGE,
             "version": self.version,
-            "params": {"task": cell.task, "model": cell.model, "size": cell.size, "seed": cell.seed},
+            "params": vars(cell),
             "inputs": {},
             "source": self.data,
             "settings": self.settings.get(cell.model),
@@ -97,9 +97,6 @@ def run_cells(
 
     What cannot be computed is not stored, so that the next run tries it again. With `jobs` above 1, cells run in processes of
     their own, of which one that dies loses only its cell.
-
-    Raises:
-        StoreError: The store is full or cannot be written.
     """
     from vidfer.pipeline.workers import run_all
 

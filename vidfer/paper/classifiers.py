@@ -68,9 +68,6 @@ def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: st
         `precision` (equation 17) and `recall` (equation 18), means over the classes that occur, where a class that is never
         predicted has precision 0; `accuracy`, and `rmse` of the class probabilities; all in [0, 1]. `seconds` of CPU for
         the predictions of `size` clips from stored features; `n_test`, `params`, and `data`, which names the data.
-
-    Raises:
-        VidferError: There are fewer clips, or they lack what the model reads.
     """
     from sklearn.metrics import precision_recall_fscore_support
 

@@ -130,12 +130,9 @@ class PatchDenoiser(nn.Module):
     """DBN, read as an auto-encoder of 8x8 patches that starts as a restricted Boltzmann machine; overlaps are averaged.
 
     A patch's mean colour bypasses the network; the rest is coded by sigmoid units and decoded linearly: one step of a
-    Gaussian-binary machine without sampling, whose two directions have weights of their own once it is trained further.
-    `stride` is the distance of patches in px, a divisor of 8.
-
-    References:
-        Hinton, Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006.
-        Vincent et al.: Extracting and composing robust features with denoising autoencoders. ICML 2008.
+    Gaussian-binary machine without sampling, whose two directions have weights of their own once it is trained further (Hinton,
+    Salakhutdinov: Reducing the dimensionality of data with neural networks. Science 313, 2006; Vincent et al.: Extracting and
+    composing robust features with denoising autoencoders. ICML 2008). `stride` is the distance of patches in px, a divisor of 8.
     """
 
     scale: Tensor

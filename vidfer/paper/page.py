@@ -5,15 +5,18 @@ import platform
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidfer import __version__
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.paper.figures import draw_table
-from vidfer.paper.tables import LABEL, MODELS, Entry, Rerun, Table
+from vidfer.paper.tables import LABEL, MODELS, Rerun, Table
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.versions import tool_versions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PREAMBLE = (
     r"\documentclass{article}",
@@ -32,17 +35,17 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
     files = {"tables.md": _lines(render_page(rerun)), "cells.csv": cells_csv(rerun.results)}
     figures = []
     for table in rerun.tables:
-        entries, title = rerun.entries(table), rerun.title(table)
+        places, title = rerun.places(table), rerun.title(table)
         stem, figure = _stems(table)
         origin = f"The paper's table {table.number}, rerun"
         if not table.number.isdigit():
             origin = f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
-        files[f"{stem}.csv"] = table_csv(entries)
-        files[f"{stem}.md"] = _lines([*_heading(rerun, table, 1), *table_markdown(entries, rerun.seeds)])
+        files[f"{stem}.csv"] = table_csv(table, places)
+        files[f"{stem}.md"] = _lines([*_heading(rerun, table, 1), *table_markdown(table, places, rerun.seeds)])
         caption = f"{origin}. {title}. {_interval_note(rerun.seeds)}"  # LaTeX numbers captions by itself
-        files[f"{stem}.tex"] = _lines(table_latex(entries, rerun.seeds, caption))
+        files[f"{stem}.tex"] = _lines(table_latex(table, places, rerun.seeds, caption))
         caption = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
-        draw_table(entries, out / figure, caption, rerun.reference(table))
+        draw_table(table, places, out / figure, caption, rerun.reference(table))
         figures += [out / f"{figure}.png", out / f"{figure}.svg"]
     inputs = [rf"\input{{{_stems(table)[0]}}}" for table in rerun.tables]
     files["tables.tex"] = _lines([*_PREAMBLE, *inputs, r"\end{document}"])
@@ -51,31 +54,17 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
     return [*(out / name for name in files), *figures]
 
 
-def table_csv(entries: Sequence[Entry]) -> bytes:
+def table_csv(table: Table, places: "pd.DataFrame") -> bytes:
     """Write one table in long form: a line for each place; intervals as computed, even beyond what is possible."""
-    table = entries[0].table
-    names = (
-        "table",
-        "metric",
-        "unit",
-        "model",
-        "size",
-        "seeds",
-        "mean",
-        "low",
-        "high",
-        "n_test",
-        "data",
-        "missing",
-        LABEL,
-    )
-    rows: list[tuple[object, ...]] = [
-        (table.number, table.key, table.unit, each.model, each.size, len(each.values), each.mean)
-        + (each.interval or (None, None))
-        + (each.n_test, each.data, "; ".join(each.reasons), float(each.paper) if each.paper else None)
-        for each in entries
-    ]
-    return to_csv(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    columns: dict[str, list[Any]] = {
+        "table": [table.number] * len(places),
+        "metric": [table.key] * len(places),
+        "unit": [table.unit] * len(places),
+        **{name: places[name].tolist() for name in places.columns[:-2]},
+        "missing": ["; ".join(each) for each in places["reasons"]],
+        LABEL: [float(text) if text else None for text in places["paper"]],
+    }
+    return to_csv(columns)
 
 
 def cells_csv(results: Sequence[Result]) -> bytes:
@@ -92,20 +81,19 @@ def cells_csv(results: Sequence[Result]) -> bytes:
     return to_csv({name: [row.get(name) for row in rows] for name in names} | {"key": [each.key for each in results]})
 
 
-def table_markdown(entries: Sequence[Entry], seeds: int) -> list[str]:
+def table_markdown(table: Table, places: "pd.DataFrame", seeds: int) -> list[str]:
     """Write one table as lines of Markdown, the paper's figures in columns of their own; places with fewer seeds say so."""
-    letters, beside = _notes(entries, seeds), any(entry.paper for entry in entries)
-    rows = _rows(entries)
-    titles = [MODELS[entry.model] for entry in rows[0]]
-    lines = [[entries[0].table.samples, *titles, *(f"paper: {title}" for title in titles if beside)]]
+    letters, beside = _letters(places, seeds), any(places["paper"])
+    titles = [MODELS[model] for model in dict.fromkeys(places["model"])]
+    lines = [[table.samples, *titles, *(f"paper: {title}" for title in titles if beside)]]
     lines.append(["---:"] * len(lines[0]))
-    for row in rows:
-        cells = []
-        for entry in row:
-            interval = f" ({text})" if (text := format_interval(entry)) else ""
-            marks = "".join(f" ({letters[text]})" for text in _entry_notes(entry, seeds))
-            cells.append(f"{format_value(entry.mean, entry.table)}{interval}{marks}")
-        lines.append([str(row[0].size), *cells, *(f"*{entry.paper or '-'}*" for entry in row if beside)])
+    for size, row in places.groupby("size", sort=False):
+        cells, line = [], list[Any](row.itertuples())
+        for place in line:
+            interval = f" ({text})" if (text := format_interval(place, table)) else ""
+            marks = "".join(f" ({letters[text]})" for text in _notes(place, seeds))
+            cells.append(f"{format_value(place.mean, table)}{interval}{marks}")
+        lines.append([str(size), *cells, *(f"*{text or '-'}*" for text in row["paper"] if beside)])
     below = [f"Columns headed *paper*: {LABEL}."] if beside else []
     below += [f"({letter}) {text}" for text, letter in letters.items()]
     return [*markdown_table(lines), *(line for text in below for line in ("", text))]
@@ -116,11 +104,11 @@ def markdown_table(rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
 
 
-def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> list[str]:
+def table_latex(table: Table, places: "pd.DataFrame", seeds: int, caption: str) -> list[str]:
     """Write one table as lines of LaTeX, for `array`, `booktabs` and `xcolor`; intervals stand below the means."""
-    table, rows, letters = entries[0].table, _rows(entries), _notes(entries, seeds)
-    width, beside = len(rows[0]), any(entry.paper for entry in entries)
-    titles = " & ".join(escape_latex(MODELS[entry.model]) for entry in rows[0])
+    letters, beside = _letters(places, seeds), any(places["paper"])
+    models = list(dict.fromkeys(places["model"]))
+    width, titles = len(models), " & ".join(escape_latex(MODELS[model]) for model in models)
     paper = rf" & \multicolumn{{{width}}}{{c}}{{\color{{gray}}{escape_latex(LABEL)}}}" if beside else ""
     lines = [
         r"\begin{table}[htbp]",
@@ -133,36 +121,36 @@ def table_latex(entries: Sequence[Entry], seeds: int, caption: str) -> list[str]
         " & ".join([escape_latex(table.samples), titles, *([titles] if beside else [])]) + r" \\",
         r"\midrule",
     ]
-    for row in rows:
-        cells = [str(row[0].size)]
-        for entry in row:
-            marks = ",".join(letters[text] for text in _entry_notes(entry, seeds))
-            value = "--" if entry.mean is None else format_value(entry.mean, table)
+    for size, row in places.groupby("size", sort=False):
+        cells, line = [str(size)], list[Any](row.itertuples())
+        for place in line:
+            marks = ",".join(letters[text] for text in _notes(place, seeds))
+            value = format_value(place.mean, table, none="--")
             cells.append(value + (rf"\textsuperscript{{{marks}}}" if marks else ""))
-        lines.append(" & ".join(cells + [entry.paper or "--" for entry in row if beside]) + r" \\")
-        if any(entry.shown for entry in row):
-            small = [format_interval(entry).replace(" to ", "--") for entry in row]
+        lines.append(" & ".join(cells + [text or "--" for text in row["paper"] if beside]) + r" \\")
+        if row["low"].notna().any():
+            small = [format_interval(place, table).replace(" to ", "--") for place in line]
             small = [rf"{{\tiny {text}}}" if text else "" for text in small] + [""] * (width if beside else 0)
             lines.append(" & ".join(["", *small]) + r" \\[2pt]")
     notes = [rf"\par\smallskip {letter}: {escape_latex(text)}" for text, letter in letters.items()]
     return [*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]
 
 
-def format_value(value: float | None, table: Table) -> str:
-    """Write a value with the table's decimals, or three significant digits, never with an exponent; `-` for None."""
-    if value is None:
-        return "-"
+def format_value(value: float, table: Table, none: str = "-") -> str:
+    """Write a value with the table's decimals, or three significant digits, never with an exponent; `none` for NaN."""
+    if math.isnan(value):
+        return none
     if table.digits is not None:
         return f"{value:.{table.digits}f}"
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0}f}"
 
 
-def format_interval(entry: Entry) -> str:
-    """Write the interval as `low to high`, with as many decimals as the mean; empty where there is none."""
-    if entry.shown is None:
+def format_interval(place: Any, table: Table) -> str:  # noqa: ANN401 - a line of a frame
+    """Write the interval as `low to high`, cut off at what is possible, with the mean's decimals; empty where there is none."""
+    if math.isnan(place.low):
         return ""
-    digits = len(format_value(entry.mean, entry.table).partition(".")[2])
-    return " to ".join(f"{end:.{digits}f}" for end in entry.shown)
+    digits = len(format_value(place.mean, table).partition(".")[2])
+    return f"{max(place.low, table.low):.{digits}f} to {min(place.high, table.high):.{digits}f}"
 
 
 def escape_latex(text: str) -> str:
@@ -211,7 +199,7 @@ def render_page(rerun: Rerun) -> Iterator[str]:
     for table in rerun.tables:
         stem, figure = _stems(table)
         yield from [*_heading(rerun, table, 2), f"![{table.title}]({figure}.png)", ""]
-        yield from table_markdown(rerun.entries(table), rerun.seeds)
+        yield from table_markdown(table, rerun.places(table), rerun.seeds)
         files = [f"[{end}]({stem}.{end})" for end in ("csv", "md", "tex")]
         yield from ["", f"Files: {', '.join(files)}, [svg]({figure}.svg).", ""]
     yield "Every single cell is in [cells.csv](cells.csv); [tables.tex](tables.tex) joins the LaTeX tables."
@@ -252,19 +240,15 @@ def _models(rerun: Rerun) -> list[str]:
     return markdown_table(rows)
 
 
-def _notes(entries: Iterable[Entry], seeds: int) -> dict[str, str]:
+def _letters(places: "pd.DataFrame", seeds: int) -> dict[str, str]:
     """Give each reason why cells are missing a letter."""
-    texts = dict.fromkeys(text for entry in entries for text in _entry_notes(entry, seeds))
+    texts = dict.fromkeys(text for place in places.itertuples() for text in _notes(place, seeds))
     return {text: string.ascii_lowercase[at] if at < 26 else str(at - 25) for at, text in enumerate(texts)}
 
 
-def _entry_notes(entry: Entry, seeds: int) -> list[str]:
-    few = f"{len(entry.values)} of {seeds} seeds: " if 0 < len(entry.values) < seeds else ""
-    return [f"{few}{reason}" for reason in entry.reasons]
-
-
-def _rows(entries: Sequence[Entry]) -> list[list[Entry]]:
-    return [[entry for entry in entries if entry.size == size] for size in dict.fromkeys(each.size for each in entries)]
+def _notes(place: Any, seeds: int) -> list[str]:  # noqa: ANN401 - a line of a frame
+    few = f"{place.seeds} of {seeds} seeds: " if 0 < place.seeds < seeds else ""
+    return [f"{few}{reason}" for reason in place.reasons]
 
 
 def _lines(lines: Iterable[str]) -> bytes:

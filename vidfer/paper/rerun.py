@@ -1,5 +1,6 @@
 """`vidfer tables`: what is asked for, computed, and written."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -39,9 +40,6 @@ class RerunOptions:
         steps: Training steps of every denoiser.
         jobs: Cells at once.
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
-
-    Raises:
-        UsageError: A number is below 1.
     """
 
     data: str = field(metadata={"metavar": "NAME|PATH"})
@@ -96,9 +94,6 @@ def rerun_tables(
 
     `notify` is called with a line on each cell that cannot be computed, `progress` after each cell: cells done, all cells, and
     its name.
-
-    Raises:
-        VidferError: Data are missing, or the store cannot be written.
     """
     store = options.store or default_store()
     tables = [each for each in TABLES if each.number.rstrip("b") in options.tables]  # 3 brings its companion
@@ -143,7 +138,7 @@ def summary(rerun: Rerun, page: Path) -> dict[str, Any]:
     tables = {}
     for table in rerun.tables:
         size, means = _largest(rerun, table)
-        rounded = {model: None if mean is None else round(mean, 6) for model, mean in means.items()}
+        rounded = {model: None if math.isnan(mean) else round(mean, 6) for model, mean in means.items()}
         tables[table.number] = {"metric": table.key, "unit": table.unit, "size": size, "mean": rounded}
     return {
         "out": str(page),
@@ -156,8 +151,9 @@ def summary(rerun: Rerun, page: Path) -> dict[str, Any]:
     }
 
 
-def _largest(rerun: Rerun, table: Table) -> tuple[int, dict[str, float | None]]:
+def _largest(rerun: Rerun, table: Table) -> tuple[int, dict[str, float]]:
     """Return the largest size at which a table has a value, or that was wanted, with its means by model."""
-    entries = rerun.entries(table)
-    size = max((entry.size for entry in entries if entry.mean is not None), default=max(rerun.sizes[table.task]))
-    return size, {entry.model: entry.mean for entry in entries if entry.size == size}
+    places = rerun.places(table)
+    size = max(places["size"][places["mean"].notna()], default=max(rerun.sizes[table.task]))
+    last = places[places["size"] == size]
+    return int(size), dict(zip(last["model"], last["mean"], strict=True))

@@ -1,24 +1,25 @@
 """The paper's tables as they are rerun: which metric of which cells, in what unit, and what stands in each place."""
 
 import csv
-from collections import defaultdict
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import product
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.metrics.classification import mean_interval
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.types import VidferError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MODELS: Final = {"cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA"}
 """The paper's columns, in its order, with their titles."""
 
-LABEL: Final = (
-    "paper (reported, not reproduced)"  # stands over every column and panel that holds the paper's own figures
-)
+LABEL: Final = "paper (reported, not reproduced)"  # over every column and panel that holds the paper's own figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class Table:
     key: str
     unit: str = "%"
     scale: float = 1.0
-    low: float | None = 0.0
-    high: float | None = None
+    low: float = 0.0
+    high: float = math.inf
     digits: int | None = 1
     chance: float | None = None
     before: str = ""
@@ -61,7 +62,7 @@ TABLES: Final = (
     _share("2", "6", "recall", "Recall, mean over the classes", 100 / 7),
     Table(
         number="3", figure="7", name="psnr", title="Peak signal-to-noise ratio of denoisers", axis="PSNR", task=DENOISE,
-        key="psnr", unit="dB", low=None, digits=2, before="psnr_noisy",
+        key="psnr", unit="dB", low=-math.inf, digits=2, before="psnr_noisy",
     ),
     _share("4", "8", "accuracy", "Accuracy", 100 / 7),
     Table(number="5", figure="9", name="time", title="Execution time", key="seconds", unit="s", digits=None),
@@ -78,8 +79,7 @@ TABLES: Final = (
 def reported_tables() -> dict[tuple[str, int], dict[str, str]]:
     """Return the paper's own figures as printed, digit by digit, by model, for each table and number of samples.
 
-    They are in %, dB (table 3) and s (table 5). None was reproduced, none is used as ours, and they cannot all be true: rounding
-    an image to 8 bits limits PSNR to 58.9 dB, and the paper's tables name no data set.
+    They are in %, dB (table 3) and s (table 5). None was reproduced, none is used as ours, and they cannot all be true.
 
     References:
         Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
@@ -88,46 +88,6 @@ def reported_tables() -> dict[tuple[str, int], dict[str, str]]:
     text = files("vidfer.paper").joinpath("reported.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     return {(row["table"], int(row["size"])): {model: row[model] for model in MODELS} for row in rows}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One place of one table: `model` is its column, `size`, the number of training samples, its row.
-
-    `values` are what each seed measured, and `interval` the 95 % interval of their mean (None with fewer than two seeds), in
-    the table's unit; it may exceed what is possible. `n_test` counts test samples, as a range where cells differ; `data`
-    names what was tested on, and `reasons` say why seeds are missing.
-    """
-
-    table: Table
-    model: str
-    size: int
-    values: tuple[float, ...]
-    interval: tuple[float, float] | None
-    n_test: str
-    data: str
-    reasons: tuple[str, ...]
-
-    @property
-    def mean(self) -> float | None:
-        """The mean over seeds; None without any."""
-        return sum(self.values) / len(self.values) if self.values else None
-
-    @property
-    def shown(self) -> tuple[float, float] | None:
-        """The interval as it is printed and drawn: without what is impossible, such as shares above 100 %."""
-        if self.interval is None:
-            return None
-        low, high = self.interval
-        return (
-            low if self.table.low is None else max(self.table.low, low),
-            high if self.table.high is None else min(self.table.high, high),
-        )
-
-    @property
-    def paper(self) -> str:
-        """What the paper reports, as printed there; empty where it reports nothing."""
-        return reported_tables().get((self.table.number, self.size), {}).get(self.model, "")
 
 
 @dataclass(frozen=True)
@@ -143,17 +103,45 @@ class Rerun:
     about: Mapping[str, Mapping[str, str]]
     command: str
 
-    def entries(self, table: Table) -> list[Entry]:
-        """Fill a table, row by row.
+    def places(self, table: Table) -> "pd.DataFrame":
+        """Fill a table: a line for each place, row by row, with `model`, its column, and `size`, its row.
+
+        There are also `seeds`, how many were measured, `mean` over them and its 95 % interval from `low` to `high` (NaN where
+        there is none), which may exceed what is possible, in the table's unit; `n_test`, the number of test samples, as a
+        range where cells differ; `data`, what was tested on; `reasons` why seeds are missing; and `paper`, what the paper
+        reports, as printed there, or nothing.
 
         Raises:
             VidferError: A cell lacks the table's metric.
         """
-        places: dict[tuple[str, str, int], list[Result]] = defaultdict(list)
-        for result in self.results:
-            places[result.cell.task, result.cell.model, result.cell.size].append(result)
-        grid = product(self.sizes[table.task], self.models)
-        return [_entry(table, model, size, places[table.task, model, size]) for size, model in grid]
+        import pandas as pd
+
+        rows = []
+        for size, model in product(self.sizes[table.task], self.models):
+            place = (table.task, model, size)
+            found = [each for each in self.results if (each.cell.task, each.cell.model, each.cell.size) == place]
+            done = [each.metrics for each in found if each.metrics is not None]
+            if any(table.key not in metrics for metrics in done):
+                raise VidferError(
+                    f"a cell of {model} has no {table.key}: raise its version, so that it is computed anew"
+                )
+            values = [table.scale * float(metrics[table.key]) for metrics in done]
+            low, high = mean_interval(values) or (math.nan, math.nan)
+            counts = sorted({int(metrics["n_test"]) for metrics in done})
+            row = {
+                "model": model,
+                "size": size,
+                "seeds": len(values),
+                "mean": sum(values) / len(values) if values else math.nan,
+                "low": float(low),
+                "high": float(high),
+                "n_test": " to ".join(str(count) for count in dict.fromkeys((*counts[:1], *counts[-1:]))),
+                "data": "; ".join(dict.fromkeys(str(metrics["data"]) for metrics in done)),
+                "reasons": tuple(dict.fromkeys(each.reason for each in found if each.reason)),
+                "paper": reported_tables().get((table.number, size), {}).get(model, ""),
+            }
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     def measured(self, task: str, model: str | None = None) -> list[Mapping[str, Any]]:
         """List the metrics of those cells of a task, or of one model in it, that could be computed."""
@@ -162,7 +150,7 @@ class Rerun:
 
     def title(self, table: Table) -> str:
         """Name a table, its unit and its data."""
-        tested = sorted({entry.n_test for entry in self.entries(table) if entry.n_test})
+        tested = sorted(set(self.places(table).n_test) - {""})
         number = f"; n = {' or '.join(tested)}" if tested else ""
         return f"{table.title} ({table.unit}): {self.sources[table.task]}{number}; seeds: {self.seeds}"
 
@@ -172,22 +160,3 @@ class Rerun:
             return table.chance, "equal probabilities for every class"
         before = [float(metrics[table.before]) for metrics in self.measured(table.task) if table.before in metrics]
         return (sum(before) / len(before), f"before denoising: {before[0]:.2f} {table.unit}") if before else None
-
-
-def _entry(table: Table, model: str, size: int, results: Sequence[Result]) -> Entry:
-    done = [result.metrics for result in sorted(results, key=lambda each: each.cell.seed) if result.metrics is not None]
-    if any(table.key not in metrics for metrics in done):
-        raise VidferError(f"a cell of {model} has no {table.key}: raise its version, so that it is computed anew")
-    values = tuple(table.scale * float(metrics[table.key]) for metrics in done)
-    interval = mean_interval(values)
-    counts = sorted({int(metrics["n_test"]) for metrics in done})
-    return Entry(
-        table=table,
-        model=model,
-        size=size,
-        values=values,
-        interval=None if interval is None else (float(interval[0]), float(interval[1])),
-        n_test=" to ".join(str(count) for count in dict.fromkeys((*counts[:1], *counts[-1:]))),
-        data="; ".join(dict.fromkeys(str(metrics["data"]) for metrics in done)),
-        reasons=tuple(dict.fromkeys(result.reason for result in results if result.reason)),
-    )

@@ -34,9 +34,6 @@ class OptimizerOptions:
         seeds: Trainings of each optimiser.
         epochs: Epochs of a training.
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
-
-    Raises:
-        UsageError: A number is out of range, or nothing is left to compare.
     """
 
     out: Path
@@ -62,11 +59,7 @@ class OptimizerOptions:
 
 
 def compare_optimizers(options: OptimizerOptions, notify: Callable[[str], None]) -> list[str]:
-    """Compare the optimisers, write tables and plots into the existing folder `options.out`, and return the tables as Markdown.
-
-    Raises:
-        VidferError: There are no recordings, or they cannot be read.
-    """
+    """Compare the optimisers, write tables and plots into the folder `options.out`, and return the tables as Markdown."""
     data = options.data or (str(_RAVDESS) if _RAVDESS.is_dir() else "sample")
     texts = []
     if "none" not in options.surfaces:

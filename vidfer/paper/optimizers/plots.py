@@ -1,8 +1,4 @@
-"""Figures of the optimisers' comparison, each as `place` with suffixes `.png` and `.svg`, in colour-blind safe colours.
-
-References:
-    Okabe, Ito: Color universal design. 2008: the colours.
-"""
+"""Figures of the optimisers' comparison, each as `place` with suffixes `.png` and `.svg`, in the colours of Okabe and Ito."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,11 +1,7 @@
 """Test functions of two variables whose minima are known, and descents of the five optimisers on them.
 
-References:
-    Rosenbrock: An automatic method for finding the greatest or least value of a function. The Computer Journal, 1960.
-    Beale: On an iterative method for finding a local minimum of a function of more than one variable. 1958.
-    Himmelblau: Applied nonlinear programming. 1972.
-    Dixon, Szego: Towards global optimisation 2. 1978 (the six-hump camel's back).
-    Styblinski, Tang: Experiments in nonconvex optimization. Neural Networks, 1990.
+Rosenbrock 1960; Beale 1958; Himmelblau: Applied nonlinear programming. 1972; the six-hump camel's back: Dixon, Szego: Towards
+global optimisation 2. 1978; Styblinski, Tang: Experiments in nonconvex optimization. Neural Networks, 1990.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -75,10 +75,7 @@ class Curves:
 
 
 def build_data(data: str, store: str) -> tuple[ClipDataModule, ClipDataModule, str]:
-    """Build the clips for tuning and for reporting: the same to train on, other people as `val`; and name them.
-
-    `data` is a folder of recordings in RAVDESS' layout, or `sample`.
-    """
+    """Build the clips for tuning and for reporting: the same to train on, other people as `val`; and name them."""
     sample = data == "sample"
     train, *held_out = _SAMPLE_PEOPLE if sample else _PEOPLE
     kind, root = (SampleSoundsDataModule, "runs/sample/sounds") if sample else (ClipDataModule, data)
