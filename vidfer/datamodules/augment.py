@@ -1,7 +1,6 @@
 """Augmentation of whole batches of gray images on their device, with what cameras and codecs do to faces."""
 
 import math
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from vidfer.models.preprocess import Preprocessing, resize
 from vidfer.types import VidferError
 
 _BLOCK = 8
+_COSINES = torch.from_numpy(dct(np.eye(_BLOCK), axis=0, norm="ortho"))
 _LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -52,14 +52,10 @@ class ImageAugmentation(nn.Module):
         degrade: float = 0.0,
     ) -> None:
         super().__init__()
-        self.degrade = VideoDegradation(degrade)
-        self.preprocessing = preprocessing
-        self.degrees = strength * degrees
+        self.degrade, self.preprocessing = VideoDegradation(degrade), preprocessing
         self.scale = (scale[0] ** strength, scale[1] ** strength)
-        self.translation = strength * translation
-        self.brightness = strength * brightness
-        self.contrast = strength * contrast
-        self.erase = strength * erase
+        self.degrees, self.translation = strength * degrees, strength * translation
+        self.brightness, self.contrast, self.erase = (strength * each for each in (brightness, contrast, erase))
 
     def forward(self, image: Tensor, size: int) -> Tensor:
         """Make the network's input, float `(B, in_chans, size, size)`, of gray images in [0, 1], `(B, 1, H, W)`."""
@@ -112,10 +108,7 @@ class VideoDegradation(nn.Module):
         super().__init__()
         if not 0 <= share <= 1:
             raise VidferError(f"degrade is a probability in [0, 1], not {share}")
-        self.share = share
-        self.smallest = smallest
-        self.sigma = sigma / 255
-        self.quality = quality
+        self.share, self.smallest, self.sigma, self.quality = share, smallest, sigma / 255, quality
 
     def forward(self, image: Tensor) -> Tensor:
         """Degrade gray images, float in [0, 1], `(B, 1, S, S)`."""
@@ -150,18 +143,13 @@ def compress(image: Tensor, quality: Tensor) -> Tensor:
     padded = nn.functional.pad(image * 255 - 128, (0, pad[0], 0, pad[1]), mode="replicate")
     count, _, rows, columns = padded.shape
     blocks = padded.reshape(count, rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK)
-    transform = _cosines().to(image)
+    transform = _COSINES.to(image)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
     steps = ((torch.tensor(_LUMINANCE, device=image.device) * scale + 50) / 100).floor().clamp(1, 255)
     steps = steps[:, None, :, None, :].to(image)
     found = torch.einsum("ui,brick,vk->brucv", transform, blocks, transform)
     back = torch.einsum("ui,brucv,vk->brick", transform, (found / steps).round() * steps, transform)
     return ((back.reshape(padded.shape) + 128) / 255).clamp(0, 1)[..., :height, :width]
-
-
-@lru_cache(maxsize=1)
-def _cosines() -> Tensor:
-    return torch.from_numpy(dct(np.eye(_BLOCK), axis=0, norm="ortho"))
 
 
 def _uniform(image: Tensor, low: float, high: float) -> Tensor:

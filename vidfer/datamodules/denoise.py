@@ -179,15 +179,14 @@ class WholeImages(Dataset[NamedImage]):
     """Photographs with their names, nothing added."""
 
     def __init__(self, photos: Mapping[str, Photo | StoredPhoto]) -> None:
-        self.names = list(photos)
-        self.photos = photos
+        self.items = list(photos.items())
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.items)
 
     def __getitem__(self, index: int) -> NamedImage:
-        photo = self.photos[self.names[index]][:, :]
-        return NamedImage(image=_signed(photo.astype(np.float32)), name=self.names[index])
+        name, photo = self.items[index]
+        return NamedImage(image=_signed(photo[:, :].astype(np.float32)), name=name)
 
 
 def _pair(clean: Photo, sigma: float, rng: np.random.Generator, *, clip: bool) -> CropBatch:

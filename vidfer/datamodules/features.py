@@ -153,19 +153,19 @@ class FeatureReader:
 def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) -> ReadClips:
     """Read every clip by every reader, such as one for each playing speed."""
     samples: list[Sample] = []
-    dropped: dict[str, dict[str, None]] = defaultdict(dict)
-    noted: dict[str, dict[str, None]] = defaultdict(dict)
+    dropped, noted = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for reader in readers:
         for clip in clips:
             try:
                 features, faults = reader(clip.path)
             except ClipError as error:
-                dropped[f"{error.status}: {error.message}"][clip.name] = None
+                dropped[f"{error.status}: {error.message}"].append(clip.name)
                 continue
             samples.append(Sample(clip.name, clip.person, clip.target, features))
             for fault in faults:
-                noted[f"{fault.status}: {fault.message}"][clip.name] = None
-    return ReadClips(samples, *({why: list(names) for why, names in part.items()} for part in (dropped, noted)))
+                noted[f"{fault.status}: {fault.message}"].append(clip.name)
+    once = ({why: list(dict.fromkeys(names)) for why, names in part.items()} for part in (dropped, noted))
+    return ReadClips(samples, *once)
 
 
 def complete(samples: Sequence[Sample], reads: Sequence[str]) -> list[Sample]:

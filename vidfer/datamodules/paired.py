@@ -9,7 +9,7 @@ import torch
 
 from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
-from vidfer.datamodules.features import FeatureReader, ReadClips, Sample
+from vidfer.datamodules.features import FeatureReader, Features, ReadClips, Sample
 from vidfer.datasets.clips import find_clips, recognise
 from vidfer.datasets.fer2013 import (
     TEST_SPLITS,
@@ -112,9 +112,7 @@ class PairedDataModule(ClipDataModule):
             return read_images(self.faces_root, self.test_split)
         return read_train_val(self.faces_root, self.val_share, test_split=self.test_split)[split == "val"]
 
-    def _faces(
-        self, target: dict[str, int], pool: LabelledImages, pairing: Pairing
-    ) -> dict[str, dict[str, torch.Tensor]]:
+    def _faces(self, target: dict[str, int], pool: LabelledImages, pairing: Pairing) -> dict[str, Features]:
         """Make each recording's face images and their embeddings, or find them in the store."""
         from vidfer.inference.models import ImageModel, one_thread
 

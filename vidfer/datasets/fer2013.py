@@ -87,9 +87,8 @@ def read_training_images(
     """
     raw = read_images(root, split, labels=labels)
     faults = _faults(raw.image, raw.target, raw.digest)
-    leaks = {
-        f"recurs in {test}": _among(raw.digest, _test_digests(root, test)) for test in test_splits if test != split
-    }
+    tests = {test: _test_digests(root, test) for test in test_splits if test != split}
+    leaks = {f"recurs in {test}": np.isin(raw.digest, digest) for test, digest in tests.items()}
     keep, dropped = _sort_out(raw.name, {"flat image": faults.pop("flat image"), **leaks, **faults})
     noted = {reason: names for reason, names in raw.report.noted.items() if reason == _TWICE}
     report = PreparationReport(
@@ -131,14 +130,13 @@ def stratified_rank(target: npt.NDArray[np.int64], digest: Sequence[str]) -> npt
 
 def recurring(data: LabelledImages, other: LabelledImages) -> npt.NDArray[np.bool_]:
     """Find the images of `data` whose pixels occur in `other` as well: bool `(N,)`. FER2013's test images recur in training."""
-    return _among(data.digest, set(other.digest))
+    return np.isin(data.digest, other.digest)
 
 
-def _read(root: Path, split: str, labels: Labels) -> RawImages:
+def _read(root: Path, split: str, labels: Labels = "fer2013") -> RawImages:
     if labels not in get_args(Labels):
         raise VidferError(f"there are no labels '{labels}': choose {' or '.join(get_args(Labels))}")
-    csv = find_csv(root)
-    if csv:
+    if csv := find_csv(root):
         return read_rows(csv, split, labels)
     if labels == "ferplus":
         raise VidferError(
@@ -197,22 +195,17 @@ def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
     return files or [path for split in splits for path, _ in _list_files(root, split)]
 
 
-def _test_digests(root: Path, split: str) -> set[str]:
-    csv = find_csv(root)
-    if not csv and not (root / split).is_dir():
-        return set()
-    raw = read_rows(csv, split) if csv else _read_folder(root, split)
-    return {_digest(image) for image in (*raw.image, *raw.unlabelled)}
+def _test_digests(root: Path, split: str) -> list[str]:
+    if not find_csv(root) and not (root / split).is_dir():
+        return []
+    raw = _read(root, split)
+    return [_digest(image) for image in (*raw.image, *raw.unlabelled)]
 
 
 def _digest(pixels: npt.NDArray[np.uint8]) -> str:
     from blake3 import blake3
 
     return str(blake3(pixels.tobytes()).hexdigest(length=16))
-
-
-def _among(digest: list[str], others: set[str]) -> npt.NDArray[np.bool_]:
-    return np.fromiter((one in others for one in digest), bool, len(digest))
 
 
 def _faults(

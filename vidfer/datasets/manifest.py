@@ -130,10 +130,8 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, restval="")
             header = [name.strip() for name in reader.fieldnames or []]
-            if lacking := [name for name in COLUMNS[:2] if name not in header]:
-                raise VidferError(
-                    f"{file} has no column {' and '.join(lacking)}: its first line names path, label, ..."
-                )
+            if missing := " and ".join(name for name in COLUMNS[:2] if name not in header):
+                raise VidferError(f"{file} has no column {missing}: its first line names path, label, ...")
             reader.fieldnames = header
             return [(reader.line_num, {name: row[name].strip() for name in COLUMNS if name in row}) for row in reader]
     except OSError as error:
@@ -155,5 +153,4 @@ def _clip(file: Path, line: int, row: dict[str, str]) -> LabelledClip:
         )
     if split and split.lower() not in SPLIT_FOLDERS:
         raise VidferError(f"{where}: split '{split}' of {row['path']} is none of train, val, test: correct it")
-    own = SPLIT_FOLDERS[split.lower()] if split else None
-    return LabelledClip(file.parent / row["path"], label, row.get("person") or None, own)
+    return LabelledClip(file.parent / row["path"], label, row.get("person") or None, SPLIT_FOLDERS.get(split.lower()))
