@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from vidfer.media.find import Clip
 
 OVERVIEW = (
     *("clip", "status", "predominant", "margin", "modalities"),
@@ -138,8 +139,8 @@ def shown(path: str | Path) -> str:
     return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
 
 
-def result_folders(clips: "Sequence[tuple[Path, Path]]", out: Path) -> dict[Path, Path]:
-    """Give each clip, named with its place, a folder below `out` that no other clip's results are in, of this run or before."""
+def result_folders(clips: "Sequence[Clip]", out: Path) -> dict[Path, Path]:
+    """Give each clip a folder below `out`, by its place, that holds no other clip's results of this run or an earlier one."""
     folders: dict[Path, Path] = {}
     taken = {out / "summary.csv"}
     for clip, place in clips:

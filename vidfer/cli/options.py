@@ -81,8 +81,9 @@ class VerbParser(StrictParser, Generic[Options]):
         self._titled: dict[str, Any] = {}
         self._add_fields(kind, set())
         self.add_argument("--config", action="config", metavar="FILE", help="Read options from a YAML file")
-        self._option_string_actions["--print_config"].help = "Print all options as such a file, and do nothing else"
         self._option_string_actions["--help"].help = "Print this help"
+        print_config = self._option_string_actions["--print_config"]
+        print_config.help, print_config.metavar = "Print all options as such a file, and do nothing else", ""
         needed = [action for action in self._actions if action.required]
         named = [f"{next(iter(action.option_strings), '')} {_words(action)}".strip() for action in needed]
         optional = [_words(action) for action in self._actions if not (action.required or action.option_strings)]
@@ -241,4 +242,4 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
     wanted = f"one of {', '.join(map(str, get_args(base)))}" if get_origin(base) is Literal else _NOUNS.get(kind)
     if keys and value and wanted:
         return f"{name}: '{given}' is not {wanted}"
-    return re.sub(r'^argument |Parser key "[^"]+":', lambda found: f"{name}:" * ("key" in found[0]), line)
+    return re.sub(r'Parser key "([^"]+)"', r"--\1", line).removeprefix("argument ")

@@ -17,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
+from vidfer.cli.main import TRAINING
 from vidfer.cli.options import StrictParser
 from vidfer.datamodules.base import BaseDataModule
 from vidfer.pipeline.atomic import write_atomic
@@ -50,7 +51,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     `argv` is what follows the stage's name; the process's arguments if not given.
 
     Returns:
-        The exit status: 0, 1 for a fault that was told in one sentence, or 2 for wrong usage.
+        The exit status: 0, 1 for a fault that was reported in one sentence, or 2 for wrong usage.
     """
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the first line names the data
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -113,6 +114,7 @@ class VidferCLI(LightningCLI):
         **overrides: Any,  # noqa: ANN401 - tests pass `args` and `run`
     ) -> None:
         self.stage = stage
+        about = f"Train {TRAINING.get(stage or '', 'a model')}. Configurations are in configs/, see docs/training.md."
         super().__init__(
             lightning.LightningModule,
             lightning.LightningDataModule,
@@ -123,7 +125,7 @@ class VidferCLI(LightningCLI):
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             parser_class=_TrainingParser,
-            parser_kwargs={"parser_mode": "omegaconf", "prog": prog},
+            parser_kwargs={"parser_mode": "omegaconf", "prog": prog, "description": about},
             **overrides,
         )
 

@@ -27,14 +27,15 @@ class ChainOptions:
     """What a user can choose for the chain.
 
     Args:
-        fps: Frames to look at per second; ignored with `every`.
-        every: Look at every n-th frame instead.
-        decoder: Decoder of the frames; `auto` stands for pyav.
+        fps: Frames per second that are looked at.
+        every: Look at every n-th frame instead of so many per second.
+        decoder: Decoder of the frames; `auto` is pyav.
         denoise: `auto` denoises what is noisier than the threshold, `on` everything, `off` nothing.
-        denoise_scope: `face` denoises face crops; `frame` whole frames before faces are looked for, which is slow.
+        denoise_scope: `face` denoises face crops; `frame` whole frames before face detection, which is slow.
         denoise_model: Denoiser's weights by name or file.
         denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
-        image_model: Image model's weights by name or file (default: compact); with `weights`, the network they have to be of.
+        image_model: Image model's weights by name or file (default: compact); beside `--weights`, the network
+            that they have to be for.
         weights: File with the image model's weights, such as `make finetune` exports.
         audio_model: Sound model's weights by name or file.
         fusion_model: `auto` takes the shipped fusion model where it fits the other models, else the weighted sum; `late` the
