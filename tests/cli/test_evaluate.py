@@ -46,7 +46,7 @@ def test_sound_is_pooled_over_windows_and_silence_is_left_out(sounds_root, tmp_p
 FOLDS = ["evaluate", "audio", "--folds", "3", "--classifier", "linear", "--voice", "off"]
 
 
-def test_everyone_is_asked_about_once_without_having_been_learnt_from(sounds_root, vectors_store, capsys):
+def test_each_person_is_tested_in_one_fold_and_not_trained_on_there(sounds_root, vectors_store, capsys):
     command = [*FOLDS, "--root", str(sounds_root), "--store", vectors_store, "--against", "svm"]
     assert main(command) == 0
     found = last_line(capsys)
@@ -67,7 +67,7 @@ def test_some_people_only(sounds_root, vectors_store, capsys):
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "message"),
     [
         (["--folds", "9"], "9 folds of 3 people"),
         (["--actors", "7"], "no clip is of '7'"),
@@ -76,13 +76,13 @@ def test_some_people_only(sounds_root, vectors_store, capsys):
         (["--seed", "3", "--folds", "9"], "9 folds"),
     ],
 )
-def test_what_cannot_be_folded_is_said_in_a_sentence(sounds_root, vectors_store, capsys, extra, told):
+def test_unusable_folds_end_with_one_sentence(sounds_root, vectors_store, capsys, extra, message):
     assert main([*FOLDS, "--root", str(sounds_root), "--store", vectors_store, *extra]) in (1, 2)
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--classifier=mlp", "--against=svm", "--standardise=speaker", "--seed=1"])
-def test_what_only_folds_understand_is_refused_without_them(sounds_root, capsys, option):
+def test_options_of_folds_are_refused_without_them(sounds_root, capsys, option):
     assert main(["evaluate", "audio", "--root", str(sounds_root), option]) == 2
     assert "goes with --folds" in capsys.readouterr().err
 
@@ -90,8 +90,8 @@ def test_what_only_folds_understand_is_refused_without_them(sounds_root, capsys,
 def test_people_that_a_model_was_trained_on_are_left_out_or_refused(sounds_root, vectors_store, tmp_path, capsys):
     path = tmp_path / "s.safetensors"
     card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
-    learnt = {"data": {"people": {"train": ["ravdess-1"], "val": ["ravdess-2"], "test": ["ravdess-3"]}}}
-    save_weights(path, build_classifier("linear").state_dict(), {**card, **learnt})
+    trained = {"data": {"people": {"train": ["ravdess-1"], "val": ["ravdess-2"], "test": ["ravdess-3"]}}}
+    save_weights(path, build_classifier("linear").state_dict(), {**card, **trained})
     command = ["evaluate", "audio", "--root", str(sounds_root), "--audio-model", str(path), "--voice", "off"]
     assert main([*command, "--store", vectors_store]) == 0
     out, err = capsys.readouterr()
@@ -102,7 +102,7 @@ def test_people_that_a_model_was_trained_on_are_left_out_or_refused(sounds_root,
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "message"),
     [
         ({"preprocessing": {"standardise": "speaker"}}, "standardised by each speaker's other recordings"),
         ({"preprocessing": {"win_dur": 0.5}}, "other windows of sound"),
@@ -113,13 +113,13 @@ def test_people_that_a_model_was_trained_on_are_left_out_or_refused(sounds_root,
         ({"arch": "this.Zen"}, "if you trust its package, say so by VIDFER_CLASSIFIERS=this"),
     ],
 )
-def test_a_card_that_does_not_fit_is_told_in_a_sentence(sounds_root, vectors_store, tmp_path, capsys, entry, told):
+def test_a_card_that_does_not_fit_ends_with_one_sentence(sounds_root, vectors_store, tmp_path, capsys, entry, message):
     path = tmp_path / "s.safetensors"
     card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {}}
     save_weights(path, build_classifier("linear").state_dict(), {**card, **entry})
     command = ["evaluate", "audio", "--root", str(sounds_root), "--audio-model", str(path), "--voice", "off"]
     assert main([*command, "--store", vectors_store]) in (1, 2)
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def audio_weights(path, **entries):
     return str(path)
 
 
-def test_a_test_on_unknown_persons_is_warned_of(sounds_root, vectors_store, tmp_path, capsys):
+def test_unknown_people_give_a_warning(sounds_root, vectors_store, tmp_path, capsys):
     for at, recording in enumerate(sorted((sounds_root / "Actor_01").glob("*.wav"))[:6]):
         folder = tmp_path / "d" / ("happy" if at % 2 else "sad")
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidfer.cli.main import main
-from vidfer.evaluation.calibration import FoldCalibrator, label_smoothing, pool_windows
+from vidfer.evaluation.calibration import fit_folds, label_smoothing, pool_windows
 from vidfer.inference.decision import calibrate, pool, softmax
 from vidfer.models.classifiers import build_classifier
 from vidfer.weights.files import find_weights, read_calibration, save_weights
@@ -22,39 +22,38 @@ def weights(tmp_path):
     return str(tmp_path / "s.safetensors")
 
 
-def test_a_clips_logits_by_a_temperature_are_the_chains_answer():
+def test_pooled_logits_at_a_temperature_give_the_chains_distribution():
     logits = torch.randn(3, 7).log_softmax(1).double().numpy()
     found = pool_windows([logits], 0.1)
     windows = calibrate(logits, (1.7, 0.1))
     np.testing.assert_allclose(softmax(found / 1.7)[0], pool(windows, np.ones(3)), atol=1e-5)
 
 
-def test_answers_that_are_twice_as_sure_as_they_may_be_get_temperature_two():
-    dice = np.random.default_rng(0)
-    calibrator = FoldCalibrator(0.1)
-    for _ in range(3):
-        logits = dice.normal(0, 1.5, (800, 7))
-        target = [dice.choice(7, p=row) for row in softmax(logits)]
-        calibrator.add(list(2 * logits[:, None]), target)
-    found = calibrator.fit()
+def test_logits_of_twice_the_right_scale_get_temperature_two():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (3, 800, 7))
+    target = [[rng.choice(7, p=row) for row in softmax(fold)] for fold in logits]
+    found = fit_folds([list(2 * fold[:, None]) for fold in logits], target, 0.1)
     assert found["temperature"] == pytest.approx(2, rel=0.1)
     assert found["smoothing"] == 0
     assert found["ece_after"] < 0.03 < found["ece_before"]
     assert found["nll_after"] < found["nll_before"]
 
 
-def test_a_temperature_that_others_do_not_share_is_not_taken():
-    dice = np.random.default_rng(0)
-    calibrator = FoldCalibrator(0.0)
-    for scale in (2.0, 0.5):
-        logits = dice.normal(0, 1.5, (400, 7))
-        calibrator.add(list(scale * logits[:, None]), [dice.choice(7, p=row) for row in softmax(logits)])
-    found = calibrator.fit()
+def test_a_temperature_that_does_not_hold_for_other_folds_is_not_used():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (2, 400, 7))
+    target = [[rng.choice(7, p=row) for row in softmax(fold)] for fold in logits]
+    found = fit_folds(
+        [list(scale * fold[:, None]) for scale, fold in zip((2.0, 0.5), logits, strict=True)], target, 0.0
+    )
     assert (found["temperature"], found["smoothing"]) == (1.0, 0.0)
     assert found["nll_after"] == found["nll_before"]
 
 
-def test_the_folds_answers_give_the_temperature_and_others_the_measure(sounds_root, vectors_store, weights, capsys):
+def test_the_temperature_is_fitted_to_the_folds_and_measured_on_other_people(
+    sounds_root, vectors_store, weights, capsys
+):
     command = [*FOLDS, "--root", str(sounds_root), "--store", vectors_store, "--audio-model", weights]
     assert main([*command, "--calibrate", "3", "--write-card"]) == 0
     entry = json.loads(capsys.readouterr().out.splitlines()[-1])["calibration"]
@@ -66,7 +65,7 @@ def test_the_folds_answers_give_the_temperature_and_others_the_measure(sounds_ro
     assert read_calibration(card) == (entry["temperature"], entry["smoothing"])
 
 
-def test_nobody_is_measured_who_was_learnt_from(sounds_root, vectors_store, weights, capsys):
+def test_people_of_the_training_are_not_measured(sounds_root, vectors_store, weights, capsys):
     command = [*FOLDS, "--root", str(sounds_root), "--store", vectors_store, "--audio-model", weights]
     assert main([*command[:-1], weights, "--calibrate", "2-3"]) != 0
     assert "2" in capsys.readouterr().err

@@ -10,8 +10,8 @@ from vidfer.metrics.classification import score
 from vidfer.types import EMOTIONS, ClipError, Status
 
 
-def told(*answers):
-    return [{"truth": truth, "faces": faces, "sound": sound} for truth, faces, sound in answers]
+def rows(*predictions):
+    return [{"truth": truth, "faces": faces, "sound": sound} for truth, faces, sound in predictions]
 
 
 def status_of(command):
@@ -22,7 +22,7 @@ def status_of(command):
 
 
 def test_a_missing_face_is_wrong_and_a_missing_sound_is_left_out():
-    clips = told(("happy", "happy", None), ("sad", None, "sad"), ("sad", "uncertain", "fear"), ("fear", "sad", None))
+    clips = rows(("happy", "happy", None), ("sad", None, "sad"), ("sad", "uncertain", "fear"), ("fear", "sad", None))
     faces, sound = tally(clips, "faces"), tally(clips, "sound")
     assert (faces["n"], faces["right"], faces["missing"], faces["uncertain"]) == (4, 1, 1, 1)
     assert faces["uar"] == pytest.approx(1 / 3)  # happy 1, sad 0, fear 0
@@ -34,9 +34,9 @@ def test_a_missing_face_is_wrong_and_a_missing_sound_is_left_out():
 def test_figures_are_those_of_the_metrics():
     import numpy as np
 
-    dice = np.random.default_rng(0)
-    target, preds = dice.integers(0, 7, 50), dice.integers(0, 7, 50)
-    found = tally(told(*((EMOTIONS[t], EMOTIONS[p], None) for t, p in zip(target, preds, strict=True))), "faces")
+    rng = np.random.default_rng(0)
+    target, preds = rng.integers(0, 7, 50), rng.integers(0, 7, 50)
+    found = tally(rows(*((EMOTIONS[t], EMOTIONS[p], None) for t, p in zip(target, preds, strict=True))), "faces")
     expected = score(target, preds)
     assert found["accuracy"] == pytest.approx(expected.accuracy)
     assert found["accuracy_ci95"] == pytest.approx(expected.accuracy_ci95)
@@ -44,7 +44,7 @@ def test_figures_are_those_of_the_metrics():
     assert [row[:7] for row in found["confusion"]] == expected.confusion
 
 
-def test_a_clip_that_smiles(tmp_path, capsys):
+def test_a_smiling_clip_is_predicted_as_by_analyze(tmp_path, capsys):
     write_demo_clip(tmp_path / "clips" / "happy.mp4", seconds=1.2)
     (tmp_path / "clips" / "angry.mp4").write_text("no video")
     (tmp_path / "clips" / "other.mp4").write_text("no label")
@@ -72,7 +72,7 @@ def test_a_clip_that_smiles(tmp_path, capsys):
     assert "1 uncertain counted as wrong: 0 of the 0 named are right" in out
 
 
-def test_a_face_that_is_not_found_counts(tmp_path, capsys, monkeypatch):
+def test_a_clip_without_a_face_counts_as_wrong(tmp_path, capsys, monkeypatch):
     for name in ("sad", "fear"):
         (tmp_path / f"{name}.mp4").write_bytes(b"any")
 

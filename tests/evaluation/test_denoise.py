@@ -65,7 +65,7 @@ def test_a_denoiser_that_changes_nothing_has_the_noisy_figures(root, identity):
     found = evaluate(root, (25.0, 50.0), identity)
     noisy = found["references"]["noisy"]
     assert found["clipped"] == noisy["clipped"]
-    for level in ("25", "50"):  # its answers are 8-bit images, so that it meets the noise as a file would hold it
+    for level in ("25", "50"):  # it returns 8-bit images
         assert found["unclipped"][level] == pytest.approx(noisy["clipped"][level], rel=1e-3)
         assert noisy["unclipped"][level]["psnr"] < noisy["clipped"][level]["psnr"]
 

@@ -8,13 +8,13 @@ from vidfer.evaluation.folds import predict_svms
 
 
 def clips(count, seed):
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     target = torch.arange(count) % 7
     centres = 2 * torch.randn(7, 10, generator=torch.Generator().manual_seed(9))
     return {
         "target": target,
-        "sound": centres[target][:, None] + torch.randn(count, 2, 10, generator=dice),
-        "sound_mask": torch.arange(2) < torch.randint(1, 3, (count, 1), generator=dice),
+        "sound": centres[target][:, None] + torch.randn(count, 2, 10, generator=rng),
+        "sound_mask": torch.arange(2) < torch.randint(1, 3, (count, 1), generator=rng),
     }
 
 
@@ -29,16 +29,16 @@ def test_one_vector_a_clip_is_scikit_learns_own_machine():
         assert (found[f"rbf, C = 1, {pool}"] == expected).mean() > 0.95  # ties of the votes aside
 
 
-def test_what_is_easy_is_learnt():
+def test_separable_classes_are_predicted():
     test = clips(40, 1)
     found = predict_svms(clips(140, 0), test)
-    right = {name: (answers == test["target"].numpy()).mean() for name, answers in found.items()}
+    right = {name: (preds == test["target"].numpy()).mean() for name, preds in found.items()}
     assert all(share > 0.8 for name, share in right.items() if name.startswith("rbf"))
     assert len(right) == 10
 
 
-def test_a_class_that_is_not_trained_on_is_never_answered():
+def test_a_class_without_training_clips_is_not_predicted():
     train = clips(70, 0)
     kept = train["target"] != 2
     found = predict_svms({name: value[kept] for name, value in train.items()}, clips(30, 1))
-    assert all(2 not in np.unique(answers) for answers in found.values())
+    assert all(2 not in np.unique(preds) for preds in found.values())

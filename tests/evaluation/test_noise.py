@@ -6,7 +6,6 @@ import pytest
 from vidfer.cli.main import main
 from vidfer.datasets.demo_clip import write_demo_clip
 from vidfer.evaluation.noise import FacePredictions, compare, write_noisy
-from vidfer.media import decode
 from vidfer.media.decode import Frame, read_frames
 from vidfer.media.quality import noise_sigma
 from vidfer.models.generator import Generator
@@ -14,11 +13,11 @@ from vidfer.types import ClipError
 from vidfer.weights.files import save_weights
 
 
-def answers(*rows):
-    """Faces from (frame, left edge, answer): boxes are 10 px squares at the top."""
-    frame, left, answer = np.array(rows, float).reshape(-1, 3).T
+def faces(*rows):
+    """Faces from (frame, left edge, label): boxes are 10 px squares at the top."""
+    frame, left, label = np.array(rows, float).reshape(-1, 3).T
     box = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1)
-    return FacePredictions(frame.astype(int), box, answer.astype(int), np.zeros(len(frame)))
+    return FacePredictions(frame.astype(int), box, label.astype(int), np.zeros(len(frame)))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ def answers(*rows):
     ],
 )
 def test_faces_are_the_same_by_frame_and_overlap(other, expected):
-    assert compare(answers((0, 0, 1), (0, 50, 2), (3, 0, 3)), answers(*other)) == expected
+    assert compare(faces((0, 0, 1), (0, 50, 2), (3, 0, 3)), faces(*other)) == expected
 
 
 def test_a_noisy_copy_has_the_frames_and_the_times_and_the_noise(tmp_path):
@@ -56,7 +55,7 @@ def test_a_noisy_copy_has_the_frames_and_the_times_and_the_noise(tmp_path):
 
 def test_frames_of_changing_size_are_refused(tmp_path, monkeypatch):
     frames = [Frame(k, k / 5, np.zeros((8, 8 + k, 3), np.uint8)) for k in range(2)]
-    monkeypatch.setattr(decode, "read_frames", lambda *_, **__: iter(frames))
+    monkeypatch.setattr("vidfer.evaluation.noise.read_frames", lambda *_, **__: iter(frames))
     with pytest.raises(ClipError, match="change size"):
         write_noisy(tmp_path / "any.mp4", tmp_path / "noisy.nut", sigma=25, fps=5.0)
 
@@ -76,13 +75,13 @@ def test_a_line_a_clip_and_one_line_of_json(tmp_path, capsys):
     head, clip, _, last = out.splitlines()
     assert head.split()[0] == "clip"
     assert clip.split()[:2] == ["clip.mp4", "3"]
-    told = json.loads(last)
-    assert told["noise"] == 15
-    (one,) = told["clips"]
+    found = json.loads(last)
+    assert found["noise"] == 15
+    (one,) = found["clips"]
     assert one["noise"] == pytest.approx(15, rel=0.15)
     assert (one["found_off"], one["found_auto"], one["changed"]) == (3, 3, 0)
     assert one["same_off"] == one["same_auto"]
-    assert told["all"] == {name: one[name] for name in told["all"]}
+    assert found["all"] == {name: one[name] for name in found["all"]}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def evaluate(sounds_root, faces_root, vectors_store, capsys):
     return run
 
 
-def test_each_way_to_answer_is_measured_on_the_same_clips(evaluate, monkeypatch):
+def test_each_way_of_predicting_is_measured_on_the_same_clips(evaluate, monkeypatch):
     monkeypatch.setattr("vidfer.datamodules.features.SPEECH_SHARE", 0.0)  # nobody speaks in synthesised voices
     status, (out, _) = evaluate()
     found = json.loads(out.splitlines()[-1])

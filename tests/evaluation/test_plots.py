@@ -10,7 +10,7 @@ from vidfer.metrics.classification import reliability, wilson_interval
 
 
 @pytest.fixture
-def answers():
+def predictions():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.full(7, 0.4), 200)
     return probabilities, np.where(rng.random(200) < 0.6, probabilities.argmax(1), 0)
@@ -27,20 +27,20 @@ def words(place):
 def row(corruption, severity, right, *, denoised=False):
     low, high = wilson_interval(right, 50)
     share = right / 50
-    told = {"corruption": corruption, "severity": severity, "denoised": denoised}
-    return {**told, "n": 50, "accuracy": share, "low": low, "high": high}
+    case = {"corruption": corruption, "severity": severity, "denoised": denoised}
+    return {**case, "n": 50, "accuracy": share, "low": low, "high": high}
 
 
-def test_the_counts_of_the_bins_can_be_read(answers, tmp_path):
-    found = reliability(*answers)
+def test_the_counts_of_the_bins_can_be_read(predictions, tmp_path):
+    found = reliability(*predictions)
     draw_reliability({"before": found, "after": found}, tmp_path / "r")
     svg = words(tmp_path / "r")
     assert all(f"<!-- {count} -->" in svg for count in found.count if count)
     assert f"before: ECE {100 * found.ece:.1f} %, n = 200" in svg
 
 
-def test_coverage_names_its_thresholds_and_is_the_same_again(answers, tmp_path):
-    curve = coverage_curve(*answers)
+def test_coverage_names_its_thresholds_and_is_the_same_again(predictions, tmp_path):
+    curve = coverage_curve(*predictions)
     for name in ("a", "b"):
         draw_coverage(curve, tmp_path / name, "title")
     assert "<!-- 0.9 -->" in words(tmp_path / "a")

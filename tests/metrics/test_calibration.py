@@ -37,5 +37,5 @@ def test_coverage_worked_by_hand():
     assert [each.n for each in curve] == [4, 3, 0]
     assert [each.coverage for each in curve] == [1, 0.75, 0]
     assert [each.accuracy for each in curve] == [0.5, pytest.approx(2 / 3), None]
-    assert curve[1].interval == wilson_interval(2, 3)
-    assert curve[2].interval is None
+    assert (curve[1].low, curve[1].high) == wilson_interval(2, 3)
+    assert (curve[2].low, curve[2].high) == (None, None)

@@ -91,10 +91,7 @@ def clip(options: ClipOptions) -> int:
                 raise UsageError(f"{name} does not go with --folds, which trains on the data set's own labels")
         if len(options.paths) > 1:
             raise UsageError("--folds takes one data set")
-        found = cross_validate_clips(
-            str(options.paths[0]), options.people, cross, image_model=chain.image_weights,
-            speech_only=chain.voice == "auto", store=store, notify=_notify,
-        )  # fmt: skip
+        found = cross_validate_clips(options.paths[0], options.people, cross, chain, store, _notify)
         return _show(found, fold_lines)
     cross.require_folds()
     if options.people is not None:
@@ -103,9 +100,7 @@ def clip(options: ClipOptions) -> int:
         raise UsageError("say where the truth stands: --labels ravdess|name")
     clips = [file for file, _ in find_clips(options.paths, [store], say)]
     with progress_bar() as progress:
-        found = evaluate_clips(
-            clips, options.labels, work.chain, store, jobs=work.jobs, notify=_notify, progress=progress
-        )
+        found = evaluate_clips(clips, options.labels, work.chain, store, work.jobs, _notify, progress)
     return _show(found, clip_lines)
 
 

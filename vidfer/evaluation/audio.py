@@ -1,6 +1,6 @@
 """Accuracy of an audio model on recordings of known expression, and cross-validation and calibration of one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.datasets.clips import find_clips
+from vidfer.datasets.report import LabelledClip
+from vidfer.datasets.splits import take_people
+from vidfer.evaluation import Notify
+from vidfer.evaluation.calibration import calibrate_sound, calibration_lines, fit_folds
 from vidfer.evaluation.export import require_own_card, require_weights, write_card
-from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe
-from vidfer.evaluation.held_out import leave_out_trained
+from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe, fold_lines, leave_out_trained
+from vidfer.evaluation.image import score_lines
+from vidfer.inference.decision import Rules, predict_sound, used_windows
+from vidfer.metrics.classification import score
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store, default_store
+from vidfer.stages.audio import AudioStage
+from vidfer.stages.chain import incompatibility
 from vidfer.types import ClipError, Status, UsageError, VidferError
+from vidfer.weights.files import find_weights, read_calibration, weights_digest
 
 if TYPE_CHECKING:
     from vidfer.datamodules.clips import ClipDataModule
-    from vidfer.datasets.report import LabelledClip
-    from vidfer.pipeline.store import Store
     from vidfer.tasks.clip import ClipTask
-
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,18 +64,8 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
     """Measure an audio model on people whom it was not trained on, or cross-validate its recipe.
 
     Returns `on` and the scores, with `left_out` and `unknown_persons`, numbers of recordings; with `folds` what
-    `cross_validate` returns, and `calibration`.
-
-    Raises:
-        UsageError: The options contradict each other, or the model does not fit.
-        VidferError: There is nothing to measure on.
+    `cross_validate` returns, and `calibration`. Raises `UsageError` if options contradict each other, or the model does not fit.
     """
-    from vidfer.datasets.clips import find_clips
-    from vidfer.datasets.splits import take_people
-    from vidfer.pipeline.store import Store, default_store
-    from vidfer.stages.chain import incompatibility
-    from vidfer.weights.files import find_weights
-
     if options.people and options.actors:
         raise UsageError("--people and --actors are the same: give one of them")
     people = options.people or options.actors
@@ -96,18 +94,14 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
 
 
 def audio_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_audio` returned for a terminal."""
-    from vidfer.evaluation.calibration import calibration_lines
-    from vidfer.evaluation.folds import fold_lines
-    from vidfer.evaluation.image import score_lines
-
+    """Render what `evaluate_audio` returned."""
     if "folds" not in found:
         return score_lines(found["on"], found)
     return [*fold_lines(found), *(calibration_lines(found["calibration"]) if "calibration" in found else [])]
 
 
 def score_recordings(
-    clips: "Sequence[LabelledClip]", model: str, store: "Store", *, speech_only: bool, notify: Notify = lambda _: None
+    clips: Sequence[LabelledClip], model: str, store: Store, *, speech_only: bool, notify: Notify = lambda _: None
 ) -> dict[str, Any]:
     """Score an audio model on recordings by the rule of `vidfer analyze`; return `Scores` as a dictionary.
 
@@ -116,8 +110,6 @@ def score_recordings(
     Raises:
         VidferError: There is no window that counts.
     """
-    from vidfer.metrics.classification import score
-
     target, preds = [], []
     for clip in clips:
         try:
@@ -132,13 +124,9 @@ def score_recordings(
     return asdict(score(np.array(target), np.array(preds)))
 
 
-def predict_recording(path: Path, model: str, store: "Store", *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
+def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
     """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`; `ClipError` if no window counts."""
-    from vidfer.inference.decision import Rules, predict_sound, used_windows
     from vidfer.inference.models import AudioModel, load_model, one_thread
-    from vidfer.pipeline.runner import finished
-    from vidfer.stages.audio import AudioStage
-    from vidfer.weights.files import find_weights, read_calibration, weights_digest
 
     rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=speech_only)
     with finished((AudioStage(),), "audio", path, store) as artifact:
@@ -155,9 +143,7 @@ def predict_recording(path: Path, model: str, store: "Store", *, speech_only: bo
 
 
 def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
-    from vidfer.evaluation.calibration import FoldCalibrator, calibrate_sound
     from vidfer.inference.models import AudioModel, window_logits
-    from vidfer.weights.files import find_weights, weights_digest
 
     if options.write_card and not options.calibrate:
         raise UsageError("--write-card goes with --calibrate")
@@ -169,22 +155,24 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
     if not options.calibrate:
         return cross_validate(recipe, source, people, options.cross, settings, notify)
     digest = weights_digest("audio", options.audio_model)
-    calibrator = FoldCalibrator(float(recipe.settings.get("label_smoothing", 0.1)))  # 0.1: the default of ClipTask
+    logits: list[list[Any]] = []
+    target: list[list[int]] = []
     apart = _held_out(options, source, people, settings, notify)
 
     def collect(task: "ClipTask", data: "ClipDataModule") -> None:
         if task.reads != ("sound",):
             raise UsageError("--calibrate is for classifiers of sound")
         samples = data.samples["test"]
-        windows = [window_logits(task.classifier, each.features["sound"].numpy()) for each in samples]
-        calibrator.add(windows, [each.target for each in samples])
+        logits.append([window_logits(task.classifier, each.features["sound"].numpy()) for each in samples])
+        target.append([each.target for each in samples])
 
     found = cross_validate(recipe, source, people, options.cross, settings, notify, collect)
     apart.setup("test")
+    folds = fit_folds(logits, target, recipe.settings.get("label_smoothing", 0.1))  # 0.1: the default of ClipTask
     predict, samples = AudioModel(options.audio_model), apart.samples["test"]
-    logits = [predict(each.features["sound"].numpy()) for each in samples]
+    held_out = [predict(each.features["sound"].numpy()) for each in samples]
     on = f"{apart.source}, people {options.calibrate}"
-    entry = calibrate_sound(calibrator, found["on"], logits, [each.target for each in samples], on)
+    entry = calibrate_sound(folds, found["on"], held_out, [each.target for each in samples], on)
     if options.write_card:
         notify(write_card("audio", options.audio_model, digest, {"calibration": entry}))
     return {**found, "calibration": entry}
@@ -195,7 +183,6 @@ def _held_out(
 ) -> "ClipDataModule":
     """Return the recordings that calibration is measured on, of people whom nothing was trained on."""
     from vidfer.datamodules.paired import build_clip_data
-    from vidfer.weights.files import find_weights
 
     (name, root), how = source, options.cross.standardise
     data = build_clip_data(

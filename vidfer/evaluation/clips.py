@@ -1,22 +1,24 @@
 """Accuracy on clips and recordings of known expression, by their faces, their sound and both."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
+from vidfer import api
+from vidfer.datasets.manifest import LABELS
+from vidfer.evaluation import Notify, Progress
+from vidfer.evaluation.image import accuracy_text
 from vidfer.inference.decision import UNCERTAIN
+from vidfer.metrics.classification import macro_recall, wilson_interval
+from vidfer.pipeline.runner import StageProgress
+from vidfer.pipeline.workers import run_all
+from vidfer.stages.chain import ChainOptions
 from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, VidferError
 
-if TYPE_CHECKING:
-    from vidfer.pipeline.runner import StageProgress
-    from vidfer.stages.chain import ChainOptions
-
 Labels = Literal["ravdess", "name"]
-Progress = Callable[[float, float, str], None]
-"""A function of the clips done, their number, and the one at work."""
 
 PARTS: Final = ("faces", "sound", "fused")
 
@@ -26,40 +28,40 @@ _LEFT_OUT: Final = {Status.UNSUPPORTED, Status.NO_VIDEO, *TRANSIENT}
 def evaluate_clips(
     clips: Sequence[Path],
     labels: Labels,
-    options: "ChainOptions",
+    options: ChainOptions,
     store: Path,
-    *,
-    jobs: int = 1,
-    notify: Callable[[str], None] = lambda _: None,
-    progress: Progress = lambda done, total, what: None,
+    jobs: int,
+    notify: Notify,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Analyse clips of known expression, `jobs` at once, and count the correct predictions.
 
     `notify` is called with a line about each clip that is left out.
 
-    Returns:
-        `labels`; `settings`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each `clip`, `truth`,
-        `status`, and by part the prediction, its probability (`<part>_p`) and its status (`<part>_status`).
-
-    Raises:
-        VidferError: No clip has a label, or none could be read.
+    Returns `labels`; `settings`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each `clip`,
+    `truth`, `status`, and by part the prediction, its probability (`<part>_p`) and its status (`<part>_status`).
     """
-    from vidfer.api import ClipResult
-
     truths = _truths(clips, labels, notify)
+    files, results = list(truths), dict[int, dict[str, Any] | ClipError]()
+
+    def update(position: int, stage: str, share: float) -> None:
+        progress(len(results), len(files), f"{files[position].name} · {stage} {share:.0%}")
+
+    for position, found in run_all(partial(_analyze, options=options, store=store), files, jobs, update):
+        results[position] = found
+        progress(len(results), len(files), files[position].name)
     rows, settings = [], None
-    work = partial(_analyze, options=options, store=store)
-    for clip, done in zip(truths, _run(work, list(truths), jobs, progress), strict=True):
-        summary = ClipResult.failed(clip, done).summary if isinstance(done, ClipError) else done
+    for position, clip in enumerate(files):
+        done = results[position]
+        summary = api.ClipResult.failed(clip, done).summary if isinstance(done, ClipError) else done
         if summary["status"] in _LEFT_OUT:
             notify(f"  left out: {summary['clip']}: {summary['status']}: {summary['message']}")
             continue
         settings = settings or summary["settings"]
         row = {"clip": summary["clip"], "truth": truths[clip], "status": summary["status"]}
         for part in PARTS:
-            found = summary[part]
-            row[part], row[f"{part}_status"] = found["predominant"], found["status"]
-            row[f"{part}_p"] = max(found["distribution"].values()) if found["distribution"] else None
+            row[part], row[f"{part}_status"] = summary[part]["predominant"], summary[part]["status"]
+            row[f"{part}_p"] = max((summary[part]["distribution"] or {}).values(), default=None)
         rows.append(row)
     if not rows:
         raise VidferError("no labelled clip could be read: name videos")
@@ -68,13 +70,10 @@ def evaluate_clips(
 
 def clip_lines(found: Mapping[str, Any]) -> list[str]:
     """Render what `evaluate_clips` returned: a row for each clip, a line for each part, a confusion matrix."""
-    clips = found["clips"]
-    width = max(len(Path(row["clip"]).name) for row in clips) + 2
+    width = max(len(Path(row["clip"]).name) for row in found["clips"]) + 2
     lines = [f"{'clip':<{width}}{'truth':<10}" + "".join(f"{part:<16}" for part in PARTS)]
-    for row in clips:
-        cells = [
-            row[f"{part}_status"] if row[part] is None else f"{row[part]} {row[f'{part}_p']:.2f}" for part in PARTS
-        ]
+    for row in found["clips"]:
+        cells = [f"{row[part]} {row[f'{part}_p']:.2f}" if row[part] else row[f"{part}_status"] for part in PARTS]
         lines.append(f"{Path(row['clip']).name:<{width}}{row['truth']:<10}" + "".join(f"{cell:<16}" for cell in cells))
     lines += [_part_line(part, found[part]) for part in PARTS]
     lines.append(f"{'faces: truth':<16}" + "".join(f"{name:>10}" for name in (*EMOTIONS, UNCERTAIN, "none")))
@@ -89,8 +88,6 @@ def tally(rows: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
     None is left out of `sound` and is wrong in the others. Returns `n`, `right`, `missing`, `uncertain`, `accuracy`,
     `accuracy_ci95`, `uar` and `confusion`: rows are truths, columns predictions: `EMOTIONS`, `uncertain`, none.
     """
-    from vidfer.metrics.classification import macro_recall, wilson_interval
-
     columns = [*EMOTIONS, UNCERTAIN, None]
     confusion = np.zeros((len(EMOTIONS), len(columns)), np.int64)
     for row in rows:
@@ -109,50 +106,24 @@ def tally(rows: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
     }
 
 
-def _truths(clips: Sequence[Path], labels: Labels, notify: Callable[[str], None]) -> dict[Path, str]:
-    from vidfer.api import shown
-    from vidfer.datasets.manifest import LABELS
-
-    truths: dict[Path, str] = {}
-    for clip in clips:
-        truth = LABELS[labels](clip)
-        if truth is None:
-            notify(f"  left out: {shown(clip)}: no label in its name")
-        else:
-            truths[clip] = truth
+def _truths(clips: Sequence[Path], labels: Labels, notify: Notify) -> dict[Path, str]:
+    found = {clip: LABELS[labels](clip) for clip in clips}
+    truths = {clip: truth for clip, truth in found.items() if truth is not None}
+    for clip in (clip for clip in found if clip not in truths):
+        notify(f"  left out: {api.shown(clip)}: no label in its name")
     if not truths:
         raise VidferError(f"no file there has a label by --labels {labels}: see `vidfer evaluate clip --help`")
     return truths
 
 
-def _analyze(clip: Path, progress: "StageProgress", options: "ChainOptions", store: Path) -> dict[str, Any]:
-    from vidfer.api import analyze
-
-    return analyze(clip, options=options, store=store, progress=progress).summary
-
-
-def _run(
-    work: "Callable[[Path, StageProgress], dict[str, Any]]", clips: list[Path], jobs: int, progress: Progress
-) -> "list[dict[str, Any] | ClipError]":
-    """Do the work on all clips and return the results in their order."""
-    from vidfer.pipeline.workers import run_all
-
-    results: dict[int, dict[str, Any] | ClipError] = {}
-
-    def update(position: int, stage: str, share: float) -> None:
-        progress(len(results), len(clips), f"{clips[position].name} · {stage} {share:.0%}")
-
-    for position, done in run_all(work, clips, jobs, update):
-        results[position] = done
-        progress(len(results), len(clips), clips[position].name)
-    return [results[position] for position in range(len(clips))]
+def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Path) -> dict[str, Any]:
+    return api.analyze(clip, options=options, store=store, progress=progress).summary
 
 
 def _part_line(part: str, found: Mapping[str, Any]) -> str:
     if not found["n"]:
         return f"{part}: no clip with a prediction"
-    low, high = found["accuracy_ci95"]
-    text = f"{part}: accuracy {found['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {found['n']})"
+    text = f"{part}: {accuracy_text(found)}"
     if found["missing"]:
         text += f", {found['missing']} without a prediction " + ("left out" if part == "sound" else "counted as wrong")
     if found["uncertain"]:

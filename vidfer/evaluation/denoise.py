@@ -8,20 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib import import_module
 from itertools import product
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from vidfer.datasets.photos import Photo, Photos, add_noise, read_photos
+from vidfer.evaluation import Notify, Progress
 from vidfer.metrics.image import Pixels, psnr, rmse, ssim
 from vidfer.types import UsageError, VidferError
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from vidfer.datasets.photos import Photo, Photos
 
 Method = Callable[[Pixels, float], Pixels]
 """A function of noisy pixels, uint8 or float `(H, W, 3)`, and sigma on 0-255 that returns uint8."""
@@ -59,9 +57,7 @@ class DenoiseOptions:
 
 
 def evaluate_denoise(
-    options: DenoiseOptions,
-    notify: Callable[[str], None] = lambda _: None,
-    progress: Callable[[float, float, str], None] = lambda done, total, what: None,
+    options: DenoiseOptions, notify: Notify = lambda _: None, progress: Progress = lambda done, total, what: None
 ) -> dict[str, Any]:
     """Measure a denoiser, and references beside it, on the photographs of a folder that have 16 px or more.
 
@@ -69,13 +65,16 @@ def evaluate_denoise(
     `PROTOCOLS`, by level, the means of `psnr` in dB, `ssim`, and `rmse` on 0-255; `references`: the same by name; `weights`;
     `cpu_seconds` of this process by method.
     """
-    from vidfer.datasets.photos import read_photos
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.models import require_device
 
     levels = [f"{sigma:g}" for sigma in options.sigma]
     if not levels or not all(0 < sigma <= 255 for sigma in options.sigma):
         raise UsageError(f"--sigma {','.join(levels)}: noise levels are above 0 and up to 255, such as 15,25,50")
     methods = {name: find_reference(name) for name in options.against}
-    methods[""] = _denoiser(options.weights, options.device)  # a name that no reference can have
+    require_device(options.device)
+    denoiser = Denoiser(options.weights, device=options.device)
+    methods[""] = lambda noisy, _: denoiser(noisy[None])[0]  # a name that no reference has
     photos, report = read_photos(options.root, smallest=16)
     for line in report.lines(examples=report.found):
         notify(line)
@@ -90,10 +89,10 @@ def evaluate_denoise(
             seconds[name] += time.process_time() - start
             figures[name, protocol, f"{sigma:g}"].append([measure(image, clean) for measure in _MEASURES.values()])
             done += 1
-    tables = {
-        name: {protocol: {level: _means(figures[name, protocol, level]) for level in levels} for protocol in PROTOCOLS}
-        for name in methods
-    }
+    tables: dict[str, dict[str, Any]] = {name: {protocol: {} for protocol in PROTOCOLS} for name in methods}
+    for (name, protocol, level), rows in figures.items():
+        means = np.mean(rows, axis=0).round(4).tolist()
+        tables[name][protocol][level] = dict(zip(_MEASURES, means, strict=True))
     return {
         "n": len(photos),
         **tables.pop(""),
@@ -125,47 +124,30 @@ def denoise_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def make_noisy(clean: "Photo", sigma: float, *, clip: bool) -> Pixels:
+def make_noisy(clean: Photo, sigma: float, *, clip: bool) -> Pixels:
     """Add the noise that belongs to an image, uint8 `(H, W, 3)`, and a sigma on 0-255: uint8 with `clip`, else float32."""
-    from vidfer.datasets.photos import add_noise
-
     digest = sha256(f"{clean.shape} {sigma:g}".encode() + np.ascontiguousarray(clean).tobytes()).digest()
     noisy = add_noise(clean, sigma, np.random.default_rng(int.from_bytes(digest)), clip=clip)
     return noisy.astype(np.uint8) if clip else noisy
 
 
 def find_reference(name: str) -> Method:
-    """Find a reference by name; `noisy` returns its input unchanged.
-
-    Raises:
-        UsageError: There is no such reference.
-        VidferError: Its package is missing.
-    """
+    """Find a reference by name: raise `UsageError` if there is none, `VidferError` if its package is missing."""
     if name not in REFERENCES:
         raise UsageError(f"no reference '{name}': there are {', '.join(REFERENCES)}")
     if name == "bm3d":
-        _load_bm3d()
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise VidferError(_NO_BM3D.format(error=error)) from error
     return REFERENCES[name]
 
 
-def _cases(photos: "Photos", sigmas: Sequence[float]) -> Iterator[tuple[str, "Photo", float, str, Pixels]]:
+def _cases(photos: Photos, sigmas: Sequence[float]) -> Iterator[tuple[str, Photo, float, str, Pixels]]:
     for title, photo in photos.items():
         clean = photo[:, :]
         for sigma, protocol in product(sigmas, PROTOCOLS):
             yield title, clean, sigma, protocol, make_noisy(clean, sigma, clip=protocol == "clipped")
-
-
-def _denoiser(weights: str, device: str) -> Method:
-    from vidfer.inference.denoiser import Denoiser
-    from vidfer.inference.models import require_device
-
-    require_device(device)
-    denoiser = Denoiser(weights, device=device)
-    return lambda noisy, _: denoiser(noisy[None])[0]
-
-
-def _means(figures: Sequence[Sequence[float]]) -> dict[str, float]:
-    return {name: round(fmean(values), 4) for name, values in zip(_MEASURES, zip(*figures, strict=True), strict=True)}
 
 
 def _bilateral(noisy: Pixels, sigma: float) -> Pixels:
@@ -199,18 +181,12 @@ def _nlm_cv(noisy: Pixels, sigma: float) -> Pixels:
 
 def _bm3d(noisy: Pixels, sigma: float) -> Pixels:
     """The authors' program: Dabov et al., IEEE TIP 16(8), 2007; Mäkinen, Azzari, Foi, IEEE TIP 29, 2020."""
-    return _eight_bits(_load_bm3d().bm3d_rgb(noisy.astype(np.float64) / 255, sigma / 255) * 255)
+    from bm3d import bm3d_rgb
+
+    return _eight_bits(bm3d_rgb(noisy.astype(np.float64) / 255, sigma / 255) * 255)
 
 
-def _load_bm3d() -> Any:  # noqa: ANN401 - the package has no types
-    try:
-        import bm3d
-    except ImportError as error:
-        raise VidferError(_NO_BM3D.format(error=error)) from error
-    return bm3d
-
-
-def _eight_bits(image: Pixels) -> "npt.NDArray[np.uint8]":
+def _eight_bits(image: Pixels) -> npt.NDArray[np.uint8]:
     return np.rint(image).clip(0, 255).astype(np.uint8)
 
 

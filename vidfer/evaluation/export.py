@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.datasets.div2k import is_div2k
+from vidfer.metrics.classification import score
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import SHIPPED, find_weights, save_weights, weights_digest, weights_folder
@@ -44,12 +47,8 @@ def export_weights(
 ) -> None:
     """Write a trained network's weights and card, then measure it on its test split and add that to the card.
 
-    Args:
-        trainer: The trainer, after the training.
-        task: Its `export()` gives the network's tensors, and the card's `kind`, `arch` and `arguments`.
-        data: Its `card_entries()` gives the card's `preprocessing`, `data` and `licence`.
-        path: A `.safetensors` path.
-        best: See `vidfer.tasks.callbacks.load_best`; None for the training's last weights.
+    The card has what `task.export()`, `data.card_entries()` and `best`, see `vidfer.tasks.callbacks.load_best`, give; the weights
+    are the training's last without `best`. `path` ends with `.safetensors`.
     """
     from lightning.pytorch.callbacks import WeightAveraging
     from lightning.pytorch.utilities import rank_zero_info
@@ -57,9 +56,7 @@ def export_weights(
     from vidfer.tasks.denoise import DenoiseTask
 
     if isinstance(task, DenoiseTask) and not task.generator_steps:
-        raise VidferError(
-            "the generator took no step, so there is nothing to export: give more crops_per_epoch or max_epochs"
-        )
+        raise VidferError("the generator took no step: nothing to export; give more crops_per_epoch or max_epochs")
     state, card = task.export()
     logged = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")}
     chosen = {"checkpoint": "last" if best is None else "best", **(best or {"validation": logged})}
@@ -113,10 +110,8 @@ def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, An
         if isinstance(data, ClipDataModule):
             found = [_measure_clips(task, data)]
         elif isinstance(data, Fer2013DataModule):
-            found = [
-                image_metrics(data.root, data.test_split, path, tta=tta, labels=data.labels, device=device)
-                for tta in ("none", "flip")
-            ]
+            measure = partial(image_metrics, data.root, data.test_split, path, labels=data.labels, device=device)
+            found = [measure(tta=tta) for tta in ("none", "flip")]
     except VidferError as error:  # the weights are kept without a test split
         rank_zero_info(f"not measured on a test split: {error}")
     for each in found:
@@ -148,8 +143,6 @@ def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[st
 
 def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
     """Name the photographs that a denoiser is measured on, and their split: a test only if not of the training."""
-    from vidfer.datasets.div2k import is_div2k
-
     same = data.test_root is not None and Path(data.test_root).resolve() == Path(data.root).resolve()
     if same and not is_div2k(Path(data.root)):
         return f"{data.report.source}, photographs of the training", "train"
@@ -159,7 +152,6 @@ def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
 
 
 def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
-    from vidfer.metrics.classification import score
     from vidfer.tasks.fit import answer_all
 
     data.setup("test")
@@ -188,12 +180,9 @@ def require_own_card(kind: str, model: str) -> None:
 
 
 def write_card(kind: str, model: str, digest: str, entries: dict[str, Any]) -> str:
-    """Add entries to the card of weights whose digest is still this one, and return a line that says where it is.
+    """Add entries to the card of weights that still have this digest, and return a line that says where it is.
 
     `metrics` replace those on the same data only. The digest of the weights, and so every key, stays the same.
-
-    Raises:
-        VidferError: The weights were changed meanwhile, or the card cannot be written.
     """
     if weights_digest(kind, model) != digest:
         raise VidferError(f"the {kind} weights {model} were changed while they were measured: run the command again")

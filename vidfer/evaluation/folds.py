@@ -1,38 +1,42 @@
-"""Subject-independent K-fold cross-validation of a classifier of clips, beside scikit-learn's support vector machines.
+"""Subject-independent K-fold cross-validation of a classifier of clips, beside scikit-learn's support vector machines."""
 
-References:
-    Cortes, Vapnik: Support-vector networks. Machine Learning 20, 1995.
-    Schuller et al.: The INTERSPEECH 2010 paralinguistic challenge. Interspeech 2010 (linear machines on these vectors).
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.datasets.report import LabelledClip
+from vidfer.evaluation import Notify
+from vidfer.evaluation.image import accuracy_text, score_lines
+from vidfer.metrics.classification import score
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
     from vidfer.datamodules.clips import ClipDataModule
     from vidfer.models.batches import ClipBatch
     from vidfer.models.classifiers.base import VectorClassifier
+    from vidfer.stages.chain import ChainOptions
     from vidfer.tasks.clip import ClipTask
     from vidfer.tasks.fit import Recipe
 
-Notify = Callable[[str], None]
 Classes = npt.NDArray[np.int64]
 OnFold = Callable[["ClipTask", "ClipDataModule"], None]
 
 SVMS: Final = (("linear", 0.0003), ("linear", 0.001), ("linear", 0.01), ("rbf", 1.0), ("rbf", 10.0))
-"""Kernel and C of the support vector machines; class weights are balanced."""
+"""Kernel and C of support vector machines with balanced class weights.
+
+Cortes, Vapnik: Machine Learning 20, 1995; linear on these vectors as in Schuller et al.: Interspeech 2010.
+"""
 
 POOLS: Final = ("mean vector", "mean score")
 """Whether a clip is predicted from the mean of its vectors, or by the mean of their scores."""
 
 _KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
+_OPTIONS: Final = ("folds", "classifier", "against", "standardise", "seed")
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,7 @@ class FoldOptions:
 
     GROUPS: ClassVar[Mapping[str, Any]] = {
         "groups": {
-            "subject-independent cross-validation (trains anew)": [
-                "folds",
-                "classifier",
-                "against",
-                "standardise",
-                "seed",
-            ],
+            "subject-independent cross-validation (trains anew)": _OPTIONS,
             "calibration (with --folds)": ("calibrate", "write_card"),
         }
     }
@@ -83,25 +81,15 @@ def cross_validate(
     options: FoldOptions,
     settings: Mapping[str, Any],
     notify: Notify,
-    on_fold: "OnFold | None" = None,
+    on_fold: OnFold | None = None,
 ) -> dict[str, Any]:
-    """Train and test fold by fold.
+    """Train and test fold by fold, on `people` such as `2-16`, or on all, of a data set: its name or path, and its folder.
 
-    Args:
-        recipe: What to train.
-        source: Data set by name or path, and where it lies.
-        people: Whose clips are taken, such as `2-16`; None for all.
-        options: The folds.
-        settings: Further arguments of the data module; `store` among them.
-        notify: Called with a line about each fold, and about what is left out.
-        on_fold: Called with each fold's trained network and its data.
-
-    Returns:
-        `on`, which names all this; `recipe`, `data`, `seed`; `scores` of the out-of-fold predictions as a whole; `folds`:
-        `people`, `n`, `left_out` and `accuracy` of each; `svm`: the scores of each machine.
+    `settings` are further arguments of the data module; `on_fold` is called with each fold's trained network and its data.
+    Returns `on`, which names all this; `recipe`, `data`, `seed`; `scores` of the out-of-fold predictions as a whole; `folds`:
+    `people`, `n`, `left_out` and `accuracy` of each; `svm`: the scores of each machine.
     """
     from vidfer.datamodules.paired import build_clip_data
-    from vidfer.metrics.classification import score
 
     (name, root), seed, count = source, options.seed or 0, options.folds or 0
     extra = {} if name == "sample" else {key: value for key, value in settings.items() if key != "store"}
@@ -138,48 +126,31 @@ def cross_validate(
 
 
 def cross_validate_clips(
-    data: str,
-    people: str | None,
-    options: FoldOptions,
-    *,
-    image_model: str,
-    speech_only: bool,
-    store: Path,
-    notify: Notify,
+    data: Path, people: str | None, options: FoldOptions, chain: "ChainOptions", store: Path, notify: Notify
 ) -> dict[str, Any]:
     """Cross-validate a classifier of clips (`fusion` by default) on an image model's embeddings, see `cross_validate`."""
     recipe, _ = find_recipe(options.classifier or "fusion", {})
-    settings = {"voice": speech_only, "image_model": image_model, "store": str(store)}
-    return cross_validate(recipe, (data, None), people, options, settings, notify)
+    settings = {"voice": chain.voice == "auto", "image_model": chain.image_weights, "store": str(store)}
+    return cross_validate(recipe, (str(data), None), people, options, settings, notify)
 
 
 def fold_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `cross_validate` returned for a terminal."""
-    from vidfer.evaluation.image import score_lines
-
+    """Render what `cross_validate` returned."""
     lines = score_lines(found["on"], found["scores"])
     if found["svm"]:
         name, best = max(found["svm"].items(), key=lambda each: each[1]["accuracy"])
-        low, high = best["accuracy_ci95"]
-        lines.append(
-            f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these predictions ({name}): "
-            f"accuracy {best['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-        )
+        what = f"scikit-learn's best of {len(found['svm'])} support vector machines, chosen on these predictions"
+        lines.append(f"{what} ({name}): {accuracy_text(best)}")
     return lines
 
 
 def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
-    """Find the recipe of a classifier by name, or that in the card of weights with the data module's arguments.
-
-    Raises:
-        VidferError: There is no name, and no recipe in the card.
-    """
+    """Find the recipe of a classifier by name, or that in the card of weights with the data module's arguments."""
     from vidfer.tasks.fit import RECIPES, Recipe
 
     if classifier:
         return RECIPES.get(classifier, Recipe(classifier)), {}
-    recipe = card.get("recipe")
-    parts = recipe if isinstance(recipe, dict) else {}
+    parts = card["recipe"] if isinstance(card.get("recipe"), dict) else {}
     task, data = parts.get("task"), parts.get("data")
     if not isinstance(task, dict) or not isinstance(data, dict) or task.get("name") != "ClipTask":
         raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
@@ -215,6 +186,7 @@ def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound")
 
     Vectors of the `modality`, as of `VectorClassifier`, are standardised by the training clips' statistics and clipped.
     """
+    from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
     from sklearn.svm import SVC
 
     from vidfer.models.classifiers import build_classifier
@@ -230,12 +202,15 @@ def predict_svms(train: "ClipBatch", test: "ClipBatch", modality: str = "sound")
     for pool in POOLS:
         known, clip = _vectors(collector, train, pooled=pool == "mean vector")
         new, place = _vectors(collector, test, pooled=pool == "mean vector")
-        target, kernels = train["target"].numpy()[clip], _kernels(known, new)
+        target, gamma = train["target"].numpy()[clip], 1 / (known.shape[1] * float(known.var()))  # sklearn's "scale"
+        kernels = {"linear": linear_kernel, "rbf": partial(rbf_kernel, gamma=gamma)}
+        # once for all machines: libsvm would compute them for each two classes
+        grams = {name: (kernel(known, known), kernel(new, known)) for name, kernel in kernels.items()}
         for kernel, cost in SVMS:
             machine = SVC(kernel="precomputed", C=cost, class_weight="balanced", decision_function_shape="ovr")
-            machine.fit(kernels[kernel][0], target)
+            machine.fit(grams[kernel][0], target)
+            decided = machine.decision_function(grams[kernel][1])
             scores = np.full((len(new), 7), -np.inf)
-            decided = machine.decision_function(kernels[kernel][1])
             # of two classes one number: the distance on the second one's side
             scores[:, machine.classes_] = np.stack([-decided, decided], 1) if decided.ndim == 1 else decided
             total = np.zeros((len(test["target"]), 7))
@@ -248,24 +223,46 @@ def _vectors(
     collector: "VectorClassifier", batch: "ClipBatch", *, pooled: bool
 ) -> tuple[npt.NDArray[np.float32], Classes]:
     """Return the standardised vectors of clips, or each clip's mean, and the clip of each."""
-    import torch
-
-    vectors, clip = collector.vectors(batch)
-    values = collector.standardise(vectors)
-    if pooled:
-        counts = torch.bincount(clip, minlength=len(batch["target"]))
-        there = counts.nonzero()[:, 0]
-        total = torch.zeros(len(counts), values.shape[1]).index_add(0, clip, values)
-        values, clip = total[there] / counts[there, None], there
-    return values.numpy(), clip.numpy()
+    vectors, place = collector.vectors(batch)
+    values, clip = collector.standardise(vectors).numpy(), place.numpy()
+    if not pooled:
+        return values, clip
+    there = np.unique(clip)
+    return np.stack([values[clip == at].mean(0) for at in there]), there
 
 
-def _kernels(known: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> dict[str, tuple[Any, Any]]:
-    """Compute each kernel once for all machines, which libsvm would do for each two classes; the width is sklearn's `scale`."""
-    from sklearn.metrics.pairwise import linear_kernel, rbf_kernel
+def _trained_people(card: Mapping[str, Any]) -> set[str]:
+    """Read from a card whom its model was trained or validated on; nobody where it does not say."""
+    data = card.get("data")
+    people = data.get("people") if isinstance(data, dict) else None
+    if not isinstance(people, dict):
+        return set()
+    return {str(name) for split in ("train", "val") for name in people.get(split, [])}
 
-    gamma = 1 / (known.shape[1] * float(known.var()))
-    return {
-        "linear": (linear_kernel(known, known), linear_kernel(new, known)),
-        "rbf": (rbf_kernel(known, known, gamma), rbf_kernel(new, known, gamma)),
-    }
+
+def leave_out_trained(
+    clips: Sequence[LabelledClip],
+    cards: Mapping[str, Mapping[str, Any]],
+    *,
+    named: bool,
+    notify: Notify,
+) -> list[LabelledClip]:
+    """Leave out the clips of people whom a model, by its card, was trained on; warn by `notify` about unknown people.
+
+    Raises `UsageError` instead if the user `named` the people, and `VidferError` if no clip is left.
+    """
+    for model, card in cards.items():
+        known = sorted({clip.person for clip in clips if clip.person} & _trained_people(card))
+        if known and named:
+            raise UsageError(f"{model} was trained on {', '.join(known)}: its accuracy on them says nothing of others")
+        if known:
+            notify(f"  left out: {model} was trained on {', '.join(known)}")
+            clips = [clip for clip in clips if clip.person not in known]
+    if not clips:
+        raise VidferError("there is no clip of people whom the models were not trained on")
+    if unknown := sum(clip.person is None for clip in clips):
+        notify(
+            f"WARNING: it is not known who is in {unknown} of the {len(clips)} clips. The model may have been trained on the "
+            "same people, so the accuracy may be too high: give a manifest with a person column"
+        )
+    return list(clips)

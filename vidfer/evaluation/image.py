@@ -1,6 +1,6 @@
 """Scores of an image model on labelled faces: accuracy, calibration, robustness."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.evaluation.calibration import calibrate_images, calibration_lines, fitted_half
+from vidfer.datasets.fer2013 import LabelledImages, read_images, recurring, stratified_rank
+from vidfer.datasets.teacher_logits import save_logits
+from vidfer.evaluation import Notify
+from vidfer.evaluation.calibration import FITTED, calibrate_images, calibration_lines
+from vidfer.evaluation.export import require_own_card, write_card
 from vidfer.inference.decision import invert_label_smoothing, softmax
 from vidfer.metrics.classification import negative_log_likelihood, reliability, score
 from vidfer.types import EMOTIONS, UsageError, VidferError
+from vidfer.weights.files import read_calibration, weights_digest
 
 if TYPE_CHECKING:
-    from vidfer.datasets.fer2013 import LabelledImages
     from vidfer.inference.models import ImageModel
 
 Logits = npt.NDArray[np.float32]
-Notify = Callable[[str], None]
 
 _NOTES: Final = {"none": "", "flip": ", averaged with the mirrored face", "ten-crop": ", averaged over ten crops"}
 
@@ -64,19 +67,13 @@ class ImageOptions:
 
 
 def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
-    """Measure an image model.
+    """Measure an image model; raise `UsageError` if options contradict each other.
 
-    `notify` is called with a line about each image that cannot be read, and about progress. Returns `on`, the model and the
-    data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt` what `measure_robustness` returns.
-
-    Raises:
-        UsageError: The options contradict each other, or torch cannot compute on the device.
-        VidferError: There is nothing to read, a class is unknown, or there are no such weights.
+    Returns `on`, the model and the data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt`
+    what `measure_robustness` returns. `notify` is called with a line about each image that cannot be read, and about progress.
     """
-    from vidfer.evaluation.export import require_own_card, write_card
     from vidfer.evaluation.robustness import choose_corruptions, measure_robustness
     from vidfer.inference.models import ImageModel, require_device
-    from vidfer.weights.files import weights_digest
 
     _check(options)
     corruptions = choose_corruptions(options.corrupt or ())
@@ -96,9 +93,7 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     logits = _predict(model, data.image, options.tta)
     kept: dict[str, Any]
     if options.calibrate:
-        entry = calibrate_images(
-            logits, data.target, data.digest, card=model.card, source=source, tta=options.tta, out=options.out
-        )
+        entry = calibrate_images(logits, data, card=model.card, source=source, tta=options.tta, out=options.out)
         found, kept = {"on": title, **entry}, {"calibration": entry}
     else:
         found = {"on": title, **_scores(options, model, data, logits, notify)}
@@ -109,7 +104,7 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
 
 
 def image_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_image` returned for a terminal."""
+    """Render what `evaluate_image` returned."""
     from vidfer.evaluation.robustness import robustness_lines
 
     if "rows" in found:
@@ -131,25 +126,26 @@ def score_lines(title: str, scores: Mapping[str, Any]) -> list[str]:
 
 def accuracy_line(title: str, scores: Mapping[str, Any]) -> str:
     """Render accuracy with its interval, UAR and macro F1."""
+    return f"{title}: {accuracy_text(scores)}, UAR {scores['uar']:.3f}, macro F1 {scores['f1_macro']:.3f}"
+
+
+def accuracy_text(scores: Mapping[str, Any]) -> str:
+    """Render accuracy with its interval and n."""
     low, high = scores["accuracy_ci95"]
-    return (
-        f"{title}: accuracy {scores['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores['n']}), "
-        f"UAR {scores['uar']:.3f}, macro F1 {scores['f1_macro']:.3f}"
-    )
+    return f"accuracy {scores['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores['n']})"
 
 
 def image_metrics(
     root: Path, split: str, model: str | Path, *, tta: str, labels: Literal["fer2013", "ferplus"], device: str = "cpu"
 ) -> dict[str, Any]:
     """Score an image model; return an entry of a card's `metrics`: `on`, which names the data, and the scores."""
-    from vidfer.datasets.fer2013 import read_images
     from vidfer.inference.models import ImageModel
 
     data = read_images(root, split, labels=labels)
     return _card_metrics(data.report.source, tta, data, _predict(ImageModel(model, device=device), data.image, tta))
 
 
-def _card_metrics(source: str, tta: str, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+def _card_metrics(source: str, tta: str, data: LabelledImages, logits: Logits) -> dict[str, Any]:
     return {"on": f"{source}{_NOTES[tta]}", **asdict(score(data.target, logits.argmax(1)))}
 
 
@@ -182,10 +178,8 @@ def _check(options: ImageOptions) -> None:
         raise UsageError(f"--split {options.split}: a model is not measured on what it was trained on")
 
 
-def _read(options: ImageOptions, notify: Notify) -> "tuple[LabelledImages, str]":
+def _read(options: ImageOptions, notify: Notify) -> tuple[LabelledImages, str]:
     """Read the images, at most `limit`, and name them."""
-    from vidfer.datasets.fer2013 import read_images, stratified_rank
-
     data = read_images(options.root, options.split, labels=options.labels)
     for line in data.report.lines():
         notify(line)
@@ -198,28 +192,20 @@ def _read(options: ImageOptions, notify: Notify) -> "tuple[LabelledImages, str]"
 
 
 def _scores(
-    options: ImageOptions, model: "ImageModel", data: "LabelledImages", logits: Logits, notify: Notify
+    options: ImageOptions, model: "ImageModel", data: LabelledImages, logits: Logits, notify: Notify
 ) -> dict[str, Any]:
     if options.save_logits:
-        from vidfer.datasets.teacher_logits import save_logits
-
         save_logits(options.save_logits, data.digest, logits)
         notify(f"logits of {len(logits)} images written to {options.save_logits}")
     scores = asdict(score(data.target, logits.argmax(1)))
     if options.split in (options.train_split, "train"):
         return {"n": scores["n"], "training_labels_reproduced": scores["accuracy"]}
-    return {
-        **scores,
-        **_calibration(options, model, data, logits),
-        "tta": options.tta,
-        **_without_recurring(options, data, logits),
-    }
+    calibration = _calibration(options, model, data, logits)
+    return {**scores, **calibration, "tta": options.tta, **_without_recurring(options, data, logits)}
 
 
-def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+def _calibration(options: ImageOptions, model: "ImageModel", data: LabelledImages, logits: Logits) -> dict[str, Any]:
     """Measure ECE and NLL at the card's temperature, on images it was not fitted on."""
-    from vidfer.weights.files import read_calibration
-
     entry = model.card.get("calibration")
     given = entry if isinstance(entry, dict) and entry.get("tta") == options.tta else {}
     fits = bool(given) or not isinstance(entry, dict)
@@ -239,23 +225,22 @@ def _calibration(options: ImageOptions, model: "ImageModel", data: "LabelledImag
 
 def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> set[str] | None:
     """Return digests of the split's images that a card's temperature was fitted on; None if fitted on another copy of it."""
-    from vidfer.datasets.fer2013 import read_images
-
     own, fitted_on = f"{options.root.name}/{options.split},", str(calibration.get("fitted_on", ""))
     if not fitted_on.startswith(own):
         return set()
     labels: Literal["fer2013", "ferplus"] = "ferplus" if fitted_on.startswith(f"{own} FER+") else "fer2013"
     data = read_images(options.root, options.split, labels=labels)  # the halves depend on the labels it was fitted to
-    half = fitted_half(data.target, data.digest)
+    half = stratified_rank(data.target, data.digest) < FITTED
     if [calibration.get(name) for name in ("n_fitted", "n_measured")] != [half.sum(), (~half).sum()]:
         return None
     return {data.digest[at] for at in np.flatnonzero(half)}
 
 
 def _calibration_line(found: Mapping[str, Any]) -> str:
-    fitted_on = found["temperature_fitted_on"]
-    at = f"temperature {found['temperature']:.3f}"
-    at += f", fitted on {fitted_on}" if fitted_on else ": the card has none for these views"
+    on = found["temperature_fitted_on"]
+    at = f"temperature {found['temperature']:.3f}" + (
+        f", fitted on {on}" if on else ": the card has none for these views"
+    )
     if not found["n_calibration"]:
         return f"no ECE and NLL: every image is among those that the card's temperature was fitted on ({at})"
     left = found["n_fitted_left_out"]
@@ -265,10 +250,8 @@ def _calibration_line(found: Mapping[str, Any]) -> str:
     return f"ECE {found['ece']:.4f}, NLL {found['nll']:.4f} nats, n = {found['n_calibration']}{note}, at {at}"
 
 
-def _without_recurring(options: ImageOptions, data: "LabelledImages", logits: Logits) -> dict[str, Any]:
+def _without_recurring(options: ImageOptions, data: LabelledImages, logits: Logits) -> dict[str, Any]:
     """Score the images that do not recur in the training split; `recurring_note` names it, or why there is no score."""
-    from vidfer.datasets.fer2013 import read_images, recurring
-
     split = options.train_split or "train"
     try:
         again = recurring(data, read_images(options.root, split))

@@ -1,25 +1,24 @@
 """Predictions for clips under added noise, denoised and not."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.api import shown
+from vidfer.datasets.photos import add_noise
+from vidfer.evaluation import Notify, Progress
 from vidfer.evaluation.export import require_weights
-from vidfer.stages.chain import ChainOptions
+from vidfer.media.decode import Frame, read_frames
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import TRANSIENT, ClipError, Status, UsageError, VidferError
-
-if TYPE_CHECKING:
-    from vidfer.media.decode import Frame
-    from vidfer.pipeline.store import Store
-
-MIN_OVERLAP: Final = 0.5
-"""Intersection over union from which two boxes in the same frame are the same face."""
 
 _COUNTS: Final = ("faces", "changed", "found_off", "same_off", "found_auto", "same_auto")
 
@@ -58,8 +57,7 @@ class NoiseOptions:
         return ChainOptions(denoise="off", **shared)
 
 
-@dataclass(frozen=True, eq=False)
-class FacePredictions:
+class FacePredictions(NamedTuple):
     """Faces of one clip: frame number, box x0 y0 x1 y1 in px `(N, 4)`, most probable class, sigma of the noise in the box."""
 
     frame: npt.NDArray[np.integer]
@@ -69,22 +67,13 @@ class FacePredictions:
 
 
 def evaluate_noise(
-    clips: Sequence[Path],
-    options: NoiseOptions,
-    store: "Store",
-    notify: Callable[[str], None] = lambda _: None,
-    progress: Callable[[float, float, str], None] = lambda done, total, what: None,
+    clips: Sequence[Path], options: NoiseOptions, store: Store, notify: Notify, progress: Progress
 ) -> dict[str, Any]:
     """Compare the predictions for clips and their noisy copies; `notify` is called with a line about each clip left out.
 
     Returns `noise`, `fps`, `denoise_scope`, `denoise_threshold`; `clips`, what `measure_clip` returns of each; `all`, their sums.
-
-    Raises:
-        UsageError: There are no such weights.
-        VidferError: No clip shows a face.
+    Raises `VidferError` if no clip shows a face.
     """
-    from vidfer.api import shown
-
     require_weights({"image": options.image_model, "denoise": options.denoise_model})
     found: list[dict[str, Any]] = []
     for done, clip in enumerate(clips):
@@ -118,16 +107,12 @@ def noise_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store") -> dict[str, Any]:
+def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: Store) -> dict[str, Any]:
     """Compare the predictions for a clip and its copy with noise of `sigma` on 0-255, denoised (`auto`) and not.
 
-    Returns:
-        Counts of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
-        `same_auto` with the same prediction there; `changed`, the clean clip's whose prediction `auto` changes; and `noise`,
-        the median of the noise estimated in the copy's faces (None without any).
-
-    Raises:
-        ClipError: The clip cannot be read, or no noisy copy can be made of it.
+    Returns numbers of faces: `faces` of the clean clip; `found_off`, `found_auto` of them in the noisy copy and `same_off`,
+    `same_auto` with the same prediction there; `changed`, the clean clip's whose prediction `auto` changes; and `noise`, the
+    median of the noise estimated in the copy's faces (None without any).
     """
     off, auto = (replace(options, every=None, denoise=mode) for mode in ("off", "auto"))
     clean = _predict(off, clip, store)
@@ -145,12 +130,18 @@ def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: "Store"
 
 
 def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
-    """Pair the faces of each frame greedily by overlap; return the number of pairs, and of those of the same prediction."""
+    """Pair the faces of each frame greedily by intersection over union, from 0.5.
+
+    Returns the number of pairs, and of those with the same prediction.
+    """
+    from torch import from_numpy
+    from torchvision.ops import box_iou
+
     found = same = 0
     for frame in np.unique(clean.frame):
         ours, theirs = np.flatnonzero(clean.frame == frame), np.flatnonzero(other.frame == frame)
-        overlap = _overlap(clean.box[ours], other.box[theirs])
-        while overlap.size and overlap.max() >= MIN_OVERLAP:
+        overlap = box_iou(from_numpy(clean.box[ours]), from_numpy(other.box[theirs])).numpy()
+        while overlap.size and overlap.max() >= 0.5:
             row, column = np.unravel_index(overlap.argmax(), overlap.shape)
             overlap[row], overlap[:, column] = 0, 0
             found += 1
@@ -161,14 +152,10 @@ def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
 def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int]:
     """Write the frames that the chain would read, with noise of `sigma` on 0-255, as uncompressed RGB in a NUT file.
 
-    NUT keeps presentation times to 1e-6 s. Returns the number of the clip's frame for each frame of the copy.
-
-    Raises:
-        ClipError: The clip cannot be read, or its frames change size.
+    NUT keeps presentation times to 1e-6 s. Returns the number of the clip's frame for each frame of the copy; raises `ClipError`
+    if frames change size.
     """
     import av
-
-    from vidfer.media.decode import read_frames
 
     rng = np.random.default_rng(0)
     numbers: list[int] = []
@@ -176,13 +163,13 @@ def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int
         stream = container.add_stream("rawvideo")
         stream.pix_fmt = "rgb24"
         stream.codec_context.time_base = Fraction(1, 1_000_000)
-        for frame in _readable(read_frames(clip, fps=fps)):
+        for frame in _unbroken(read_frames(clip, fps=fps)):
             height, width = frame.image.shape[:2]
             if not numbers:
                 stream.height, stream.width = height, width
             if (stream.height, stream.width) != (height, width):
                 raise ClipError(Status.UNSUPPORTED, "its frames change size")
-            noisy = np.clip(np.rint(frame.image + rng.normal(0, sigma, frame.image.shape)), 0, 255).astype(np.uint8)
+            noisy = add_noise(frame.image, sigma, rng).astype(np.uint8)
             picture = av.VideoFrame.from_ndarray(noisy, format="rgb24")
             picture.pts, picture.time_base = round(1_000_000 * frame.pts), Fraction(1, 1_000_000)
             container.mux(stream.encode(picture))
@@ -191,7 +178,7 @@ def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int
     return numbers
 
 
-def _readable(frames: "Iterator[Frame]") -> "Iterator[Frame]":
+def _unbroken(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Yield the frames of a clip, up to where it breaks off."""
     try:
         yield from frames
@@ -200,21 +187,8 @@ def _readable(frames: "Iterator[Frame]") -> "Iterator[Frame]":
             raise
 
 
-def _overlap(ours: npt.NDArray[np.floating], theirs: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return intersection over union of boxes `(N, 4)` and `(M, 4)`, as `(N, M)`."""
-    from torch import from_numpy
-    from torchvision.ops import box_iou
-
-    return np.asarray(box_iou(from_numpy(ours), from_numpy(theirs)).numpy())
-
-
-def _predict(
-    options: ChainOptions, clip: Path, store: "Store", numbers: Sequence[int] | None = None
-) -> FacePredictions:
+def _predict(options: ChainOptions, clip: Path, store: Store, numbers: Sequence[int] | None = None) -> FacePredictions:
     """Run a clip through the stages up to the image model; `numbers` translates its frames' numbers."""
-    from vidfer.pipeline.runner import finished
-    from vidfer.stages.chain import build_chain
-
     chain = build_chain(options)
     with finished(chain, "finetune", clip, store) as artifact:
         if artifact.status in TRANSIENT:

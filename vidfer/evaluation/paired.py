@@ -1,21 +1,23 @@
 """What fusion adds, on speech paired with faces of other people that show the same class."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vidfer.evaluation.held_out import leave_out_trained
+from vidfer.evaluation import Notify
+from vidfer.evaluation.folds import leave_out_trained
+from vidfer.inference.decision import Rules, fuse_modalities, predict_faces, predict_joint, predict_sound
+from vidfer.metrics.classification import Floats, score
+from vidfer.pipeline.store import default_store
+from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
 from vidfer.types import UsageError
+from vidfer.weights.files import find_weights
 
 if TYPE_CHECKING:
-    from vidfer.inference.decision import Rules
     from vidfer.models.batches import ClipBatch
-
-Floats = npt.NDArray[np.floating[Any]]
 
 _DROPPED = {"trained": "", "trained, sound dropped": "sound_mask", "trained, faces dropped": "frame_mask"}
 
@@ -49,21 +51,14 @@ class PairedOptions:
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
 
-def evaluate_paired(options: PairedOptions, notify: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def evaluate_paired(options: PairedOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
     """Score each modality, late fusion and the trained one on the same clips, by the rule of `vidfer analyze`.
 
     `notify` is called with a line about what is left out. Returns `on`; `left_out`, the number of clips; and scores by name.
-
-    Raises:
-        UsageError: There are no such weights, they do not fit, or a speaker was trained on.
-        VidferError: There is nothing to read.
+    Raises `UsageError` if models do not fit each other, or a speaker was trained on.
     """
     from vidfer.datamodules.features import collate_clips
     from vidfer.datamodules.paired import PairedDataModule
-    from vidfer.metrics.classification import score
-    from vidfer.pipeline.store import default_store
-    from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
-    from vidfer.weights.files import find_weights
 
     image, models = options.image_model, {"audio": options.audio_model, "fusion": options.fusion_model}
     chain = ChainOptions(image_model=image, audio_model=options.audio_model, fusion_model=options.fusion_model)
@@ -90,7 +85,7 @@ def evaluate_paired(options: PairedOptions, notify: Callable[[str], None] = lamb
 
 
 def paired_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render what `evaluate_paired` returned for a terminal."""
+    """Render what `evaluate_paired` returned."""
     lines = [found["on"]]
     for name, scores in found.items():
         if isinstance(scores, Mapping):
@@ -99,11 +94,10 @@ def paired_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _predict(batch: "ClipBatch", options: PairedOptions, rules: "Rules") -> dict[str, list[Floats]]:
+def _predict(batch: "ClipBatch", options: PairedOptions, rules: Rules) -> dict[str, list[Floats]]:
     """Predict each clip, of one person at 5 faces a second: probabilities `(7,)` by name of the input."""
     import torch
 
-    from vidfer.inference.decision import fuse_modalities, predict_faces, predict_joint, predict_sound
     from vidfer.inference.models import AudioModel, FusionModel, ImageModel
 
     head, audio = ImageModel(options.image_model).network.head, AudioModel(options.audio_model)

@@ -1,13 +1,12 @@
-"""Figures of an evaluation, as PNG and SVG, in the colours of Okabe, Ito: Color universal design, 2008.
-
-`place` is a path without suffix.
-"""
+"""Figures of an evaluation, as PNG and SVG at a path without suffix, in the colours of Okabe, Ito (2008)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
@@ -28,13 +27,11 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
     figure = new_figure(4.2 * len(diagrams), 5.0)
     grid = figure.subplots(2, len(diagrams), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 1))
     for (title, each), (upper, lower) in zip(diagrams.items(), grid.T, strict=True):
-        filled = each.count > 0
-        confidence, count, right = (values[filled].tolist() for values in (each.confidence, each.count, each.right))
-        ends = [wilson_interval(hits, n) for hits, n in zip(right, count, strict=True)]
-        shares = [hits / n for hits, n in zip(right, count, strict=True)]
+        confidence, count, right = (values[each.count > 0] for values in (each.confidence, each.count, each.right))
+        ends = [wilson_interval(hits, n) for hits, n in zip(right.tolist(), count.tolist(), strict=True)]
         upper.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1, label="perfect calibration")
-        draw_points(upper, confidence, shares, ends, color=_BLUE, label="accuracy, 95 % interval")
-        upper.set(title=f"{title}: ECE {100 * each.ece:.1f} %, n = {sum(count)}", xlim=(0, 1), ylim=(0, 1))
+        draw_points(upper, confidence, right / count, ends, "accuracy, 95 % interval", _BLUE)
+        upper.set(title=f"{title}: ECE {100 * each.ece:.1f} %, n = {count.sum()}", xlim=(0, 1), ylim=(0, 1))
         width = each.edges[1] - each.edges[0]
         bars = lower.bar(each.edges[:-1], each.count, width, align="edge", color=_BLUE, edgecolor="white")
         lower.bar_label(bars, [str(n) if n else "" for n in each.count], fontsize=6, padding=1)
@@ -51,18 +48,16 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
     """Draw accuracy over the share of images kept, with the thresholds beside the points."""
     figure = new_figure(5.6, 4.0)
     axes = figure.subplots()
-    met = [each for each in curve if each.interval is not None]
-    share = [each.coverage for each in met]
-    low, high = zip(*(each.interval for each in met if each.interval), strict=True)
+    met = [each for each in curve if each.n]
+    _, _, share, accuracy, low, high = np.array([astuple(each) for each in met], float).T
     axes.fill_between(share, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="95 % interval")
-    accuracy = [each.accuracy or 0.0 for each in met]
     axes.plot(share, accuracy, "o-", color=_BLUE, markersize=3, linewidth=1.4)
     before = float("inf")
     for x, y, each in zip(share, accuracy, met, strict=True):
         if abs(x - before) >= 0.06:
             before = x
             axes.annotate(f"{each.threshold:g}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=7)
-    axes.set(xlim=(0, 1.03), ylim=(min(low) - 0.05, 1.02))
+    axes.set(xlim=(0, 1.03), ylim=(low.min() - 0.05, 1.02))
     axes.set_title(f"{title}, n = {max(each.n for each in met)}", fontsize="medium")
     axes.set(xlabel="kept (share of images)", ylabel="accuracy of these (share)")
     note = "numbers: smallest confidence kept"
@@ -104,27 +99,18 @@ def _panel(axes: "Axes", rows: Sequence[Mapping[str, Any]], clean: Mapping[str, 
             x = [levels.index(row["severity"]) + shift for row in series]
             shares = [row["accuracy"] for row in series]
             axes.plot(x, shares, color=color, linewidth=1)
-            draw_points(
-                axes, x, shares, [(row["low"], row["high"]) for row in series], mark=mark, color=color, label=label
-            )
+            draw_points(axes, x, shares, [(row["low"], row["high"]) for row in series], label, color, mark)
     axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes.grid(alpha=0.3)
 
 
 def draw_points(
-    axes: "Axes",
-    x: Sequence[float],
-    shares: Sequence[float],
-    ends: Sequence[tuple[float, float]],
-    *,
-    color: str,
-    label: str,
-    mark: str = "o",
+    axes: "Axes", x: ArrayLike, shares: ArrayLike, ends: ArrayLike, label: str, color: str, mark: str = "o"
 ) -> None:
     """Draw points with their intervals, the ends `(low, high)` of each."""
     low, high = np.transpose(ends)
     # an end equals its share but for rounding where all, or none, are right
-    spread = np.maximum(0, [shares - low, high - shares])
+    spread = np.maximum(0, [np.subtract(shares, low), np.subtract(high, shares)])
     axes.errorbar(x, shares, spread, markersize=4, linewidth=1, capsize=2, fmt=mark, color=color, label=label)
 
 

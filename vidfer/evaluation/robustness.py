@@ -1,31 +1,31 @@
 """Accuracy on faces as cameras, codecs and people corrupt them, at several severities, the same in every run.
 
-Randomness depends on the image's digest alone: a face gets the same noise, block or direction in any subset and order, and at
-every severity of a corruption, so that severities differ in nothing else.
-
-References:
-    Hendrycks, Dietterich: Benchmarking neural network robustness to common corruptions and perturbations. ICLR 2019.
+Random numbers depend on the image's digest alone, so that severities differ in nothing else. After Hendrycks, Dietterich:
+Benchmarking neural network robustness to common corruptions and perturbations, ICLR 2019.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.datasets.fer2013 import LabelledImages
+from vidfer.evaluation import Notify
 from vidfer.media.align import TEMPLATE
+from vidfer.metrics.classification import score
+from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.columns import to_csv
 from vidfer.types import UsageError
 
-if TYPE_CHECKING:
-    from vidfer.datasets.fer2013 import LabelledImages
-
 Pixels = npt.NDArray[np.uint8]
+Predict = Callable[[Pixels], npt.NDArray[np.floating[Any]]]
 
 ELECTRONS: Final = 4.0
 """Electrons for each of the 255 gray levels before the light is dimmed: about 1,000 at white, as small pixels hold."""
@@ -36,7 +36,6 @@ NOISES: Final = ("noise", "colour_noise")
 DENOISER: Final = "small"
 
 _LUMA: Final = (0.299, 0.587, 0.114)
-_COLUMNS: Final = ("corruption", "severity", "unit", "denoised", "n", "accuracy", "low", "high", "uar")
 
 
 @dataclass(frozen=True)
@@ -53,25 +52,15 @@ class Corruption:
 
 
 def choose_corruptions(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, or those of all corruptions for `all`.
-
-    Raises:
-        UsageError: A name is unknown.
-    """
-    if unknown := [name for name in names if name not in CORRUPTIONS and tuple(names) != ("all",)]:
+    """Return the names, or those of all corruptions for `all`; raise `UsageError` if one is unknown."""
+    chosen = tuple(CORRUPTIONS) if tuple(names) == ("all",) else tuple(names)
+    if unknown := [name for name in chosen if name not in CORRUPTIONS]:
         raise UsageError(f"no corruption '{unknown[0]}': there are all, {', '.join(CORRUPTIONS)}")
-    return tuple(CORRUPTIONS) if tuple(names) == ("all",) else tuple(names)
+    return chosen
 
 
 def measure_robustness(
-    predict: Callable[[Pixels], npt.NDArray[np.floating[Any]]],
-    data: "LabelledImages",
-    names: Sequence[str],
-    out: Path,
-    *,
-    title: str,
-    device: str = "cpu",
-    notify: Callable[[str], None],
+    predict: Predict, data: LabelledImages, names: Sequence[str], out: Path, *, title: str, device: str, notify: Notify
 ) -> dict[str, Any]:
     """Score corrupted copies of images, the noisy ones also denoised, and write `robustness.csv`, `.png` and `.svg`.
 
@@ -79,25 +68,33 @@ def measure_robustness(
     where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
     """
     from vidfer.evaluation.plots import draw_robustness
-    from vidfer.metrics.classification import score
-    from vidfer.pipeline.atomic import results_folder, write_atomic
-    from vidfer.pipeline.columns import to_csv
+    from vidfer.inference.denoiser import Denoiser
 
+    denoiser = Denoiser(DENOISER, device=device) if set(names) & set(NOISES) else None
+    cases = [(name, severity) for name in names for severity in CORRUPTIONS[name].severities]
+    plan = [(*case, on) for case in cases for on in ((False, True) if case[0] in NOISES else (False,))]
     rows: list[dict[str, Any]] = []
+    begun = time.monotonic()
     with results_folder(out):  # before the long work
-        for row, faces in _cases(data, names, device, notify):
-            found = score(data.target, predict(faces).argmax(1))
+        for done, (name, severity, denoised) in enumerate([("clean", None, False), *plan]):
+            faces, unit = data.image, None
+            if severity is not None:
+                faces, unit = corrupt(name, data.image, severity, data.digest), CORRUPTIONS[name].unit
+            if denoised and denoiser:  # in colour, before the luma is taken, and at the faces' own size
+                faces = denoiser(faces)
+            found = score(data.target, predict(to_gray(faces)).argmax(1))
+            row = {"corruption": name, "severity": severity, "unit": unit, "denoised": denoised, "n": found.n}
             low, high = found.accuracy_ci95
-            rows.append(row | {"n": found.n, "accuracy": found.accuracy, "low": low, "high": high, "uar": found.uar})
+            rows.append(row | {"accuracy": found.accuracy, "low": low, "high": high, "uar": found.uar})
             # an interrupted run leaves what it has measured
-            write_atomic(out / "robustness.csv", to_csv({name: [each[name] for each in rows] for name in _COLUMNS}))
+            write_atomic(out / "robustness.csv", to_csv({key: [each[key] for each in rows] for key in rows[0]}))
+            notify(f"  {done}/{len(plan)} after {time.monotonic() - begun:.0f} s: {name}")
         draw_robustness(rows, out / "robustness", f"{title}, n = {rows[0]['n']}, 95 % intervals")
-    denoiser = DENOISER if any(row["denoised"] for row in rows) else None
-    return {"n": rows[0]["n"], "denoiser": denoiser, "rows": rows}
+    return {"n": rows[0]["n"], "denoiser": DENOISER if denoiser else None, "rows": rows}
 
 
 def robustness_lines(found: Mapping[str, Any]) -> list[str]:
-    """Render the rows for a terminal."""
+    """Render the rows."""
     lines = []
     for row in found["rows"]:
         what = "clean" if row["severity"] is None else f"{row['corruption']} {row['severity']:g} {row['unit']}"
@@ -105,29 +102,6 @@ def robustness_lines(found: Mapping[str, Any]) -> list[str]:
         interval = f"({row['low']:.3f} to {row['high']:.3f})"
         lines.append(f"{what:<40} accuracy {row['accuracy']:.3f} {interval}, UAR {row['uar']:.3f}")
     return lines
-
-
-def _cases(
-    data: "LabelledImages", names: Sequence[str], device: str, notify: Callable[[str], None]
-) -> Iterator[tuple[dict[str, Any], Pixels]]:
-    """Yield the clean and the corrupted faces, with what they are."""
-    plan = [
-        (name, severity, denoised)
-        for name in names
-        for severity in CORRUPTIONS[name].severities
-        for denoised in ((False, True) if name in NOISES else (False,))
-    ]
-    begun = time.monotonic()
-    yield {"corruption": "clean", "severity": None, "unit": None, "denoised": False}, data.image
-    for done, (name, severity, denoised) in enumerate(plan, 1):
-        faces = corrupt(name, data.image, severity, data.digest)
-        if denoised:  # in colour, before the luma is taken, and at the faces' own size
-            from vidfer.inference.denoiser import Denoiser
-
-            faces = Denoiser(DENOISER, device=device)(faces)
-        unit = CORRUPTIONS[name].unit
-        yield {"corruption": name, "severity": severity, "unit": unit, "denoised": denoised}, to_gray(faces)
-        notify(f"  {done}/{len(plan)} after {time.monotonic() - begun:.0f} s: {name}")
 
 
 def corrupt(name: str, faces: Pixels, severity: float, digests: Sequence[str]) -> Pixels:
@@ -211,9 +185,6 @@ CORRUPTIONS: Final[dict[str, Corruption]] = {
 }
 """Corruptions by name.
 
-`eyes`, `mouth`: a band across the image at the height of `TEMPLATE`; `block`: a square at a random place; all filled with the
-image's mean. `low_light`: the light dimmed, with its shot noise (Poisson, see `ELECTRONS`), rounded to 8 bits. `downscale`:
-shrunk by area, enlarged bilinearly. `noise`: Gaussian, the same in the three colours, as a gray sensor makes it;
-`colour_noise`: independent in each colour, as a colour camera makes it: the luma then has 0.67 of sigma. `rotation`: about the
-centre, to a random side, the border repeated.
+`eyes`, `mouth`, `block` are filled with the image's mean. `low_light` has shot noise (Poisson, see `ELECTRONS`). `noise` is the
+same in the three colours, as of a gray sensor; `colour_noise` independent, as of a colour camera: its luma has 0.67 of sigma.
 """

@@ -1,9 +1,4 @@
-"""Temperature scaling, and selective classification by a threshold on the confidence.
-
-References:
-    Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks. ICML 2017.
-    El-Yaniv, Wiener: On the foundations of noise-free selective classification. JMLR 11, 2010: the risk-coverage curve.
-"""
+"""Temperature scaling (Guo et al., ICML 2017), and risk-coverage curves (El-Yaniv, Wiener, JMLR 11, 2010)."""
 
 import math
 from collections.abc import Sequence
@@ -26,14 +21,15 @@ THRESHOLDS: Final = (0.0, *(round(0.05 * step, 2) for step in range(4, 20)))
 class Coverage:
     """The `n` predictions, `coverage` their share of all, whose confidence reaches `threshold`.
 
-    `accuracy` and `interval`, its Wilson 95 % interval, are of these; None where there are none.
+    `accuracy` and its Wilson 95 % interval `low` to `high` are of these; None where there are none.
     """
 
     threshold: float
     n: int
     coverage: float
     accuracy: float | None
-    interval: tuple[float, float] | None
+    low: float | None
+    high: float | None
 
 
 def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
@@ -62,6 +58,6 @@ def coverage_curve(
     for threshold in thresholds:
         kept = top >= threshold
         n, hits = int(kept.sum()), int(right[kept].sum())
-        interval = wilson_interval(hits, n) if n else None
-        curve.append(Coverage(threshold, n, n / len(top), hits / n if n else None, interval))
+        accuracy, interval = (hits / n, wilson_interval(hits, n)) if n else (None, (None, None))
+        curve.append(Coverage(threshold, n, n / len(top), accuracy, *interval))
     return curve

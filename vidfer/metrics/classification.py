@@ -1,9 +1,4 @@
-"""Scores of a classifier, with the interval that the sample size allows, and its calibration error.
-
-References:
-    Wilson: Probable inference, the law of succession, and statistical inference. JASA 22, 1927.
-    Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks. ICML 2017, equations 2 to 5.
-"""
+"""Scores of a classifier, with confidence intervals, and its calibration error."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,7 +62,7 @@ def macro_recall(confusion: "npt.NDArray[np.int64] | Tensor") -> "np.floating[An
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """Compute the Wilson 95 % interval of a share of n >= 1 trials; it stays in [0, 1] and never shrinks to a point."""
+    """Compute the 95 % interval of a share of n >= 1 trials, in [0, 1] (Wilson, JASA 22, 1927)."""
     from scipy.stats import binomtest
 
     low, high = binomtest(successes, n).proportion_ci(0.95, method="wilson")
@@ -99,7 +94,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error in [0, 1]: mean distance of accuracy and confidence, bins weighted by count."""
+        """Expected calibration error in [0, 1] (Guo et al., ICML 2017, eq. 5): mean of |accuracy - confidence| by count."""
         return float(np.abs(self.right - self.count * self.confidence).sum() / self.count.sum())
 
 

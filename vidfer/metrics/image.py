@@ -26,11 +26,8 @@ def ssim(image: Pixels, clean: Pixels) -> float:
     """Compute the structural similarity (at most 1), averaged over pixels and the three colours.
 
     The settings are the authors', not scikit-image's defaults: Gaussian window with sigma 1.5 px on 11x11 px, population
-    covariance, K1 = 0.01, K2 = 0.03. Edges are at least 11 px long.
-
-    References:
-        Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity.
-        IEEE Transactions on Image Processing 13(4), 2004. Equation 13.
+    covariance, K1 = 0.01, K2 = 0.03. Edges are at least 11 px long. Wang, Bovik, Sheikh, Simoncelli: Image quality assessment:
+    from error visibility to structural similarity, IEEE Transactions on Image Processing 13(4), 2004, equation 13.
     """
     from skimage.metrics import structural_similarity
 
