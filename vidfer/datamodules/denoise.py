@@ -15,7 +15,7 @@ from vidfer.datasets.div2k import find_div2k, is_div2k, read_div2k
 from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, photo_files, read_photos
 from vidfer.datasets.report import PreparationReport
 from vidfer.models.batches import CropBatch, NamedImage
-from vidfer.pipeline.versions import tool_versions
+from vidfer.pipeline.stage import tool_versions
 from vidfer.types import VidferError
 
 Key = tuple[int, int, int]

@@ -23,9 +23,8 @@ from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
 from vidfer.media.align import TEMPLATE
 from vidfer.pipeline.runner import cached
-from vidfer.pipeline.stage import Outcome
+from vidfer.pipeline.stage import Outcome, tool_versions
 from vidfer.pipeline.store import Draft, Store, default_store
-from vidfer.pipeline.versions import tool_versions
 from vidfer.weights.files import weights_digest
 
 PEOPLE: Final = {

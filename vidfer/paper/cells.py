@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
-from vidfer.pipeline.stage import Outcome
+from vidfer.pipeline.stage import Outcome, tool_versions
 from vidfer.pipeline.store import Draft, Store, StoreError
 from vidfer.types import ClipError, VidferError
 
@@ -54,8 +54,6 @@ class Experiment:
 
     def recipe(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's key is made of."""
-        from vidfer.pipeline.versions import tool_versions
-
         return {
             "stage": STAGE,
             "version": self.version,

@@ -13,7 +13,7 @@ from vidfer.paper.figures import draw_table
 from vidfer.paper.tables import LABEL, MODELS, Rerun, Table
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
-from vidfer.pipeline.versions import tool_versions
+from vidfer.pipeline.stage import tool_versions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.pipeline.versions import tool_versions
 from vidfer.types import Status
 
 Progress = Callable[[float], None]
@@ -71,3 +72,12 @@ class Stage(ABC):
 def neutral(default: Any) -> Any:  # noqa: ANN401 - stands for a field of any type
     """Declare a field that cannot change the result (device, time limits), so that it stays out of the key."""
     return field(default=default, metadata={"neutral": True})
+
+
+def tool_versions(*names: str) -> dict[str, str | None]:
+    """Return the installed version of each distribution, such as `facenet-pytorch`, without importing it; None if missing."""
+    found: dict[str, str | None] = dict.fromkeys(names)
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

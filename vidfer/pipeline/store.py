@@ -177,10 +177,7 @@ class Store:
         """Look an artifact up.
 
         Sizes are checked at every call, digests at the first in this object's life. An artifact that fails is moved to
-        `quarantine/`, remembered in `quarantined`, and counts as absent.
-
-        Raises:
-            StoreError: The artifact cannot be read, which says nothing about its bytes: it stays where it is.
+        `quarantine/`, remembered in `quarantined`, and counts as absent; one that cannot be read stays, and raises StoreError.
         """
         folder = self.path(stage, key)
         with reading(folder):
@@ -197,11 +194,7 @@ class Store:
         return Artifact(folder, manifest)
 
     def fault(self, folder: Path, *, place: Path | None = None) -> str:
-        """Read every byte of an artifact that belongs here, or to `place`, and say what is wrong with it, or nothing.
-
-        Raises:
-            StoreError: The artifact cannot be read.
-        """
+        """Read every byte of an artifact that belongs here, or to `place`, and say what is wrong with it, or nothing."""
         try:
             _load(folder, place or folder, digests=True)
         except _DamageError as damage:

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.pipeline.versions import tool_versions
 from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
 
 Images = npt.NDArray[np.uint8]

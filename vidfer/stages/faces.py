@@ -14,9 +14,8 @@ import numpy.typing as npt
 from vidfer.media.decode import Decoder
 from vidfer.media.face_stream import FaceSettings
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.pipeline.versions import tool_versions
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:

@@ -152,8 +152,7 @@ def pull(entry: Entry, shown: Callable[[str], AbstractContextManager[Progress]])
     The card comes first and the tensors last, so that weights are found by name when they are whole and not before.
 
     Raises:
-        VidferError: They ship with vidfer, other files are in their place, the connection or the disk fails, or what came
-            is not what the registry or the card describes.
+        VidferError: They ship with vidfer, other files are in their place, or what came is not what the card describes.
     """
     if not entry.url or any(entry.name in names for names in SHIPPED.values()):
         raise VidferError(

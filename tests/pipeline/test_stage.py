@@ -1,4 +1,4 @@
-from vidfer.pipeline.versions import tool_versions
+from vidfer.pipeline.stage import tool_versions
 
 
 def test_versions_without_importing():
