@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_denoise.py --root data/bsds500/train --test data/set14 --seconds 120 --out OUT
 
-Nothing but torch, lightning and vidfer is needed. The critic comes in after the given share of the steps, as in `configs/denoise.yaml`.
+Nothing but torch, lightning, opencv and vidfer is needed.
 """
 
 import argparse
@@ -70,13 +70,20 @@ def main() -> None:
     trainer.fit(task, data)
     seconds = time.monotonic() - begun
     steps = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-    print(f"{options.name}: {steps} steps of {options.batch} crops in {seconds:.0f} s, {steps * options.batch / seconds:.0f} crops/s", flush=True)
+    print(
+        f"{options.name}: {steps} steps of {options.batch} crops in {seconds:.0f} s, "
+        f"{steps * options.batch / seconds:.0f} crops/s",
+        flush=True,
+    )
     found = measure(task, options.test)
     print(json.dumps({"name": options.name, "steps": steps, "psnr": found}), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     from safetensors.torch import save_file
 
-    tensors = {name: each.half().contiguous() if each.is_floating_point() else each for name, each in task.generator.state_dict().items()}
+    tensors = {
+        name: each.half().contiguous() if each.is_floating_point() else each
+        for name, each in task.generator.state_dict().items()
+    }
     save_file(tensors, options.out / f"{options.name}.safetensors")
     report = {"arguments": task.arguments, "steps": steps, "batch": options.batch, "seconds": seconds, "psnr": found}
     (options.out / f"{options.name}.report.json").write_text(json.dumps(report, indent=1))
@@ -93,7 +100,7 @@ def measure(task: DenoiseTask, folder: Path) -> dict[str, float]:
     for sigma in (15, 25, 50):
         rng, scores, before = np.random.default_rng(sigma), [], []
         for path in sorted(folder.glob("*.png")):
-            clean = cv2.imread(str(path))[..., ::-1].astype(np.float32)
+            clean = np.asarray(cv2.imread(str(path)), np.float32)[..., ::-1]
             noisy = np.clip(np.round(clean + rng.normal(0, sigma, clean.shape)), 0, 255).astype(np.float32)
             given = torch.from_numpy(noisy / 127.5 - 1).permute(2, 0, 1)[None].to(device)
             height, width = given.shape[-2:]
