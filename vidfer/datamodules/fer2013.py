@@ -9,13 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
-from vidfer.datasets.fer2013 import (
-    TEST_SPLITS,
-    LabelledImages,
-    image_files,
-    read_images,
-    read_train_val,
-)
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_train_val
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
 from vidfer.datasets.teacher_logits import read_logits

@@ -11,13 +11,7 @@ from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, Features, ReadClips, Sample
 from vidfer.datasets.clips import find_clips, recognise
-from vidfer.datasets.fer2013 import (
-    TEST_SPLITS,
-    LabelledImages,
-    image_files,
-    read_images,
-    read_train_val,
-)
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_train_val
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
 from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.datasets.synthetic import write_faces, write_sounds
