@@ -40,8 +40,8 @@ def find_clips(
     """List the clips that paths stand for, hidden files and folders left out.
 
     A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is named is
-    a clip whatever it holds, so that it gets a status; of a folder's files those are passed over, with one line to `notify`,
-    that neither are named like media nor begin like media, and all in vidfer's own folders, which are to leave out.
+    a clip whatever it holds, so that it gets a status. Of a folder's files, those that neither are named like media nor begin
+    like media are passed over, with one line to `notify`; so are, silently, vidfer's own folders in `leave_out`.
 
     Raises:
         UsageError: A path does not exist, or there is no clip.
