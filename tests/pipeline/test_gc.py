@@ -112,7 +112,7 @@ def test_verify_goes_on_after_what_cannot_be_read_and_leaves_it(store, monkeypat
 
 def test_usage_counts_by_stage(store):
     sizes = {entry.path: entry.size for entry in entries(store)}
-    found = usage(store)
+    found = usage(entries(store))
     assert {stage: count for stage, (count, _) in found.items()} == {"count": 2, "largest": 2}
     assert sum(size for _, size in found.values()) == sum(sizes.values())
     assert sizes[entries(store)[0].path] == sum(path.stat().st_size for path in entries(store)[0].path.iterdir())

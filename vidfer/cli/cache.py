@@ -9,7 +9,7 @@ from vidfer.cli.display import say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
 from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.gc import Entry, derived_from, entries, removable, remove, usage, verify
+from vidfer.pipeline.gc import Entry, derived_from, entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.store import Store, default_store
 from vidfer.types import VidferError
 
@@ -80,7 +80,7 @@ def list_artifacts(options: ListOptions) -> int:
     every = entries(store)
     for entry in every:
         print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
-    sizes = usage(store)
+    sizes = usage([*every, *leftovers(store)])
     for stage, (count, size) in sizes.items():
         say(f"{stage}: {count}, {decimal(size)}")
     say(f"{store.root}: {len(every)} artifacts, {decimal(sum(size for _, size in sizes.values()))} in all")

@@ -75,10 +75,10 @@ def _manifest(path: Path) -> dict[str, Any]:
     return {}
 
 
-def usage(store: Store) -> dict[str, tuple[int, int]]:
-    """Count artifacts and leftovers, and their bytes on disk, by stage."""
+def usage(listed: Iterable[Entry]) -> dict[str, tuple[int, int]]:
+    """Count entries, and their bytes on disk, by stage."""
     found: dict[str, tuple[int, int]] = {}
-    for entry in (*entries(store), *leftovers(store)):
+    for entry in listed:
         count, size = found.get(entry.stage, (0, 0))
         found[entry.stage] = count + 1, size + entry.size
     return dict(sorted(found.items()))
