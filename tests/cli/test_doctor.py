@@ -15,7 +15,7 @@ def test_doctor_prints_a_line_for_each_check_and_touches_no_store(tmp_path, caps
 def test_what_is_missing_or_cannot_be_written_is_a_finding(tmp_path):
     (tmp_path / "file").write_text("")
     code = (
-        "import sys; sys.modules |= dict.fromkeys(['torch', 'blake3', 'opensmile', 'av']); "
+        "import sys; sys.modules |= dict.fromkeys(['torch', 'opensmile', 'av']); "
         "from vidfer.cli.main import main; sys.exit(main(['doctor', '--store', sys.argv[1]]))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, text=True)

@@ -66,8 +66,10 @@ def run_with_bars(work: "Work[Path]", clips: Sequence[Path], jobs: int) -> "Iter
 
         def update(position: int, stage: str, share: float) -> None:
             if position not in inside:
-                inside[position] = bars.add_task("", total=1)
-            bars.update(inside[position], completed=share, description=f"  {_short(clips[position].name)} · {stage}")
+                inside[position] = bars.add_task("", total=100)
+            bars.update(
+                inside[position], completed=100 * share, description=f"  {_short(clips[position].name)} · {stage}"
+            )
 
         for position, done in run_all(work, clips, jobs, update):
             yield position, done
