@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from vidfer.datamodules.clips import ClipDataModule
-from vidfer.tasks.fit import RECIPES, Recipe, answer_all, fit
+from vidfer.tasks.fit import RECIPES, Recipe, fit, predict_all
 
 STEPS = 600
 
@@ -54,7 +54,7 @@ def main() -> None:
                 data = ClipDataModule(size=size, seed=seed, unlabelled=name == "gan", **common)
                 data.share(whole)
                 task = fit(recipe(name, size, 16), data, seed=seed)
-                probabilities, target = answer_all(task.classifier, data.test_dataloader())
+                probabilities, target = predict_all(task.classifier, data.test_dataloader())
                 accuracies.append(float((probabilities.argmax(1) == target).mean()))
             found.setdefault(name, {})[str(size)] = accuracies
             half = stats.sem(accuracies) * stats.t.ppf(0.975, len(accuracies) - 1) if len(accuracies) > 1 else np.nan

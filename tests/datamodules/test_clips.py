@@ -5,7 +5,7 @@ import torch
 
 from vidfer.datamodules.clips import ClipDataModule, draw_evenly, standardise_speakers
 from vidfer.datamodules.features import Sample
-from vidfer.tasks.fit import Recipe, answer_all, fit
+from vidfer.tasks.fit import Recipe, fit, predict_all
 from vidfer.types import VidferError
 
 PEOPLE = {"train_people": "1", "val_people": "2", "test_people": "3"}
@@ -129,7 +129,7 @@ def test_a_fit_repeats_itself_and_is_tested_on_others(module):
         data = module(val_people="")
         task = fit(recipe, data, seed=seed)
         data.setup("test")
-        answers.append(answer_all(task.classifier, data.test_dataloader())[0])
+        answers.append(predict_all(task.classifier, data.test_dataloader())[0])
     assert (answers[0] == answers[1]).all()
     assert (answers[0] != answers[2]).any()
     assert answers[0].sum(1) == pytest.approx(1)

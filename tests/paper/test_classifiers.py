@@ -76,7 +76,7 @@ def test_metrics_are_those_of_the_predictions(cell, monkeypatch, model):
     target = np.array([0, 0, 0, 3, 3, 6])
     probabilities = np.full((6, 7), 0.1)
     probabilities[np.arange(6), [0, 0, 3, 3, 2, 3]] = 0.4
-    monkeypatch.setattr(classifiers, "answer_all", lambda *_: (probabilities, target))
+    monkeypatch.setattr(classifiers, "predict_all", lambda *_: (probabilities, target))
     found = cell(model, 14)
     assert found["precision"] == pytest.approx((1 + 1 / 3 + 0) / 3)  # a class that is never predicted counts 0
     assert found["recall"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)

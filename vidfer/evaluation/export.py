@@ -152,10 +152,10 @@ def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
 
 
 def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
-    from vidfer.tasks.fit import answer_all
+    from vidfer.tasks.fit import predict_all
 
     data.setup("test")
-    probabilities, target = answer_all(task.classifier.cpu().eval(), data.test_dataloader())
+    probabilities, target = predict_all(task.classifier.cpu().eval(), data.test_dataloader())
     people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
     how = ", sound by each speaker's statistics" if data.features.standardise == "speaker" else ""
     return {"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}

@@ -164,11 +164,11 @@ def _one_fold(
 ) -> tuple[Classes, dict[str, Classes]]:
     """Train without the fold's people; return their classes, and predictions by name: the network's by ''."""
     from vidfer.datamodules.features import collate_clips
-    from vidfer.tasks.fit import answer_all, fit
+    from vidfer.tasks.fit import fit, predict_all
 
     task = fit(recipe, data, seed=seed)
     data.setup("test")
-    probabilities, target = answer_all(task.classifier, data.test_dataloader())
+    probabilities, target = predict_all(task.classifier, data.test_dataloader())
     if on_fold is not None:
         on_fold(task, data)
     preds = {"": probabilities.argmax(1)}

@@ -18,7 +18,7 @@ from vidfer.datamodules.paired import build_clip_data
 from vidfer.inference.models import one_thread
 from vidfer.models.classifiers.base import Classifier
 from vidfer.paper.cells import Experiment
-from vidfer.tasks.fit import RECIPES, Recipe, answer_all, fit
+from vidfer.tasks.fit import RECIPES, Recipe, fit, predict_all
 from vidfer.types import EMOTIONS
 
 VERSION: Final = 1  # bumped by hand when the same cell would give other metrics
@@ -76,7 +76,7 @@ def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: st
         module = build_clip_data(data, root, size=size, seed=seed, store=store, batch_size=BATCH)
         module.share(_read(data, root, store, recipe.task().reads))
         task = fit(recipe, module, seed=seed)
-        probabilities, target = answer_all(task.classifier, module.test_dataloader())
+        probabilities, target = predict_all(task.classifier, module.test_dataloader())
         seconds = inference_seconds(task.classifier, module.samples["test"], size)
     preds = probabilities.argmax(1)
     precision, recall, _, _ = precision_recall_fscore_support(

@@ -12,11 +12,7 @@ from vidfer.tasks.optimizers import Optimisation, Schedule
 
 
 class BaseTask(lightning.LightningModule, ABC):
-    """A network with its loss, metrics and optimiser.
-
-    A checkpoint taken anywhere in an epoch holds torch's random state, so that a resumed training draws what the interrupted
-    one would have drawn.
-    """
+    """A network with its loss, metrics and optimiser, whose checkpoints hold torch's random state for a resumed training."""
 
     _random_state: Tensor | None = None
 
@@ -41,7 +37,7 @@ class BaseTask(lightning.LightningModule, ABC):
         checkpoint["random_state"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state until the first batch, after all that Lightning draws before it."""
+        """Keep the random state until Lightning has drawn all that precedes the first batch."""
         self._random_state = checkpoint.get("random_state")
 
     def on_train_epoch_start(self) -> None:
@@ -61,9 +57,9 @@ class BaseTask(lightning.LightningModule, ABC):
 
 
 class ClassificationTask(BaseTask):
-    """A task that tells the seven classes apart, measured by accuracy, UAR and macro F1.
+    """A task with seven classes, measured by accuracy, UAR and macro F1.
 
-    A subclass calls `save_hyperparameters`, builds its network, and says how a batch becomes logits and losses.
+    A subclass calls `save_hyperparameters`, builds its network, and defines a batch's logits and losses.
     """
 
     def __init__(self, optimisation: Optimisation, schedule: Schedule) -> None:
@@ -71,13 +67,14 @@ class ClassificationTask(BaseTask):
         self.optimisation, self.schedule = optimisation, schedule
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
 
-    @abstractmethod
     def logits(self, batch: Any) -> Tensor:  # noqa: ANN401
-        """Compute logits `(B, 7)` of a batch that is measured."""
+        """Compute logits `(B, 7)` of a batch."""
+        logits: Tensor = self(batch)
+        return logits
 
     @abstractmethod
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss by which a batch is measured, a scalar."""
+        """Compute the validation and test loss, a scalar."""
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:  # noqa: ANN401
@@ -100,11 +97,7 @@ class ClassificationTask(BaseTask):
         return loss
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return the optimiser and its schedule, which steps every batch.
-
-        Raises:
-            VidferError: The schedule falls to its end, and the training has none.
-        """
+        """Return the optimiser and its schedule, which steps every batch."""
         optimizer = self.optimisation.build(self.parameters())
         schedule = self.schedule.build(optimizer, self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -17,16 +17,13 @@ from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import make_grid
 
-from vidfer.models.batches import CropBatch
+from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import VidferError
 
 
 def run_folder(trainer: lightning.Trainer) -> Path:
-    """Find the folder of a run, which holds its `checkpoints`; it may not exist yet.
-
-    Unlike `Trainer.log_dir` it can be called by one process of many: nothing is sent to the others.
-    """
+    """Return the folder of a run's `checkpoints`, which may not exist yet; unlike `Trainer.log_dir` without a broadcast."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath:
             return Path(callback.dirpath).parent
@@ -37,41 +34,31 @@ def run_folder(trainer: lightning.Trainer) -> Path:
 class WarmEMA(WeightAveraging):
     """An exponential moving average of weights and buffers, used for validation and export.
 
-    The decay grows with the steps, as `(1 + steps) / (10 + steps)`, up to its limit: in a short training the average is
-    not dominated by the random start. A task whose averaged network does not take a step on every batch says by its attribute
-    `stepped` whether it did on the last.
+    The decay grows with the steps, as `(1 + steps) / (10 + steps)`, up to its limit, so that the random start does not dominate
+    a short training. A task's attribute `stepped` tells whether its network took a step on the last batch.
 
     Args:
         decay: Limit of the decay, in [0, 1).
     """
 
     def __init__(self, decay: float = 0.998) -> None:
-        def average(mean: Tensor, current: Tensor, steps: Any) -> Tensor:  # noqa: ANN401 - int or tensor, as torch likes
+        def average(mean: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
             share = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            if not mean.is_floating_point():
-                return current
-            return torch.lerp(current, mean, share)
+            return torch.lerp(current, mean, share) if mean.is_floating_point() else current
 
         super().__init__(avg_fn=average)
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,  # noqa: ANN401 - Lightning's
-        batch: Any,  # noqa: ANN401 - Lightning's
-        batch_idx: int,
-    ) -> None:
-        """Take a step's weights into the average."""
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Average after a step."""
         if getattr(pl_module, "stepped", True):
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            super().on_train_batch_end(trainer, pl_module, *step)
 
 
 class IntervalCheckpoint(ModelCheckpoint):
-    """Keeps the newest checkpoints, one every so often, wherever in an epoch, and one at each epoch's end.
+    """Saves a checkpoint after each interval, wherever in an epoch, and at each epoch's end; the newest are kept.
 
-    Lightning's own intervals are not kept under manual optimisation: `train_time_interval` is ignored there, and
-    `every_n_train_steps` counts the steps of all optimisers and misses multiples when two of them step at once.
+    Under manual optimisation, Lightning ignores `train_time_interval`, and `every_n_train_steps` misses multiples when two
+    optimisers step at once.
 
     Args:
         interval: Time between checkpoints, such as `0:05:00`.
@@ -86,15 +73,8 @@ class IntervalCheckpoint(ModelCheckpoint):
         self.interval = interval
         self._saved_at = time.monotonic()
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,  # noqa: ANN401 - Lightning's
-        batch: Any,  # noqa: ANN401 - Lightning's
-        batch_idx: int,
-    ) -> None:
-        """Save when the time has come."""
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Save when the interval has passed."""
         due = trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self.interval.total_seconds())
         if due and not self._should_skip_saving_checkpoint(trainer):
             candidates = self._monitor_candidates(trainer)
@@ -104,12 +84,11 @@ class IntervalCheckpoint(ModelCheckpoint):
 
 
 class SampleImages(lightning.Callback):
-    """After every validation, the first crops as `samples/<step>.png`: noisy above, denoised in the middle, clean below.
+    """Writes the first crops of every validation as `samples/<step>.png`: noisy above, denoised in the middle, clean below.
 
     Args:
         count: Crops to show.
-        send: Whether a logger that takes images (Weights & Biases) gets them, too; what the photographs show leaves this
-            machine then.
+        send: Send them to Weights & Biases, too, so that what the photographs show leaves this machine.
     """
 
     def __init__(self, count: int = 6, send: bool = False) -> None:
@@ -117,13 +96,7 @@ class SampleImages(lightning.Callback):
 
     @rank_zero_only
     def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: Any,  # noqa: ANN401 - a task with counters
-        outputs: object,
-        batch: CropBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: object, batch: CropBatch, batch_idx: int, *_: int
     ) -> None:
         """Save and log the first batch's crops."""
         if batch_idx or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -131,86 +104,64 @@ class SampleImages(lightning.Callback):
         noisy, clean = batch["noisy"][: self.count], batch["clean"][: self.count]
         grid = make_grid(_bytes(torch.cat([noisy, pl_module(noisy), clean])), nrow=len(noisy))
         path = run_folder(trainer) / "samples" / f"{pl_module.batches:07}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(grid, str(path))
+        _write(grid, path)
         for logger in trainer.loggers:
             if self.send and hasattr(logger, "log_image"):
                 logger.log_image("samples", [str(path)])
 
 
 class DenoisedImages(BasePredictionWriter):
-    """Writes what `predict` denoised as `denoised/<name>.png` into the run's folder, each process its own."""
+    """Writes what `predict` denoised as `denoised/<name>.png` into the run's folder."""
 
     def __init__(self) -> None:
         super().__init__(write_interval="batch")
 
     def write_on_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        prediction: Tensor,
-        batch_indices: object,
-        batch: Any,  # noqa: ANN401 - a NamedImage; Lightning's signature has no type for it
-        batch_idx: int,
-        dataloader_idx: int,
+        self, trainer: lightning.Trainer, task: object, prediction: Tensor, indices: object, batch: NamedImage, *_: int
     ) -> None:
         """Write one batch's images."""
         folder = run_folder(trainer) / "denoised"
         for image, name in zip(_bytes(prediction), batch["name"], strict=True):
-            path = folder / Path(name).with_suffix(".png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_png(image, str(path))
+            _write(image, folder / Path(name).with_suffix(".png"))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, syncs it and renames it: a full disk or a kill leaves the old one whole."""
+    """Replaces a checkpoint only by a whole one, whatever interrupts the writing."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Write a checkpoint; no storage options are used."""
+        """Write a checkpoint; storage options have no effect."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary, temporary.open("wb") as file:
             torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read a checkpoint.
-
-        Raises:
-            VidferError: It is missing or damaged.
-        """
+        """Read a checkpoint, or raise a VidferError if it is missing or damaged."""
         with readable_checkpoint(path):
             return super().load_checkpoint(path, *arguments, **options)
 
 
 @contextmanager
 def readable_checkpoint(path: str | Path) -> Iterator[None]:
-    """Say in one sentence why a checkpoint cannot be read.
-
-    Raises:
-        VidferError: It is missing or damaged.
-    """
+    """Raise a VidferError for a checkpoint that is missing or damaged."""
     try:
         yield
     except FileNotFoundError as error:
         raise VidferError(f"no checkpoint {path}") from error
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise VidferError(
-            f"the checkpoint {path} cannot be read: give an older one of its folder with --ckpt_path"
-        ) from error
+        remedy = "give an older one of its folder with --ckpt_path"
+        raise VidferError(f"the checkpoint {path} cannot be read: {remedy}") from error
 
 
 def load_best(trainer: lightning.Trainer, task: lightning.LightningModule) -> dict[str, Any] | None:
-    """Load the weights that were best on the validation split, where a callback kept them.
+    """Load the weights that were best on the validation split; returns None where no callback kept any.
 
-    Returns:
-        What the card says about them: `monitor`, `value`, `step`, `epoch`, and all `validation` figures; None where no
-        checkpoint is chosen by a validation figure, and the last weights stay.
+    The card gets `monitor`, `value`, `step`, `epoch`, and all `validation` figures.
     """
     for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and (callback.monitor or "").startswith("val_"):
-            path = Path(callback.best_model_path)
-            if not path.is_file():
-                continue
+        if not isinstance(callback, ModelCheckpoint) or not (callback.monitor or "").startswith("val_"):
+            continue
+        if (path := Path(callback.best_model_path)).is_file():
             kept = AtomicCheckpointIO().load_checkpoint(path, map_location="cpu", weights_only=True)
             task.load_state_dict(kept["state_dict"])
             return {
@@ -221,6 +172,11 @@ def load_best(trainer: lightning.Trainer, task: lightning.LightningModule) -> di
                 "validation": kept["validation"],
             }
     return None
+
+
+def _write(image: Tensor, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(image, str(path))
 
 
 def _bytes(images: Tensor) -> Tensor:

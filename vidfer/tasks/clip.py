@@ -13,22 +13,19 @@ from vidfer.types import EMOTIONS, VidferError
 
 
 class ClipTask(ClassificationTask):
-    """Train any classifier of clips, by SGD with momentum unless another optimiser is named.
-
-    Before the first step the classifier may look at all training clips (`Classifier.prepare`): their statistics, or
-    pre-training without labels. What it reads, the data module loads.
+    """Train any classifier of clips; before the first step it takes its statistics or pre-trains (`Classifier.prepare`).
 
     Args:
         classifier: Name of a module in `vidfer.models.classifiers`, or the dotted path of a class.
         arguments: Its constructor's arguments.
-        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`.
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`.
         lr: Peak learning rate, under a one-cycle schedule.
         momentum: Momentum of `sgdma` (equation 7).
         nesterov: Use Nesterov's form of momentum.
         weight_decay: L2 penalty.
         label_smoothing: Share of the target spread over all classes, in [0, 0.5].
-        class_weighting: Exponent in [0, 1]: a class weighs its share of the labelled training clips to the power of minus this,
-            so 0 weighs all clips the same, and 1 all classes.
+        class_weighting: A class weighs its share of the training clips to the power of minus this: 0 (all clips alike) to 1 (all
+            classes alike).
         warmup_share: Share of the training in which the learning rate rises, in (0, 1).
 
     Raises:
@@ -55,10 +52,8 @@ class ClipTask(ClassificationTask):
         )
         self.save_hyperparameters()
         if not 0 <= label_smoothing <= 0.5 or not 0 <= class_weighting <= 1:
-            raise VidferError(
-                f"label_smoothing lies in [0, 0.5] and class_weighting in [0, 1], not at {label_smoothing} and "
-                f"{class_weighting}"
-            )
+            found = f"{label_smoothing} and {class_weighting}"
+            raise VidferError(f"label_smoothing lies in [0, 0.5] and class_weighting in [0, 1], not at {found}")
         self.name, self.arguments = classifier, dict(arguments or {})
         self.classifier = build_classifier(classifier, arguments)
         self.register_buffer("class_weight", torch.ones(len(EMOTIONS)))
@@ -70,7 +65,7 @@ class ClipTask(ClassificationTask):
         return self.classifier.reads
 
     def setup(self, stage: str) -> None:
-        """Let the classifier look at the training clips before the first step; a resumed training has done so."""
+        """Prepare the classifier on the training clips, unless the training is resumed."""
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
         train: ClipBatch = self.trainer.datamodule.training_clips()  # type: ignore[attr-defined]
@@ -84,11 +79,6 @@ class ClipTask(ClassificationTask):
     def forward(self, batch: ClipBatch) -> Tensor:
         """Compute log-probabilities `(B, 7)`."""
         log_probs: Tensor = self.classifier(batch)
-        return log_probs
-
-    def logits(self, batch: ClipBatch) -> Tensor:
-        """Compute log-probabilities `(B, 7)`."""
-        log_probs: Tensor = self(batch)
         return log_probs
 
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -34,8 +34,7 @@ class DenoiseTask(BaseTask):
     """Train the generator by mean squared error first, then by equation 4: the content loss and a critic's.
 
     In the first `warmup_share` of the batches the generator takes a step on each, on equation 5 alone. After that the critic
-    takes a step on each batch, and the generator on every `n_critic`-th. Counted are batches, generator steps and critic
-    steps; Lightning's `global_step` is the sum of the last two, so budget by `max_epochs`, not by `max_steps`.
+    takes a step on each batch, and the generator on every `n_critic`-th. Lightning's `global_step` sums the steps of both.
 
     Args:
         preset: `full`, `small` or `tiny`, see `Generator`.
@@ -44,22 +43,20 @@ class DenoiseTask(BaseTask):
         scale: 1, or 2 to work on folded 2x2 patches.
         objective: `wgan-gp` (equations 2 to 6), `wgan` (weight clipping for the penalty), `gan` (equation 1) or `mse`
             (equation 5 alone, to the end).
-        adversarial_weight: Lambda of equation 4. With 0 there is no critic, and everything else stays: the twin that shows
-            what the critic costs or brings.
+        adversarial_weight: Lambda of equation 4. With 0 there is no critic, and everything else stays, for comparison.
         penalty: Weight of the gradient penalty, equation 3.
         clip: Limit of the critic's weights under `wgan`.
         n_critic: Critic steps to a generator step.
         warmup_share: Share of the batches without the critic, in [0, 1].
-        crop: Edge of the training crops in px, which the critic has to know.
+        crop: Edge of the training crops in px; linked to the data's.
         critic_width: Feature maps of the critic's first convolution.
-        optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`.
+        optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`.
         momentum: Momentum of `sgdma` (equation 7).
         lr: Peak learning rate of the generator, under a one-cycle schedule over its steps.
-        critic_lr: Learning rate of the critic, whose optimiser stays Adam with betas (0, 0.9): the one that the gradient
-            penalty was published with (Gulrajani et al. 2017), since momentum makes a critic's training unstable.
-        weights: Weights to start from: a name or a file; their network has to be the one described here.
-        network: `generator`, or the dotted path of another denoiser's class, which takes no arguments and maps noisy images
-            `(B, 3, H, W)` in [-1, 1] to clean ones; `preset`, `norm`, `output` and `scale` are then left aside.
+        critic_lr: Learning rate of the critic, whose optimiser is always Adam with betas (0, 0.9) (Gulrajani et al. 2017).
+        weights: Weights to start from: a name or a file, of the same network.
+        network: `generator`, or the dotted path of another denoiser's class without arguments, which maps noisy images
+            `(B, 3, H, W)` in [-1, 1] to clean ones; `preset`, `norm`, `output` and `scale` then have no effect.
 
     Raises:
         VidferError: An option is unknown or out of range, or the weights do not fit.
@@ -96,12 +93,12 @@ class DenoiseTask(BaseTask):
         self.optimisation = Optimisation(optimizer, lr, momentum, eps=_EPS)
         self.save_hyperparameters()
         self.automatic_optimization = False
-        own = network == "generator"
-        self.network = network
-        self.arguments: dict[str, Any] = (
-            {"preset": preset, "norm": norm, "output": output, "scale": scale} if own else {}
-        )
-        kind: type[nn.Module] = Generator if own else find_class(network, nn.Module)
+        self.network, self.arguments = network, dict[str, Any]()
+        kind: type[nn.Module] = Generator
+        if network == "generator":
+            self.arguments = {"preset": preset, "norm": norm, "output": output, "scale": scale}
+        else:
+            kind = find_class(network, nn.Module)
         self.generator = channels_last(kind(**self.arguments))
         if weights:
             self._start_from(weights)
@@ -128,7 +125,7 @@ class DenoiseTask(BaseTask):
         return denoised
 
     def training_step(self, batch: CropBatch, batch_idx: int) -> None:
-        """Let the generator, the critic, or both take a step on one batch."""
+        """Take a step of the generator, the critic, or both on one batch."""
         past = self.batches - self._warmup_batches() if self.objective != "mse" else -1
         train_generator = past < 0 or (past + 1) % self.n_critic == 0
         train_critic = past >= 0 and self.critic is not None
@@ -177,10 +174,10 @@ class DenoiseTask(BaseTask):
         logs = {"train_loss": content.detach()}
         if adversarial and self.critic is not None:
             self.critic.requires_grad_(False)
-            verdict = self.critic(denoised)
-            against = gan_generator_loss(verdict) if self.objective == "gan" else adversarial_loss(verdict)
-            loss = combined_loss(against, content, self.adversarial_weight)
-            logs["adversarial_loss"] = against.detach()
+            fake = self.critic(denoised)
+            adversarial_part = gan_generator_loss(fake) if self.objective == "gan" else adversarial_loss(fake)
+            loss = combined_loss(adversarial_part, content, self.adversarial_weight)
+            logs["adversarial_loss"] = adversarial_part.detach()
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
@@ -223,11 +220,7 @@ class DenoiseTask(BaseTask):
         self.batches, self.generator_steps, self.critic_steps = checkpoint["counters"]
 
     def on_train_start(self) -> None:
-        """Refuse to go on with a schedule that was made for another number of steps.
-
-        Raises:
-            VidferError: The checkpoint's training was planned longer or shorter.
-        """
+        """Refuse a checkpoint whose schedule was made for another number of steps."""
         scheduler: Any = self.trainer.lr_scheduler_configs[0].scheduler
         stored, planned = scheduler.total_steps, self.planned_steps()
         if stored != max(planned, 2):  # see `one_cycle`
@@ -237,11 +230,7 @@ class DenoiseTask(BaseTask):
             )
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return the generator's optimiser with its one-cycle schedule, and the critic's Adam.
-
-        Raises:
-            VidferError: The training is not budgeted by epochs.
-        """
+        """Return the generator's optimiser with its one-cycle schedule, and the critic's Adam."""
         generator = self.optimisation.build(self.generator.parameters())
         is_adam = isinstance(generator, torch.optim.Adam)  # whose first beta cycles; the paper's rho stays as it is
         scheduler = one_cycle(generator, self.planned_steps(), cycle_momentum=is_adam)

@@ -1,4 +1,4 @@
-"""Fits without a command line: for folds and tables, where many small trainings follow one another."""
+"""Small trainings in this process, without a command line: for folds and tables."""
 
 import logging
 import warnings
@@ -20,14 +20,7 @@ from vidfer.tasks.clip import ClipTask
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier of clips is trained.
-
-    Args:
-        classifier: Its name, see `vidfer.models.classifiers`.
-        arguments: Its constructor's arguments.
-        epochs: Passes over the training clips.
-        settings: The other arguments of `ClipTask`, as far as they are not its defaults.
-    """
+    """How a classifier of clips is trained: its name, its constructor's arguments, and `ClipTask`'s other `settings`."""
 
     classifier: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -54,23 +47,9 @@ RECIPES = {
 
 
 def fit(
-    recipe: Recipe,
-    data: lightning.LightningDataModule,
-    *,
-    seed: int = 0,
-    callbacks: Sequence[lightning.Callback] = (),
+    recipe: Recipe, data: lightning.LightningDataModule, *, seed: int = 0, callbacks: Sequence[lightning.Callback] = ()
 ) -> ClipTask:
-    """Train a classifier in this process, on the processor, leaving no files.
-
-    Args:
-        recipe: What to train, and how.
-        data: The clips.
-        seed: Seed of the weights and of everything else that chance decides.
-        callbacks: Who looks on.
-
-    Returns:
-        The task, in evaluation mode.
-    """
+    """Train a classifier on the processor, without files, from a seed; returns the task in evaluation mode."""
     torch.manual_seed(seed)
     task = recipe.task()
     train_here(task, data, epochs=recipe.epochs, callbacks=callbacks)
@@ -84,16 +63,9 @@ def train_here(
     epochs: int = 1,
     callbacks: Sequence[lightning.Callback] = (),
 ) -> None:
-    """Train any task in this process, on the processor, quietly and without files.
+    """Train any task in place on the processor, without output or files, on a data module or a loader of training batches.
 
-    The caller seeds torch. An epoch of a loader has as many steps as the loader has batches, so that one epoch over so many
-    batches is a training of so many steps.
-
-    Args:
-        task: Changed in place, and left in training mode.
-        data: A data module, or a loader of training batches.
-        epochs: Passes over the training data.
-        callbacks: Lightning's.
+    The caller seeds torch; the task is left in training mode.
     """
     with _quiet():
         trainer = lightning.Trainer(
@@ -106,18 +78,10 @@ def train_here(
             trainer.fit(task, datamodule=data)
 
 
-def answer_all(
+def predict_all(
     classifier: Classifier, loader: DataLoader[Any]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Answer for all clips of a loader.
-
-    Args:
-        classifier: In evaluation mode.
-        loader: Batches of labelled clips.
-
-    Returns:
-        Probabilities `(N, 7)` and classes `(N,)`, in the loader's order.
-    """
+    """Compute probabilities `(N, 7)` of a loader's clips by a classifier in evaluation mode, and collect the classes `(N,)`."""
     probabilities, target = [], []
     batch: ClipBatch
     with torch.inference_mode():
@@ -129,17 +93,21 @@ def answer_all(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks on devices and workers to itself."""
+    """Silence Lightning's remarks on devices and workers."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     before = [each.level for each in loggers]
     for each in loggers:
         each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")
-            warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-            warnings.filterwarnings("ignore", ".*no `val_dataloader`.*|.*validation_step.*")
+            for remark in (
+                "have many workers",
+                "LeafSpec",
+                "than the logging interval",
+                "no `val_dataloader`",
+                "validation_step",
+            ):
+                warnings.filterwarnings("ignore", f".*{remark}")
             yield
     finally:
         for each, level in zip(loggers, before, strict=True):

@@ -20,38 +20,31 @@ _LARGE = 160  # px from which an epoch on a processor takes hours
 
 
 class ImageTask(ClassificationTask):
-    """Fine-tune all layers of a backbone on faces, by SGD with momentum unless another optimiser is named.
+    """Fine-tune all layers of a backbone on faces.
 
     Args:
         backbone: `compact`, or a model name of timm.
-        image_size: Edge in px of what the network reads; linked to the data's.
+        image_size: Edge of the network's input in px; linked to the data's.
         in_chans: Channels of the image; linked to the data's.
         pretrained: Start from weights for another task: true for timm's, or a `.safetensors` file of them.
         weights: Exported weights of the same network to start from; None to start afresh.
-        auxiliary: Weight of the loss of an auxiliary head on the last feature map but one, for networks of timm; 0 for no such
-            head. The head is no part of what is exported.
-        phases: Steps and learning rate of each phase of the training, which ends with the last; None to go by `schedule`. The
-            paper's: `[[30000, 0.01], [2000, 0.0001]]`.
+        auxiliary: Weight of an auxiliary head's loss, on the last feature map but one of a network of timm; 0 for no head.
+        phases: Steps and learning rate of each phase, in the paper `[[30000, 0.01], [2000, 0.0001]]`; None to use `schedule`.
         schedule: `one-cycle` up to `lr` and down to nothing, or `cosine` from `lr` down to nothing.
-        lr: Peak learning rate; `phases` bring their own.
-        warmup_share: Share of a one-cycle training in which the learning rate rises.
-        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`, see `vidfer.tasks.optimizers`; `lr` is meant for `sgdma`.
+        lr: Peak learning rate, unless `phases` are given.
+        warmup_share: Share of a one-cycle training in which the learning rate rises, in (0, 1).
+        optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`; the default `lr` is chosen for `sgdma`.
         momentum: Momentum of `sgdma` (equation 7).
         nesterov: Use Nesterov's form of that momentum.
         weight_decay: L2 penalty.
-        label_smoothing: Share of the target spread over all classes.
+        label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), in [0, 0.5].
         mixup: Alpha of mixup (Zhang et al. 2018), 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019), 0 for none; with both, each batch gets one of them.
-        class_weighting: Exponent in [0, 1]: a class weighs its share of the training images to the power of minus this, so 0
-            weighs all images the same, and 1 all classes.
-        distillation: Share of the loss, in [0, 1], that follows a teacher's stored logits, see the data's `teacher`.
-        temperature: Softens both answers for `distillation`.
+        class_weighting: A class weighs its share of the training images to the power of minus this: 0 (all images alike) to 1
+            (all classes alike).
+        distillation: Share in [0, 1] of the loss that follows a teacher's stored logits, see the data's `teacher`.
+        temperature: Softens both networks' predictions for `distillation`.
         compiled: Compile the training step's network with `torch.compile`.
-
-    References:
-        Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
-        stochastic gradient descent momentum (the backbone, the auxiliary head and the phases).
-        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception architecture. CVPR 2016 (label smoothing).
     """
 
     def __init__(
@@ -84,7 +77,7 @@ class ImageTask(ClassificationTask):
             Schedule(schedule, warmup_share, chosen),
         )
         self.save_hyperparameters()
-        _check_losses(label_smoothing, mixup, cutmix, class_weighting, distillation, temperature, auxiliary)
+        self._check_losses()
         self.name, self.image_size, self.in_chans, self.compiled = backbone, image_size, in_chans, compiled
         self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
         if weights is not None:
@@ -107,6 +100,10 @@ class ImageTask(ClassificationTask):
         logits: Tensor = self.backbone(image.contiguous(memory_format=torch.channels_last))
         return logits
 
+    def logits(self, batch: ImageBatch) -> Tensor:
+        """Compute logits `(B, 7)`."""
+        return super().logits(batch["image"])
+
     def setup(self, stage: str) -> None:
         """Weigh the classes by their shares in the training images, and compile."""
         if stage != "fit":
@@ -119,24 +116,19 @@ class ImageTask(ClassificationTask):
             self.compute = torch.compile(self._all_logits)
 
     def on_fit_start(self) -> None:
-        """Say what a processor has to expect."""
+        """Warn of a slow training on a processor."""
         if self.device.type == "cpu" and self.image_size >= _LARGE:
             rank_zero_info(
                 f"{self.name} at {self.image_size} px on a processor: expect seconds a batch, and weeks for the paper's "
                 "32,000 steps; the shipped network's recipe is configs/finetune_compact.yaml"
             )
 
-    def logits(self, batch: ImageBatch) -> Tensor:
-        """Compute logits `(B, 7)`."""
-        logits: Tensor = self(batch["image"])
-        return logits
-
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute smoothed cross-entropy, all classes alike."""
+        """Compute cross-entropy with label smoothing, all classes alike."""
         return cross_entropy(logits, target, label_smoothing=self.label_smoothing)
 
     def training_loss(self, batch: ImageBatch) -> Tensor:
-        """Compute the loss of all heads, mixed, weighted and distilled as chosen."""
+        """Compute the loss of all heads, with mixup or CutMix, class weights and distillation as chosen."""
         image, target = batch["image"], batch["target"]
         if self.mixing is not None:
             image, target = self.mixing(image, target)
@@ -173,44 +165,29 @@ class ImageTask(ClassificationTask):
         following = distillation_loss(logits, batch["teacher"], self.temperature)
         return (1 - self.distillation) * loss + self.distillation * following
 
+    def _check_losses(self) -> None:
+        chosen: Any = self.hparams
+        if chosen.mixup < 0 or chosen.cutmix < 0:
+            raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {chosen.mixup} and {chosen.cutmix}")
+        if not 0 <= chosen.label_smoothing <= 0.5 or not chosen.auxiliary >= 0:
+            found = f"{chosen.label_smoothing} and {chosen.auxiliary}"
+            raise VidferError(f"label_smoothing lies in [0, 0.5] and auxiliary from 0 on, not at {found}")
+        if not 0 <= chosen.class_weighting <= 1 or not 0 <= chosen.distillation <= 1 or not chosen.temperature > 0:
+            raise VidferError("class_weighting and distillation lie in [0, 1], and temperature above 0")
+        if chosen.distillation and (chosen.mixup or chosen.cutmix):
+            raise VidferError(
+                "a teacher's logits are stored for whole images: set mixup and cutmix to 0 for distillation"
+            )
+
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
         card = {"kind": "image", "arch": self.name, "arguments": {"in_chans": self.in_chans}}
         return self.backbone.state_dict(), card
 
 
-def _check_losses(
-    label_smoothing: float,
-    mixup: float,
-    cutmix: float,
-    class_weighting: float,
-    distillation: float,
-    temperature: float,
-    auxiliary: float,
-) -> None:
-    """Refuse what no loss could mean.
-
-    Raises:
-        VidferError: A value is out of range, or two options exclude each other.
-    """
-    if mixup < 0 or cutmix < 0:
-        raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {mixup} and {cutmix}")
-    if not 0 <= label_smoothing <= 0.5 or not auxiliary >= 0:
-        raise VidferError(
-            f"label_smoothing lies in [0, 0.5] and auxiliary from 0 on, not at {label_smoothing} and {auxiliary}"
-        )
-    if not 0 <= class_weighting <= 1 or not 0 <= distillation <= 1 or not temperature > 0:
-        raise VidferError("class_weighting and distillation lie in [0, 1], and temperature above 0")
-    if distillation and (mixup or cutmix):
-        raise VidferError("a teacher's logits are stored for whole images: set mixup and cutmix to 0 for distillation")
-
-
 def _mixing(mixup: float, cutmix: float) -> Any:  # noqa: ANN401 - torchvision's transforms are not typed
     from torchvision.transforms import v2
 
-    chosen = [
-        kind(alpha=alpha, num_classes=len(EMOTIONS))
-        for kind, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix))
-        if alpha
-    ]
+    kinds = ((v2.MixUp, mixup), (v2.CutMix, cutmix))
+    chosen = [kind(alpha=alpha, num_classes=len(EMOTIONS)) for kind, alpha in kinds if alpha]
     return v2.RandomChoice(chosen) if chosen else None

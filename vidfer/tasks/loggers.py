@@ -1,11 +1,10 @@
-"""Where a training's numbers go: the run's own curves first, and Weights & Biases beside them when it is asked for."""
+"""Loggers of trainings: the run's own curves, and Weights & Biases beside them on request."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import lightning
 from lightning.fabric.loggers.logger import rank_zero_experiment
@@ -15,6 +14,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import UsageError, VidferError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COUNTERS: Final = ("epoch", "step", "generator_steps")
 _LABELS: Final = {
@@ -27,21 +29,18 @@ _LABELS: Final = {
     "gradient_penalty": "gradient penalty (unweighted)",
     "adversarial_loss": "adversarial loss (unweighted)",
 }
-_SENT: Final = ("seed_everything", "model", "data")
-_PLACES: Final = ("root", "store")  # where something lies on this machine says nothing about the training
+_PLACES: Final = ("root", "store")  # paths on this machine say nothing about the training
 
 
 class CurveLogger(CSVLogger):
-    """Lightning's `metrics.csv`, except that a folder's earlier rows are kept, where Lightning's logger deletes them.
+    """Lightning's `metrics.csv`, except that a folder's earlier rows are kept; drawn into `curves.png` at a training's end.
 
-    At a training's end they are drawn into `curves.png`. Set `closed`, and nothing is written: a look at a run is no part of it.
-
-    Every row is on disk at once, so that a run which goes on from a checkpoint has the whole curve.
+    Every row is written at once, so that a resumed run has the whole curve. Nothing is written while `closed` is set.
 
     Args:
         save_dir: Folder of all runs.
         name: Folder of the stage's runs, below it.
-        version: Folder of this run, below that; `version_0`, `version_1`... if not given.
+        version: Folder of this run below that; `version_0`, `version_1`... if not given.
     """
 
     def __init__(self, save_dir: str, name: str, version: str | None = None) -> None:
@@ -71,37 +70,35 @@ class CurveLogger(CSVLogger):
 
     @rank_zero_only
     def drop_from(self, step: int) -> None:
-        """Drop the rows from a step on: the resumed run does it again."""
+        """Drop the rows from a step on, which a resumed run repeats."""
         self.experiment.drop_from(step)
 
 
 class _Writer(ExperimentWriter):
     def _check_log_dir_exists(self) -> None:
         """Take over the columns of the rows that are there already."""
-        self.metrics_keys = list(self._rows()[0])
+        self.metrics_keys = list(_read(Path(self.metrics_file_path)).columns)
 
     def drop_from(self, step: int) -> None:
-        columns, rows = self._rows()
         path = Path(self.metrics_file_path)
-        if not columns:
-            return
-        with replacing(path) as shorter, shorter.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(row for row in rows if int(row["step"]) < step)
+        rows = _read(path)
+        if not rows.columns.empty:
+            with replacing(path) as shorter:
+                rows[rows["step"].astype(int) < step].to_csv(shorter, index=False, lineterminator="\r\n")
 
-    def _rows(self) -> tuple[list[str], list[dict[str, str]]]:
-        path = Path(self.metrics_file_path)
-        if not path.is_file():
-            return [], []
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [row for row in reader if (row["step"] or "").isdigit()]  # the last may be cut off by a power cut
-        return list(reader.fieldnames or ()), rows
+
+def _read(metrics: Path) -> "pd.DataFrame":
+    """Read a `metrics.csv` as text, without a last row that a power cut left incomplete."""
+    import pandas as pd
+
+    if not metrics.is_file() or not metrics.stat().st_size:
+        return pd.DataFrame()
+    rows = pd.read_csv(metrics, dtype=str).fillna("")
+    return rows[rows["step"].str.isdigit()]
 
 
 def draw_curves(metrics: Path, image: Path) -> None:
-    """Draw every metric of a `metrics.csv` over its batches, training and validation together; a test is no curve."""
+    """Draw every metric of a `metrics.csv` but a test's over the batches, training and validation in one panel."""
     from matplotlib.figure import Figure
 
     panels = _panels(metrics)
@@ -109,13 +106,13 @@ def draw_curves(metrics: Path, image: Path) -> None:
         return
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    last = max(points[-1][0] for lines in panels.values() for points in lines.values())
+    last = max(steps.max() for lines in panels.values() for steps, _ in lines.values())
     figure = Figure(figsize=(4.2 * columns, 2.9 * rows), layout="constrained")
     for number, (title, lines) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, number)
-        for (name, points), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
-            axes.plot(*zip(*points, strict=True), style, label=name, linewidth=1.4, markersize=3)
-        if title == "loss" and all(value > 0 for points in lines.values() for _, value in points):
+        for (name, (steps, values)), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
+            axes.plot(steps, values, style, label=name, linewidth=1.4)
+        if title == "loss" and all((values > 0).all() for _, values in lines.values()):
             axes.set_yscale("log")
         axes.set(xlabel="batches", xlim=(0, last), ylabel=_LABELS.get(title, title.replace("_", " ")))
         axes.grid(alpha=0.3)
@@ -125,37 +122,33 @@ def draw_curves(metrics: Path, image: Path) -> None:
         figure.savefig(part, format=image.suffix[1:], dpi=120)
 
 
-def _panels(metrics: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    panels: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    if not metrics.is_file():
-        return panels
-    with metrics.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for name, text in row.items():
-                split, _, measure = name.partition("_")
-                if text and name not in _COUNTERS and split != "test":
-                    known = split in ("train", "val")
-                    title = measure.removesuffix("_noisy") if known else name
-                    panels[title][name.replace("_", " ")].append((int(row["step"]) + 1, float(text)))
+def _panels(metrics: Path) -> "dict[str, dict[str, tuple[pd.Series[int], pd.Series[float]]]]":
+    """Collect each panel's lines by name, each as batches and values."""
+    panels: dict[str, dict[str, tuple[pd.Series[int], pd.Series[float]]]] = defaultdict(dict)
+    rows = _read(metrics)
+    for name in rows.columns.difference(list(_COUNTERS), sort=False):
+        split, _, measure = name.partition("_")
+        logged = rows[rows[name] != ""]
+        if split != "test" and not logged.empty:
+            title = measure.removesuffix("_noisy") if split in ("train", "val") else name
+            line = logged["step"].astype(int) + 1, logged[name].astype(float)
+            panels[title][name.replace("_", " ")] = line
     return panels
 
 
 class WandbCurves(WandbLogger):
-    """Lightning's logger with what is safe to choose: numbers and hyper-parameters go out, and nothing that was printed.
-
-    Whether the run goes to a server is the environment's to say (`WANDB_MODE`: `online`, `offline` or `disabled`), and each
-    training gets an id of its own, so that none is written over.
+    """Lightning's logger, which sends numbers and hyper-parameters only unless more is chosen; `WANDB_MODE` says where to.
 
     Args:
-        project: Where the run is shown.
+        project: Project that the run is shown in.
         name: Name that it is shown under; the server invents one if not given.
         entity: User or team; the login's own if not given.
-        group: What it is grouped under.
-        tags: What it can be found by.
-        notes: What it is about.
+        group: Group of runs.
+        tags: Tags to find it by.
+        notes: Description.
         save_dir: Folder of the client's own files, `wandb` below it.
-        log_model: Whether the checkpoints are sent, which fit the training data and may tell about them.
-        console: Whether what is printed is sent, file names of recordings included.
+        log_model: Send the checkpoints, which may reveal training data.
+        console: Send what is printed, file names of recordings included.
     """
 
     def __init__(
@@ -181,14 +174,7 @@ class WandbCurves(WandbLogger):
 
 
 def require_client(chosen: object) -> None:
-    """Look for the client of Weights & Biases, which is no part of a plain installation, where it is needed.
-
-    Args:
-        chosen: What is chosen of loggers, not built yet.
-
-    Raises:
-        VidferError: It is needed, and not installed.
-    """
+    """Raise a VidferError if the configuration of the loggers needs Weights & Biases' client, and it is not installed."""
     if "Wandb" in repr(chosen):
         try:
             version("wandb")
@@ -197,17 +183,10 @@ def require_client(chosen: object) -> None:
 
 
 def arrange_loggers(chosen: Logger | list[Logger] | bool | None, beside: WandbLogger | None) -> Any:  # noqa: ANN401
-    """Put the run's own curves first, whose folder is the run's, and Weights & Biases after them.
-
-    Args:
-        chosen: What `trainer.logger` asks for.
-        beside: What `wandb` asks for.
-
-    Returns:
-        What the trainer takes: all of them in order; or what was chosen, where that is no logger.
+    """Put `trainer.logger`'s curves first, whose folder is the run's, and Weights & Biases after them.
 
     Raises:
-        UsageError: Weights & Biases is asked for twice, in place of the curves, or with an id of its own making.
+        UsageError: Weights & Biases is requested twice, in place of the curves, or with an id that a second run would have, too.
     """
     if beside is None and not isinstance(chosen, (Logger, list)):
         return chosen
@@ -230,14 +209,7 @@ def arrange_loggers(chosen: Logger | list[Logger] | bool | None, beside: WandbLo
 
 
 def start_wandb(trainer: lightning.Trainer) -> None:
-    """Start the run at Weights & Biases, if there is to be one, before any work is done.
-
-    Args:
-        trainer: The trainer about to start.
-
-    Raises:
-        VidferError: There is no login, or the server cannot be reached.
-    """
+    """Start the run at Weights & Biases, if one is requested; raises a VidferError without a login or a server."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             import wandb
@@ -253,18 +225,14 @@ def start_wandb(trainer: lightning.Trainer) -> None:
 
 
 def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any]) -> None:
-    """Add what was chosen to the run at Weights & Biases, under the names that the command line has for it.
+    """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep.
 
-    The task's hyper-parameters are there under their plain names (`lr`), which Lightning sends; a sweep's parameters under these.
-
-    Args:
-        trainer: The trainer about to start.
-        config: The configuration of the subcommand.
+    Lightning sends the task's hyper-parameters under their plain names (`lr`).
     """
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            epochs = {"max_epochs": config["trainer"]["max_epochs"]}
-            sent = {**{name: config.get(name) for name in _SENT}, "trainer": epochs}
+            sent = {name: config.get(name) for name in ("seed_everything", "model", "data")}
+            sent["trainer"] = {"max_epochs": config["trainer"]["max_epochs"]}
             there = logger.experiment.config.keys()  # a sweep's own
             logger.experiment.config.update({name: value for name, value in _flat(sent) if name not in there})
 

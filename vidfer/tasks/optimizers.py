@@ -7,7 +7,7 @@ References:
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
@@ -18,23 +18,22 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from vidfer.types import VidferError
 
 OPTIMIZERS: Final = ("sgd", "sgdma", "adagrad", "rmsprop", "adam")
-EPS: Final = math.sqrt(1e-5)
-"""The paper divides by `sqrt(g + 1e-5)`; this is that root where g is 0."""
+EPS: Final = math.sqrt(1e-5)  # the paper's divisor `sqrt(g + 1e-5)` where g is 0
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """An optimiser with its options, checked before anything is loaded for it.
+    """An optimiser with its options.
 
     Args:
         name: `sgd`; `sgdma`, with momentum (equation 7); `adagrad` (equation 8); `rmsprop` (equation 9); or `adam` (equations
             10 to 16, bias correction included).
         lr: Learning rate, above 0: epsilon of equation 7.
-        momentum: Rho of equation 7, in [0, 1); of `sgdma` alone, the others leave it aside.
-        nesterov: Use Nesterov's form of momentum; of `sgdma` alone.
+        momentum: Rho of equation 7, in [0, 1); used by `sgdma` alone.
+        nesterov: Use Nesterov's form of momentum; used by `sgdma` alone.
         weight_decay: L2 penalty, at least 0: this times the parameters is added to the gradient.
         alpha: Decay of `rmsprop`'s mean of squares, in [0, 1); the paper allows up to 0.9.
-        betas: Decays of `adam`'s two means, each in [0, 1); the paper gives none, these are Kingma and Ba's.
+        betas: Decays of `adam`'s two means, each in [0, 1); Kingma and Ba's, since the paper gives none.
         eps: What keeps divisors from 0, above 0; a training whose gradients are far below 3e-3 needs a smaller one.
 
     Raises:
@@ -51,31 +50,24 @@ class Optimisation:
     eps: float = EPS
 
     def __post_init__(self) -> None:
-        """Refuse what no optimiser could do."""
+        """Check the values."""
         if self.name not in OPTIMIZERS:
             raise VidferError(f"unknown optimizer '{self.name}': use one of {', '.join(OPTIMIZERS)}")
         if not 0 < self.lr < math.inf:
             raise VidferError(f"lr has to be above 0, not {self.lr}")
         if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < math.inf:
-            raise VidferError(
-                f"momentum lies in [0, 1) and weight_decay from 0 on, not at {self.momentum} and {self.weight_decay}"
-            )
+            found = f"{self.momentum} and {self.weight_decay}"
+            raise VidferError(f"momentum lies in [0, 1) and weight_decay from 0 on, not at {found}")
         if self.name == "sgdma" and self.nesterov and not self.momentum:
             raise VidferError("Nesterov's form needs a momentum: set nesterov to false for plain SGD")
         if not all(0 <= decay < 1 for decay in (self.alpha, *self.betas)) or not 0 < self.eps < math.inf:
-            raise VidferError(
-                f"alpha and betas lie in [0, 1) and eps above 0, not at {self.alpha}, {self.betas} and {self.eps}"
-            )
+            found = f"{self.alpha}, {self.betas} and {self.eps}"
+            raise VidferError(f"alpha and betas lie in [0, 1) and eps above 0, not at {found}")
 
     def build(self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Build the optimiser from torch's class for parameters, or groups of them.
+        """Build torch's optimiser for parameters, or groups of them.
 
-        AdaGrad divides by `sqrt(g + eps²)` as printed, since torch lets its sum start at eps². RMSProp and Adam of torch divide
-        by `sqrt(g) + eps` instead: steps up to 29 % shorter than the paper's, see docs/optimizers.md.
-
-        References:
-            Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 2011. Tieleman, Hinton: RMSProp, lecture 6.5. 2012.
-            Kingma, Ba: Adam: a method for stochastic optimization. ICLR 2015.
+        AdaGrad divides by `sqrt(g + eps²)` as printed; torch's RMSProp and Adam divide by `sqrt(g) + eps` (docs/optimizers.md).
         """
         kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "sgd": (torch.optim.SGD, {}),
@@ -98,9 +90,6 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build one of the paper's optimisers; the options are the fields of `Optimisation`.
 
-    Raises:
-        VidferError: The name is unknown or a value is out of range.
-
     Example:
         >>> weight = torch.nn.Parameter(torch.zeros(3))
         >>> type(build_optimizer("sgdma", [weight], lr=0.1)).__name__
@@ -111,7 +100,7 @@ def build_optimizer(
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate moves over a training's steps.
+    """How the learning rate changes over a training's steps.
 
     Args:
         kind: `one-cycle` up to the optimiser's rate and down to nothing (Smith, Topin: Super-convergence. 2019); or `cosine`
@@ -128,7 +117,7 @@ class Schedule:
     phases: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no schedule could do."""
+        """Check the values."""
         if self.kind not in ("one-cycle", "cosine"):
             raise VidferError(f"unknown schedule '{self.kind}': use one-cycle or cosine")
         if not 0 < self.warmup_share < 1:
@@ -138,10 +127,14 @@ class Schedule:
         """Build the scheduler of a training of so many steps.
 
         Raises:
-            VidferError: The rate is to fall to its end, and there is none.
+            VidferError: The training has no end at which the rate could reach 0.
         """
         if self.phases:
-            return in_phases(optimizer, self.phases)
+            ends = list(accumulate(count for count, _ in self.phases))
+            shares = [
+                rate / self.phases[0][1] for _, rate in self.phases
+            ]  # of the optimiser's rate, which is the first
+            return LambdaLR(optimizer, lambda step: shares[min(bisect_right(ends, step), len(shares) - 1)])
         if steps == math.inf:
             raise VidferError("a schedule that falls to its end needs an end: give --trainer.max_epochs or max_steps")
         if self.kind == "cosine":
@@ -152,24 +145,14 @@ class Schedule:
 def one_cycle(
     optimizer: torch.optim.Optimizer, steps: int, warmup_share: float = 0.3, *, cycle_momentum: bool = False
 ) -> OneCycleLR:
-    """Let the rate rise to the optimiser's own and fall to nothing, over any number of steps from 1 on.
+    """Raise the rate to the optimiser's own and lower it to nothing, over 1 or more steps.
 
-    Where the rise would take a step or less, at which torch's class divides by zero, the first step already falls.
+    Where the rise would take a step or less, torch's class would divide by zero: the rate then falls from the first step.
     """
     total = max(steps, 2)  # of a single step, torch's class makes one at the lowest rate
     rise = warmup_share if warmup_share * total > 1 else 0.0
     peak = optimizer.param_groups[0]["lr"]
     return OneCycleLR(optimizer, peak, total_steps=total, pct_start=rise, cycle_momentum=cycle_momentum)
-
-
-def in_phases(optimizer: torch.optim.Optimizer, phases: Sequence[tuple[int, float]]) -> LambdaLR:
-    """Hold each phase's rate for its number of steps; the optimiser's own rate is the first phase's."""
-    ends = list(accumulate(steps for steps, _ in phases))
-
-    def share(step: int) -> float:
-        return phases[min(bisect_right(ends, step), len(phases) - 1)][1] / phases[0][1]
-
-    return LambdaLR(optimizer, share)
 
 
 def parse_phases(phases: list[list[float]] | None) -> tuple[tuple[int, float], ...]:
