@@ -226,7 +226,7 @@ def test_a_network_that_is_none_is_refused():
 
 def critic_gradients(task, clean, denoised):
     """What the critic's step of a task leaves as gradients, with the weights as they were."""
-    task._optimizers = lambda: [None, SimpleNamespace(zero_grad=task.critic.zero_grad, step=lambda: None)]
+    task.optimizers = lambda: [None, SimpleNamespace(zero_grad=task.critic.zero_grad, step=lambda: None)]
     task.manual_backward = lambda loss: loss.backward()
     torch.manual_seed(3)
     logs = task._critic_step(clean, denoised)
@@ -257,7 +257,7 @@ def test_the_critics_steps_raise_clean_images_above_denoised_ones(objective):
     task = DenoiseTask(**SMALL, objective=objective, clip=1.0)
     clean, denoised = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 16, 16) - 1
     optimizer = torch.optim.SGD(task.critic.parameters(), 1e-3)
-    task._optimizers = lambda: [None, optimizer]
+    task.optimizers = lambda: [None, optimizer]
     task.manual_backward = lambda loss: loss.backward()
     before = (task.critic(clean).mean() - task.critic(denoised).mean()).item()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The command line of the training stages: LightningCLI with this project's rules."""
+"""The command line of the training stages, on LightningCLI."""
 
 import difflib
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any, Final
 
-import lightning
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
@@ -32,26 +32,17 @@ from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights
 
 STAGES: Final[dict[str, type[BaseTask]]] = {"denoise": DenoiseTask, "finetune": ImageTask, "classify": ClipTask}
-"""The stages and the tasks that their configurations may name, subclasses among them."""
 
-SHARED = ("image_size", "in_chans", "crop")
-"""Arguments of the data module handed on to a model that has them too."""
-
-RUN_CONFIG = "config.yaml"
-"""Name of the file with all that was chosen for a run, in the run's folder."""
-
-_RUN_INPUTS = "inputs.json"  # digests of what the run was trained on, beside its configuration
-_NO_SETTINGS = ("ckpt_path", "config", "wandb")  # where a run goes on from or is shown is none of its settings
+_RUN_CONFIG = "config.yaml"  # all settings of a run, in its folder
+_RUN_INPUTS = "inputs.json"  # digests of its data and weights, beside it
+_NO_SETTINGS = ("ckpt_path", "config", "wandb")  # may differ when a run is resumed
 _FILES = ("-c", "--config", "--model", "--data", "--trainer")  # options that may name a configuration file
 
 
 def main(stage: str, argv: Sequence[str] | None = None) -> int:
-    """Run a stage's command line, for `python -m stages.STAGE` as for `vidfer train STAGE`.
+    """Run a stage's command line and return its exit status, for `python -m stages.STAGE` as for `vidfer train STAGE`.
 
     `argv` is what follows the stage's name; the process's arguments if not given.
-
-    Returns:
-        The exit status: 0, 1 for a fault that was reported in one sentence, or 2 for wrong usage.
     """
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the first line names the data
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -68,22 +59,18 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: BaseException | None) -> BaseException | None:
-    """Find our own error, or Lightning's on the machine, behind the parser's, which wraps what constructors raise."""
+    """Find our own error, or Lightning's on the machine, behind those of the parser."""
     while error is not None and not isinstance(error, VidferError | MisconfigurationException):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _check_arguments(stage: str, arguments: Sequence[str]) -> None:
-    """Refuse a verb that the stage lacks, and a configuration file that is not there.
-
-    Raises:
-        UsageError: The arguments are refused.
-    """
+    """Refuse a verb that the stage lacks, and a configuration file that is missing."""
     if arguments[:1] == ["predict"] and stage != "denoise":
+        options = "--image-model, --audio-model and --fusion-model"
         raise UsageError(
-            f"{stage} has no predict: `vidfer analyze CLIP` predicts by trained weights, see its --image-model, "
-            "--audio-model and --fusion-model"
+            f"{stage} has no predict: `vidfer analyze CLIP` predicts by trained weights, see its {options}"
         )
     for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, given, value = option.partition("=")
@@ -100,24 +87,19 @@ class _TrainingParser(StrictParser, LightningArgumentParser):
 
 
 class VidferCLI(LightningCLI):
-    """LightningCLI in subclass mode with atomic checkpoints, linked arguments, one config file a run, and an export.
-
-    Optimisers stay where the task sets them; a seed of 0 makes runs repeatable; cross-references inside YAML files
-    are made by linking, because the OmegaConf parser resolves each file before overrides. With a `stage`, one of `STAGES`,
-    configurations of another one are refused; `prog` is what help and messages call the command.
-    """
+    """LightningCLI with atomic checkpoints and an export; with a `stage` of `STAGES`, it refuses another's configurations."""
 
     def __init__(
         self,
         stage: str | None = None,
         prog: str | None = None,
-        **overrides: Any,  # noqa: ANN401 - tests pass `args` and `run`
+        **overrides: Any,  # noqa: ANN401
     ) -> None:
         self.stage = stage
         about = f"Train {TRAINING.get(stage or '', 'a model')}. Configurations are in configs/, see docs/training.md."
         super().__init__(
-            lightning.LightningModule,
-            lightning.LightningDataModule,
+            LightningModule,
+            LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
@@ -130,32 +112,28 @@ class VidferCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what data and model must agree on, and let Weights & Biases stand beside whatever else logs a run."""
+        """Link what data and model must agree on, and add Weights & Biases beside the other loggers."""
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
-        for name in SHARED:
+        for name in ("image_size", "in_chans", "crop"):
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's
-        """Parse; Lightning's own warns wherever arguments are passed on."""
+        """Parse without Lightning's warning of passed arguments."""
         self.config = parser.parse_args(args)
 
     def before_instantiate_classes(self) -> None:
-        """Refuse another stage's configuration, and look for what an optional logger needs, before any work is done.
-
-        Raises:
-            UsageError: The configuration is for another stage.
-        """
+        """Check the stage and the client of an optional logger before any work is done."""
         chosen = self.config.get(self.config.get("subcommand") or "", self.config)
-        if self.stage is not None:
-            _require_stage(self.stage, chosen.model.class_path)
+        path = chosen.model.class_path
+        kind = locate(path)
+        fitting = [name for name, task in STAGES.items() if isinstance(kind, type) and issubclass(kind, task)]
+        if self.stage is not None and self.stage not in fitting:
+            instead = f"is for the stage {fitting[0]}: python -m stages.{fitting[0]}" if fitting else "is of no stage"
+            raise UsageError(f"{self.stage} does not train {path.rpartition('.')[2]}; this configuration {instead}")
         require_client([chosen.get("wandb"), chosen.trainer.logger])
 
     def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
-        """Train; a run with a name of its own (`version`) that was cut off goes on, and a finished one is left alone.
-
-        Raises:
-            VidferError: The run's folder holds a run with other settings, data or weights.
-        """
+        """Train; a named run (`version`) is resumed if it was interrupted, and left alone if it is finished."""
         trainer = self.trainer
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.fit(ckpt_path=ckpt_path, **arguments)
@@ -163,7 +141,7 @@ class VidferCLI(LightningCLI):
         folder = run_folder(trainer)
         weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
         inputs = self._inputs()
-        if ckpt_path is None and (folder / RUN_CONFIG).is_file():
+        if ckpt_path is None and (folder / _RUN_CONFIG).is_file():
             if weights.is_file() or last.is_file():
                 self._require_same_run(folder, inputs)
             if weights.is_file():
@@ -199,12 +177,10 @@ class VidferCLI(LightningCLI):
             )
 
     def _require_trained(self, subcommand: str) -> None:
-        """Find the checkpoint that `last` or `best` means, and refuse to measure an untrained network."""
+        """Resolve `last` and `best` to checkpoints, and refuse an untrained network."""
         chosen = self.config_init[subcommand]
         path, folder = chosen.get("ckpt_path"), run_folder(self.trainer) / "checkpoints"
-        how = (
-            "give --ckpt_path FILE, or name the run by --trainer.logger.init_args.version=NAME and say --ckpt_path last"
-        )
+        how = "give --ckpt_path FILE, or --ckpt_path last with the run's --trainer.logger.init_args.version=NAME"
         if path is None:
             if not self.model.hparams.get("weights"):
                 raise VidferError(f"{subcommand} would use an untrained network: {how}")
@@ -235,23 +211,20 @@ class VidferCLI(LightningCLI):
 
     def _require_same_run(self, folder: Path, inputs: dict[str, str]) -> None:
         chosen = self._parser("fit").dump(self.config["fit"], skip_none=False)
-        stored = (folder / RUN_CONFIG).read_text("utf-8")
+        stored = (folder / _RUN_CONFIG).read_text("utf-8")
         different = sorted(_leaves(OmegaConf.create(chosen)) ^ _leaves(OmegaConf.create(stored)))
-        names = list(dict.fromkeys(name for name, _ in different if name))
-        record = folder / _RUN_INPUTS
-        before = (
-            json.loads(record.read_text("utf-8")) if record.is_file() else inputs
-        )  # runs of earlier versions lack it
-        changed = [
-            f"the content of its {name}" for name in sorted(before | inputs) if before.get(name) != inputs.get(name)
-        ]
-        if names or changed:
+        changed = list(dict.fromkeys(name for name, _ in different if name))
+        record = folder / _RUN_INPUTS  # runs of earlier versions lack it
+        before = json.loads(record.read_text("utf-8")) if record.is_file() else inputs
+        contents = sorted({name for name, _ in before.items() ^ inputs.items()})
+        changed += [f"the content of its {name}" for name in contents]
+        if changed:
             raise VidferError(
-                f"{folder} holds a run with other settings ({', '.join(names + changed)}): give this one another name "
+                f"{folder} holds a run with other settings ({', '.join(changed)}): give this one another name "
                 "(--trainer.logger.init_args.version=NAME), or remove the folder"
             )
 
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if self.subcommand is not None:
             _announce(self.subcommand, self.datamodule)
         config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
@@ -260,40 +233,24 @@ class VidferCLI(LightningCLI):
         return super()._instantiate_trainer(config, callbacks)
 
 
-def _require_stage(stage: str, class_path: str) -> None:
-    """Refuse a task that is none of the stage's.
-
-    Raises:
-        UsageError: It belongs to another stage, or to none.
-    """
-    kind = locate(class_path)
-    fitting = [name for name, task in STAGES.items() if isinstance(kind, type) and issubclass(kind, task)]
-    if stage not in fitting:
-        instead = f"is for the stage {fitting[0]}: python -m stages.{fitting[0]}" if fitting else "is of no stage"
-        raise UsageError(f"{stage} does not train {class_path.rpartition('.')[2]}; this configuration {instead}")
-
-
 @rank_zero_only
 def _announce(verb: str, data: Any) -> None:  # noqa: ANN401 - any data module
-    """Say in a run's first line which data it is on: drawn samples are no measure of anything."""
+    """Name the data in a run's first line, since results on drawn samples mean nothing."""
     root = data.hparams.get("root")
     source = getattr(data, "source", None) or ("photographs" if root != "sample" else "photographs of scikit-image")
-    print(
-        f"vidfer: {verb} on {source}{f', in {root}' if root and root != 'sample' else ''}", file=sys.stderr, flush=True
-    )
+    place = f", in {root}" if root and root != "sample" else ""
+    print(f"vidfer: {verb} on {source}{place}", file=sys.stderr, flush=True)
 
 
 class RunConfig(SaveConfigCallback):
-    """Keeps a run's folder: the full configuration beside the checkpoints, and the curves when the run goes on."""
+    """Writes a run's full configuration beside its checkpoints, and cuts its curves when it is resumed."""
 
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Write the configuration of a training; a look at one leaves its folder alone."""
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the configuration of a training, and of nothing else."""
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how to go on after Ctrl-C."""
         if isinstance(exception, KeyboardInterrupt):
             rank_zero_info(
@@ -301,17 +258,13 @@ class RunConfig(SaveConfigCallback):
                 f"--ckpt_path {run_folder(trainer) / 'checkpoints' / 'last.ckpt'}"
             )
 
-    def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add the last validation's figures, which belong to the weights."""
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the last validation's figures."""
         figures = trainer.callback_metrics.items()
         checkpoint["validation"] = {name: float(value) for name, value in figures if name.startswith("val_")}
 
-    def on_load_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Drop the rows of steps that are done again."""
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Drop the rows of steps that will be repeated."""
         if trainer.state.fn == TrainerFn.FITTING:
             loop = checkpoint["loops"]["fit_loop"]
             batches = loop["epoch_loop.batch_progress"]["total"]
@@ -321,8 +274,8 @@ class RunConfig(SaveConfigCallback):
                 if isinstance(logger, CurveLogger):
                     logger.drop_from(done)
 
-    def save_config(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Write `config.yaml` into the run's folder, and send the settings where the run is shown."""
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write `config.yaml` into the run's folder, and send the settings to Weights & Biases."""
         folder = run_folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         self.parser.save(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vidfer.metrics.training import classification_metrics
 from vidfer.tasks.optimizers import Optimisation, Schedule
+from vidfer.types import VidferError
 
 
 class BaseTask(lightning.LightningModule, ABC):
@@ -41,40 +42,45 @@ class BaseTask(lightning.LightningModule, ABC):
         self._random_state = checkpoint.get("random_state")
 
     def on_train_epoch_start(self) -> None:
-        """Restore the random state before a resumed training draws the order of its next epoch."""
-        self._restore_random_state()
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401
-        """Restore the random state before the first batch of an epoch that is resumed in its middle is augmented."""
-        if self.trainer.training:
-            self._restore_random_state()
-        return batch
-
-    def _restore_random_state(self) -> None:
+        """Restore the random state before a resumed training shuffles its next epoch."""
         if self._random_state is not None:
             torch.set_rng_state(self._random_state)
             self._random_state = None
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401
+        """Restore the random state before a training resumed within an epoch augments its first batch."""
+        if self.trainer.training:
+            BaseTask.on_train_epoch_start(self)
+        return batch
+
 
 class ClassificationTask(BaseTask):
-    """A task with seven classes, measured by accuracy, UAR and macro F1.
+    """A task with seven classes, measured by accuracy, UAR and macro F1; a subclass calls `save_hyperparameters`."""
 
-    A subclass calls `save_hyperparameters`, builds its network, and defines a batch's logits and losses.
-    """
-
-    def __init__(self, optimisation: Optimisation, schedule: Schedule) -> None:
+    def __init__(
+        self, optimisation: Optimisation, schedule: Schedule, label_smoothing: float, class_weighting: float
+    ) -> None:
         super().__init__()
+        if not 0 <= label_smoothing <= 0.5 or not 0 <= class_weighting <= 1:
+            found = f"{label_smoothing} and {class_weighting}"
+            raise VidferError(f"label_smoothing lies in [0, 0.5] and class_weighting in [0, 1], not at {found}")
         self.optimisation, self.schedule = optimisation, schedule
+        self.label_smoothing, self.class_weighting = label_smoothing, class_weighting
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
+
+    def weigh_classes(self, shares: Tensor) -> Tensor:
+        """Compute the classes' weights `(7,)` from their shares of the training data: 1 on average over the data."""
+        weight = shares.clamp_min(1e-6) ** -self.class_weighting
+        return weight / (weight * shares).sum()
 
     def logits(self, batch: Any) -> Tensor:  # noqa: ANN401
         """Compute logits `(B, 7)` of a batch."""
         logits: Tensor = self(batch)
         return logits
 
-    @abstractmethod
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the validation and test loss, a scalar."""
+        """Compute the validation and test loss: cross-entropy with label smoothing."""
+        return nn.functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
 
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:  # noqa: ANN401

@@ -8,8 +8,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import lightning
 import torch
+from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
@@ -22,7 +22,7 @@ from vidfer.pipeline.atomic import replacing
 from vidfer.types import VidferError
 
 
-def run_folder(trainer: lightning.Trainer) -> Path:
+def run_folder(trainer: Trainer) -> Path:
     """Return the folder of a run's `checkpoints`, which may not exist yet; unlike `Trainer.log_dir` without a broadcast."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath:
@@ -34,8 +34,7 @@ def run_folder(trainer: lightning.Trainer) -> Path:
 class WarmEMA(WeightAveraging):
     """An exponential moving average of weights and buffers, used for validation and export.
 
-    The decay grows with the steps, as `(1 + steps) / (10 + steps)`, up to its limit, so that the random start does not dominate
-    a short training. A task's attribute `stepped` tells whether its network took a step on the last batch.
+    The decay grows as `(1 + steps) / (10 + steps)` up to its limit. A task without a step on every batch has a flag `stepped`.
 
     Args:
         decay: Limit of the decay, in [0, 1).
@@ -48,7 +47,7 @@ class WarmEMA(WeightAveraging):
 
         super().__init__(avg_fn=average)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
         """Average after a step."""
         if getattr(pl_module, "stepped", True):
             super().on_train_batch_end(trainer, pl_module, *step)
@@ -73,7 +72,7 @@ class IntervalCheckpoint(ModelCheckpoint):
         self.interval = interval
         self._saved_at = time.monotonic()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
         """Save when the interval has passed."""
         due = trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self.interval.total_seconds())
         if due and not self._should_skip_saving_checkpoint(trainer):
@@ -83,7 +82,7 @@ class IntervalCheckpoint(ModelCheckpoint):
             self._saved_at = time.monotonic()
 
 
-class SampleImages(lightning.Callback):
+class SampleImages(Callback):
     """Writes the first crops of every validation as `samples/<step>.png`: noisy above, denoised in the middle, clean below.
 
     Args:
@@ -96,18 +95,17 @@ class SampleImages(lightning.Callback):
 
     @rank_zero_only
     def on_validation_batch_end(
-        self, trainer: lightning.Trainer, pl_module: Any, outputs: object, batch: CropBatch, batch_idx: int, *_: int
+        self, trainer: Trainer, task: LightningModule, outputs: object, batch: CropBatch, index: int, *_: int
     ) -> None:
         """Save and log the first batch's crops."""
-        if batch_idx or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if index or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         noisy, clean = batch["noisy"][: self.count], batch["clean"][: self.count]
-        grid = make_grid(_bytes(torch.cat([noisy, pl_module(noisy), clean])), nrow=len(noisy))
-        path = run_folder(trainer) / "samples" / f"{pl_module.batches:07}.png"
-        _write(grid, path)
+        grid = make_grid(_bytes(torch.cat([noisy, task(noisy), clean])), nrow=len(noisy))
+        path = _write(grid, run_folder(trainer) / "samples" / f"{task.batches:07}.png")
         for logger in trainer.loggers:
             if self.send and hasattr(logger, "log_image"):
-                logger.log_image("samples", [str(path)])
+                logger.log_image("samples", [path])
 
 
 class DenoisedImages(BasePredictionWriter):
@@ -117,7 +115,7 @@ class DenoisedImages(BasePredictionWriter):
         super().__init__(write_interval="batch")
 
     def write_on_batch_end(
-        self, trainer: lightning.Trainer, task: object, prediction: Tensor, indices: object, batch: NamedImage, *_: int
+        self, trainer: Trainer, task: object, prediction: Tensor, indices: object, batch: NamedImage, *_: int
     ) -> None:
         """Write one batch's images."""
         folder = run_folder(trainer) / "denoised"
@@ -153,15 +151,12 @@ def readable_checkpoint(path: str | Path) -> Iterator[None]:
         raise VidferError(f"the checkpoint {path} cannot be read: {remedy}") from error
 
 
-def load_best(trainer: lightning.Trainer, task: lightning.LightningModule) -> dict[str, Any] | None:
-    """Load the weights that were best on the validation split; returns None where no callback kept any.
-
-    The card gets `monitor`, `value`, `step`, `epoch`, and all `validation` figures.
-    """
+def load_best(trainer: Trainer, task: LightningModule) -> dict[str, Any] | None:
+    """Load the weights that were best on the validation split, and return what the card says of them; None without any."""
     for callback in trainer.checkpoint_callbacks:
         if not isinstance(callback, ModelCheckpoint) or not (callback.monitor or "").startswith("val_"):
             continue
-        if (path := Path(callback.best_model_path)).is_file():
+        if Path(path := callback.best_model_path).is_file():
             kept = AtomicCheckpointIO().load_checkpoint(path, map_location="cpu", weights_only=True)
             task.load_state_dict(kept["state_dict"])
             return {
@@ -174,9 +169,10 @@ def load_best(trainer: lightning.Trainer, task: lightning.LightningModule) -> di
     return None
 
 
-def _write(image: Tensor, path: Path) -> None:
+def _write(image: Tensor, path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_png(image, str(path))
+    return str(path)
 
 
 def _bytes(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers import build_classifier
 from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.optimizers import Optimisation, Schedule
-from vidfer.types import EMOTIONS, VidferError
+from vidfer.types import EMOTIONS
 
 
 class ClipTask(ClassificationTask):
@@ -24,12 +24,8 @@ class ClipTask(ClassificationTask):
         nesterov: Use Nesterov's form of momentum.
         weight_decay: L2 penalty.
         label_smoothing: Share of the target spread over all classes, in [0, 0.5].
-        class_weighting: A class weighs its share of the training clips to the power of minus this: 0 (all clips alike) to 1 (all
-            classes alike).
+        class_weighting: A class weighs its share of the clips to the power of minus this, in [0, 1]; 1: all classes alike.
         warmup_share: Share of the training in which the learning rate rises, in (0, 1).
-
-    Raises:
-        VidferError: The classifier or an argument is unknown, or a value is out of range.
     """
 
     class_weight: Tensor
@@ -47,17 +43,12 @@ class ClipTask(ClassificationTask):
         class_weighting: float = 1.0,
         warmup_share: float = 0.1,
     ) -> None:
-        super().__init__(
-            Optimisation(optimizer, lr, momentum, nesterov, weight_decay), Schedule(warmup_share=warmup_share)
-        )
+        optimisation = Optimisation(optimizer, lr, momentum, nesterov, weight_decay)
+        super().__init__(optimisation, Schedule(warmup_share=warmup_share), label_smoothing, class_weighting)
         self.save_hyperparameters()
-        if not 0 <= label_smoothing <= 0.5 or not 0 <= class_weighting <= 1:
-            found = f"{label_smoothing} and {class_weighting}"
-            raise VidferError(f"label_smoothing lies in [0, 0.5] and class_weighting in [0, 1], not at {found}")
         self.name, self.arguments = classifier, dict(arguments or {})
         self.classifier = build_classifier(classifier, arguments)
         self.register_buffer("class_weight", torch.ones(len(EMOTIONS)))
-        self.label_smoothing, self.class_weighting = label_smoothing, class_weighting
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -73,8 +64,7 @@ class ClipTask(ClassificationTask):
             self.classifier.prepare(train)
         target = train["target"][train["target"] >= 0]
         shares = torch.bincount(target, minlength=len(EMOTIONS)).clamp_min(1) / len(target)
-        weight = shares**-self.class_weighting
-        self.class_weight = weight / (weight * shares).sum()
+        self.class_weight = self.weigh_classes(shares)
 
     def forward(self, batch: ClipBatch) -> Tensor:
         """Compute log-probabilities `(B, 7)`."""

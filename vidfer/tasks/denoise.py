@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
@@ -11,22 +10,13 @@ from vidfer.models import channels_last, find_class
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.critic import Critic
 from vidfer.models.generator import Generator
+from vidfer.tasks import losses
 from vidfer.tasks.base import BaseTask
-from vidfer.tasks.losses import (
-    adversarial_loss,
-    clip_weights,
-    combined_loss,
-    content_loss,
-    gan_generator_loss,
-    gan_value,
-    gradient_penalty,
-    wasserstein_estimate,
-)
 from vidfer.tasks.optimizers import Optimisation, one_cycle
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 
-OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
+_OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
 _EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 
 
@@ -41,8 +31,7 @@ class DenoiseTask(BaseTask):
         norm: `batch` or `none`.
         output: `residual` or `direct`.
         scale: 1, or 2 to work on folded 2x2 patches.
-        objective: `wgan-gp` (equations 2 to 6), `wgan` (weight clipping for the penalty), `gan` (equation 1) or `mse`
-            (equation 5 alone, to the end).
+        objective: `wgan-gp` (equations 2 to 6), `wgan` (clipped weights), `gan` (equation 1) or `mse` (equation 5 alone).
         adversarial_weight: Lambda of equation 4. With 0 there is no critic, and everything else stays, for comparison.
         penalty: Weight of the gradient penalty, equation 3.
         clip: Limit of the critic's weights under `wgan`.
@@ -57,9 +46,6 @@ class DenoiseTask(BaseTask):
         weights: Weights to start from: a name or a file, of the same network.
         network: `generator`, or the dotted path of another denoiser's class without arguments, which maps noisy images
             `(B, 3, H, W)` in [-1, 1] to clean ones; `preset`, `norm`, `output` and `scale` then have no effect.
-
-    Raises:
-        VidferError: An option is unknown or out of range, or the weights do not fit.
     """
 
     def __init__(
@@ -84,8 +70,8 @@ class DenoiseTask(BaseTask):
         network: str = "generator",
     ) -> None:
         super().__init__()
-        if objective not in OBJECTIVES:
-            raise VidferError(f"unknown objective '{objective}': use one of {', '.join(OBJECTIVES)}")
+        if objective not in _OBJECTIVES:
+            raise VidferError(f"unknown objective '{objective}': use one of {', '.join(_OBJECTIVES)}")
         if n_critic < 1 or critic_width < 1 or not 0 <= warmup_share <= 1:
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
         if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, critic_lr) > 0):
@@ -93,12 +79,9 @@ class DenoiseTask(BaseTask):
         self.optimisation = Optimisation(optimizer, lr, momentum, eps=_EPS)
         self.save_hyperparameters()
         self.automatic_optimization = False
-        self.network, self.arguments = network, dict[str, Any]()
-        kind: type[nn.Module] = Generator
-        if network == "generator":
-            self.arguments = {"preset": preset, "norm": norm, "output": output, "scale": scale}
-        else:
-            kind = find_class(network, nn.Module)
+        own = {"preset": preset, "norm": norm, "output": output, "scale": scale}
+        self.network, self.arguments = network, own if network == "generator" else {}
+        kind: type[nn.Module] = Generator if network == "generator" else find_class(network, nn.Module)
         self.generator = channels_last(kind(**self.arguments))
         if weights:
             self._start_from(weights)
@@ -106,8 +89,8 @@ class DenoiseTask(BaseTask):
         if objective != "mse" and adversarial_weight:
             self.critic = channels_last(Critic(crop, critic_width))
         self.objective, self.adversarial_weight = objective, adversarial_weight
-        self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
-        self.critic_lr = critic_lr
+        self.penalty, self.clip, self.critic_lr = penalty, clip, critic_lr
+        self.n_critic, self.warmup_share = n_critic, warmup_share
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
 
@@ -139,54 +122,52 @@ class DenoiseTask(BaseTask):
                 logs |= self._generator_step(batch["clean"], denoised, adversarial=train_critic)
         self.batches += 1
         self.stepped = train_generator
-        size = len(batch["clean"])
-        self.log("generator_steps", float(self.generator_steps), batch_size=size)
-        self.log_dict(logs, on_step=True, prog_bar=True, batch_size=size)
+        self.log("generator_steps", float(self.generator_steps), batch_size=len(batch["clean"]))
+        self.log_dict(logs, on_step=True, prog_bar=True, batch_size=len(batch["clean"]))
 
     def _critic_step(self, clean: Tensor, denoised: Tensor) -> dict[str, Tensor]:
         assert self.critic is not None
-        optimizer = self._optimizers()[1]
         real, fake = self.critic(clean), self.critic(denoised)
-        logs = {}
         if self.objective == "gan":
-            loss = -gan_value(real, fake)
-            logs["gan_value"] = -loss.detach()
+            name, value = "gan_value", losses.gan_value(real, fake)
         else:
-            estimate = wasserstein_estimate(real, fake)
-            logs["wasserstein"] = estimate.detach()
-            loss = -estimate
+            name, value = "wasserstein", losses.wasserstein_estimate(real, fake)
+        loss, logs = -value, {name: value.detach()}
         if self.objective == "wgan-gp":
-            penalty = gradient_penalty(self.critic, clean, denoised)
+            penalty = losses.gradient_penalty(self.critic, clean, denoised)
             logs["gradient_penalty"] = penalty.detach()
             loss = loss + self.penalty * penalty
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self._descend(loss, 1)
         if self.objective == "wgan":
-            clip_weights(self.critic, self.clip)
+            losses.clip_weights(self.critic, self.clip)
         self.critic_steps += 1
         return logs
 
     def _generator_step(self, clean: Tensor, denoised: Tensor, *, adversarial: bool) -> dict[str, Tensor]:
-        optimizer = self._optimizers()[0]
-        content = content_loss(denoised, clean)
-        loss = content
-        logs = {"train_loss": content.detach()}
+        content = losses.content_loss(denoised, clean)
+        loss, logs = content, {"train_loss": content.detach()}
         if adversarial and self.critic is not None:
             self.critic.requires_grad_(False)
             fake = self.critic(denoised)
-            adversarial_part = gan_generator_loss(fake) if self.objective == "gan" else adversarial_loss(fake)
-            loss = combined_loss(adversarial_part, content, self.adversarial_weight)
+            adversarial_part = (
+                losses.gan_generator_loss(fake) if self.objective == "gan" else losses.adversarial_loss(fake)
+            )
+            loss = losses.combined_loss(adversarial_part, content, self.adversarial_weight)
             logs["adversarial_loss"] = adversarial_part.detach()
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self._descend(loss, 0)
         if self.critic is not None:
             self.critic.requires_grad_(True)
         scheduler: Any = self.lr_schedulers()
         scheduler.step()
         self.generator_steps += 1
         return logs
+
+    def _descend(self, loss: Tensor, index: int) -> None:
+        optimizers: Any = self.optimizers()
+        optimizer = optimizers[index] if isinstance(optimizers, list) else optimizers
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
 
     def predict_step(self, batch: NamedImage, batch_idx: int) -> Tensor:
         """Denoise one batch of images as they are: `(B, 3, H, W)` in [-1, 1]."""
@@ -197,7 +178,7 @@ class DenoiseTask(BaseTask):
         noisy, clean = batch["noisy"], batch["clean"]
         denoised = self(noisy)
         logs = {
-            f"{split}_loss": content_loss(denoised, clean),
+            f"{split}_loss": losses.content_loss(denoised, clean),
             f"{split}_psnr": mean_psnr(denoised, clean),
             f"{split}_psnr_noisy": mean_psnr(noisy, clean),
             f"{split}_ssim": mean_ssim(denoised, clean),
@@ -239,34 +220,20 @@ class DenoiseTask(BaseTask):
         return [generator, torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, betas=(0.0, 0.9))], [scheduler]
 
     def planned_steps(self) -> int:
-        """Count the generator's steps in the whole training.
-
-        Raises:
-            VidferError: The training is not budgeted by epochs.
-        """
+        """Count the generator's steps in the whole training."""
         warmup, total = self._warmup_batches(), self._total_batches()
-        if self.objective == "mse":
-            return total
-        return max(1, warmup + (total - warmup) // self.n_critic)
+        return total if self.objective == "mse" else max(1, warmup + (total - warmup) // self.n_critic)
 
     def _warmup_batches(self) -> int:
         return round(self.warmup_share * self._total_batches())
 
     def _total_batches(self) -> int:
-        trainer = self.trainer
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return int(trainer.estimated_stepping_batches)
-        if not trainer.max_epochs or trainer.max_epochs < 0:
+        trainer: Any = self.trainer
+        if not trainer.fast_dev_run and (not trainer.max_epochs or trainer.max_epochs < 0):
             raise VidferError("trainer.max_epochs has to be at least 1")
-        if trainer.max_steps != -1:
-            raise VidferError(
-                "the denoiser's training is budgeted by trainer.max_epochs: max_steps would count the critic's steps too"
-            )
+        if not trainer.fast_dev_run and trainer.max_steps != -1:
+            raise VidferError("set trainer.max_epochs instead of max_steps, which would count the critic's steps too")
         return int(trainer.estimated_stepping_batches)
-
-    def _optimizers(self) -> list[LightningOptimizer]:
-        found: Any = self.optimizers()
-        return list(found) if isinstance(found, list) else [found]
 
 
 def mean_psnr(image: Tensor, clean: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
 
-from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import Classifier
 from vidfer.tasks.clip import ClipTask
 
@@ -63,52 +62,36 @@ def train_here(
     epochs: int = 1,
     callbacks: Sequence[lightning.Callback] = (),
 ) -> None:
-    """Train any task in place on the processor, without output or files, on a data module or a loader of training batches.
-
-    The caller seeds torch; the task is left in training mode.
-    """
+    """Train any task in place on the processor, without output or files; the caller seeds torch."""
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=epochs, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, callbacks=list(callbacks),
         )  # fmt: skip
-        if isinstance(data, DataLoader):
-            trainer.fit(task, train_dataloaders=data)
-        else:
-            trainer.fit(task, datamodule=data)
+        trainer.fit(task, data)
 
 
 def predict_all(
     classifier: Classifier, loader: DataLoader[Any]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Compute probabilities `(N, 7)` of a loader's clips by a classifier in evaluation mode, and collect the classes `(N,)`."""
-    probabilities, target = [], []
-    batch: ClipBatch
     with torch.inference_mode():
-        for batch in loader:
-            probabilities.append(classifier(batch).double().exp())
-            target.append(batch["target"])
-    return torch.cat(probabilities).numpy(), torch.cat(target).numpy()
+        found = [(classifier(batch).double().exp(), batch["target"]) for batch in loader]
+    probabilities, target = (torch.cat(each).numpy() for each in zip(*found, strict=True))
+    return probabilities, target
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence Lightning's remarks on devices and workers."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [each.level for each in loggers]
-    for each in loggers:
+    levels = {each: each.level for each in map(logging.getLogger, ("lightning.pytorch", "lightning.fabric"))}
+    for each in levels:
         each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for remark in (
-                "have many workers",
-                "LeafSpec",
-                "than the logging interval",
-                "no `val_dataloader`",
-                "validation_step",
-            ):
-                warnings.filterwarnings("ignore", f".*{remark}")
+            remarks = "many workers|LeafSpec|the logging interval|no `val_dataloader`|validation_step"
+            warnings.filterwarnings("ignore", f".*({remarks})")
             yield
     finally:
-        for each, level in zip(loggers, before, strict=True):
+        for each, level in levels.items():
             each.setLevel(level)

@@ -12,11 +12,9 @@ from vidfer.models.backbone import AuxiliaryHead, TimmBackbone, build_backbone
 from vidfer.models.batches import ImageBatch
 from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.losses import distillation_loss
-from vidfer.tasks.optimizers import Optimisation, Schedule, parse_phases
+from vidfer.tasks.optimizers import Optimisation, Schedule
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.files import find_weights
-
-_LARGE = 160  # px from which an epoch on a processor takes hours
 
 
 class ImageTask(ClassificationTask):
@@ -40,8 +38,7 @@ class ImageTask(ClassificationTask):
         label_smoothing: Share of the target spread over all classes (Szegedy et al. 2016), in [0, 0.5].
         mixup: Alpha of mixup (Zhang et al. 2018), 0 for none.
         cutmix: Alpha of CutMix (Yun et al. 2019), 0 for none; with both, each batch gets one of them.
-        class_weighting: A class weighs its share of the training images to the power of minus this: 0 (all images alike) to 1
-            (all classes alike).
+        class_weighting: A class weighs its share of the images to the power of minus this, in [0, 1]; 1: all classes alike.
         distillation: Share in [0, 1] of the loss that follows a teacher's stored logits, see the data's `teacher`.
         temperature: Softens both networks' predictions for `distillation`.
         compiled: Compile the training step's network with `torch.compile`.
@@ -71,11 +68,9 @@ class ImageTask(ClassificationTask):
         temperature: float = 2.0,
         compiled: bool = False,
     ) -> None:
-        chosen = parse_phases(phases)
-        super().__init__(
-            Optimisation(optimizer, chosen[0][1] if chosen else lr, momentum, nesterov, weight_decay),
-            Schedule(schedule, warmup_share, chosen),
-        )
+        plan = Schedule(schedule, warmup_share, tuple(tuple(phase) for phase in phases or ()))
+        optimisation = Optimisation(optimizer, plan.phases[0][1] if phases else lr, momentum, nesterov, weight_decay)
+        super().__init__(optimisation, plan, label_smoothing, class_weighting)
         self.save_hyperparameters()
         self._check_losses()
         self.name, self.image_size, self.in_chans, self.compiled = backbone, image_size, in_chans, compiled
@@ -88,9 +83,7 @@ class ImageTask(ClassificationTask):
                 raise VidferError("'compact' takes no auxiliary head: set auxiliary to 0")
             self.auxiliary_head = channels_last(AuxiliaryHead(self.backbone.middle_channels, len(EMOTIONS)))
         self.auxiliary_weight = auxiliary
-        self.label_smoothing = label_smoothing
         self.distillation, self.temperature = distillation, temperature
-        self.class_weighting = class_weighting
         self.class_weight: Tensor | None = None
         self.mixing = _mixing(mixup, cutmix)
         self.compute: Any = self._all_logits
@@ -110,22 +103,15 @@ class ImageTask(ClassificationTask):
             return
         if self.class_weighting:
             shares = torch.tensor(self.trainer.datamodule.class_shares())  # type: ignore[attr-defined]
-            weight = shares.clamp_min(1e-6) ** -self.class_weighting
-            self.class_weight = weight / (weight * shares).sum()
+            self.class_weight = self.weigh_classes(shares)
         if self.compiled:
             self.compute = torch.compile(self._all_logits)
 
     def on_fit_start(self) -> None:
         """Warn of a slow training on a processor."""
-        if self.device.type == "cpu" and self.image_size >= _LARGE:
-            rank_zero_info(
-                f"{self.name} at {self.image_size} px on a processor: expect seconds a batch, and weeks for the paper's "
-                "32,000 steps; the shipped network's recipe is configs/finetune_compact.yaml"
-            )
-
-    def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute cross-entropy with label smoothing, all classes alike."""
-        return cross_entropy(logits, target, label_smoothing=self.label_smoothing)
+        if self.device.type == "cpu" and self.image_size >= 160:  # an epoch takes hours
+            slow = f"{self.name} at {self.image_size} px on a processor: seconds a batch, and weeks for the paper's 32,000 steps"
+            rank_zero_info(f"{slow}; the shipped network's recipe is configs/finetune_compact.yaml")
 
     def training_loss(self, batch: ImageBatch) -> Tensor:
         """Compute the loss of all heads, with mixup or CutMix, class weights and distillation as chosen."""
@@ -154,14 +140,14 @@ class ImageTask(ClassificationTask):
     def _loss(self, logits: Tensor, target: Tensor, batch: ImageBatch) -> Tensor:
         weight = None if self.class_weight is None else self.class_weight.to(logits)
         loss = cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
-        if not self.distillation:
-            if "teacher" in batch:
-                raise VidferError(
-                    "a teacher's logits are given (data.init_args.teacher): set distillation above 0, or leave them out"
-                )
-            return loss
-        if "teacher" not in batch:
+        if self.distillation and "teacher" not in batch:
             raise VidferError("distillation needs a teacher's logits: give them by data.init_args.teacher")
+        if "teacher" not in batch:
+            return loss
+        if not self.distillation:
+            raise VidferError(
+                "data.init_args.teacher gives a teacher's logits: set distillation above 0, or leave them out"
+            )
         following = distillation_loss(logits, batch["teacher"], self.temperature)
         return (1 - self.distillation) * loss + self.distillation * following
 
@@ -169,15 +155,10 @@ class ImageTask(ClassificationTask):
         chosen: Any = self.hparams
         if chosen.mixup < 0 or chosen.cutmix < 0:
             raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {chosen.mixup} and {chosen.cutmix}")
-        if not 0 <= chosen.label_smoothing <= 0.5 or not chosen.auxiliary >= 0:
-            found = f"{chosen.label_smoothing} and {chosen.auxiliary}"
-            raise VidferError(f"label_smoothing lies in [0, 0.5] and auxiliary from 0 on, not at {found}")
-        if not 0 <= chosen.class_weighting <= 1 or not 0 <= chosen.distillation <= 1 or not chosen.temperature > 0:
-            raise VidferError("class_weighting and distillation lie in [0, 1], and temperature above 0")
+        if not chosen.auxiliary >= 0 or not 0 <= chosen.distillation <= 1 or not chosen.temperature > 0:
+            raise VidferError("auxiliary lies from 0 on, distillation in [0, 1], and temperature above 0")
         if chosen.distillation and (chosen.mixup or chosen.cutmix):
-            raise VidferError(
-                "a teacher's logits are stored for whole images: set mixup and cutmix to 0 for distillation"
-            )
+            raise VidferError("set mixup and cutmix to 0 for distillation: a teacher's logits are of whole images")
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""

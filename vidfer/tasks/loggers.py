@@ -18,7 +18,6 @@ from vidfer.types import UsageError, VidferError
 if TYPE_CHECKING:
     import pandas as pd
 
-_COUNTERS: Final = ("epoch", "step", "generator_steps")
 _LABELS: Final = {
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
@@ -29,7 +28,6 @@ _LABELS: Final = {
     "gradient_penalty": "gradient penalty (unweighted)",
     "adversarial_loss": "adversarial loss (unweighted)",
 }
-_PLACES: Final = ("root", "store")  # paths on this machine say nothing about the training
 
 
 class CurveLogger(CSVLogger):
@@ -71,20 +69,16 @@ class CurveLogger(CSVLogger):
     @rank_zero_only
     def drop_from(self, step: int) -> None:
         """Drop the rows from a step on, which a resumed run repeats."""
-        self.experiment.drop_from(step)
+        path = Path(self.log_dir) / "metrics.csv"
+        if not (rows := _read(path)).columns.empty:
+            with replacing(path) as shorter:
+                rows[rows["step"].astype(int) < step].to_csv(shorter, index=False, lineterminator="\r\n")
 
 
 class _Writer(ExperimentWriter):
     def _check_log_dir_exists(self) -> None:
         """Take over the columns of the rows that are there already."""
         self.metrics_keys = list(_read(Path(self.metrics_file_path)).columns)
-
-    def drop_from(self, step: int) -> None:
-        path = Path(self.metrics_file_path)
-        rows = _read(path)
-        if not rows.columns.empty:
-            with replacing(path) as shorter:
-                rows[rows["step"].astype(int) < step].to_csv(shorter, index=False, lineterminator="\r\n")
 
 
 def _read(metrics: Path) -> "pd.DataFrame":
@@ -93,7 +87,7 @@ def _read(metrics: Path) -> "pd.DataFrame":
 
     if not metrics.is_file() or not metrics.stat().st_size:
         return pd.DataFrame()
-    rows = pd.read_csv(metrics, dtype=str).fillna("")
+    rows = pd.read_csv(metrics, dtype=str, keep_default_na=False).fillna("")  # "nan" is a value
     return rows[rows["step"].str.isdigit()]
 
 
@@ -101,8 +95,7 @@ def draw_curves(metrics: Path, image: Path) -> None:
     """Draw every metric of a `metrics.csv` but a test's over the batches, training and validation in one panel."""
     from matplotlib.figure import Figure
 
-    panels = _panels(metrics)
-    if not panels:
+    if not (panels := _panels(metrics)):
         return
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -126,13 +119,12 @@ def _panels(metrics: Path) -> "dict[str, dict[str, tuple[pd.Series[int], pd.Seri
     """Collect each panel's lines by name, each as batches and values."""
     panels: dict[str, dict[str, tuple[pd.Series[int], pd.Series[float]]]] = defaultdict(dict)
     rows = _read(metrics)
-    for name in rows.columns.difference(list(_COUNTERS), sort=False):
+    for name in rows.columns.difference(["epoch", "step", "generator_steps"], sort=False):
         split, _, measure = name.partition("_")
         logged = rows[rows[name] != ""]
         if split != "test" and not logged.empty:
             title = measure.removesuffix("_noisy") if split in ("train", "val") else name
-            line = logged["step"].astype(int) + 1, logged[name].astype(float)
-            panels[title][name.replace("_", " ")] = line
+            panels[title][name.replace("_", " ")] = logged["step"].astype(int) + 1, logged[name].astype(float)
     return panels
 
 
@@ -190,15 +182,15 @@ def arrange_loggers(chosen: Logger | list[Logger] | bool | None, beside: WandbLo
     """
     if beside is None and not isinstance(chosen, (Logger, list)):
         return chosen
-    loggers = chosen if isinstance(chosen, list) else [chosen] if isinstance(chosen, Logger) else []
-    arranged = sorted([*loggers, *([beside] if beside else [])], key=lambda each: not isinstance(each, CurveLogger))
+    given = [*(chosen if isinstance(chosen, list) else [chosen]), beside]
+    loggers = [each for each in given if isinstance(each, Logger)]
+    arranged = sorted(loggers, key=lambda each: not isinstance(each, CurveLogger))
     found = [each for each in arranged if isinstance(each, WandbLogger)]
     if len(found) > 1:
         raise UsageError("Weights & Biases is asked for twice, by wandb and by trainer.logger: leave one out")
     if found and not isinstance(arranged[0], CurveLogger):
         raise UsageError(
-            "Weights & Biases takes numbers, but no checkpoints and weights: keep the CurveLogger in trainer.logger, and "
-            "ask for both by --config configs/wandb.yaml"
+            "Weights & Biases has no folder for checkpoints: keep the CurveLogger in trainer.logger, see configs/wandb.yaml"
         )
     if found and found[0].version is not None:
         raise UsageError(
@@ -225,10 +217,7 @@ def start_wandb(trainer: lightning.Trainer) -> None:
 
 
 def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any]) -> None:
-    """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep.
-
-    Lightning sends the task's hyper-parameters under their plain names (`lr`).
-    """
+    """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             sent = {name: config.get(name) for name in ("seed_everything", "model", "data")}
@@ -241,5 +230,5 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None and not name.endswith(_PLACES):
+        elif value is not None and not name.endswith(("root", "store")):  # paths on this machine
             yield f"{prefix}{name}", value

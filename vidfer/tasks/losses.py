@@ -1,7 +1,6 @@
 """The losses: the paper's, by equation number, and distillation.
 
-J is the critic, H the generator, x a clean image and H(noisy) a denoised one; `real` and `fake` are J(x) and J(H(noisy)), `(B,)`.
-Expectations E are means over a batch; all losses are scalars.
+J is the critic, H the generator, x a clean image; `real` and `fake` are J(x) and J(H(noisy)), `(B,)`; E is a batch's mean.
 
 References:
     Goodfellow et al.: Generative adversarial nets. NIPS 2014.

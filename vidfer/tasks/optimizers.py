@@ -1,9 +1,4 @@
-"""The five optimisers that the paper compares, and schedules of their learning rate.
-
-References:
-    Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
-    stochastic gradient descent momentum: equations 7 to 16.
-"""
+"""The five optimisers that the paper compares, equations 7 to 16, and schedules of their learning rate."""
 
 import math
 from bisect import bisect_right
@@ -23,7 +18,7 @@ EPS: Final = math.sqrt(1e-5)  # the paper's divisor `sqrt(g + 1e-5)` where g is 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """An optimiser with its options.
+    """An optimiser with its options; raises a VidferError for an unknown name or a value out of range.
 
     Args:
         name: `sgd`; `sgdma`, with momentum (equation 7); `adagrad` (equation 8); `rmsprop` (equation 9); or `adam` (equations
@@ -35,9 +30,6 @@ class Optimisation:
         alpha: Decay of `rmsprop`'s mean of squares, in [0, 1); the paper allows up to 0.9.
         betas: Decays of `adam`'s two means, each in [0, 1); Kingma and Ba's, since the paper gives none.
         eps: What keeps divisors from 0, above 0; a training whose gradients are far below 3e-3 needs a smaller one.
-
-    Raises:
-        VidferError: The name is unknown or a value is out of range.
     """
 
     name: str = "sgdma"
@@ -64,7 +56,7 @@ class Optimisation:
             found = f"{self.alpha}, {self.betas} and {self.eps}"
             raise VidferError(f"alpha and betas lie in [0, 1) and eps above 0, not at {found}")
 
-    def build(self, params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+    def build(self, params: Iterable[Any]) -> torch.optim.Optimizer:
         """Build torch's optimiser for parameters, or groups of them.
 
         AdaGrad divides by `sqrt(g + eps²)` as printed; torch's RMSProp and Adam divide by `sqrt(g) + eps` (docs/optimizers.md).
@@ -81,13 +73,7 @@ class Optimisation:
         return optimizer
 
 
-def build_optimizer(
-    name: str,
-    params: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
-    *,
-    lr: float,
-    **options: Any,  # noqa: ANN401 - the other fields of Optimisation
-) -> torch.optim.Optimizer:
+def build_optimizer(name: str, params: Iterable[Any], *, lr: float, **options: Any) -> torch.optim.Optimizer:  # noqa: ANN401
     """Build one of the paper's optimisers; the options are the fields of `Optimisation`.
 
     Example:
@@ -100,21 +86,18 @@ def build_optimizer(
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes over a training's steps.
+    """How the learning rate changes over a training's steps; raises a VidferError for a value out of range.
 
     Args:
         kind: `one-cycle` up to the optimiser's rate and down to nothing (Smith, Topin: Super-convergence. 2019); or `cosine`
             from there down to nothing (Loshchilov, Hutter: SGDR. ICLR 2017, without restarts).
         warmup_share: Share of a one-cycle training in which the rate rises, in (0, 1).
-        phases: Steps and rate of each phase instead, in order; the last rate holds from there on.
-
-    Raises:
-        VidferError: A value is out of range.
+        phases: Steps and rate of each phase instead; the first rate is the optimiser's, and the last holds from there on.
     """
 
     kind: str = "one-cycle"
     warmup_share: float = 0.3
-    phases: tuple[tuple[int, float], ...] = ()
+    phases: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -122,18 +105,15 @@ class Schedule:
             raise VidferError(f"unknown schedule '{self.kind}': use one-cycle or cosine")
         if not 0 < self.warmup_share < 1:
             raise VidferError(f"warmup_share lies between 0 and 1, not at {self.warmup_share}")
+        for phase in self.phases:
+            if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
+                raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {list(phase)}")
 
     def build(self, optimizer: torch.optim.Optimizer, steps: float) -> LRScheduler:
-        """Build the scheduler of a training of so many steps.
-
-        Raises:
-            VidferError: The training has no end at which the rate could reach 0.
-        """
+        """Build the scheduler of a training of so many steps, infinity for a training without an end."""
         if self.phases:
             ends = list(accumulate(count for count, _ in self.phases))
-            shares = [
-                rate / self.phases[0][1] for _, rate in self.phases
-            ]  # of the optimiser's rate, which is the first
+            shares = [rate / self.phases[0][1] for _, rate in self.phases]
             return LambdaLR(optimizer, lambda step: shares[min(bisect_right(ends, step), len(shares) - 1)])
         if steps == math.inf:
             raise VidferError("a schedule that falls to its end needs an end: give --trainer.max_epochs or max_steps")
@@ -153,15 +133,3 @@ def one_cycle(
     rise = warmup_share if warmup_share * total > 1 else 0.0
     peak = optimizer.param_groups[0]["lr"]
     return OneCycleLR(optimizer, peak, total_steps=total, pct_start=rise, cycle_momentum=cycle_momentum)
-
-
-def parse_phases(phases: list[list[float]] | None) -> tuple[tuple[int, float], ...]:
-    """Read phases from a configuration's pairs of steps and rate.
-
-    Raises:
-        VidferError: A phase is no whole number of steps with a rate above 0.
-    """
-    for phase in phases or []:
-        if len(phase) != 2 or phase[0] < 1 or phase[0] != int(phase[0]) or not phase[1] > 0:
-            raise VidferError(f"a phase is a whole number of steps and a learning rate above 0, not {phase}")
-    return tuple((int(steps), float(rate)) for steps, rate in phases or [])
