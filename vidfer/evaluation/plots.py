@@ -71,16 +71,13 @@ def draw_robustness(rows: Sequence[Mapping[str, Any]], place: Path, title: str) 
     names = list(dict.fromkeys(row["corruption"] for row in rows[1:]))
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    figure = new_figure(max(4.4, 3.0 * columns), 2.6 * lines + 0.9)
-    panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
-    for spare in panels.flat[len(names) :]:
-        spare.set_axis_off()
-    for name, axes in zip(names, panels.flat, strict=False):
+    figure, panels = new_panels(len(names), columns, max(4.4, 3.0 * columns), 2.6 * lines + 0.9, sharey=True)
+    for name, axes in zip(names, panels, strict=True):
         _panel(axes, [row for row in rows if row["corruption"] == name], rows[0])
         axes.set(title=CORRUPTIONS[name].title, xlabel=CORRUPTIONS[name].unit, ylim=(0, 1))
-    for axes in panels[:, 0]:
+    for axes in panels[::columns]:
         axes.set_ylabel("accuracy (share)")
-    entries = {label: h for axes in panels.flat for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    entries = {label: h for axes in panels for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(entries.values(), entries, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     figure.suptitle(title, fontsize="medium")
     save_figure(figure, place)
@@ -119,6 +116,17 @@ def new_figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def new_panels(
+    count: int, columns: int, width: float, height: float, *, sharey: bool = False
+) -> "tuple[Figure, list[Axes]]":
+    """Begin a figure of so many panels, row by row."""
+    figure = new_figure(width, height)
+    panels = list(figure.subplots(-(-count // columns), columns, sharey=sharey, squeeze=False).flat)
+    for spare in panels[count:]:
+        spare.set_axis_off()
+    return figure, panels[:count]
 
 
 def save_figure(figure: "Figure", place: Path) -> None:

@@ -13,6 +13,8 @@ from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
 from vidfer.pipeline.store import Draft, Store, StoreError
+from vidfer.pipeline.versions import tool_versions
+from vidfer.pipeline.workers import run_all
 from vidfer.types import ClipError, VidferError
 
 STAGE: Final = "cells"
@@ -96,8 +98,6 @@ def run_cells(
     What cannot be computed is not stored, so that the next run tries it again. With `jobs` above 1, cells run in processes of
     their own, of which one that dies loses only its cell.
     """
-    from vidfer.pipeline.workers import run_all
-
     shelf, due = Store(store), []
     for cell in cells:
         experiment = experiments[cell.task]

@@ -24,7 +24,7 @@ from vidfer.types import EMOTIONS
 VERSION: Final = 1  # bumped by hand when the same cell would give other metrics
 STEPS: Final = 300  # of every training, whatever the number of clips; a few more where whole epochs do not divide it
 BATCH: Final = 16  # clips a step
-INPUTS: Final = {
+INPUTS: Final = {  # what each of the paper's models reads here; the paper does not say
     "cnn": "face images",
     "rcnn": "face images with landmarks",
     "lstm": "face embeddings in order",
@@ -32,8 +32,6 @@ INPUTS: Final = {
     "dbn": "face embeddings and sound vectors",
     "gan": "face embeddings and sound vectors",
 }
-"""What each of the paper's models reads here; the paper does not say."""
-
 _NO_SETTINGS: Final = ("root", "faces_root", "store", "image_model", "size", "seed")  # places, or what each cell says
 
 
@@ -64,10 +62,9 @@ def cell_recipe(model: str, size: int = BATCH) -> Recipe:
 def run_classifier_cell(model: str, size: int, seed: int, *, data: str, root: str | None, store: str) -> dict[str, Any]:
     """Train one of `INPUTS` on so many clips, classes balanced where possible, and test it on held-out people.
 
-    Returns:
-        `precision` (equation 17) and `recall` (equation 18), means over the classes that occur, where a class that is never
-        predicted has precision 0; `accuracy`, and `rmse` of the class probabilities; all in [0, 1]. `seconds` of CPU for
-        the predictions of `size` clips from stored features; `n_test`, `params`, and `data`, which names the data.
+    `precision` (equation 17) and `recall` (equation 18) are means over the classes that occur, where a class that is never
+    predicted has precision 0; `rmse` is of the class probabilities; all three and `accuracy` are in [0, 1]. `seconds` are of
+    CPU for the predictions of `size` clips from stored features.
     """
     from sklearn.metrics import precision_recall_fscore_support
 

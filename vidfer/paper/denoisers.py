@@ -16,7 +16,7 @@ from vidfer.models.rbm import RBM, fit_rbm
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.types import VidferError
 
-DENOISERS: Final = {
+DENOISERS: Final = {  # what each column of the paper's table is here
     "cnn": "plain CNN with batch norm",
     "rcnn": "recursive residual CNN with shared weights",
     "lstm": "convolutional LSTM over steps of refinement",
@@ -24,8 +24,6 @@ DENOISERS: Final = {
     "rnn": "convolutional Elman network over steps of refinement",
     "gan": "densely connected generator, at the end against a critic",
 }
-"""What each column of the paper's table is here."""
-
 CROP: Final = 32  # edge of a training crop in px
 _FOLDED: Final = 12  # channels of an image whose 2x2 patches are folded
 _PATCH: Final = 8  # edge in px of the patches that the DBN codes
@@ -54,7 +52,7 @@ class CNNDenoiser(FoldedDenoiser):
         layers: list[nn.Module] = [_conv3(_FOLDED, width), nn.ReLU(inplace=True)]
         for _ in range(depth - 2):
             layers += [_conv3(width, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers, _last_conv(width))
+        self.body = nn.Sequential(*layers, _conv3(width, _FOLDED, gain=0.0))
 
     def _correct(self, folded: Tensor) -> Tensor:
         correction: Tensor = self.body(folded)
@@ -64,15 +62,14 @@ class CNNDenoiser(FoldedDenoiser):
 class RecursiveDenoiser(FoldedDenoiser):
     """R-CNN, read as recursive residual CNN: one unit of two convolutions, applied `passes` times with the same weights.
 
-    Every pass starts from the first features (Tai, Yang, Liu: Image super-resolution via deep recursive residual network.
-    CVPR 2017, section 3.2), here without batch norm.
+    Every pass starts from the first features (Tai, Yang, Liu: DRRN. CVPR 2017, section 3.2), here without batch norm.
     """
 
     def __init__(self, width: int = 48, passes: int = 3) -> None:
         super().__init__()
         self.passes = passes
         self.head, self.first, self.second = (_conv3(inputs, width) for inputs in (_FOLDED, width, width))
-        self.tail = _last_conv(width)
+        self.tail = _conv3(width, _FOLDED, gain=0.0)
 
     def _correct(self, folded: Tensor) -> Tensor:
         start = features = self.head(folded)
@@ -95,7 +92,7 @@ class RNNDenoiser(FoldedDenoiser):
         super().__init__()
         self.width, self.steps = width, steps
         self.conv = _conv3(2 * _FOLDED + width, self.gates * width)
-        self.tail = _last_conv(width)
+        self.tail = _conv3(width, _FOLDED, gain=0.0)
 
     def _step(self, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Compute the next states, each `(B, width, H, W)`, from an input `(B, 24, H, W)` and the last ones."""
@@ -207,14 +204,9 @@ def denoise_task(model: str, *, optimizer: str = "adam", lr: float = 2e-3) -> De
 
 
 def _conv3(in_channels: int, out_channels: int, gain: float = 1.0) -> nn.Conv2d:
-    """Make a 3x3 convolution that keeps the image's size and, at gain 1 beside a ReLU, the signal's (He et al. 2015)."""
+    """Make a 3x3 convolution that keeps the signal's scale beside a ReLU (He et al. 2015), or at gain 0 starts with zeros."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
     nn.init.normal_(conv.weight, std=gain * math.sqrt(2 / (9 * in_channels)))
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return conv
-
-
-def _last_conv(in_channels: int) -> nn.Conv2d:
-    """Make the convolution of a correction, which starts as none."""
-    return _conv3(in_channels, _FOLDED, gain=0.0)

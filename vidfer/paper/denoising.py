@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,10 +37,9 @@ _TEST_CROP: Final = 128  # px of the middle of a test photograph: whole ones wou
 
 @dataclass(frozen=True)
 class Photographs:
-    """What all cells of a table share.
+    """What all cells share: `train` in an order that the pixels decide, and `test`, crops of 128x128 px by name.
 
-    `train` is in an order that the pixels decide, `test` holds crops of 128x128 px by the photographs' names; `digest` is of
-    all pixels of both, whatever the names.
+    `digest` is of all pixels of both, whatever the names.
     """
 
     train: tuple[Photo | StoredPhoto, ...]
@@ -113,12 +113,9 @@ def run_denoiser_cell(
     """Train one of `DENOISERS` on so many photographs and test it on others, on one thread of the CPU.
 
     Every model gets the same crops, noise, number of steps (of eight crops of 32x32 px each), optimiser and schedule; see
-    `load_photographs` and `denoise_task`.
-
-    Returns:
-        `psnr`, the mean over test images and noise levels in dB, `psnr_by_sigma`, and `psnr_noisy` of the noisy images;
-        `rmse` over all pixels, on 0-255; `per_image`, all for each; `seconds` of CPU for denoising all test images;
-        `n_test`, `params`, `steps`, and `data`, which names the data.
+    `load_photographs` and `denoise_task`. `psnr`, `psnr_by_sigma`, and `psnr_noisy` of the noisy images are means over test
+    images and noise levels, in dB; `rmse` is over all pixels, on 0-255; `per_image` has all for each; `seconds` are of CPU for
+    denoising all test images.
 
     Raises:
         VidferError: There are fewer photographs, or the training diverged.
@@ -171,12 +168,10 @@ def _test(network: nn.Module, name: str, clean: Photo, sigma: float) -> dict[str
 
 
 def _cut(photos: Photos, edge: int) -> Photos:
-    """Cut photographs into tiles that do not overlap."""
     return {
         f"{name} {top},{left}": photo[top : top + edge, left : left + edge]
         for name, photo in photos.items()
-        for top in range(0, photo.shape[0] - edge + 1, edge)
-        for left in range(0, photo.shape[1] - edge + 1, edge)
+        for top, left in product(*(range(0, length - edge + 1, edge) for length in photo.shape[:2]))
     }
 
 

@@ -1,7 +1,4 @@
-"""The paper's figures 5 to 10, rerun: measured here on the left, what the paper reports apart on the right.
-
-The colours are those of Okabe and Ito, which colour-blind people tell apart.
-"""
+"""The paper's figures 5 to 10, rerun: measured here on the left, the paper's values on the right; colours of Okabe and Ito."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -18,12 +18,10 @@ from vidfer.pipeline.stage import tool_versions
 if TYPE_CHECKING:
     import pandas as pd
 
-_PREAMBLE = (
-    r"\documentclass{article}",
-    r"\usepackage[landscape,margin=15mm]{geometry}",
-    r"\usepackage{array,booktabs,xcolor}",
-    r"\begin{document}",
-)
+_PREAMBLE = r"""\documentclass{article}
+\usepackage[landscape,margin=15mm]{geometry}
+\usepackage{array,booktabs,xcolor}
+\begin{document}"""
 _ESCAPES = str.maketrans(
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {sign: f"\\{sign}" for sign in "&%$#_{}"}
@@ -33,7 +31,6 @@ _ESCAPES = str.maketrans(
 def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
     """Write all files into an existing folder, `tables.md` first, and list them; the same cells give the same bytes."""
     files = {"tables.md": _lines(render_page(rerun)), "cells.csv": cells_csv(rerun.results)}
-    figures = []
     for table in rerun.tables:
         places, title = rerun.places(table), rerun.title(table)
         stem, figure = _stems(table)
@@ -46,12 +43,12 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
         files[f"{stem}.tex"] = _lines(table_latex(table, places, rerun.seeds, caption))
         caption = f"Figure {table.figure}. {title.replace(': ', chr(10), 1)}"
         draw_table(table, places, out / figure, caption, rerun.reference(table))
-        figures += [out / f"{figure}.png", out / f"{figure}.svg"]
     inputs = [rf"\input{{{_stems(table)[0]}}}" for table in rerun.tables]
-    files["tables.tex"] = _lines([*_PREAMBLE, *inputs, r"\end{document}"])
+    files["tables.tex"] = _lines([_PREAMBLE, *inputs, r"\end{document}"])
     for name, content in files.items():
         write_atomic(out / name, content)
-    return [*(out / name for name in files), *figures]
+    figures = [f"{_stems(table)[1]}.{end}" for table in rerun.tables for end in ("png", "svg")]
+    return [out / name for name in (*files, *figures)]
 
 
 def table_csv(table: Table, places: "pd.DataFrame") -> bytes:
@@ -241,7 +238,6 @@ def _models(rerun: Rerun) -> list[str]:
 
 
 def _letters(places: "pd.DataFrame", seeds: int) -> dict[str, str]:
-    """Give each reason why cells are missing a letter."""
     texts = dict.fromkeys(text for place in places.itertuples() for text in _notes(place, seeds))
     return {text: string.ascii_lowercase[at] if at < 26 else str(at - 25) for at, text in enumerate(texts)}
 

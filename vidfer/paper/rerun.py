@@ -92,8 +92,7 @@ def rerun_tables(
 ) -> Rerun:
     """Compute those cells of the tables that the store does not have.
 
-    `notify` is called with a line on each cell that cannot be computed, `progress` after each cell: cells done, all cells, and
-    its name.
+    `notify` gets a line on each cell that cannot be computed, `progress` the cells done, all cells, and the last one's name.
     """
     store = options.store or default_store()
     tables = [each for each in TABLES if each.number.rstrip("b") in options.tables]  # 3 brings its companion

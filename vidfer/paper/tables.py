@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS: Final = {"cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA"}
-"""The paper's columns, in its order, with their titles."""
-
 LABEL: Final = "paper (reported, not reproduced)"  # over every column and panel that holds the paper's own figures
 
 
@@ -57,7 +55,7 @@ def _share(number: str, figure: str, name: str, title: str, chance: float | None
     return Table(number=number, figure=figure, name=name, title=title, key=name, scale=100, high=100, chance=chance)
 
 
-TABLES: Final = (
+TABLES: Final = (  # 1 to 6 with figures 5 to 10, and the companion of table 3
     _share("1", "5", "precision", "Precision, mean over the classes"),
     _share("2", "6", "recall", "Recall, mean over the classes", 100 / 7),
     Table(
@@ -72,18 +70,15 @@ TABLES: Final = (
         task=DENOISE, key="rmse", unit="on 0-255", digits=2,
     ),
 )  # fmt: skip
-"""Tables 1 to 6 with figures 5 to 10, and the companion of table 3."""
 
 
 @cache
 def reported_tables() -> dict[tuple[str, int], dict[str, str]]:
     """Return the paper's own figures as printed, digit by digit, by model, for each table and number of samples.
 
-    They are in %, dB (table 3) and s (table 5). None was reproduced, none is used as ours, and they cannot all be true.
-
-    References:
-        Cherian, Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with
-        stochastic gradient descent momentum. Tables 1 to 6.
+    They are in %, dB (table 3) and s (table 5). None was reproduced, none is used as ours, and they cannot all be true (Cherian,
+    Vaidhehi, Arshey: Optimized video facial expression recognition using generative adversarial networks with stochastic
+    gradient descent momentum, tables 1 to 6).
     """
     text = files("vidfer.paper").joinpath("reported.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
@@ -106,10 +101,9 @@ class Rerun:
     def places(self, table: Table) -> "pd.DataFrame":
         """Fill a table: a line for each place, row by row, with `model`, its column, and `size`, its row.
 
-        There are also `seeds`, how many were measured, `mean` over them and its 95 % interval from `low` to `high` (NaN where
-        there is none), which may exceed what is possible, in the table's unit; `n_test`, the number of test samples, as a
-        range where cells differ; `data`, what was tested on; `reasons` why seeds are missing; and `paper`, what the paper
-        reports, as printed there, or nothing.
+        `mean` is over as many `seeds`, with its 95 % interval from `low` to `high`, which may exceed what is possible, in the
+        table's unit; NaN where there is none. `n_test` is text, a range where cells differ; `reasons` say why seeds are missing;
+        `paper` is what the paper reports, as printed there, or nothing.
 
         Raises:
             VidferError: A cell lacks the table's metric.

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from vidfer.evaluation.plots import new_figure, save_figure
+from vidfer.evaluation.plots import new_panels, save_figure
 from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, Point, Surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from vidfer.paper.optimizers.training import Curves
 
@@ -29,14 +28,13 @@ _COLUMNS = 3
 
 def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
     """Draw every optimiser's path from the surface's own start over the surface's contours, a panel for each surface."""
-    figure, panels = _panels(len(outcomes), 8.6)
+    figure, panels = new_panels(len(outcomes), _COLUMNS, 13.5, 8.6)
     for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         surface = SURFACES[name]
         _contours(axes, surface)
         for outcome in found:
-            label, color, line = STYLES[outcome.row["optimizer"]]
             x, y = _drawable(outcome.path, surface)
-            axes.plot(x, y, color=color, linestyle=line, linewidth=1.5, label=f"{label}, rate {outcome.row['lr']:g}")
+            color = _curve(axes, outcome.row["optimizer"], x, y, f", rate {outcome.row['lr']:g}")
             axes.plot(x[-1:], y[-1:], "o", color=color, markersize=5, markeredgecolor="white", zorder=6)
         for _, points, shape, size, color in _marks(surface):
             for point in points:
@@ -65,17 +63,14 @@ def draw_paths(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
 
 def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None:
     """Draw the height above the least value over steps, the median over all starts, a panel for each surface."""
-    figure, panels = _panels(len(outcomes), 8.2)
+    figure, panels = new_panels(len(outcomes), _COLUMNS, 13.5, 8.2)
     for (name, found), axes in zip(outcomes.items(), panels, strict=True):
         top = 100 * max(float(outcome.gaps[0]) for outcome in found)
         for outcome in found:
-            label, color, line = STYLES[outcome.row["optimizer"]]
             height = outcome.gaps.numpy()
             height = np.where(height <= 1e3 * top, np.maximum(height, _FLOOR), np.nan)
-            text = "{lr:g}: {global_minimum}/{starts}".format(**outcome.row)
-            axes.plot(
-                np.arange(len(height)), height, color=color, linestyle=line, linewidth=1.5, label=f"{label} {text}"
-            )
+            text = " {lr:g}: {global_minimum}/{starts}".format(**outcome.row)
+            _curve(axes, outcome.row["optimizer"], np.arange(len(height)), height, text)
         axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top), xlabel="steps")
         axes.set_title(SURFACES[name].title, fontsize="small")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=7, frameon=False)
@@ -98,13 +93,12 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
         "val_loss": "loss on held-out people",
         "val_acc": "accuracy on held-out people (share)",
     }
-    figure, panels = _panels(len(labels), 4.6)
+    figure, panels = new_panels(len(labels), _COLUMNS, 13.5, 4.6)
     for axes, (what, label) in zip(panels, labels.items(), strict=True):
         for each in curves:
-            name, color, line = STYLES[each.optimizer]
             mean, half = each.over_seeds(what)
             epochs = np.arange(1, len(mean) + 1)
-            axes.plot(epochs, mean, color=color, linestyle=line, linewidth=1.6, label=f"{name}, rate {each.lr:g}")
+            color = _curve(axes, each.optimizer, epochs, mean, f", rate {each.lr:g}")
             ends = np.clip((mean - half, mean + half), 0, 1 if what == "val_acc" else None)  # what is possible
             axes.fill_between(epochs, *ends, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=label, xlim=(1, None))
@@ -114,13 +108,11 @@ def draw_training(curves: Sequence["Curves"], place: Path, title: str) -> None:
     save_figure(figure, place)
 
 
-def _panels(count: int, height: float) -> "tuple[Figure, list[Axes]]":
-    """Begin a figure of so many panels, three in a row."""
-    figure = new_figure(13.5, height)
-    panels = list(figure.subplots(-(-count // _COLUMNS), _COLUMNS, squeeze=False).flat)
-    for spare in panels[count:]:
-        spare.set_axis_off()
-    return figure, panels[:count]
+def _curve(axes: "Axes", optimizer: str, x: "np.ndarray", y: "np.ndarray", text: str) -> str:
+    """Draw a curve in an optimiser's style, labelled by its name and a text; return its colour."""
+    label, color, line = STYLES[optimizer]
+    axes.plot(x, y, color=color, linestyle=line, linewidth=1.5, label=f"{label}{text}")
+    return color
 
 
 def _contours(axes: "Axes", surface: Surface) -> None:
@@ -145,8 +137,7 @@ def _drawable(path: torch.Tensor, surface: Surface) -> tuple["np.ndarray", "np.n
 
 
 def _marks(surface: Surface) -> list[tuple[str, tuple[Point, ...], str, float, str]]:
-    """List label, points, shape, size and colour of what is marked on a surface."""
-    return [
+    return [  # label, points, shape, size and colour
         ("saddle", surface.saddles, "X", 8, "white"),
         ("local minimum", surface.local, "v", 9, "#56B4E9"),
         ("global minimum", surface.minima, "*", 15, "#F0E442"),

@@ -60,7 +60,7 @@ def _mirrored(*points: Point) -> tuple[Point, ...]:
     return tuple(each for x, y in points for each in ((x, y), (-x, -y)))
 
 
-SURFACES: Final[dict[str, Surface]] = {
+SURFACES: Final[dict[str, Surface]] = {  # on `saddle` every start lies all but on the ridge that leads to it
     "rosenbrock": Surface(
         title="Rosenbrock's valley",
         formula="(1 - x)² + 100 (y - x²)²",
@@ -122,19 +122,16 @@ SURFACES: Final[dict[str, Surface]] = {
         start=(-1.7, 0.0005),
     ),
 }
-"""The surfaces by name; on `saddle` every start lies all but on the ridge that leads to it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Result of one optimiser on one surface from many starts.
 
-    `row` is that of `surfaces.csv`: `rate` says where the learning rate `lr` is from, `tuned` or `common`; `at_edge` that it was
-    tuned, and is the first or last of `RATES`. Of the `starts`, `global_minimum` came within `TOLERANCE` of the function's least
-    value and stayed there, in `median_steps`; `low` and `high` are the 95 % interval of their share. Others ended in a
-    `local_minimum`, or `diverged`: ended where the function is not finite, or higher than at the start.
-    `gaps` is the median over the starts of the height above the least value after each step, `(steps + 1,)`; `path`, from the
-    surface's own start, `(steps + 1, 2)`.
+    `row` is that of `surfaces.csv`; `low` and `high` in it are the 95 % interval of the share of starts that reached, and
+    stayed at, the global minimum, and `at_edge` says that a tuned rate is the first or last of `RATES`. `gaps` is the median
+    over the starts of the height above the least value after each step, `(steps + 1,)`; `path`, from the surface's own start,
+    `(steps + 1, 2)`.
     """
 
     row: dict[str, Any]
