@@ -13,7 +13,6 @@ from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
 from vidfer.pipeline.store import Draft, Store, StoreError
-from vidfer.pipeline.versions import tool_versions
 from vidfer.pipeline.workers import run_all
 from vidfer.types import ClipError, VidferError
 
