@@ -145,7 +145,7 @@ def result_folders(clips: "Sequence[Clip]", out: Path) -> dict[Path, Path]:
     taken = {out / "summary.csv"}
     for clip, place in clips:
         folder, number = out / place, 1
-        while folder in taken or _is_anothers(folder, clip):
+        while folder in taken or _belongs_to_another_clip(folder, clip):
             number += 1
             folder = (out / place).with_name(f"{place.name}-{number}")
         taken.add(folder)
@@ -153,7 +153,7 @@ def result_folders(clips: "Sequence[Clip]", out: Path) -> dict[Path, Path]:
     return folders
 
 
-def _is_anothers(folder: Path, clip: Path) -> bool:
+def _belongs_to_another_clip(folder: Path, clip: Path) -> bool:
     try:
         owner = str(json.loads((folder / "summary.json").read_bytes())["clip"])
     except (OSError, ValueError, KeyError, TypeError):  # no results of a clip

@@ -94,7 +94,7 @@ def test_sound_models_standardise_by_themselves(tmp_path):
     np.testing.assert_allclose(np.exp(logits), probability, atol=1e-5)
 
 
-def test_the_fusion_model_answers_as_its_network_does(tmp_path):
+def test_the_fusion_model_predicts_as_its_network_does(tmp_path):
     torch.manual_seed(0)
     network = build_classifier("fusion", {"num_frame_features": 5, "num_sound_features": 6, "hidden": 8}).eval()
     card = {

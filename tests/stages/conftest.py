@@ -1,4 +1,4 @@
-"""A store, artifacts made by hand, and denoisers whose work can be told by hand."""
+"""A store, artifacts made by hand, and denoisers whose result is known by hand."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def ran(store):
 
 @pytest.fixture
 def faces(artifact):
-    """Make an artifact of stage `faces`: a row for each sigma, with crops of noise, magnified as told."""
+    """Make an artifact of stage `faces`: a row for each sigma, with crops of noise, magnified by a given factor."""
 
     def make(sigmas, *, magnified=1.0, shard=256, denoised=None, **columns):
         count = len(sigmas)

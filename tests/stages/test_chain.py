@@ -92,13 +92,13 @@ def test_options_out_of_range_are_refused(options):
 
 @pytest.fixture
 def fusion_weights(tmp_path):
-    """Save an untrained fusion model that fits the shipped models, but for what is told."""
+    """Save an untrained fusion model that fits the shipped models, but for these entries."""
 
     def make(**preprocessing):
         torch.manual_seed(0)
         path = tmp_path / "mine.safetensors"
-        learnt = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0} | preprocessing
-        card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": learnt}
+        trained = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0} | preprocessing
+        card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": trained}
         save_weights(path, build_classifier("fusion").state_dict(), card)
         return str(path)
 
@@ -117,15 +117,15 @@ def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image
 
 
 @pytest.mark.parametrize(
-    ("learnt", "told"),
+    ("trained", "message"),
     [
         ({"image_weights": "others"}, "other image weights"),
         ({"hop_dur": 0.5}, "other windows of sound than 2 s every 1 s"),
     ],
 )
-def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, learnt, told):
-    with pytest.raises(VidferError, match=told):
-        classify("compact", fusion_model=fusion_weights(**learnt))
+def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, trained, message):
+    with pytest.raises(VidferError, match=message):
+        classify("compact", fusion_model=fusion_weights(**trained))
 
 
 def test_weights_of_a_file_are_taken_and_their_network_may_be_named(image_weights):

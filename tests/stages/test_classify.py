@@ -126,7 +126,7 @@ def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifa
     assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
 
 
-def test_without_any_voice_the_faces_answer_alone(store, two_people, some_voice, monkeypatch):
+def test_without_any_speech_the_faces_predict_alone(store, two_people, some_voice, monkeypatch):
     monkeypatch.setattr("vidfer.inference.decision.SPEECH_SHARE", 0.95)
     answer = classify(store, {**two_people, **some_voice}).json("predictions.json")
     assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_voice", None)
@@ -140,18 +140,18 @@ def test_sound_is_calibrated_by_its_card(store, two_people, sad_voice):
     np.testing.assert_allclose(done.arrays("probabilities.safetensors")["windows"][0], raised / raised.sum(), rtol=1e-5)
 
 
-def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_people, some_voice, loaded):
-    """Person 0 has three of the four faces: three quarters of the answer."""
-    asked = []
+def test_the_trained_fusion_predicts_each_person_with_the_sound(store, two_people, some_voice, loaded):
+    """Person 0 has three of the four faces: three quarters of the prediction."""
+    calls = []
 
     def model(embeddings, vectors):
-        asked.append((len(embeddings), vectors[:, 0].tolist()))
+        calls.append((len(embeddings), vectors[:, 0].tolist()))
         return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
 
     loaded["fusion"] = model
     answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("predictions.json")
     fused = answer["fused"]
-    assert asked == [(3, [0.0]), (1, [0.0])]  # only the window with a voice
+    assert calls == [(3, [0.0]), (1, [0.0])]  # only the window with speech
     assert (fused["method"], fused["weights"]) == ("trained", {"faces": 1.5, "sound": 0.5})
     p = np.exp(3) / (np.exp(3) + 6)
     late = classify(store, {**two_people, **some_voice}).json("predictions.json")
@@ -163,7 +163,7 @@ def test_the_trained_fusion_answers_for_each_person_with_the_sound(store, two_pe
     ]
 
 
-def test_the_trained_fusion_is_not_asked_where_one_modality_is_missing(store, artifact, two_people):
+def test_the_trained_fusion_is_not_used_where_one_modality_is_missing(store, artifact, two_people):
     inputs = {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
     fused = classify(store, inputs, fusion="digest").json("predictions.json")["fused"]
     assert (fused["method"], fused["weights"]) == ("alone", {"faces": 1.0})
@@ -178,7 +178,7 @@ def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
     np.testing.assert_allclose(list(person["distribution"].values()), expected, atol=1e-5)
 
 
-def test_the_half_with_most_expression_answers_for_a_person(store, artifact, sad_voice):
+def test_the_half_with_most_expression_is_pooled_for_a_person(store, artifact, sad_voice):
     """Happy for a second and a half of four: neutral by the mean, happy by the peaks."""
     peaks = [HAPPY if 5 <= place < 13 else NEUTRAL for place in range(20)]
     table = {"frame": np.arange(20), "time_s": 0.2 * np.arange(20), "track": np.zeros(20, int)}
@@ -211,8 +211,8 @@ def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
     np.testing.assert_allclose(left.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
 
 
-def test_uncertain_answers_are_named_so_and_keep_their_distribution(store, two_people, sad_voice, artifact):
-    """Frames have 0.77 for their peak; the fused answer, 0.7 faces and 0.3 sound, has less."""
+def test_uncertain_predictions_are_named_so_and_keep_their_distribution(store, two_people, sad_voice, artifact):
+    """Frames have 0.77 for their peak; the fused prediction, 0.7 faces and 0.3 sound, has less."""
     inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
     plain, strict, strictest = (
         classify(store, inputs, abstain=threshold).json("predictions.json") for threshold in (None, 0.7, 0.99)
@@ -290,7 +290,7 @@ def report(store, inputs):
         return store.publish(draft.seal(recipe))
 
 
-def test_the_tables_say_what_the_answer_says(store, artifact, two_people, sad_voice):
+def test_the_tables_hold_the_predictions(store, artifact, two_people, sad_voice):
     inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
     done = report(store, {**inputs, "classify": classify(store, inputs)})
     frames = pd.read_parquet(done.path / "frames.parquet")

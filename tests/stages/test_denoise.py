@@ -47,10 +47,10 @@ def test_a_clip_without_faces_keeps_its_status(artifact, ran, save_denoiser):
 def test_above_the_threshold_only_and_not_where_nothing_is_known(faces, ran, save_denoiser):
     sigmas = [10.0, np.nextafter(10.0, 11.0), np.nan, 0.0, 90.0]
     done = ran(stage(save_denoiser("brighter", 3.0)), {"faces": faces(sigmas)[0]})
-    told = table(done)
-    assert told["denoised"].tolist() == [False, True, False, False, True]
-    np.testing.assert_array_equal(told["sigma"], sigmas)
-    assert np.isnan(told["change"]).tolist() == [True, False, True, True, False]
+    rows = table(done)
+    assert rows["denoised"].tolist() == [False, True, False, False, True]
+    np.testing.assert_array_equal(rows["sigma"], sigmas)
+    assert np.isnan(rows["change"]).tolist() == [True, False, True, True, False]
     assert done.arrays("denoised-00000.safetensors")["rows"].tolist() == [1, 4]
     assert (done.meta["mode"], done.meta["threshold"], done.meta["denoised"]) == ("auto", 10.0, 2)
 
@@ -199,12 +199,12 @@ def test_a_failed_denoiser_is_no_answer(faces, ran, artifact):
 
 def keys(**options):
     chain = build_chain(ChainOptions(**options))
-    told = {}
+    keys = {}
     for step in chain:
         from vidfer.pipeline.digest import recipe_key
 
-        told[step.name] = recipe_key(step.recipe("s", told))
-    return told
+        keys[step.name] = recipe_key(step.recipe("s", told))
+    return keys
 
 
 def differ(one, two):
