@@ -199,12 +199,12 @@ def test_a_failed_denoiser_is_no_answer(faces, ran, artifact):
 
 def keys(**options):
     chain = build_chain(ChainOptions(**options))
-    keys = {}
+    found = {}
     for step in chain:
         from vidfer.pipeline.digest import recipe_key
 
-        keys[step.name] = recipe_key(step.recipe("s", told))
-    return keys
+        found[step.name] = recipe_key(step.recipe("s", found))
+    return found
 
 
 def differ(one, two):
