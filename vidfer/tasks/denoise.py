@@ -232,7 +232,9 @@ class DenoiseTask(BaseTask):
         if not trainer.fast_dev_run and (not trainer.max_epochs or trainer.max_epochs < 0):
             raise VidferError("trainer.max_epochs has to be at least 1")
         if not trainer.fast_dev_run and trainer.max_steps != -1:
-            raise VidferError("set trainer.max_epochs instead of max_steps, which would count the critic's steps too")
+            raise VidferError(
+                "the training is budgeted by trainer.max_epochs: max_steps would count the critic's steps too"
+            )
         return int(trainer.estimated_stepping_batches)
 
 
