@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from vidfer.datasets.demo_clip import FPS, write_demo_clip
+from vidfer.datasets.synthetic import FPS, write_demo_clip
 
 
 def analyze(clip: Path, folder: Path, *options: str) -> tuple[float, float]:

@@ -162,7 +162,7 @@ def test_unknown_people_give_a_warning(sounds_root, vectors_store, tmp_path, cap
 @pytest.mark.parametrize("voice", ["off", "auto"])
 def test_a_recording_gets_the_prediction_of_analyze(sounds_root, tmp_path, voice):
     from vidfer import ChainOptions, analyze
-    from vidfer.datasets.demo_clip import write_demo_clip
+    from vidfer.datasets.synthetic import write_demo_clip
 
     model = audio_weights(tmp_path / "s.safetensors", calibration={"temperature": 1.7, "smoothing": 0.1})
     write_demo_clip(tmp_path / "clip.mp4", seconds=2.5)

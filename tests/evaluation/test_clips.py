@@ -4,7 +4,7 @@ import pytest
 
 from vidfer import api as analysis
 from vidfer.cli.main import main
-from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.clips import tally
 from vidfer.metrics.classification import score
 from vidfer.types import EMOTIONS, ClipError, Status

@@ -9,8 +9,7 @@ from scipy.special import softmax
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from vidfer.cli.main import main
-from vidfer.datasets.fer2013 import read_images
-from vidfer.datasets.teacher_logits import read_logits
+from vidfer.datasets.fer2013 import read_images, read_logits
 from vidfer.evaluation.image import ImageOptions, image_metrics
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.inference.models import TTA, ImageModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidfer.cli.main import main
-from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.noise import FacePredictions, compare, write_noisy
 from vidfer.media.decode import Frame, read_frames
 from vidfer.media.quality import noise_sigma

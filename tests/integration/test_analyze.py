@@ -10,7 +10,7 @@ import pytest
 
 from vidfer import ChainOptions, analyze
 from vidfer.cli.main import main
-from vidfer.datasets.demo_clip import _voice, write_demo_clip
+from vidfer.datasets.synthetic import _voice, write_demo_clip
 from vidfer.pipeline.runner import plan
 from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store

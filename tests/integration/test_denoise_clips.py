@@ -10,7 +10,7 @@ import torch
 
 from vidfer import ChainOptions, analyze
 from vidfer.cli.main import main
-from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.noise import write_noisy
 from vidfer.models.generator import Generator
 from vidfer.pipeline.runner import finished, plan

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from vidfer.datasets.demo_clip import write_demo_clip
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.pipeline.store import Store
 
 pytestmark = pytest.mark.slow

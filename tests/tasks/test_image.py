@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn.functional import cross_entropy, one_hot
 
 from vidfer.datamodules.fer2013 import Fer2013DataModule
-from vidfer.datasets.fer2013 import read_training_images
-from vidfer.datasets.teacher_logits import save_logits
+from vidfer.datasets.fer2013 import read_training_images, save_logits
 from vidfer.models.backbone import build_backbone
 from vidfer.tasks.image import ImageTask
 from vidfer.tasks.losses import distillation_loss

@@ -21,7 +21,7 @@ class DemoOptions:
 
 def run(options: DemoOptions) -> int:
     """Make the clip unless it is there, and analyse it as `vidfer analyze` does."""
-    from vidfer.datasets.demo_clip import write_demo_clip
+    from vidfer.datasets.synthetic import write_demo_clip
 
     clip, results = options.out / "astronaut.mp4", options.out / "results"
     if not clip.exists():

@@ -9,10 +9,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_train_val
+from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_logits, read_train_val
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
-from vidfer.datasets.teacher_logits import read_logits
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
 

@@ -65,8 +65,7 @@ def evaluate_denoise(
     `PROTOCOLS`, by level, the means of `psnr` in dB, `ssim`, and `rmse` on 0-255; `references`: the same by name; `weights`;
     `cpu_seconds` of this process by method.
     """
-    from vidfer.inference.denoiser import Denoiser
-    from vidfer.inference.models import require_device
+    from vidfer.inference.models import Denoiser, require_device
 
     levels = [f"{sigma:g}" for sigma in options.sigma]
     if not levels or not all(0 < sigma <= 255 for sigma in options.sigma):

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.datasets.fer2013 import LabelledImages, read_images, recurring, stratified_rank
-from vidfer.datasets.teacher_logits import save_logits
+from vidfer.datasets.fer2013 import LabelledImages, read_images, recurring, save_logits, stratified_rank
 from vidfer.evaluation import Notify
 from vidfer.evaluation.calibration import FITTED, calibrate_images, calibration_lines
 from vidfer.evaluation.export import require_own_card, write_card

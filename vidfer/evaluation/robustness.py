@@ -68,7 +68,7 @@ def measure_robustness(
     where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
     """
     from vidfer.evaluation.plots import draw_robustness
-    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.models import Denoiser
 
     denoiser = Denoiser(DENOISER, device=device) if set(names) & set(NOISES) else None
     cases = [(name, severity) for name in names for severity in CORRUPTIONS[name].severities]

@@ -74,8 +74,7 @@ class DenoiseStage(Stage):
         return Outcome(faces.status, faces.message, {**facts, "denoised": int(wanted.sum()), "mean_change": mean})
 
     def _clean(self, crops: Images, magnified: npt.NDArray[np.float64], weights: str) -> Images:
-        from vidfer.inference.denoiser import Denoiser
-        from vidfer.inference.models import load_model, one_thread
+        from vidfer.inference.models import Denoiser, load_model, one_thread
 
         network = load_model(Denoiser, self.denoise_model, weights, self.device)
         with one_thread():

@@ -123,8 +123,7 @@ class FacesStage(Stage):
             yield from iter_faces(frames, detector(self.device), self.settings, cleaner)
 
     def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
-        from vidfer.inference.denoiser import Denoiser
-        from vidfer.inference.models import load_model
+        from vidfer.inference.models import Denoiser, load_model
         from vidfer.media.quality import noise_sigma
 
         network = load_model(Denoiser, self.denoise_model, denoise.weights, self.device)

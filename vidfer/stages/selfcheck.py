@@ -71,7 +71,7 @@ def _versions() -> str:
 
 
 def _make_clip(clip: Path) -> str:
-    from vidfer.datasets.demo_clip import write_demo_clip
+    from vidfer.datasets.synthetic import write_demo_clip
 
     write_demo_clip(clip, seconds=2.0)
     return f"2 s encoded, {clip.stat().st_size // 1000} kB"
@@ -112,8 +112,7 @@ def _extract_features(clip: Path) -> str:
 
 
 def _load_weights(kind: str) -> str:
-    from vidfer.inference.denoiser import Denoiser
-    from vidfer.inference.models import AudioModel, ImageModel
+    from vidfer.inference.models import AudioModel, Denoiser, ImageModel
     from vidfer.weights.files import SHIPPED
 
     models: dict[str, type[ImageModel | AudioModel | Denoiser]]
