@@ -24,7 +24,7 @@ from vidfer.datamodules.fer2013 import BatchedImages, Fer2013DataModule
 from vidfer.datasets.fer2013 import LabelledImages
 from vidfer.datasets.report import PreparationReport
 from vidfer.models import channels_last
-from vidfer.models.compact import CompactNet
+from vidfer.models.backbone import CompactNet
 from vidfer.models.preprocess import Preprocessing
 from vidfer.tasks.image import ImageTask
 from vidfer.tasks.loggers import CurveLogger

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from vidfer.metrics.classification import score
-from vidfer.metrics.training import classification_metrics
+from vidfer.tasks.base import classification_metrics
 
 
 def test_a_split_is_scored_over_all_its_batches_as_scikit_learn_does():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vidfer.models.compact import CompactNet
+from vidfer.models.backbone import CompactNet
 
 
 def test_parameters_by_hand():

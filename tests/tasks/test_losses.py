@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vidfer.models.critic import Critic
+from vidfer.models.generator import Critic
 from vidfer.tasks.losses import (
     adversarial_loss,
     clip_weights,

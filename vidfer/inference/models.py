@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from vidfer.models import channels_last
-from vidfer.models.backbone import build_backbone
+from vidfer.models.backbone import CompactNet, build_backbone, fold_batch_norm
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers import build_classifier, require_trusted
 from vidfer.models.classifiers.base import Classifier
 from vidfer.models.classifiers.fusion import FusionClassifier
-from vidfer.models.compact import CompactNet, fold_batch_norm
 from vidfer.models.fast_generator import SplitGenerator
 from vidfer.models.generator import Generator
 from vidfer.models.preprocess import Preprocessing

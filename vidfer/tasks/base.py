@@ -6,10 +6,35 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
-from vidfer.metrics.training import classification_metrics
+from vidfer.metrics.classification import macro_recall
 from vidfer.tasks.optimizers import Optimisation, Schedule
-from vidfer.types import VidferError
+from vidfer.types import EMOTIONS, VidferError
+
+
+class MacroRecall(MulticlassConfusionMatrix):
+    """`vidfer.metrics.classification.macro_recall` over all batches and processes."""
+
+    higher_is_better = True
+
+    def compute(self) -> Tensor:
+        """Return the mean recall over the classes that occurred, a scalar."""
+        return Tensor(macro_recall(super().compute()))
+
+
+def classification_metrics(split: str) -> MetricCollection:
+    """Build `<split>_acc`, `<split>_uar` and `<split>_f1`: accuracy, unweighted average recall and macro F1."""
+    size = len(EMOTIONS)
+    return MetricCollection(
+        {
+            "acc": MulticlassAccuracy(size, average="micro"),
+            "uar": MacroRecall(size),
+            "f1": MulticlassF1Score(size, average="macro"),
+        },
+        prefix=f"{split}_",
+    )
 
 
 class BaseTask(lightning.LightningModule, ABC):

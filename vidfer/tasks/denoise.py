@@ -8,8 +8,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from vidfer.models import channels_last, find_class
 from vidfer.models.batches import CropBatch, NamedImage
-from vidfer.models.critic import Critic
-from vidfer.models.generator import Generator
+from vidfer.models.generator import Critic, Generator
 from vidfer.tasks import losses
 from vidfer.tasks.base import BaseTask
 from vidfer.tasks.optimizers import Optimisation, one_cycle

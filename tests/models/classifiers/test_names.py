@@ -1,7 +1,7 @@
 import pytest
 
 from vidfer.models.classifiers import build_classifier, classifier_names
-from vidfer.models.classifiers.linear import LinearClassifier
+from vidfer.models.classifiers.mlp import LinearClassifier
 from vidfer.types import VidferError
 
 
@@ -10,7 +10,7 @@ def test_every_classifier_of_the_paper_has_a_file():
 
 
 def test_a_dotted_path_names_a_class_anywhere():
-    network = build_classifier("vidfer.models.classifiers.linear.LinearClassifier", {"num_sound_features": 3})
+    network = build_classifier("vidfer.models.classifiers.mlp.LinearClassifier", {"num_sound_features": 3})
     assert isinstance(network, LinearClassifier)
     assert network.num_features == 3
 
@@ -21,7 +21,7 @@ def test_a_dotted_path_names_a_class_anywhere():
         ("forest", "unknown classifier 'forest': use one of .*linear.* or a class as package"),
         ("no_such_package.Forest", "no class 'no_such_package.Forest'"),
         ("subprocess.Popen", "is no subclass"),
-        ("vidfer.models.compact.CompactNet", "is no subclass"),
+        ("vidfer.models.backbone.CompactNet", "is no subclass"),
     ],
 )
 def test_what_is_no_classifier_is_refused(name, told):

@@ -2,7 +2,7 @@ import torch
 
 from vidfer.media.align import TEMPLATE
 from vidfer.models.classifiers import build_classifier
-from vidfer.models.classifiers.rcnn import regions
+from vidfer.models.classifiers.cnn import regions
 
 
 def test_regions_lie_around_eyes_nose_and_mouth():

@@ -12,13 +12,18 @@ from vidfer.models.classifiers.base import Classifier
 from vidfer.types import VidferError
 
 _SUPPORT = ("__init__", "base", "recurrent")
-_RECURRENT = {"lstm": "LSTMClassifier", "rnn": "RNNClassifier"}  # which share a file
+_SHARED = {
+    "linear": "mlp.LinearClassifier",
+    "lstm": "recurrent.LSTMClassifier",
+    "rcnn": "cnn.RCNNClassifier",
+    "rnn": "recurrent.RNNClassifier",
+}  # which share a file with another
 
 
 def classifier_names() -> list[str]:
     """List the names of the classifiers in this folder, sorted."""
     files = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _SUPPORT]
-    return sorted([*files, *_RECURRENT])
+    return sorted([*files, *_SHARED])
 
 
 def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> Classifier:
@@ -55,8 +60,8 @@ def require_trusted(name: str) -> None:
 
 
 def _find(name: str) -> type[Classifier]:
-    if name in _RECURRENT:
-        name = f"{__name__}.recurrent.{_RECURRENT[name]}"
+    if name in _SHARED:
+        name = f"{__name__}.{_SHARED[name]}"
     elif name in classifier_names():
         module = import_module(f"{__name__}.{name}")
         return next(each for each in vars(module).values() if _is_own(each, module.__name__))
