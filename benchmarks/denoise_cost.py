@@ -69,12 +69,10 @@ def measure(backends: "dict[str, Backend]", images: "Images", repeat: int) -> di
 def frame(height: int, width: int) -> "Images":
     """Cut a noisy frame out of scikit-image's astronaut, uint8 `(1, height, width, 3)`."""
     import numpy as np
-    from skimage import data
 
-    from vidfer.datasets.photos import add_noise
+    from vidfer.datasets.photos import add_noise, read_sample
 
-    photo = data.astronaut()  # type: ignore[no-untyped-call]  # as all of skimage.data
-    photo = np.tile(photo, (1, 2, 1))[:height, :width]
+    photo = np.tile(read_sample("astronaut"), (1, 2, 1))[:height, :width]
     return add_noise(photo, 25.0, np.random.default_rng(0)).astype(np.uint8)[None]
 
 

@@ -195,9 +195,11 @@ def _read_overview(out: Path) -> tuple[dict[str, dict[str, str]], list[str]]:
     try:
         text = path.read_text("utf-8-sig") if path.exists() else ",".join(OVERVIEW)
         reader = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
-        rows = {row["clip"]: row for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        rows = {row["clip"]: row for row in reader} if "clip" in (reader.fieldnames or ["clip"]) else None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VidferError(f"{path} is no overview of vidfer's: {remedy}") from error
+    if rows is None:
+        raise VidferError(f"{path} is no overview of vidfer's: {remedy}")
     if any(None in row for row in rows.values()):
         raise VidferError(f"{path} has rows longer than its header: {remedy}")
     return rows, [name for name in reader.fieldnames or () if name not in OVERVIEW]

@@ -95,7 +95,8 @@ def test_columns_that_a_user_added_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [b"day,price\n1,2\n", b"\xff\xfe\x00", b'clip,status\n"a.mp4,ok\n', b"clip,status\na,b,c\n"]
+    "text",
+    [b"day,price\n1,2\n", b"clip;status\n", b"\xff\xfe\x00", b'clip,status\n"a.mp4,ok\n', b"clip,status\na,b,c\n"],
 )
 def test_another_file_of_that_name_is_left_alone(tmp_path, text, capsys):
     (tmp_path / "out").mkdir()

@@ -23,3 +23,13 @@ def test_what_is_missing_or_cannot_be_written_is_a_finding(tmp_path):
     assert "FAIL  demo clip: import of av halted" in done.stdout
     assert "FAIL  image weights: import of torch halted" in done.stdout
     assert f"FAIL  store: {tmp_path / 'file'} cannot be written" in done.stdout
+
+
+def test_a_service_without_a_home_folder_can_be_checked(tmp_path):
+    code = (
+        "import os, pwd, sys; os.environ.pop('HOME', None); pwd.getpwuid = {}.__getitem__; "
+        "from vidfer.cli.main import main; sys.exit(main(['doctor', '--store', sys.argv[1]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert "FAIL" not in done.stdout
+    assert done.returncode == 0

@@ -116,6 +116,36 @@ def test_a_sidecar_of_a_folder_is_passed_over_but_a_clip_where_it_is_named(tmp_p
     assert len(find_clips([tmp_path / name, tmp_path])) == 2
 
 
+@pytest.mark.parametrize(
+    "first",
+    ["The free", "Two skip", "One wide", "moot", "caffeine", "ID3 tags", "OggS pages", "fLaC files", "DKIF", ".snd files", "#!AMRT",
+     "nut/multimedia containers"],
+)  # fmt: skip
+def test_a_text_that_begins_with_the_letters_of_a_format_is_no_clip(tmp_path, first):
+    (tmp_path / "a.mp4").write_bytes(b"damaged")
+    (tmp_path / "b.txt").write_text(f"{first} and so on, in plain words.")
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("flac", "flac"), ("mp3", "libmp3lame"), ("adts", "aac"), ("caf", "pcm_s16be"), ("au", "pcm_s16be"), ("ogg", "libvorbis"),
+     ("aiff", "pcm_s16be"), ("w64", "pcm_s16le")],
+)  # fmt: skip
+def test_every_format_of_sound_is_found_whatever_its_name(tmp_path, container, codec):
+    import av
+    import numpy as np
+
+    with av.open(str(tmp_path / "clip.part"), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=48_000)
+        for start in range(0, 9600, 960):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["clip.part"]
+
+
 def test_sidecars_are_counted_in_one_line(tmp_path):
     for name in ("a.mp4", "a.srt", "b.srt", "a.json"):
         (tmp_path / name).write_bytes(b"x")

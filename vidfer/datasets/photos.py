@@ -14,7 +14,12 @@ from vidfer.datasets.report import PreparationReport
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import VidferError
 
-SAMPLE: Final = ("astronaut", "chelsea", "rocket", "immunohistochemistry", "retina", "coffee")
+_SAMPLE_FILES: Final = {
+    **{"astronaut": "astronaut.png", "chelsea": "chelsea.png", "rocket": "rocket.jpg"},
+    **{"immunohistochemistry": "ihc.png", "retina": "retina.jpg", "coffee": "coffee.png"},
+}
+
+SAMPLE: Final = tuple(_SAMPLE_FILES)
 """Colour images inside the scikit-image package; the last is held out for validation."""
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -57,15 +62,22 @@ def read_photos(root: str, *, smallest: int = 64) -> tuple[Photos, PreparationRe
     """
     if root != "sample":
         return read_files(photo_files(Path(root)), Path(root), smallest=smallest)
-    from skimage import data
-
-    sample: Photos = {name: getattr(data, name)() for name in SAMPLE}
+    sample: Photos = {name: read_sample(name) for name in SAMPLE}
     kept = {name: photo for name, photo in sample.items() if min(photo.shape[:2]) >= smallest}
     if not kept:
         raise VidferError(f"no image of 'sample' has {smallest} px a side: take smaller crops, or other photographs")
     small = [name for name in sample if name not in kept]
     dropped = {f"smaller than {smallest} px": small} if small else {}
     return kept, PreparationReport("sample (scikit-image)", len(sample), len(kept), dropped)
+
+
+def read_sample(name: str) -> Photo:
+    """Read one of `SAMPLE` from its file in the package, since `skimage.data.NAME()` fails where there is no home folder."""
+    import skimage.data
+    from skimage.io import imread
+
+    photo: Photo = imread(Path(skimage.data.__file__).with_name(_SAMPLE_FILES[name]))
+    return photo
 
 
 def photo_files(folder: Path) -> list[Path]:

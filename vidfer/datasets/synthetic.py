@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
-from skimage import data
 
+from vidfer.datasets.photos import read_sample
 from vidfer.datasets.ravdess import EMOTION_CODES
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import EMOTIONS
@@ -175,7 +175,7 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")
         rng = np.random.default_rng(0)
-        portrait = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+        portrait = read_sample("astronaut")
         noise = rng.normal(0, noise_sigma, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
         for at in np.linspace(0, 1, round(seconds * FPS)):
             image = _view(portrait, at)

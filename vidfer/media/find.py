@@ -21,17 +21,17 @@ _NAMED: Final = re.compile(
 
 _BEGINS: Final = re.compile(
     rb"""
-    .{4}(ftyp|moov|mdat|wide|skip|free|pnot)(?!heic|heix|heim|heis|mif1|avif)    # MP4 and QuickTime, but no stills
+    (\0.{3}(ftyp|wide|skip|free|pnot)|.{4}(moov|mdat))(?!heic|heix|heim|heis|mif1|avif)   # MP4, QuickTime, but no stills
     |(RIFF|RF64|FORM).{4}(AVI\ |WAVE|AIFF|AIFC)
     |GIF8(?=.*NETSCAPE2\.0)                                                      # moving
     |G.{187}G.{187}G|.{4}G.{191}G.{191}G                                         # MPEG transport streams, of Blu-ray too
-    |\x1a\x45\xdf\xa3|FLV\x01|OggS|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF|YUV4MPEG2
-    |nut/multimedia\ container|\0\0\x01[\xba\xb3]|\x1f\x07\0|riff\x2e\x91\xcf\x11
-    |fLaC|ID3|\xff[\xf1\xf2\xf3\xf9\xfa\xfb]|caff|\#!AMR|\.snd
+    |\x1a\x45\xdf\xa3|FLV\x01|OggS\0|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF\0\0|YUV4MPEG2[ ]
+    |nut/multimedia\ container\0|\0\0\x01[\xba\xb3]|\x1f\x07\0|riff\x2e\x91\xcf\x11
+    |fLaC[\0\x80]|ID3[\2-\4]|\xff[\xf1\xf2\xf3\xf9\xfa\xfb]|caff\0[\1\2]|\#!AMR(-WB)?\n|\.snd\0
     """,
     re.DOTALL | re.VERBOSE,
 )
-"""How files begin that hold pictures or sound."""
+"""How files begin that hold pictures or sound, with bytes that no text has where letters alone could begin one."""
 
 
 def find_clips(
