@@ -7,6 +7,7 @@ import torch
 from vidfer.datamodules.paired import PairedDataModule, build_clip_data
 from vidfer.datasets.fer2013 import read_images
 from vidfer.inference.models import ImageModel
+from vidfer.weights.files import weights_digest
 
 
 @pytest.fixture
@@ -92,6 +93,8 @@ def test_other_image_weights_give_other_embeddings(module, image_weights):
     one, two = (data.samples["test"][0].features for data in (plain, other))
     assert torch.equal(one["image"], two["image"])
     assert not torch.allclose(one["frames"], two["frames"], atol=0.1)
+    other.setup("fit")
+    assert other.card_entries()["preprocessing"]["image_weights"] == weights_digest("image", str(image_weights))
 
 
 def test_speakers_of_paired_clips_are_standardised_by_themselves(module):

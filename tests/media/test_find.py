@@ -118,8 +118,8 @@ def test_a_sidecar_of_a_folder_is_passed_over_but_a_clip_where_it_is_named(tmp_p
 
 @pytest.mark.parametrize(
     "first",
-    ["The free", "Two skip", "One wide", "moot", "caffeine", "ID3 tags", "OggS pages", "fLaC files", "DKIF", ".snd files", "#!AMRT",
-     "nut/multimedia containers"],
+    ["The free", "Two skip", "One wide", "moot", "caffeine", "ID3 tags", "OggS pages", "fLaC files", "DKIF", ".snd files",
+     "#!AMRT", "nut/multimedia containers"],
 )  # fmt: skip
 def test_a_text_that_begins_with_the_letters_of_a_format_is_no_clip(tmp_path, first):
     (tmp_path / "a.mp4").write_bytes(b"damaged")
@@ -129,9 +129,11 @@ def test_a_text_that_begins_with_the_letters_of_a_format_is_no_clip(tmp_path, fi
 
 @pytest.mark.parametrize(
     ("container", "codec"),
-    [("flac", "flac"), ("mp3", "libmp3lame"), ("adts", "aac"), ("caf", "pcm_s16be"), ("au", "pcm_s16be"), ("ogg", "libvorbis"),
-     ("aiff", "pcm_s16be"), ("w64", "pcm_s16le")],
-)  # fmt: skip
+    [
+        *((name, "pcm_s16be") for name in ("caf", "au", "aiff")),
+        *(("flac", "flac"), ("mp3", "libmp3lame"), ("adts", "aac"), ("w64", "pcm_s16le")),
+    ],
+)
 def test_every_format_of_sound_is_found_whatever_its_name(tmp_path, container, codec):
     import av
     import numpy as np
