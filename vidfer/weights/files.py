@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Card = dict[str, Any]
 
 SHIPPED: Final[dict[str, tuple[str, ...]]] = {
-    "image": ("compact",),
+    "image": ("compact", "compact64"),
     "audio": ("is10",),
     "denoise": ("small",),
     "fusion": ("fusion",),
