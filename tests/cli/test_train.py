@@ -247,6 +247,26 @@ def test_another_stages_configuration_is_refused(stage, config, capsys):
     assert f"is for the stage {own}: python -m stages.{own}" in said[-1]
 
 
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("data", "own"), [("photos", "denoise"), ("sample_faces", "finetune"), ("ravdess", "classify")]
+)
+def test_data_of_another_stage_are_refused(stage, data, own, capsys):
+    if stage == own:
+        pytest.skip("its own")
+    status, said = run(
+        stage, "fit", f"--config=configs/{stage}.yaml", f"--data=configs/data/{data}.yaml", capsys=capsys
+    )
+    assert status == 2
+    assert f"is for the stage {own}: python -m stages.{own}" in said[-1]
+
+
+def test_a_run_that_cannot_be_written_is_one_sentence(fit, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VidferError, match=r"results cannot be written to .*by --trainer.logger.init_args.save_dir"):
+        fit(f"--trainer.logger.init_args.save_dir={tmp_path / 'file'}")
+
+
 @pytest.mark.parametrize("stage", ["finetune", "classify"])
 def test_predict_is_offered_where_it_works(stage, capsys):
     status, said = run(stage, "predict", f"--config=configs/{stage}.yaml", capsys=capsys)
@@ -263,6 +283,11 @@ def test_predict_is_offered_where_it_works(stage, capsys):
         (["--config=configs/denoise.yaml", "--trainer=nowhere/gpu.yaml"], "there are none in nowhere"),
         (["--config=configs/denoise.yaml", "--trainer.max_epoch=2"], "max_epoch"),
         (["--config=configs/denoise.yaml", "--trainer.max_epo", "2"], "max_epo"),
+        (["--config=configs/denoise.yaml", "--data=DenoiseDataModul"], "there is no class 'DenoiseDataModul'$"),
+        (["--config=configs/denoise.yaml", "--data.class_path=vidfer.datamodules.denoise.Den"], "no class 'vidfer.*noise.Den'$"),
+        (["--config=configs/denoise.yaml", "--model.class_path=vidfer.nothing.Den"], "no class 'vidfer.nothing.Den'$"),
+        (["--config=configs/denoise.yaml", "--trainer.accelerator=gpuu"], "vidfer: --trainer: .*invalid accelerator"),
+        (["--config=configs/denoise.yaml", "--trainer.accelerator=cpu", "--trainer.devices=x"], "vidfer: --trainer: .*devices"),
     ],
 )  # fmt: skip
 def test_a_mistyped_word_is_refused_by_name(words, said, capsys):

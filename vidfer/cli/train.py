@@ -4,7 +4,7 @@ import difflib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pydoc import locate
 from typing import Any, Final
@@ -20,7 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from vidfer.cli.main import TRAINING
 from vidfer.cli.options import StrictParser
 from vidfer.datamodules.base import BaseDataModule
-from vidfer.pipeline.atomic import write_atomic
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.denoise import DenoiseDataModule
+from vidfer.datamodules.fer2013 import Fer2013DataModule
+from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.base import BaseTask
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
@@ -32,6 +35,9 @@ from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights
 
 STAGES: Final[dict[str, type[BaseTask]]] = {"denoise": DenoiseTask, "finetune": ImageTask, "classify": ClipTask}
+DATA: Final[dict[str, type[BaseDataModule]]] = {
+    "denoise": DenoiseDataModule, "finetune": Fer2013DataModule, "classify": ClipDataModule
+}  # fmt: skip
 
 _RUN_CONFIG = "config.yaml"  # all settings of a run, in its folder
 _RUN_INPUTS = "inputs.json"  # digests of its data and weights, beside it
@@ -124,13 +130,20 @@ class VidferCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Check the stage and the client of an optional logger before any work is done."""
         chosen = self.config.get(self.config.get("subcommand") or "", self.config)
-        path = chosen.model.class_path
-        kind = locate(path)
-        fitting = [name for name, task in STAGES.items() if isinstance(kind, type) and issubclass(kind, task)]
-        if self.stage is not None and self.stage not in fitting:
-            instead = f"is for the stage {fitting[0]}: python -m stages.{fitting[0]}" if fitting else "is of no stage"
-            raise UsageError(f"{self.stage} does not train {path.rpartition('.')[2]}; this configuration {instead}")
+        if self.stage is not None:
+            self._require_stage("train", chosen.model.class_path, STAGES, known=False)
+            if chosen.get("data"):
+                self._require_stage("train on", chosen.data.class_path, DATA, known=True)
         require_client([chosen.get("wandb"), chosen.trainer.logger])
+
+    def _require_stage(self, does: str, path: str, kinds: Mapping[str, type], *, known: bool) -> None:
+        """Refuse a class of another stage; unless it has to be `known`, one of no stage, too."""
+        kind = locate(path)
+        fitting = [name for name, each in kinds.items() if isinstance(kind, type) and issubclass(kind, each)]
+        if self.stage in fitting or (known and not fitting):
+            return
+        instead = f"is for the stage {fitting[0]}: python -m stages.{fitting[0]}" if fitting else "is of no stage"
+        raise UsageError(f"{self.stage} does not {does} {path.rpartition('.')[2]}; this configuration {instead}")
 
     def fit(self, ckpt_path: str | None = None, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
         """Train; a named run (`version`) is resumed if it was interrupted, and left alone if it is finished."""
@@ -152,16 +165,16 @@ class VidferCLI(LightningCLI):
                 rank_zero_info(f"going on from {last}")
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
-        if trainer.is_global_zero:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
-        start_wandb(trainer)
-        trainer.fit(ckpt_path=ckpt_path, **arguments)
-        if trainer.is_global_zero and not trainer.interrupted:
-            from vidfer.evaluation.export import export_weights
+        with results_folder(folder, "--trainer.logger.init_args.save_dir"):
+            if trainer.is_global_zero:
+                write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
+            start_wandb(trainer)
+            trainer.fit(ckpt_path=ckpt_path, **arguments)
+            if trainer.is_global_zero and not trainer.interrupted:
+                from vidfer.evaluation.export import export_weights
 
-            best = load_best(trainer, self.model)
-            export_weights(trainer, self.model, self.datamodule, weights, best=best)
+                best = load_best(trainer, self.model)
+                export_weights(trainer, self.model, self.datamodule, weights, best=best)
 
     def _run_subcommand(self, subcommand: str) -> None:
         for logger in self.trainer.loggers:
@@ -230,7 +243,10 @@ class VidferCLI(LightningCLI):
         config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
-        return super()._instantiate_trainer(config, callbacks)
+        try:
+            return super()._instantiate_trainer(config, callbacks)
+        except (TypeError, ValueError) as error:  # such as an accelerator that Lightning does not know
+            raise UsageError(f"--trainer: {error}") from error
 
 
 @rank_zero_only
