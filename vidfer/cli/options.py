@@ -230,9 +230,7 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
         where = re.search(r"class_path '(?:\w+\.)*(\w+)'", message)
         hint = did_you_mean(found[1], [action.dest for action in parser._actions])
         return f"{where[1] if where else 'the configuration'} takes no option '{found[1]}'{hint}"
-    unknown = (
-        r"Expected a dot import path string: (\S+)|class_path '(\S+)':\s+(?:module \S+ has no attribute|No module named)"
-    )
+    unknown = r"Expected a dot import path string: (\S+)|class_path '(\S+)':\s+(?:module \S+ has no attribute|No module named)"
     if found := re.search(unknown, message):
         return f"there is no class '{found[1] or found[2]}'"
     inner = re.findall(r'Parser key "[^"]+":\s*Expected a <class \'(\w+)\'>. Got value: (.*)', message)
