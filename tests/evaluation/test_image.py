@@ -137,6 +137,15 @@ def test_no_calibration_error_on_images_that_the_temperature_was_fitted_on(evalu
     assert any("the card has none for these views" in line for line in lines)
 
 
+def test_a_copy_of_the_images_elsewhere_is_known_again(evaluate, faces_root, image_weights, tmp_path):
+    evaluate("--calibrate", "--write-card")
+    shutil.copytree(faces_root, tmp_path / "copy")
+    found = evaluate("--root", tmp_path / "copy")[1]
+    assert (found["n_calibration"], found["n_fitted_left_out"]) == (7, 7)
+    next((tmp_path / "copy" / "public_test" / "happy").iterdir()).unlink()
+    assert evaluate("--root", tmp_path / "copy")[1]["n_calibration"] == 13  # other images for all that is known
+
+
 def test_the_card_keeps_one_accuracy_for_each_way_of_measuring(evaluate, image_weights):
     digest = weights_digest("image", image_weights)
     for tta in ("none", "flip", "flip"):

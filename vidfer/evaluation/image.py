@@ -223,15 +223,20 @@ def _calibration(options: ImageOptions, model: "ImageModel", data: LabelledImage
 
 
 def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> set[str] | None:
-    """Return digests of the split's images that a card's temperature was fitted on; None if fitted on another copy of it."""
-    own, fitted_on = f"{options.root.name}/{options.split},", str(calibration.get("fitted_on", ""))
-    if not fitted_on.startswith(own):
+    """Return digests of the split's images that a card's temperature was fitted on; None if fitted on another copy of it.
+
+    A folder of another name is a copy if its halves are as large as those of the card.
+    """
+    fitted_on, _, more = str(calibration.get("fitted_on", "")).partition(",")
+    root, _, split = fitted_on.rpartition("/")
+    if split != options.split:
         return set()
-    labels: Literal["fer2013", "ferplus"] = "ferplus" if fitted_on.startswith(f"{own} FER+") else "fer2013"
-    data = read_images(options.root, options.split, labels=labels)  # the halves depend on the labels it was fitted to
+    own = root == options.root.name
+    labels: Literal["fer2013", "ferplus"] = "ferplus" if more.startswith(" FER+") else "fer2013"
+    data = read_images(options.root, options.split, labels=labels if own else options.labels)  # they decide the halves
     half = stratified_rank(data.target, data.digest) < FITTED
     if [calibration.get(name) for name in ("n_fitted", "n_measured")] != [half.sum(), (~half).sum()]:
-        return None
+        return None if own else set()
     return {data.digest[at] for at in np.flatnonzero(half)}
 
 
