@@ -12,7 +12,7 @@ from vidfer.media.find import find_clips
 from vidfer.pipeline.runner import StageProgress, finished, plan
 from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.types import ClipError, Status
+from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
 Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
 
@@ -71,13 +71,13 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
 
 
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
-    status = 0
+    status, fine = 0, SOUND_IS_FINE if work.target == "audio" else {Status.OK}
     for position, done in run_with_bars(work, clips, jobs):
         if isinstance(done, ClipError):
             done = {"status": done.status, "key": "-", "message": done.message}
         name = shown(clips[position])
         print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
-        if done["status"] != Status.OK:
+        if done["status"] not in fine:
             say(f"{name}: {done['status']}: {done['message']}")
             status = 1
     return status
