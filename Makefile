@@ -27,7 +27,7 @@ demo: $(READY)  ## Make a short clip and analyse it with the shipped weights
 	@$(BIN)/vidfer demo --out demo
 
 test: $(READY)  ## Run the default tests (without the slow and GPU ones)
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)  ## Run the slow tests
 	@$(BIN)/python -m pytest -m 'slow and not gpu'
