@@ -106,7 +106,8 @@ def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):
     status, said = weights("pull", "nix")
     assert status == 2
     assert (
-        "no weights 'nix' in vidfer, nor pulled: there are compact, compact64, is10, small, fusion; others: --registry" in said.err
+        "no weights 'nix' in vidfer, nor pulled: there are compact, compact64, is10, small, fusion; others: --registry"
+        in said.err
     )
     assert weights("pull", "../net", "--registry", lab.registry)[0] == 2
     status, said = weights("verify", "net", "--registry", lab.registry)
