@@ -19,6 +19,12 @@ class Numbers(BaseDataModule):
     def train_dataloader(self):
         return self.shuffled(list(range(self.count)), self.batch_size)
 
+    def _in_order(self, split):
+        return []
+
+    def _contents(self):
+        return [self.count]
+
 
 class Net(lightning.LightningModule):
     def __init__(self):

@@ -1,5 +1,6 @@
 """What every data module has: reports, a digest of its data, and shuffled batches that a resumed training goes on with."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from vidfer.pipeline.store import Store, default_store
 from vidfer.types import EMOTIONS, VidferError
 
 
-class BaseDataModule(lightning.LightningDataModule):
+class BaseDataModule(lightning.LightningDataModule, ABC):
     """A data module that reports what it leaves out, by `notify`, and can say whether its data have changed."""
 
     source = ""  # what the data are, for the card
@@ -56,8 +57,9 @@ class BaseDataModule(lightning.LightningDataModule):
         loader: DataLoader[Any] = self._in_order("test")
         return loader
 
+    @abstractmethod
     def _in_order(self, split: str) -> Any:  # noqa: ANN401
-        raise NotImplementedError
+        """Return a loader of a split's samples in order, or none."""
 
     def content_digest(self) -> str:
         """Return a digest, 64 hexadecimal digits, of all data of a training: files, labels, persons, splits and input weights.
@@ -67,9 +69,9 @@ class BaseDataModule(lightning.LightningDataModule):
         self.prepare_data()
         return recipe_key({"data": list(self._contents())})
 
+    @abstractmethod
     def _contents(self) -> Iterable[Any]:
         """List what decides the data, as JSON."""
-        raise NotImplementedError
 
 
 class ResumableSampler(DistributedSampler[Any]):

@@ -48,17 +48,17 @@ def draw_coverage(curve: Sequence[Coverage], place: Path, title: str) -> None:
     """Draw accuracy over the share of images kept, with the thresholds beside the points."""
     figure = new_figure(5.6, 4.0)
     axes = figure.subplots()
-    met = [each for each in curve if each.n]
-    _, _, share, accuracy, low, high = np.array([astuple(each) for each in met], float).T
+    filled = [each for each in curve if each.n]
+    _, _, share, accuracy, low, high = np.array([astuple(each) for each in filled], float).T
     axes.fill_between(share, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="95 % interval")
     axes.plot(share, accuracy, "o-", color=_BLUE, markersize=3, linewidth=1.4)
     before = float("inf")
-    for x, y, each in zip(share, accuracy, met, strict=True):
+    for x, y, each in zip(share, accuracy, filled, strict=True):
         if abs(x - before) >= 0.06:
             before = x
             axes.annotate(f"{each.threshold:g}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=7)
     axes.set(xlim=(0, 1.03), ylim=(low.min() - 0.05, 1.02))
-    axes.set_title(f"{title}, n = {max(each.n for each in met)}", fontsize="medium")
+    axes.set_title(f"{title}, n = {max(each.n for each in filled)}", fontsize="medium")
     axes.set(xlabel="kept (share of images)", ylabel="accuracy of these (share)")
     note = "numbers: smallest confidence kept"
     axes.legend(loc="lower left", frameon=False, fontsize="small", title=note, title_fontsize="small")

@@ -102,8 +102,8 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits."""
     weights = find_weights(kind, name_or_file)
     decisive = {key: weights.card[key] for key in _DECISIVE}
-    told = json.dumps([blake3(_read(weights.path)).hexdigest(), decisive], sort_keys=True)
-    return blake3(told.encode()).hexdigest()
+    text = json.dumps([blake3(_read(weights.path)).hexdigest(), decisive], sort_keys=True)
+    return blake3(text.encode()).hexdigest()
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
