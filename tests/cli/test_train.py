@@ -225,6 +225,12 @@ def test_the_last_and_the_best_checkpoint_are_found(fit, which):
     torch.testing.assert_close(cli.model.backbone.head.weight.detach().cpu(), kept["backbone.head.weight"])
 
 
+def test_a_checkpoint_of_another_network_is_refused(fit):
+    _, folder = fit()
+    with pytest.raises(VidferError, match="the checkpoint is of another network"):
+        fit(f"--ckpt_path={folder / 'checkpoints' / 'last.ckpt'}", "--data.init_args.in_chans=3", verb="test")
+
+
 def run(stage, *words, capsys):
     """Run a stage's command line; returns the exit status and what was said on the error stream."""
     try:

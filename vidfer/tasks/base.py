@@ -63,7 +63,14 @@ class BaseTask(lightning.LightningModule, ABC):
         checkpoint["random_state"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state until Lightning has drawn all that precedes the first batch."""
+        """Refuse the tensors of another network; keep the random state until all that precedes the first batch is drawn."""
+        own, kept = (
+            {name: each.shape for name, each in of.items()} for of in (self.state_dict(), checkpoint["state_dict"])
+        )
+        if own != kept:
+            raise VidferError(
+                "the checkpoint is of another network: give the settings of its run (config.yaml in its folder)"
+            )
         self._random_state = checkpoint.get("random_state")
 
     def on_train_epoch_start(self) -> None:
