@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -92,6 +93,21 @@ def test_classify_on_sample_pairs(run, sounds_root, faces_root, vectors_store, t
         "--data.init_args.train_people=1", "--data.init_args.test_people=2",
     )  # fmt: skip
     assert cli.trainer.global_step == 1
+
+
+def clip_data():
+    parsed = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("data/*.yaml"))}
+    return {
+        name: data["init_args"]
+        for name, data in parsed.items()
+        if ".clips." in data["class_path"] or ".paired." in data["class_path"]
+    }
+
+
+@pytest.mark.parametrize("data", clip_data())
+def test_clip_data_name_their_own_people(data):
+    """Else the people of `configs/classify.yaml`, actors of RAVDESS, would stay."""
+    assert {"train_people", "test_people"} <= set(clip_data()[data])
 
 
 @pytest.mark.parametrize(
