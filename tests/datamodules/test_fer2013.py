@@ -1,6 +1,14 @@
+import pytest
 import torch
 
 from vidfer.datamodules.fer2013 import Fer2013DataModule
+from vidfer.types import VidferError
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": -1}, {"val_share": 1.0}, {"val_share": -0.1}])
+def test_impossible_batches_and_shares_are_refused(options):
+    with pytest.raises(VidferError, match="batch_size has to be at least 1 and val_share in"):
+        Fer2013DataModule(**options)
 
 
 def test_splits_are_disjoint_and_batches_whole(faces_root):

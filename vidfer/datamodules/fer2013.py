@@ -14,6 +14,7 @@ from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
+from vidfer.types import VidferError
 
 
 class Fer2013DataModule(BaseDataModule):
@@ -66,6 +67,10 @@ class Fer2013DataModule(BaseDataModule):
         statistics: Statistics = "face",
     ) -> None:
         super().__init__()
+        if batch_size < 1 or not 0 <= val_share < 1:
+            raise VidferError(
+                f"batch_size has to be at least 1 and val_share in [0, 1), not {batch_size} and {val_share}"
+            )
         self.save_hyperparameters(logger=False)
         self.root, self.labels, self.teacher = Path(root), labels, teacher
         if labels == "ferplus":
