@@ -27,6 +27,14 @@ def one_torch_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory):
+    """Tests that name no store keep out of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDFER_STORE", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
 @pytest.fixture
 def faces_root(tmp_path):
     """FER2013's layout with eight drawn faces of each class to train on and two to test on."""
