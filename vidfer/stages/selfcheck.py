@@ -39,7 +39,7 @@ def check_installation(store: Path | None = None) -> Iterator[Finding]:
             "decoder decord": partial(_decode, clip, "decord"),
             "face detector": partial(_detect, clip),
             "openSMILE": partial(_extract_features, clip),
-            **{f"{kind} weights": partial(_load_weights, kind) for kind in ("image", "audio", "denoise")},
+            **{f"{kind} weights": partial(_load_weights, kind) for kind in ("image", "audio", "fusion", "denoise")},
             "devices": _devices,
             "store": partial(_write_store, store),
         }
@@ -112,11 +112,11 @@ def _extract_features(clip: Path) -> str:
 
 
 def _load_weights(kind: str) -> str:
-    from vidfer.inference.models import AudioModel, Denoiser, ImageModel
+    from vidfer.inference.models import AudioModel, Denoiser, FusionModel, ImageModel
     from vidfer.weights.files import SHIPPED
 
-    models: dict[str, type[ImageModel | AudioModel | Denoiser]]
-    models = {"image": ImageModel, "audio": AudioModel, "denoise": Denoiser}
+    models: dict[str, type[ImageModel | AudioModel | FusionModel | Denoiser]]
+    models = {"image": ImageModel, "audio": AudioModel, "fusion": FusionModel, "denoise": Denoiser}
     sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
