@@ -13,7 +13,7 @@ from vidfer.cli.train import STAGES, VidferCLI, main
 from vidfer.inference.models import ImageModel
 from vidfer.tasks.callbacks import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights
 
 
@@ -89,6 +89,13 @@ def test_checkpoints_load_without_pickled_code(fit):
 def test_shared_arguments_are_the_datas_to_set(fit, given, channels):
     cli, _ = fit(f"--{given}.init_args.in_chans=3", "--trainer.fast_dev_run=true")
     assert cli.model.backbone.stem[0].in_channels == channels
+
+
+@pytest.mark.parametrize("none", ["--trainer.max_epochs=0", "--trainer.max_steps=0"])
+def test_a_training_of_nothing_is_refused_and_exports_nothing(fit, none, tmp_path):
+    with pytest.raises(UsageError, match="nothing would be trained"):
+        fit(none)
+    assert not list(tmp_path.rglob("weights.*"))
 
 
 def test_a_stray_optimizer_is_refused(fit):

@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 
 from vidfer.datasets.fer2013 import read_training_images
 from vidfer.datasets.ravdess import find_ravdess
 from vidfer.datasets.synthetic import draw_face, write_faces, write_sounds
-from vidfer.types import EMOTIONS
+from vidfer.types import EMOTIONS, VidferError
 
 
 def test_faces_of_a_class_are_nearer_than_of_others():
@@ -15,6 +16,15 @@ def test_faces_of_a_class_are_nearer_than_of_others():
         fresh = fresh - fresh.mean()
         distance = {other: np.square(fresh - centred[other]).mean() for other in EMOTIONS}
         assert min(distance, key=distance.__getitem__) == name
+
+
+@pytest.mark.parametrize("write", [write_faces, write_sounds])
+def test_a_root_that_is_a_file_is_named(write, tmp_path):
+    root = tmp_path / "file"
+    root.write_text("kept")
+    with pytest.raises(VidferError, match="file is no folder"):
+        write(root)
+    assert root.read_text() == "kept"
 
 
 def test_faces_are_written_once_and_without_faults(tmp_path):

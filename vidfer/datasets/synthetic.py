@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from vidfer.datasets.photos import read_sample
 from vidfer.datasets.ravdess import EMOTION_CODES
 from vidfer.pipeline.atomic import replacing
-from vidfer.types import EMOTIONS
+from vidfer.types import EMOTIONS, VidferError
 
 RATE: Final = 16_000
 _MARK = "made_by_vidfer.txt"
@@ -64,11 +64,17 @@ VOICES: Final = {
 """The seven synthesised voices."""
 
 
+def _is_made(root: Path) -> bool:
+    if root.exists() and not root.is_dir():
+        raise VidferError(f"{root} is no folder: samples are written into one, give another root")
+    return (root / _MARK).exists()
+
+
 def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -> Path:
     """Draw so many faces of each class in FER2013's layout, unless they are there already; return `root`."""
     import cv2
 
-    if (root / _MARK).exists():
+    if _is_made(root):
         return root
     rng = np.random.default_rng(seed)
     for split, count in (("train", train), ("public_test", test)):
@@ -85,7 +91,7 @@ def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: 
     """Synthesise voices of actors (1 to 24, odd ones speak lower) in RAVDESS' layout, unless they are there; return `root`."""
     from scipy.io import wavfile
 
-    if (root / _MARK).exists():
+    if _is_made(root):
         return root
     rng = np.random.default_rng(seed)
     for actor in actors:
