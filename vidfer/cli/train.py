@@ -151,7 +151,7 @@ class VidferCLI(LightningCLI):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.fit(ckpt_path=ckpt_path, **arguments)
             return
-        if 0 in (trainer.max_epochs, trainer.max_steps):  # type: ignore[attr-defined]
+        if 0 in (trainer.max_epochs, trainer.max_steps):
             raise UsageError("trainer.max_epochs or max_steps is 0, so nothing would be trained: give at least 1")
         folder = run_folder(trainer)
         weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
