@@ -36,6 +36,15 @@ def own_store(tmp_path_factory):
 
 
 @pytest.fixture
+def clips(tmp_path):
+    """Two small files for stages that read any bytes."""
+    paths = [tmp_path / name for name in ("a.bin", "b.bin")]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+@pytest.fixture
 def faces_root(tmp_path):
     """FER2013's layout with eight drawn faces of each class to train on and two to test on."""
     from vidfer.datasets.synthetic import write_faces

@@ -13,14 +13,6 @@ from vidfer.pipeline.store import Store, StoreError
 
 
 @pytest.fixture
-def clips(tmp_path):
-    paths = [tmp_path / name for name in ("a.bin", "b.bin")]
-    for path in paths:
-        path.write_bytes(path.name.encode())
-    return paths
-
-
-@pytest.fixture
 def store(tmp_path, clips):
     store = Store(tmp_path / "store")
     for clip in clips:
