@@ -5,8 +5,9 @@ import sys
 import pytest
 import torch
 
+from vidfer.models.backbone import build_backbone
 from vidfer.types import VidferError
-from vidfer.weights.files import SHIPPED, find_weights, save_weights, weights_digest, weights_folder
+from vidfer.weights.files import SHIPPED, embedding_width, find_weights, save_weights, weights_digest, weights_folder
 
 
 @pytest.fixture
@@ -132,3 +133,28 @@ def test_weights_that_cannot_be_read_are_named(saved, monkeypatch):
     for read in (weights_digest, lambda kind, path: find_weights(kind, path).read()):
         with pytest.raises(VidferError, match=r"w.safetensors cannot be read: Permission denied"):
             read("image", saved)
+
+
+@pytest.mark.parametrize(("name", "width"), [("compact", None), ("test_resnet", None), ("inception_resnet_v2", 1536)])
+def test_the_embedding_s_width_is_what_the_network_embeds(name, width, tmp_path, card):
+    network = build_backbone(name, in_chans=1).eval()
+    path = tmp_path / "w.safetensors"
+    save_weights(path, network.state_dict(), card | {"arch": name})
+    edge = 299 if width else 32
+    with torch.inference_mode():
+        found = network.embed(torch.zeros(1, 1, edge, edge)).shape[1]
+    assert embedding_width(path) == found
+    assert found == (width or found)
+
+
+def test_the_embedding_s_width_needs_a_last_layer_and_no_torch(saved):
+    with pytest.raises(VidferError, match="no linear layer"):
+        embedding_width(saved)
+    saved.write_bytes(b"nonsense")
+    with pytest.raises(VidferError, match="no safetensors file"):
+        embedding_width(saved)
+    code = (
+        "import sys; from vidfer.weights.files import embedding_width; "
+        "sys.exit(embedding_width('compact') != 128 or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -106,6 +106,28 @@ def weights_digest(kind: str, name_or_file: str | Path) -> str:
     return blake3(text.encode()).hexdigest()
 
 
+def embedding_width(image_model: str | Path) -> int:
+    """Read from the header of image weights how long their embeddings are: the inputs of the layer that gives the logits.
+
+    Raises:
+        VidferError: There are no such weights, or they have no linear layer with an output for each class.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = find_weights("image", image_model).path
+    try:
+        with safe_open(path, "numpy") as stored:
+            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise VidferError(f"{path} is no safetensors file: {error}") from error
+    last = {shape[1] for name, shape in shapes.items() if len(shape) == 2 and shape[0] == len(EMOTIONS)}
+    if "head.weight" in shapes:  # of the compact network; timm names its last layer as each network's authors did
+        last = {shapes["head.weight"][1]}
+    if len(last) != 1:
+        raise VidferError(f"{path} has no linear layer from an embedding to {len(EMOTIONS)} logits: export it again")
+    return int(last.pop())
+
+
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
     """Read the temperature and the label smoothing to invert before (see `invert_label_smoothing`) from a card, if it has them.
 
