@@ -6,21 +6,17 @@ import pytest
 import torch
 
 from vidfer.datamodules.features import (
-    EDGE,
     FeatureOptions,
     FeatureReader,
     Sample,
-    _landmarks,
-    _spread,
     collate_clips,
-    gray_faces,
 )
 from vidfer.media.align import TEMPLATE
 from vidfer.media.audio import read_windows
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.stages.faces import LANDMARKS
+from vidfer.stages.clip_faces import EDGE
 from vidfer.types import ClipError, Status, VidferError
 from vidfer.weights.files import weights_digest
 
@@ -49,28 +45,6 @@ def test_faces_are_standardised_one_by_one():
     batch = collate_clips([Sample("a", None, 0, features), Sample("b", None, 0, dark)])
     assert batch["image"].shape == (2, 2, 1, EDGE, EDGE)
     torch.testing.assert_close(batch["image"][0], batch["image"][1], atol=0.05, rtol=0)  # half the light, the same face
-
-
-def test_gray_faces_are_the_centre_of_the_crop_in_fer2013s_size():
-    crops = np.zeros((1, 160, 160, 3), np.uint8)
-    crops[:, 16:144, 16:144] = (10, 200, 50)
-    gray = gray_faces(crops)
-    assert gray.shape == (1, EDGE, EDGE)
-    assert (gray == round(0.299 * 10 + 0.587 * 200 + 0.114 * 50)).all()
-
-
-def test_the_person_who_is_seen_most_evenly_over_time():
-    track = np.array([0, 1, 1, 1, 0, 1, 1, 1, 1, 0])
-    assert _spread(track, 4).tolist() == [1, 3, 6, 8]
-    assert _spread(track, 99).tolist() == [1, 2, 3, 5, 6, 7, 8]
-
-
-def test_landmarks_of_a_face_of_any_size_and_place_fall_on_the_template():
-    points = np.array(TEMPLATE) * 300 + (40, 70)
-    table = {
-        f"{name}_{axis}": points[[at], place] for at, name in enumerate(LANDMARKS) for place, axis in enumerate("xy")
-    }
-    np.testing.assert_allclose(_landmarks(table, np.array([0]))[0], TEMPLATE, atol=1e-6)
 
 
 @pytest.fixture

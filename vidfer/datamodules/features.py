@@ -5,29 +5,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vidfer.datasets.report import LabelledClip
-from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
-from vidfer.models.preprocess import Preprocessing, resize, standardise_face
+from vidfer.models.preprocess import standardise_face
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.audio import AudioStage
 from vidfer.stages.chain import ChainOptions, build_chain
-from vidfer.stages.faces import LANDMARKS
+from vidfer.stages.clip_faces import EDGE, read_faces, seen_most, spread
 from vidfer.types import ClipError, Status, VidferError
-
-EDGE: Final = 48
-"""Edge in px of the face images that classifiers of pixels read."""
 
 Features = dict[str, Tensor]
 """Entries of a `ClipBatch` for one clip: `frames (T, D)`, `image (T, 48, 48)` uint8, `landmarks (T, 5, 2)`, `sound (W, F)`."""
@@ -138,15 +133,15 @@ class FeatureReader:
         with finished(chain, "finetune", path, store) as finetune, finished(chain, "faces", path, store) as faces:
             if not finetune.names("embeddings"):
                 raise ClipError(faces.status if faces.status != Status.OK else Status.NO_FACE, faces.message)
-            table = faces.table("faces.parquet")
-            rows = _spread(table["track"], self.options.max_frames)
+            track = faces.table("faces.parquet")["track"]
+            rows = spread(track, seen_most(track), self.options.max_frames)
             result: Features = {}
             if "frames" in self.reads:
                 result["frames"] = torch.from_numpy(finetune.arrays("embeddings.safetensors")["embeddings"][rows])
             if "image" in self.reads:
-                crops = np.concatenate([faces.arrays(shard)["crops"] for shard in faces.names("crops-")])[rows]
-                result["image"] = gray_faces(crops)
-                result["landmarks"] = torch.from_numpy(_landmarks(table, rows))
+                with finished(chain, "denoise", path, store) as denoise:
+                    image, landmarks = read_faces(faces, denoise, rows)
+                result["image"], result["landmarks"] = torch.from_numpy(image), torch.from_numpy(landmarks)
         return result
 
 
@@ -200,12 +195,6 @@ def standardise_speakers(samples: Sequence[Sample]) -> list[Sample]:
     return result
 
 
-def gray_faces(crops: "np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:
-    """Make of aligned crops, uint8 `(N, 160, 160, 3)`, gray faces as FER2013 has, uint8 `(N, 48, 48)`."""
-    gray = Preprocessing(image_size=EDGE, crop_share=CENTRAL / CROP).gray(torch.from_numpy(crops))
-    return (resize(gray, EDGE)[:, 0] * 255).round().to(torch.uint8)
-
-
 def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
     """Pad clips to one batch, with each entry that one of them has; faces are standardised one by one."""
     batch = ClipBatch(target=torch.tensor([sample.target for sample in samples]))
@@ -235,19 +224,3 @@ def _pad(samples: Sequence[Sample], name: str) -> Tensor:
     one = torch.zeros(1, *like.shape[1:])  # so that there is at least one place
     rows = [sample.features.get(name, one[:0]).float() for sample in samples]
     return pad_sequence([*rows, one], batch_first=True)[:-1]
-
-
-def _spread(track: "np.ndarray[Any, Any]", most: int) -> "np.ndarray[Any, np.dtype[np.intp]]":
-    """Choose rows of the person who is seen most, evenly spread over time."""
-    people, counts = np.unique(track, return_counts=True)
-    rows = np.flatnonzero(track == people[counts.argmax()])
-    places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
-    return np.asarray(rows[places])
-
-
-def _landmarks(table: "dict[str, np.ndarray[Any, Any]]", rows: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Bring landmarks from the frame to where the aligned face has them, as shares of its edge."""
-    template = np.array(TEMPLATE)
-    points = np.stack([np.stack([table[f"{name}_{axis}"][rows] for axis in "xy"], 1) for name in LANDMARKS], 1)
-    matrices = np.stack([similarity(each, template) for each in points.astype(np.float64)])
-    return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2], np.float32)
