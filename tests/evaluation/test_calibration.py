@@ -1,12 +1,26 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss
 
 from vidfer.cli.main import main
-from vidfer.evaluation.calibration import fit_folds, label_smoothing, pool_windows
-from vidfer.inference.decision import calibrate, pool, softmax
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datasets.fer2013 import read_images
+from vidfer.evaluation.calibration import (
+    _groups,
+    calibrate,
+    calibration_lines,
+    fit_folds,
+    label_smoothing,
+    pool_windows,
+)
+from vidfer.inference import decision
+from vidfer.inference.decision import pool, softmax
+from vidfer.inference.models import ImageModel
+from vidfer.metrics.calibration import fit_temperature
 from vidfer.models.classifiers import build_classifier
 from vidfer.weights.files import find_weights, read_calibration, save_weights
 
@@ -25,7 +39,7 @@ def weights(tmp_path):
 def test_pooled_logits_at_a_temperature_give_the_chains_distribution():
     logits = torch.randn(3, 7).log_softmax(1).double().numpy()
     found = pool_windows([logits], 0.1)
-    windows = calibrate(logits, (1.7, 0.1))
+    windows = decision.calibrate(logits, (1.7, 0.1))
     np.testing.assert_allclose(softmax(found / 1.7)[0], pool(windows, np.ones(3)), atol=1e-5)
 
 
@@ -77,3 +91,98 @@ def test_the_label_smoothing_of_a_training_is_in_its_card():
     assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1}}}) == 0.1
     assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
     assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0
+
+
+def sounds(root, store, **people):
+    init = {"data": "ravdess", "root": str(root), "voice": False, "store": store, **people}
+    return {"class_path": "vidfer.datamodules.clips.ClipDataModule", "init_args": init}
+
+
+def clip_logits(weights, root, store, actor):
+    """Predict each clip of an actor in plain torch: the mean of its windows' log-probabilities."""
+    data = ClipDataModule("ravdess", str(root), test_people=str(actor), voice=False, store=store, reads=["sound"])
+    data.setup("test")
+    network = build_classifier("linear")
+    network.load_state_dict(find_weights("audio", weights).tensors())
+    logits, target = [], []
+    for each in data.samples["test"]:
+        vectors = each.features["sound"][:, None]
+        mask = torch.ones(len(vectors), 1, dtype=torch.bool)
+        batch = {"sound": vectors, "sound_mask": mask, "target": torch.zeros(len(vectors))}
+        logits.append(network(batch).detach().double().mean(0).numpy())
+        target.append(each.target)
+    return np.array(logits), np.array(target)
+
+
+def test_weights_are_calibrated_on_the_validation_people_and_measured_on_the_test_people(
+    sounds_root, vectors_store, weights
+):
+    data = sounds(sounds_root, vectors_store, train_people="1", val_people="2", test_people="3")
+    entry = calibrate("audio", Path(weights), data)["calibration"]
+    assert (entry["n_fitted"], entry["n_measured"]) == (16, 16)
+    assert "validation" in entry["fitted_on"]
+    assert "test" in entry["measured_on"]
+    logits, target = clip_logits(weights, sounds_root, vectors_store, 2)
+    grid = np.exp(np.linspace(-2, 2, 40001))
+    loss = [
+        log_loss(target, softmax(logits / t), labels=range(7)) + np.log(t) ** 2 / (2 * 0.25 * 16) for t in grid[::8]
+    ]
+    assert entry["temperature"] == pytest.approx(grid[::8][np.argmin(loss)], rel=1e-3)
+    logits, target = clip_logits(weights, sounds_root, vectors_store, 3)
+    assert entry["nll_before"] == pytest.approx(log_loss(target, softmax(logits), labels=range(7)), abs=1e-5)
+    after = log_loss(target, softmax(logits / entry["temperature"]), labels=range(7))
+    assert entry["nll_after"] == pytest.approx(after, abs=1e-5)
+
+
+def test_what_is_not_calibrated_says_why(sounds_root, vectors_store, weights, monkeypatch):
+    data = sounds(sounds_root, vectors_store, train_people="1-2", test_people="3")
+    assert calibrate("audio", Path(weights), data) == {
+        "not_calibrated": "nobody of ravdess is held out as validation people"
+    }
+    monkeypatch.setattr("vidfer.evaluation.calibration.FEWEST", 17)
+    data = sounds(sounds_root, vectors_store, train_people="1", val_people="2")
+    assert calibrate("audio", Path(weights), data) == {
+        "not_calibrated": "only 16 clips are held out, and 17 are needed"
+    }
+
+
+def test_without_test_people_only_the_folds_are_measured(sounds_root, vectors_store, weights):
+    data = sounds(sounds_root, vectors_store, train_people="1", val_people="2-3")
+    entry = calibrate("audio", Path(weights), data)["calibration"]
+    assert "n_measured" not in entry
+    assert "test" in entry["not_measured"]
+    assert entry["folds"]["ece_after"] >= 0
+    assert len(calibration_lines(entry)) == 5
+
+
+def test_an_image_model_is_calibrated_on_the_images_held_out(faces_root, image_weights):
+    data = {
+        "class_path": "vidfer.datamodules.fer2013.Fer2013DataModule",
+        "init_args": {"root": str(faces_root), "val_share": 0.5, "batch_size": 4},
+    }
+    entry = calibrate("image", image_weights, data)["calibration"]
+    assert (entry["n_fitted"], entry["n_measured"], entry["tta"]) == (28, 14, "flip")
+    model, images = ImageModel(image_weights), read_images(faces_root, "public_test")
+    logits = model.of_gray(images.image, tta="flip")[1]
+    expected = log_loss(images.target, softmax(logits / entry["temperature"]), labels=range(7))
+    assert entry["nll_after"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_ten_predictions_that_are_all_right_do_not_make_a_model_certain():
+    logits = np.full((10, 7), -1.0)
+    logits[:, 0] = 1
+    target = np.zeros(10, np.int64)
+    assert fit_temperature(logits, target) < 0.06
+    assert 0.4 < fit_temperature(logits, target, spread=0.5) < 0.9
+    many = np.random.default_rng(0).normal(0, 1, (5000, 7))
+    drawn = np.array([np.random.default_rng(at).choice(7, p=row) for at, row in enumerate(softmax(many / 2))])
+    assert fit_temperature(many, drawn, spread=0.5) == pytest.approx(fit_temperature(many, drawn), rel=0.01)
+
+
+def test_a_persons_predictions_are_in_one_group():
+    people = ["a", "b", "a", "c", "b", "d", "e", "f", "g"]
+    groups = _groups(people)
+    assert sorted(row for group in groups for row in group) == list(range(9))
+    where = [{at for at, group in enumerate(groups) for row in group if people[row] == one} for one in set(people)]
+    assert all(len(places) == 1 for places in where)
+    assert len(_groups([None] * 12)) == 5

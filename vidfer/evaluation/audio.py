@@ -12,9 +12,10 @@ from vidfer.datasets.clips import find_clips
 from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.splits import take_people
 from vidfer.evaluation import Notify
-from vidfer.evaluation.calibration import calibrate_sound, calibration_lines, fit_folds
+from vidfer.evaluation.calibration import calibration_entry, calibration_lines, fit_folds
 from vidfer.evaluation.export import require_own_card, require_weights, write_card
 from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe, fold_lines, leave_out_trained
+from vidfer.evaluation.held_out import HeldOut
 from vidfer.evaluation.image import score_lines
 from vidfer.inference.decision import Rules, predict_sound, used_windows
 from vidfer.metrics.classification import score
@@ -172,7 +173,8 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
     predict, samples = AudioModel(options.audio_model), apart.samples["test"]
     held_out = [predict(each.features["sound"].numpy()) for each in samples]
     on = f"{apart.source}, people {options.calibrate}"
-    entry = calibrate_sound(folds, found["on"], held_out, [each.target for each in samples], on)
+    test = HeldOut(on, held_out, [each.target for each in samples], [each.person for each in samples], "clips")
+    entry = calibration_entry(folds, found["on"], test)
     if options.write_card:
         notify(write_card("audio", options.audio_model, digest, {"calibration": entry}))
     return {**found, "calibration": entry}

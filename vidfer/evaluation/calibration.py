@@ -1,4 +1,4 @@
-"""Temperature scaling of an image model on half of a split, and of an audio model on out-of-fold predictions."""
+"""Temperature scaling of models on samples held out: half of a split, out-of-fold predictions, or validation people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.datasets.fer2013 import LabelledImages, stratified_rank
+from vidfer.evaluation.held_out import Data, HeldOut, predict_held_out
 from vidfer.inference.decision import invert_label_smoothing, softmax
 from vidfer.metrics.calibration import Coverage, coverage_curve, fit_temperature
 from vidfer.metrics.classification import (
@@ -21,11 +22,60 @@ from vidfer.metrics.classification import (
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
 
 FITTED: Final = 0.5
 """The share of each class, those of the smallest content digests, that a temperature is fitted on."""
 
+FEWEST: Final = 10
+"""Predictions that `calibrate` needs at least."""
+
+SPREAD: Final = 0.5
+"""Deviation of the prior of log T in `calibrate`: without data, T is between 0.38 and 2.7 with a probability of 95 %."""
+
 _BINS: Final = 15
+
+
+def calibrate(kind: str, weights: Path, data: Data) -> dict[str, Any]:
+    """Fit a temperature to what weights predict for the validation people, or images, of the data that they were trained with.
+
+    Weights are of kind `image`, `audio`, `faces` or `fusion`. Each person's predictions, each fifth where persons are unknown
+    or many, are also predicted at the temperature of the others: a temperature that does not hold for these is not used. ECE and
+    NLL before and after are of these predictions (`folds`), and of the test people, or `not_measured` says why not.
+
+    Returns the entries of a card: `calibration`, see `calibrate_images`; or `not_calibrated`, the reason as one clause.
+    """
+    try:
+        found = predict_held_out(kind, weights, data, "val")
+    except VidferError as error:
+        return {"not_calibrated": str(error)}
+    if len(found.target) < FEWEST:
+        return {"not_calibrated": f"only {len(found.target)} {found.unit} are held out, and {FEWEST} are needed"}
+    groups = _groups(found.person)
+    folds = fit_folds(
+        [[found.logits[at] for at in group] for group in groups],
+        [[found.target[at] for at in group] for group in groups],
+        label_smoothing(find_weights(kind, weights).card),
+        spread=SPREAD,
+    )
+    test, why = None, {}
+    try:
+        test = predict_held_out(kind, weights, data, "test")
+    except VidferError as error:
+        why = {"not_measured": str(error)}
+    entry = {**calibration_entry(folds, found.on, test), **why}
+    return {"calibration": {**entry, "tta": "flip"} if kind == "image" else entry}
+
+
+def _groups(people: Sequence[str | None]) -> list[list[int]]:
+    """Divide samples into up to five groups, by person where there are several known ones."""
+    known = sorted({person for person in people if person is not None})
+    if len(known) > 1 and None not in people:
+        number = {person: at % 5 for at, person in enumerate(known)}
+        places = [number[str(person)] for person in people]
+    else:
+        places = [at % 5 for at in range(len(people))]
+    return [[at for at, place in enumerate(places) if place == group] for group in sorted(set(places))]
 
 
 def label_smoothing(card: Mapping[str, Any]) -> float:
@@ -78,7 +128,7 @@ def calibration_lines(found: Mapping[str, Any]) -> list[str]:
     lines = [f"temperature {found['temperature']:.4f}{inverted}"]
     lines.append(f"fitted on {found['fitted_on']}, n = {found['n_fitted']}")
     for kind, values in (("fitted", found.get("folds")), ("measured", found)):
-        if values:
+        if values and f"n_{kind}" in found:
             lines.append(f"measured on {found[f'{kind}_on']}, n = {found[f'n_{kind}']}")
             lines += [
                 f"  {w:<7} ECE {values[f'ece_{w}']:.4f}, NLL {values[f'nll_{w}']:.4f} nats" for w in ("before", "after")
@@ -119,8 +169,14 @@ def _measure(logits: Floats, truth: npt.NDArray[np.int64], when: str) -> dict[st
     return {f"ece_{when}": round(ece, 6), f"nll_{when}": round(nll, 6)}
 
 
-def fit_folds(windows: Sequence[Sequence[Floats]], target: Sequence[Sequence[int]], smoothing: float) -> dict[str, Any]:
-    """Fit a temperature to out-of-fold logits `(W, 7)` of each clip's windows; those of the training would be overconfident.
+def fit_folds(
+    windows: Sequence[Sequence[Floats]],
+    target: Sequence[Sequence[int]],
+    smoothing: float,
+    *,
+    spread: float | None = None,
+) -> dict[str, Any]:
+    """Fit a temperature to held-out logits `(W, 7)` of each clip's windows, fold by fold; `spread` as for `fit_temperature`.
 
     The training's label smoothing is inverted before, if that makes the true classes more likely; the temperature stays 1
     where that of some folds makes the true classes of others less likely. Returns `temperature`, `smoothing`, `n_fitted`; and
@@ -132,8 +188,8 @@ def fit_folds(windows: Sequence[Sequence[Floats]], target: Sequence[Sequence[int
         folds, scaled = [pool_windows(each, inverted) for each in windows], []
         for held, logits in enumerate(folds):
             others = (np.concatenate([*each[:held], *each[held + 1 :]]) for each in (folds, target))
-            scaled.append(logits / fit_temperature(*others))
-        temperature = round(fit_temperature(np.concatenate(folds), truth), 6)
+            scaled.append(logits / fit_temperature(*others, spread=spread))
+        temperature = round(fit_temperature(np.concatenate(folds), truth, spread=spread), 6)
         after = _measure(np.concatenate(scaled), truth, "after")
         found.append({"temperature": temperature, "smoothing": inverted, **after})
     plain = np.concatenate([pool_windows(each, 0.0) for each in windows])
@@ -147,22 +203,22 @@ def pool_windows(clips: Sequence[Floats], smoothing: float) -> Floats:
     return np.stack([invert_label_smoothing(each, smoothing).mean(0) for each in clips])
 
 
-def calibrate_sound(
-    folds: dict[str, Any], fitted_on: str, logits: Sequence[Floats], target: Sequence[int], measured_on: str
-) -> dict[str, Any]:
-    """Measure weights with the temperature of `fit_folds` on other people's clips, by the logits `(W, 7)` of their windows.
+def calibration_entry(folds: dict[str, Any], fitted_on: str, test: HeldOut | None) -> dict[str, Any]:
+    """Measure other people's predictions, if there are any, at the temperature of `fit_folds`.
 
     Returns the entry `calibration` of a card, as `calibrate_images` does, without `tta` and `coverage`; `folds` has ECE and NLL
     of the out-of-fold predictions.
     """
     temperature, smoothing, fitted = (folds.pop(name) for name in ("temperature", "smoothing", "n_fitted"))
-    after = pool_windows(logits, smoothing) / temperature
-    return {
+    entry = {
         "temperature": temperature,
         "smoothing": smoothing,
         "fitted_on": fitted_on,
         "n_fitted": fitted,
         "folds": folds,
-        "measured_on": measured_on,
-        **_measured(pool_windows(logits, 0.0), after, np.array(target)),
     }
+    if test is None:
+        return entry
+    after = pool_windows(test.logits, smoothing) / temperature
+    measured = _measured(pool_windows(test.logits, 0.0), after, np.array(test.target))
+    return {**entry, "measured_on": test.on, **measured}

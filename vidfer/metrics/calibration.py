@@ -32,16 +32,19 @@ class Coverage:
     high: float | None
 
 
-def fit_temperature(logits: Floats, target: npt.NDArray[np.int64]) -> float:
+def fit_temperature(logits: Floats, target: npt.NDArray[np.int64], *, spread: float | None = None) -> float:
     """Find the T > 0 that maximises the likelihood of classes `(N,)` under softmax(logits / T), logits `(N, 7)`, N >= 1.
 
     The samples are not the training's. The log-likelihood is concave in 1 / T, so that Brent's bounded search over log T finds
-    its only maximum in `TEMPERATURES` (Guo et al., section 4.2, equation 9).
+    its only maximum in `TEMPERATURES` (Guo et al., section 4.2, equation 9). With a `spread`, log T has a normal prior of mean 0
+    and that deviation: it keeps T near 1 where samples are few, such as ten that are all right, whose likelihood alone would
+    make every prediction certain. With hundreds of samples it changes nothing that matters.
     """
     from scipy.optimize import minimize_scalar
 
+    penalty = 0.0 if spread is None else 1 / (2 * spread**2 * len(target))
     found = minimize_scalar(
-        lambda log_t: negative_log_likelihood(logits / np.exp(log_t), target),
+        lambda log_t: negative_log_likelihood(logits / np.exp(log_t), target) + penalty * log_t**2,
         bounds=(math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1])),
         method="bounded",
         options={"xatol": 1e-7},
