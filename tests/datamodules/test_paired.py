@@ -106,5 +106,5 @@ def test_speakers_of_paired_clips_are_standardised_by_themselves(module):
 
 def test_each_data_set_has_its_people(sounds_root):
     data = build_clip_data(str(sounds_root))
-    assert (data.people["train"], data.people["test"]) == ("2-16", "17-20")
-    assert build_clip_data(str(sounds_root), train_people="1", val_people="2").people["train"] == "1"
+    assert (data.selection.train_people, data.selection.test_people) == ("2-16", "17-20")
+    assert build_clip_data(str(sounds_root), train_people="1", val_people="2").selection.train_people == "1"

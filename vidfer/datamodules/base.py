@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -13,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from vidfer.datasets.contents import input_weights
 from vidfer.datasets.report import PreparationReport
-from vidfer.pipeline.digest import content_digest, file_digest, recipe_key
-from vidfer.pipeline.store import Store, default_store
-from vidfer.types import EMOTIONS, VidferError
+from vidfer.pipeline.digest import recipe_key
+from vidfer.types import EMOTIONS
 
 
 class BaseDataModule(lightning.LightningDataModule, ABC):
@@ -67,11 +66,12 @@ class BaseDataModule(lightning.LightningDataModule, ABC):
         It says nothing of where the data lie, nor of settings: equal settings and equal digests are the same training.
         """
         self.prepare_data()
-        return recipe_key({"data": list(self._contents())})
+        weights = input_weights("", self.hparams)
+        return recipe_key({"data": [*weights.values(), *self._contents()]})
 
     @abstractmethod
     def _contents(self) -> Iterable[Any]:
-        """List what decides the data, as JSON."""
+        """List what decides the data, as JSON; of vidfer's own data modules as `data_contents` does."""
 
 
 class ResumableSampler(DistributedSampler[Any]):
@@ -118,24 +118,3 @@ def class_shares(target: Tensor | Sequence[int]) -> list[float]:
     """Return the share of each class in `target (N,)`, in the order of `EMOTIONS`."""
     shares: list[float] = (torch.bincount(torch.as_tensor(target), minlength=len(EMOTIONS)) / len(target)).tolist()
     return shares
-
-
-def digest_files(paths: Iterable[Path], root: Path, store: str | None = None) -> list[list[str]]:
-    """Return each file's path below `root`, a folder or the only file, and the digest of its content.
-
-    The digests of files of 64 KiB and more are remembered in a store of artifacts, None for the default one.
-
-    Raises:
-        VidferError: A file cannot be read.
-    """
-    memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
-    try:
-        return [
-            [
-                path.relative_to(folder).as_posix(),
-                file_digest(path) if path.stat().st_size < 1 << 16 else content_digest(path, memory),
-            ]
-            for path in paths
-        ]
-    except OSError as error:
-        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error

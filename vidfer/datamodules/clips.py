@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
+from vidfer.datamodules.base import BaseDataModule, class_shares
 from vidfer.datamodules.features import (
     FeatureOptions,
     FeatureReader,
@@ -21,22 +21,14 @@ from vidfer.datamodules.features import (
     read_clips,
     standardise_speakers,
 )
-from vidfer.datasets.clips import find_clips
+from vidfer.datasets.contents import SAMPLE_SOUNDS, clip_contents
 from vidfer.datasets.report import LabelledClip, PreparationReport
-from vidfer.datasets.splits import (
-    leave_persons_out,
-    published_splits,
-    remove_leaks,
-    require_disjoint,
-    take_people,
-    unknown_persons,
-)
+from vidfer.datasets.selection import Selection, Splits
+from vidfer.datasets.splits import unknown_persons
 from vidfer.datasets.synthetic import write_sounds
 from vidfer.models.batches import ClipBatch
 from vidfer.types import VidferError
 from vidfer.weights.files import weights_digest
-
-Splits = dict[str, list[LabelledClip]]
 
 
 class ClipDataModule(BaseDataModule):
@@ -76,15 +68,11 @@ class ClipDataModule(BaseDataModule):
     ) -> None:
         super().__init__()
         self.features = FeatureOptions(**features)
-        if folds and not 0 <= fold < folds:
-            raise VidferError(f"there are folds 0 to {folds - 1}, not {fold}")
-        if min(size or 1, batch_size) < 1 or size == 0 or seed < 0:
-            raise VidferError("size and batch_size have to be at least 1, and seed at least 0")
-        self.data, self.root = data, None if root is None else Path(root)
+        self.selection = Selection(data, root, train_people, val_people, test_people, folds, fold, seed)
+        if min(size or 1, batch_size) < 1 or size == 0:
+            raise VidferError("size and batch_size have to be at least 1")
         self.source = self.source or Path(data).name
-        self.people = {"train": train_people, "val": val_people, "test": test_people}
-        self.folds, self.fold, self.seed = folds, fold, seed
-        self.size, self.unlabelled, self.batch_size = size, unlabelled, batch_size
+        self.seed, self.size, self.unlabelled, self.batch_size = seed, size, unlabelled, batch_size
         self.samples: dict[str, list[Sample]] = {}  # the clips read so far, by split
         self.left_out: dict[str, dict[str, list[str]]] = {}  # names of unreadable clips, by split and reason
         self._splits: Splits | None = None
@@ -103,33 +91,8 @@ class ClipDataModule(BaseDataModule):
     def splits(self) -> Splits:
         """Divide the clips, once, so that no person and no content is in two splits."""
         if self._splits is None:
-            found, report = self.find()
-            self.announce(report)
-            divided = self._divide(found)
-            require_disjoint(divided)
-            self._splits, leaks = remove_leaks(divided)
-            self.announce(leaks)
-            if unknown := unknown_persons(self._splits):
-                counts = ", ".join(f"{count} of {len(self._splits[each])} in {each}" for each, count in unknown.items())
-                self.notify(
-                    f"WARNING: it is not known who is in {sum(unknown.values())} clips ({counts}), so the same person may be in "
-                    "two splits, and accuracies too high: name persons in the person column of a manifest"
-                )
+            self._splits = self.selection.splits(self.notify)
         return self._splits
-
-    def find(self) -> tuple[list[LabelledClip], PreparationReport]:
-        """Find the labelled clips."""
-        return find_clips(self.data, self.root)
-
-    def _divide(self, found: list[LabelledClip]) -> Splits:
-        people = self.people
-        if self.folds:
-            chosen = take_people(found, people["train"]) if people["train"] else found
-            train, test = leave_persons_out(chosen, self.folds, self.seed)[self.fold]
-            return {"train": [chosen[i] for i in train], "val": [], "test": [chosen[i] for i in test]}
-        if not any(people.values()):
-            return published_splits(found)
-        return {split: take_people(found, names) if names else [] for split, names in people.items()}
 
     def prepare_split(self, split: str, clips: Sequence[LabelledClip]) -> list[Sample]:
         """Read every entry that the classifier reads, empty where a clip lacks it, and report which clips could not be read."""
@@ -207,11 +170,7 @@ class ClipDataModule(BaseDataModule):
         return {"preprocessing": preprocessing, "data": data, "licence": self.licence}
 
     def _contents(self) -> Iterable[Any]:
-        yield weights_digest("image", self.features.image_model)
-        for split, clips in self.splits().items():
-            for clip in clips:
-                digest = digest_files([clip.path], clip.path, self.features.store)[0][1]
-                yield [split, clip.name, clip.person, clip.target, digest]
+        return clip_contents(self.splits(), self.features.store)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled full batches of the labelled training clips, each with as many unlabelled ones if there are any."""
@@ -238,7 +197,8 @@ class SampleSoundsDataModule(ClipDataModule):
 
     def prepare_data(self) -> None:
         """Synthesise the voices unless they are there."""
-        self.root = write_sounds(self.root or Path("runs/sample/sounds"))
+        root = write_sounds(Path(self.selection.root or SAMPLE_SOUNDS))
+        self.selection = replace(self.selection, root=str(root))
 
 
 def draw_evenly(target: Sequence[int], size: int, seed: int) -> list[int]:

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vidfer.datamodules.base import BaseDataModule, ResumableLoader, ResumableSampler, digest_files
-from vidfer.datasets.div2k import find_div2k, is_div2k, read_div2k
-from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, photo_files, read_photos
+from vidfer.datamodules.base import BaseDataModule, ResumableLoader, ResumableSampler
+from vidfer.datasets.contents import photo_contents
+from vidfer.datasets.div2k import is_div2k, read_div2k
+from vidfer.datasets.photos import Photo, StoredPhoto, add_noise, read_photos
 from vidfer.datasets.report import PreparationReport
 from vidfer.models.batches import CropBatch, NamedImage
-from vidfer.pipeline.stage import tool_versions
 from vidfer.types import VidferError
 
 Key = tuple[int, int, int]
@@ -115,13 +115,7 @@ class DenoiseDataModule(BaseDataModule):
         return list(photos.values()), list(held_out.values()), report
 
     def _contents(self) -> Iterable[Any]:
-        for root in filter(None, (self.root, self.test_root)):
-            if root == "sample":
-                yield tool_versions("scikit-image")
-                continue
-            folder = Path(root)
-            train, valid, _ = find_div2k(folder) if is_div2k(folder) else (photo_files(folder), [], None)
-            yield digest_files([*train, *valid], folder)
+        return photo_contents(**self.hparams)
 
     def _in_order(self, split: str) -> DataLoader[CropBatch]:
         data = self.data.get(split, self.data["val"])

@@ -8,8 +8,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
-from vidfer.datamodules.base import BaseDataModule, class_shares, digest_files
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_logits, read_train_val
+from vidfer.datamodules.base import BaseDataModule, class_shares
+from vidfer.datasets.contents import image_contents
+from vidfer.datasets.fer2013 import LabelledImages, read_images, read_logits, read_train_val
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
 from vidfer.models.batches import ImageBatch
@@ -135,10 +136,7 @@ class Fer2013DataModule(BaseDataModule):
         return {**batch, "image": image}
 
     def _contents(self) -> Iterable[Any]:
-        splits = dict.fromkeys((self.train_split, *TEST_SPLITS, self.test_split))
-        yield digest_files(image_files(self.root, splits), self.root)
-        if self.teacher is not None:
-            yield digest_files([Path(self.teacher)], Path(self.teacher))
+        return image_contents(**self.hparams)
 
     def _in_order(self, split: str) -> DataLoader[ImageBatch]:
         return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import torch
 
-from vidfer.datamodules.base import digest_files
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, Features, ReadClips, Sample
-from vidfer.datasets.clips import find_clips, recognise
-from vidfer.datasets.fer2013 import TEST_SPLITS, LabelledImages, image_files, read_images, read_train_val
+from vidfer.datasets.clips import recognise
+from vidfer.datasets.contents import PAIRED_SOUNDS, image_contents
+from vidfer.datasets.fer2013 import LabelledImages, read_images, read_train_val
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
-from vidfer.datasets.report import LabelledClip, PreparationReport
+from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.synthetic import write_faces, write_sounds
 from vidfer.media.align import TEMPLATE
 from vidfer.pipeline.runner import cached
@@ -67,15 +67,16 @@ class PairedDataModule(ClipDataModule):
         **options: Any,  # noqa: ANN401 - the base class knows their types
     ) -> None:
         super().__init__(
-            data="ravdess", root=root, train_people=train_people, test_people=test_people, max_frames=frames, **options
+            data="ravdess",
+            root=root or PAIRED_SOUNDS,
+            train_people=train_people,
+            test_people=test_people,
+            max_frames=frames,
+            **options,
         )
         self.pairing = Pairing(frames, neutral_share, pairing_seed)
         self.faces_root, self.test_split = Path(faces_root), test_split
         self.pairings, self.val_share = pairings, val_share
-
-    def find(self) -> tuple[list[LabelledClip], PreparationReport]:
-        """Find the recordings of speech."""
-        return find_clips("ravdess", self.root or Path("data/ravdess_speech"))
 
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of the recordings: faces come from elsewhere."""
@@ -97,8 +98,7 @@ class PairedDataModule(ClipDataModule):
 
     def _contents(self) -> Iterable[Any]:
         yield from super()._contents()
-        splits = dict.fromkeys(("train", *TEST_SPLITS, self.test_split))
-        yield digest_files(image_files(self.faces_root, splits), self.faces_root, self.features.store)
+        yield from image_contents(self.features.store, root=self.faces_root, test_split=self.test_split)
 
     def _pool(self, split: str) -> LabelledImages:
         if split == "test":

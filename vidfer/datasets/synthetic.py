@@ -4,11 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import av
-import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 from vidfer.datasets.photos import read_sample
 from vidfer.datasets.ravdess import EMOTION_CODES
@@ -174,6 +171,8 @@ _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2
 
 def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4.0) -> None:
     """Write an MP4 of scikit-image's astronaut portrait: slow pan and zoom, noise of `noise_sigma` (0-255), voice-like sound."""
+    import av
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast", "bf": "0"})
@@ -197,6 +196,8 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
 
 def _view(portrait: npt.NDArray[np.uint8], at: float) -> npt.NDArray[np.uint8]:
     """Look through the camera at time `at` in [0, 1]: a 4:3 window around the face that drifts and closes in."""
+    import cv2
+
     width = 330.0 - 90.0 * at
     scale = WIDTH / width
     x = _FACE[0] + 18.0 * np.sin(2 * np.pi * at)
@@ -208,6 +209,8 @@ def _view(portrait: npt.NDArray[np.uint8], at: float) -> npt.NDArray[np.uint8]:
 
 def _voice(seconds: float) -> npt.NDArray[np.float32]:
     """Sing vowels: a pulse train of lively pitch through three resonators, four syllables a second, short pauses."""
+    from scipy.signal import lfilter
+
     time = np.arange(round(seconds * SAMPLING_RATE)) / SAMPLING_RATE
     pitch = 210.0 + 45.0 * np.sin(2 * np.pi * 0.6 * time) + 15.0 * np.sin(2 * np.pi * 2.3 * time)
     phase = np.cumsum(pitch) / SAMPLING_RATE
