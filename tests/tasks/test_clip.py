@@ -1,9 +1,12 @@
+import inspect
 import math
 import types
 
 import pytest
 import torch
 
+from vidfer.media.align import TEMPLATE
+from vidfer.models.classifiers import build_classifier, classifier_names
 from vidfer.tasks.clip import ClipTask
 from vidfer.types import VidferError
 
@@ -88,4 +91,55 @@ def test_senseless_choices_are_refused(options):
 def test_the_card_says_what_is_read():
     kinds = {"mlp": "audio", "fusion": "fusion", "lstm": "faces", "cnn": "faces"}
     for name, kind in kinds.items():
-        assert ClipTask(name).export()[1] == {"kind": kind, "arch": name, "arguments": {}}
+        arguments = {"num_frame_features": 128} if name in ("fusion", "lstm") else {}
+        assert ClipTask(name).export()[1] == {"kind": kind, "arch": name, "arguments": arguments}
+
+
+WIDE = 1536  # of Inception-ResNet-v2
+
+
+def wide_batch():
+    mask = torch.ones(8, 3, dtype=torch.bool)
+    return {
+        "target": torch.arange(8) % 7,
+        "frames": torch.randn(8, 3, WIDE),
+        "frame_mask": mask,
+        "image": torch.randn(8, 3, 1, 48, 48),
+        "landmarks": torch.tensor(TEMPLATE).expand(8, 3, 5, 2),
+        "sound": torch.randn(8, 3, 1582),
+        "sound_mask": mask,
+    }
+
+
+@pytest.mark.parametrize("name", classifier_names())
+def test_every_classifier_is_told_the_embedding_s_width(name):
+    known = inspect.signature(type(build_classifier(name))).parameters
+    for modality in ("frames", "both") if name in ("linear", "mlp", "gan", "dbn") else (None,):
+        arguments = {"modality": modality} if modality else {}
+        arguments |= {"pretrain_epochs": 1} if name == "dbn" else {}
+        task = ClipTask(name, arguments, num_frame_features=WIDE)
+        task.log = lambda *args, **kwargs: None
+        begun(task, wide_batch()).training_step(wide_batch(), 0).backward()
+        card = task.export()[1]
+        assert card["arguments"] == arguments | ({"num_frame_features": WIDE} if "frames" in task.reads else {})
+        assert ("frames" in task.reads) == ("num_frame_features" in known)
+        again = build_classifier(card["arch"], card["arguments"])
+        again.load_state_dict(task.export()[0])
+
+
+def test_the_width_leaves_sound_and_the_network_s_chance_alone():
+    torch.manual_seed(0)
+    told = ClipTask("mlp", num_frame_features=WIDE)
+    torch.manual_seed(0)
+    plain = ClipTask("mlp")
+    assert told.export()[1] == plain.export()[1]
+    for ours, others in zip(told.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(ours, others)
+
+
+def test_other_embeddings_than_the_classifier_reads_are_refused():
+    task = ClipTask("lstm", {"num_frame_features": 64}, num_frame_features=WIDE)
+    with pytest.raises(
+        VidferError, match=r"embeddings of 64 values, and those of .* have 1536: leave num_frame_features"
+    ):
+        begun(task, wide_batch())

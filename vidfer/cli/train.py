@@ -23,6 +23,7 @@ from vidfer.datamodules.base import BaseDataModule
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
+from vidfer.models.classifiers.base import FRAME_FEATURES
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.base import BaseTask
@@ -32,7 +33,7 @@ from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.image import ImageTask
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, require_client, send_settings, start_wandb
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import embedding_width, find_weights
 
 STAGES: Final[dict[str, type[BaseTask]]] = {"denoise": DenoiseTask, "finetune": ImageTask, "classify": ClipTask}
 DATA: Final[dict[str, type[BaseDataModule]]] = {
@@ -122,6 +123,9 @@ class VidferCLI(LightningCLI):
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in ("image_size", "in_chans", "crop"):
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
+        parser.link_arguments(
+            "data.init_args.image_model", "model.init_args.num_frame_features", compute_fn=_embedding_width
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401 - Lightning's
         """Parse without Lightning's warning of passed arguments."""
@@ -249,6 +253,14 @@ class VidferCLI(LightningCLI):
             return super()._instantiate_trainer(config, callbacks)
         except (TypeError, ValueError) as error:  # such as an accelerator that Lightning does not know
             raise UsageError(f"--trainer: {error}") from error
+
+
+def _embedding_width(image_model: str) -> int:
+    """Return the length of the embeddings of weights; where there are none, the data module says so better than the parser."""
+    try:
+        return embedding_width(image_model)
+    except VidferError:
+        return FRAME_FEATURES
 
 
 @rank_zero_only

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers import build_classifier
+from vidfer.models.classifiers import build_classifier, with_width
+from vidfer.models.classifiers.base import FRAME_FEATURES
 from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.optimizers import Optimisation, Schedule
-from vidfer.types import EMOTIONS
+from vidfer.types import EMOTIONS, VidferError
 
 
 class ClipTask(ClassificationTask):
@@ -18,6 +19,8 @@ class ClipTask(ClassificationTask):
     Args:
         classifier: Name of a module in `vidfer.models.classifiers`, or the dotted path of a class.
         arguments: Its constructor's arguments.
+        num_frame_features: Length of a face's embedding, of which every classifier that reads embeddings is told unless its
+            arguments say it; linked to the data's `image_model`.
         optimizer: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`.
         lr: Peak learning rate, under a one-cycle schedule.
         momentum: Momentum of `sgdma` (equation 7).
@@ -42,12 +45,14 @@ class ClipTask(ClassificationTask):
         label_smoothing: float = 0.1,
         class_weighting: float = 1.0,
         warmup_share: float = 0.1,
+        num_frame_features: int = FRAME_FEATURES,
     ) -> None:
         optimisation = Optimisation(optimizer, lr, momentum, nesterov, weight_decay)
         super().__init__(optimisation, Schedule(warmup_share=warmup_share), label_smoothing, class_weighting)
-        self.save_hyperparameters()
-        self.name, self.arguments = classifier, dict(arguments or {})
-        self.classifier = build_classifier(classifier, arguments)
+        # settings that are as ever keep the keys of what was made by them
+        self.save_hyperparameters(ignore=["num_frame_features"] if num_frame_features == FRAME_FEATURES else [])
+        self.name, self.arguments = classifier, with_width(classifier, arguments or {}, num_frame_features)
+        self.classifier = build_classifier(classifier, self.arguments)
         self.register_buffer("class_weight", torch.ones(len(EMOTIONS)))
 
     @property
@@ -59,12 +64,24 @@ class ClipTask(ClassificationTask):
         """Prepare the classifier on the training clips, unless the training is resumed."""
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
-        train: ClipBatch = self.trainer.datamodule.training_clips()  # type: ignore[attr-defined]
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        train: ClipBatch = data.training_clips()
+        self._require_width(train, data)
         with torch.random.fork_rng(devices=[]):
             self.classifier.prepare(train)
         target = train["target"][train["target"] >= 0]
         shares = torch.bincount(target, minlength=len(EMOTIONS)).clamp_min(1) / len(target)
         self.class_weight = self.weigh_classes(shares)
+
+    def _require_width(self, train: ClipBatch, data: Any) -> None:  # noqa: ANN401 - any module of clips
+        expected = self.arguments.get("num_frame_features")
+        if "frames" in train and expected not in (None, found := train["frames"].shape[2]):
+            features = getattr(data, "features", None)
+            model = getattr(features, "image_model", "the data's image model")
+            raise VidferError(
+                f"the classifier '{self.name}' reads embeddings of {expected} values, and those of {model} have {found}: leave "
+                "num_frame_features out of its arguments"
+            )
 
     def forward(self, batch: ClipBatch) -> Tensor:
         """Compute log-probabilities `(B, 7)`."""

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader
 
-from vidfer.models.classifiers.base import Classifier
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.models.classifiers.base import FRAME_FEATURES, Classifier
 from vidfer.tasks.clip import ClipTask
+from vidfer.weights.files import embedding_width
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class Recipe:
     epochs: int = 20
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def task(self) -> ClipTask:
-        """Build the task, untrained."""
-        return ClipTask(self.classifier, self.arguments, **self.settings)
+    def task(self, num_frame_features: int = FRAME_FEATURES) -> ClipTask:
+        """Build the task, untrained, for faces' embeddings of this length."""
+        width = {"num_frame_features": num_frame_features}
+        return ClipTask(self.classifier, self.arguments, **{**self.settings, **width})
 
 
 RECIPES = {
@@ -46,11 +49,11 @@ RECIPES = {
 
 
 def fit(
-    recipe: Recipe, data: lightning.LightningDataModule, *, seed: int = 0, callbacks: Sequence[lightning.Callback] = ()
+    recipe: Recipe, data: ClipDataModule, *, seed: int = 0, callbacks: Sequence[lightning.Callback] = ()
 ) -> ClipTask:
     """Train a classifier on the processor, without files, from a seed; returns the task in evaluation mode."""
     torch.manual_seed(seed)
-    task = recipe.task()
+    task = recipe.task(embedding_width(data.features.image_model))
     train_here(task, data, epochs=recipe.epochs, callbacks=callbacks)
     return task.eval()
 

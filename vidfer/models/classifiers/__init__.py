@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import torch
+
 from vidfer.models import find_class
 from vidfer.models.classifiers.base import Classifier
 from vidfer.types import VidferError
@@ -42,6 +44,16 @@ def build_classifier(name: str, arguments: Mapping[str, Any] | None = None) -> C
         return kind(**given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise VidferError(f"the classifier '{name}' does not take these arguments: {error}") from error
+
+
+def with_width(name: str, arguments: Mapping[str, Any], num_frame_features: int) -> dict[str, Any]:
+    """Add the length of a face's embedding to the arguments of a classifier that reads embeddings and is not told it."""
+    given = dict(arguments)
+    if "num_frame_features" in given or "num_frame_features" not in inspect.signature(_find(name)).parameters:
+        return given
+    with torch.random.fork_rng(devices=[]):  # the network that is trained draws as if this one had not been built
+        reads = build_classifier(name, given).reads
+    return given | ({"num_frame_features": num_frame_features} if "frames" in reads else {})
 
 
 def require_trusted(name: str) -> None:
