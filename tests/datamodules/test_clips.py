@@ -168,6 +168,32 @@ def test_unknown_persons_of_several_splits_are_warned_of_and_stand_in_the_card(
     assert ("unknown_persons" in data.card_entries()["data"]) == bool(said)
 
 
+@pytest.mark.parametrize("unlabelled", [False, True])
+def test_clips_of_a_manifest_without_a_label_teach_but_are_not_measured(
+    tmp_path, sounds_root, vectors_store, unlabelled
+):
+    files = sorted(sounds_root.rglob("*.wav"))
+    rows = [f"{path},{'' if at % 4 == 0 else 'sad' if at % 2 else 'happy'},p{at % 3}" for at, path in enumerate(files)]
+    (tmp_path / "clips.csv").write_text("path,label,person\n" + "\n".join(rows) + "\n")
+    shares = {"val_share": 0.3, "test_share": 0.3, "unlabelled": unlabelled}
+    data = ClipDataModule(
+        "manifest", str(tmp_path / "clips.csv"), voice=False, store=vectors_store, reads=["sound"], **shares
+    )
+    lines = []
+    data.notify = lines.append
+    data.setup("fit")
+    data.setup("test")
+    assert {split: len(samples) for split, samples in data.samples.items()} == {
+        "train": 16 if unlabelled else 12, "val": 12, "test": 12,
+    }  # fmt: skip
+    assert any("12: no label" in line for line in lines)
+    target = data.training_clips()["target"]
+    assert ((target == -1).sum(), (target >= 0).sum()) == (4 if unlabelled else 0, 12)
+    assert sum(data.class_shares()) == pytest.approx(1)
+    card = data.card_entries()["data"]
+    assert (card["trained_on"], card.get("unlabelled"), card["persons"]) == (12, 4 if unlabelled else None, "known")
+
+
 def test_without_a_test_split_nothing_is_tested(module):
     data = module(test_people="")
     data.setup("test")

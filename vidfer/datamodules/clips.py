@@ -42,10 +42,14 @@ class ClipDataModule(BaseDataModule):
         test_people: Who is tested on.
         folds: With 2 or more, the number of folds; of `train_people` where they are given, else of all.
         fold: Number of the fold that is tested on, from 0.
+        val_share: Share of the persons trained on that are held out to validate on, where no other argument, nor a published
+            split, says who is; classes as alike as persons allow, see `hold_persons_out`.
+        test_share: The same of those to test on.
         size: Number of labelled training clips, classes as even as can be; None for all.
-        unlabelled: Whether the training clips beyond `size` are given without their labels, for semi-supervised classifiers.
+        unlabelled: Whether clips of a manifest without a label, and training clips beyond `size`, are given without label, for
+            semi-supervised classifiers; never those of persons who are validated or tested on.
         batch_size: Labelled clips a step.
-        seed: Which clips `size` draws, and which people are in which fold.
+        seed: Which clips `size` draws, and which people are in which fold or share.
         features: The fields of `FeatureOptions`.
     """
 
@@ -60,6 +64,8 @@ class ClipDataModule(BaseDataModule):
         test_people: str = "",
         folds: int = 0,
         fold: int = 0,
+        val_share: float = 0.0,
+        test_share: float = 0.0,
         size: int | None = None,
         unlabelled: bool = False,
         batch_size: int = 32,
@@ -68,7 +74,9 @@ class ClipDataModule(BaseDataModule):
     ) -> None:
         super().__init__()
         self.features = FeatureOptions(**features)
-        self.selection = Selection(data, root, train_people, val_people, test_people, folds, fold, seed)
+        self.selection = Selection(
+            data, root, train_people, val_people, test_people, folds, fold, val_share, test_share, unlabelled, seed
+        )
         if min(size or 1, batch_size) < 1 or size == 0:
             raise VidferError("size and batch_size have to be at least 1")
         self.source = self.source or Path(data).name
@@ -135,15 +143,16 @@ class ClipDataModule(BaseDataModule):
         return collate_clips([*labelled, *unlabelled])
 
     def _training(self) -> tuple[list[Sample], list[Sample]]:
-        samples = self.samples["train"]
+        read = self.samples["train"]
+        samples, bare = ([each for each in read if (each.target < 0) == without] for without in (False, True))
         if self.size is None:
-            return samples, []
+            return samples, bare
         target = {sample.name: sample.target for sample in samples}  # a clip may stand there at several speeds
         names = list(target)
         chosen = {names[at] for at in draw_evenly(list(target.values()), self.size, self.seed)}
         labelled = [sample for sample in samples if sample.name in chosen]
         rest = [replace(sample, target=-1) for sample in samples if sample.name not in chosen]
-        return labelled, rest if self.unlabelled else []
+        return labelled, [*rest, *bare] if self.unlabelled else []
 
     def class_shares(self) -> list[float]:
         """Return the share of each class in the labelled training clips, in the order of `EMOTIONS`."""
@@ -163,10 +172,12 @@ class ClipDataModule(BaseDataModule):
         labelled, withheld = self._training()
         people = {split: sorted({clip.person or "unknown" for clip in clips}) for split, clips in self.splits().items()}
         data = {"source": self.source, "people": people, "trained_on": len({sample.name for sample in labelled})}
+        known = {clip.person is not None for clips in self.splits().values() for clip in clips}
+        data["persons"] = "partly known" if len(known) > 1 else "known" if True in known else "unknown"
         if unknown := unknown_persons(self.splits()):
             data["unknown_persons"] = unknown
         if withheld:
-            data["unlabelled"] = len(withheld)
+            data["unlabelled"] = len({sample.name for sample in withheld})
         return {"preprocessing": preprocessing, "data": data, "licence": self.licence}
 
     def _contents(self) -> Iterable[Any]:

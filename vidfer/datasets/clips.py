@@ -1,6 +1,7 @@
 """Labelled clips of any data set, by its name or by the layout of a folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,13 @@ _LAYOUTS: Final = (
 )
 
 
-def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[list[LabelledClip], PreparationReport]:
+UNLABELLED: Final = "no label: only semi-supervised training reads it"
+"""Why a clip of a manifest is left out."""
+
+
+def find_clips(
+    data: str, root: Path | None = None, *, unlabelled: bool = False, **choices: str
+) -> tuple[list[LabelledClip], PreparationReport]:
     """Find the labelled clips of a data set in its order, with a report of what was found, dropped and noted.
 
     A folder is recognised in this order: a `.csv` file, or a folder with `manifest.csv`, is a manifest; a folder with
@@ -45,17 +52,27 @@ def find_clips(data: str, root: Path | None = None, **choices: str) -> tuple[lis
         data: One of `DATASETS`, or a folder or CSV file.
         root: Where it lies; `data/<name>` if not given, of `ravdess` also `data/ravdess_speech`, of `manifest`
             `data/manifest.csv`. Not with a folder in `data`.
+        unlabelled: Whether clips without a label, which a manifest may name, are among them; else the report drops them.
         choices: Of `ravdess`: `channel` (speech, song, both) and `modality` (sound, faces, audio-visual, video-only,
             audio-only); of `crema_d`: `modality` (any, sound, video).
 
     Raises:
-        VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing is usable.
+        VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing labelled is usable.
     """
     name, where = recognise(data, root)
     known = _CHOICES.get(name, ())
     if wrong := sorted(set(choices) - set(known)):
         raise VidferError(f"of {name} there is no choice of {', '.join(wrong)}, but of {', '.join(known) or 'nothing'}")
-    return _FINDERS[name](where, **choices)
+    clips, report = _FINDERS[name](where, **choices)
+    labelled = [clip for clip in clips if clip.label is not None]
+    if len(labelled) == len(clips):
+        return clips, report
+    if not labelled:
+        raise VidferError(f"{where}: no usable clip has a label: write some into its column label")
+    bare = {UNLABELLED if not unlabelled else "no label": [clip.name for clip in clips if clip.label is None]}
+    if unlabelled:
+        return clips, replace(report, noted={**report.noted, **bare})
+    return labelled, replace(report, kept=len(labelled), dropped={**report.dropped, **bare})
 
 
 def recognise(data: str, root: Path | None = None) -> tuple[str, Path]:

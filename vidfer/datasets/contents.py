@@ -1,7 +1,7 @@
 """What a data module would train on, by content: without making the module, and without torch."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +10,8 @@ from vidfer.datasets.div2k import find_div2k, is_div2k
 from vidfer.datasets.fer2013 import TEST_SPLITS, image_files
 from vidfer.datasets.photos import photo_files
 from vidfer.datasets.selection import Selection, Splits
-from vidfer.pipeline.digest import content_digest, file_digest
+from vidfer.pipeline.digest import digest_files
 from vidfer.pipeline.stage import tool_versions
-from vidfer.pipeline.store import Store, default_store
 from vidfer.types import VidferError
 from vidfer.weights.files import weights_digest
 
@@ -53,25 +52,6 @@ def input_weights(class_path: str, init_args: Mapping[str, Any]) -> dict[str, st
     """
     chosen = dict(WEIGHTS.get(class_path, {})) | {name: init_args[name] for name in KINDS if name in init_args}
     return {name: weights_digest(KINDS[name], model) for name, model in chosen.items() if model is not None}
-
-
-def digest_files(paths: Iterable[Path], root: Path, store: Place = None) -> list[list[str]]:
-    """Return each file's path below `root`, a folder or the only file, and the digest of its content.
-
-    Raises:
-        VidferError: A file cannot be read.
-    """
-    memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
-    try:
-        return [
-            [
-                path.relative_to(folder).as_posix(),
-                file_digest(path) if path.stat().st_size < 1 << 16 else content_digest(path, memory),
-            ]
-            for path in paths
-        ]
-    except OSError as error:
-        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def clip_contents(splits: Splits, store: Place = None) -> list[Any]:
@@ -144,6 +124,7 @@ def _paired(
     train_people: str = "2-16",
     test_people: str = "17-20",
     test_split: str = "public_test",
+    val_share: float = 0.05,  # of the faces, not of the speakers
     **settings: Any,  # noqa: ANN401
 ) -> list[Any]:
     people = {"train_people": train_people, "test_people": test_people}
@@ -161,7 +142,10 @@ def _sample_paired(
 ) -> list[Any]:
     from vidfer.datasets.synthetic import write_faces, write_sounds
 
-    places = {"root": str(write_sounds(Path(root) / "sounds")), "faces_root": str(write_faces(Path(root) / "faces"))}
+    places: dict[str, Any] = {
+        "root": str(write_sounds(Path(root) / "sounds")),
+        "faces_root": str(write_faces(Path(root) / "faces")),
+    }
     return _paired(store, **settings, **places, train_people=train_people, test_people=test_people)
 
 

@@ -102,8 +102,9 @@ COLUMNS: Final = ("path", "label", "person", "split")
 def find_manifest(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
     """Read the clips that a CSV file in UTF-8 names, the root itself or `manifest.csv` in it, in its order.
 
-    Paths are relative to the file's folder. Persons are taken as they are written, so that the same person of two data sets can
-    be called the same. Missing files and further lines for a file are dropped in the report, see `prepare`.
+    Paths are relative to the file's folder. A clip with an empty label has none. Persons are taken as they are written, so that
+    the same person of two data sets can be called the same. Missing files and further lines for a file are dropped in the
+    report, see `prepare`.
 
     Raises:
         VidferError: The file cannot be read, lacks a column, or a line names no path, an unknown label or split, or another
@@ -128,12 +129,15 @@ def find_manifest(root: Path) -> tuple[list[LabelledClip], PreparationReport]:
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, restval="")
+            reader = csv.DictReader(lines)
             header = [name.strip() for name in reader.fieldnames or []]
             if missing := " and ".join(name for name in COLUMNS[:2] if name not in header):
                 raise VidferError(f"{file} has no column {missing}: its first line names path, label, ...")
             reader.fieldnames = header
-            return [(reader.line_num, {name: row[name].strip() for name in COLUMNS if name in row}) for row in reader]
+            return [
+                (reader.line_num, {name: row[name].strip() for name in COLUMNS if row.get(name) is not None})
+                for row in reader
+            ]
     except OSError as error:
         raise VidferError(
             f"{file} cannot be read: {error.strerror}: name a CSV file with the columns path and label"
@@ -146,10 +150,10 @@ def _clip(file: Path, line: int, row: dict[str, str]) -> LabelledClip:
     where = f"{file}, line {line}"
     if not row["path"]:
         raise VidferError(f"{where}: no path")
-    label, split = CLASS_NAMES.get(row["label"].lower()), row.get("split", "")
-    if label is None:
+    label, split = CLASS_NAMES.get(row.get("label", "").lower()), row.get("split", "")
+    if label is None and row.get("label") != "":
         raise VidferError(
-            f"{where}: label '{row['label']}' of {row['path']} is none of {', '.join(CLASS_NAMES)}: correct it"
+            f"{where}: label '{row.get('label', '')}' of {row['path']} is none of {', '.join(CLASS_NAMES)}: correct it"
         )
     if split and split.lower() not in SPLIT_FOLDERS:
         raise VidferError(f"{where}: split '{split}' of {row['path']} is none of train, val, test: correct it")

@@ -53,18 +53,18 @@ class PreparationReport:
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip whose displayed expression is known."""
+    """A clip whose displayed expression is known, or one without a label, for semi-supervised training."""
 
     path: Path
-    label: str  # one of `EMOTIONS`
+    label: str | None  # one of `EMOTIONS`; None where nobody has said
     person: str | None = None  # unique across data sets, such as `ravdess-17`; None where not known
     split: str | None = None  # `train`, `val` or `test`, where the data set publishes one
     shown: str = ""  # its name where that of the file alone is not unique in the data set
 
     @property
     def target(self) -> int:
-        """The class as an index into `EMOTIONS`."""
-        return EMOTIONS.index(self.label)
+        """The class as an index into `EMOTIONS`; -1 without a label."""
+        return -1 if self.label is None else EMOTIONS.index(self.label)
 
     @property
     def name(self) -> str:
@@ -90,10 +90,11 @@ def prepare(
     """
     lost, odd = defaultdict(list, dropped or {}), defaultdict(list, noted or {})
     found = len(clips) + sum(map(len, lost.values()))
-    twice = {name for name, count in Counter(clip.path.name for clip in clips).items() if count > 1}
+    labelled = Counter(clip.path.name for clip in clips if clip.label is not None)
+    every = Counter(clip.path.name for clip in clips)
     readable = []
     for clip in clips:
-        if clip.path.name in twice:
+        if (every if clip.label is None else labelled)[clip.path.name] > 1:
             below = clip.path.relative_to(root) if clip.path.is_relative_to(root) else clip.path
             clip = replace(clip, shown=below.as_posix())
             odd["file name occurs twice"].append(clip.name)
@@ -126,14 +127,20 @@ def _consistent(clips: list[LabelledClip], lost: dict[str, list[str]], odd: dict
     groups: dict[str, list[LabelledClip]] = defaultdict(list)
     for key, clip in zip(content_keys(clip.path for clip in clips), clips, strict=True):
         groups[key].append(clip)
-    contradictory: set[Path] = set()
+    left_out: set[Path] = set()
     for group in groups.values():
-        if len({clip.label for clip in group}) > 1:
-            lost["one content under two labels"] += [clip.name for clip in group]
-            contradictory |= {clip.path for clip in group}
-        elif len(group) > 1:
-            odd["copy of another clip"] += [f"{clip.name} of {group[0].name}" for clip in group[1:]]
-    return [clip for clip in clips if clip.path not in contradictory]
+        labelled = [clip for clip in group if clip.label is not None]
+        if labelled and len(labelled) < len(group):
+            useless = [clip for clip in group if clip.label is None]
+            lost["without a label, and a copy of a labelled clip"] += [clip.name for clip in useless]
+            left_out |= {clip.path for clip in useless}
+        same = labelled or group
+        if len({clip.label for clip in same}) > 1:
+            lost["one content under two labels"] += [clip.name for clip in same]
+            left_out |= {clip.path for clip in same}
+        elif len(same) > 1:
+            odd["copy of another clip"] += [f"{clip.name} of {same[0].name}" for clip in same[1:]]
+    return [clip for clip in clips if clip.path not in left_out]
 
 
 def missing_takes(present: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

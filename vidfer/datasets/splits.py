@@ -8,9 +8,11 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
+from blake3 import blake3
 
 from vidfer.datasets.report import LabelledClip, PreparationReport, content_keys
-from vidfer.types import VidferError, parse_list
+from vidfer.pipeline.digest import digest_files
+from vidfer.types import EMOTIONS, VidferError, parse_list
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -27,7 +29,7 @@ def published_splits(clips: Sequence[LabelledClip]) -> dict[str, list[LabelledCl
     if unknown:
         raise VidferError(
             f"{len(unknown)} of {len(clips)} clips are in no published split (such as {unknown[0].name}): "
-            "choose people or folds, or give a manifest with a split column"
+            "choose people, folds, or test_share and val_share, or give a manifest with a split column"
         )
     return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
 
@@ -105,6 +107,68 @@ def unknown_persons(splits: Mapping[str, Sequence[LabelledClip]]) -> dict[str, i
     counts = {split: sum(clip.person is None for clip in clips) for split, clips in splits.items()}
     several = sum(bool(clips) for clips in splits.values()) > 1
     return {split: count for split, count in counts.items() if count and several}
+
+
+def hold_persons_out(
+    clips: Sequence[LabelledClip], shares: Mapping[str, float], seed: int = 0
+) -> dict[str, list[LabelledClip]]:
+    """Move shares of the persons out of `train`, each into a split of its own: classes as alike everywhere as persons allow.
+
+    A clip of an unknown person counts as a person of its own, unless its content recurs. Who is moved is decided by the
+    clips and the seed, not by the order of the clips or where they lie: of equally good choices, by a digest.
+
+    Args:
+        clips: Labelled clips.
+        shares: Share of the persons by split, above 0; at least one person each. Drawn in their order.
+        seed: Decides between equally good choices.
+
+    Raises:
+        VidferError: There are too few persons.
+    """
+    of_clip = _groups(clips)
+    groups = sorted(set(of_clip), key=lambda group: blake3(f"{seed} {group}".encode()).digest())
+    counts = np.zeros((len(groups), len(EMOTIONS)))
+    place = {group: at for at, group in enumerate(groups)}
+    for group, clip in zip(of_clip, clips, strict=True):
+        counts[place[group], clip.target] += 1
+    wanted = {split: max(1, round(share * len(groups))) for split, share in shares.items()}
+    if sum(wanted.values()) >= len(groups):
+        told = ", ".join(f"{split} {number}" for split, number in wanted.items())
+        raise VidferError(f"of {len(groups)} persons nobody is left to train on ({told}): choose smaller shares")
+    left, chosen = np.full(len(groups), True), dict[str, str]()
+    for split, number in wanted.items():
+        for at in _draw_alike(counts, left, number):
+            left[at] = False
+            chosen[groups[at]] = split
+    return {
+        split: [clip for group, clip in zip(of_clip, clips, strict=True) if chosen.get(group, "train") == split]
+        for split in ("train", *shares)
+    }
+
+
+def _groups(clips: Sequence[LabelledClip]) -> list[str]:
+    """Name each clip's person; of unknown persons the content."""
+    return [
+        f"content {digest_files([clip.path], clip.path)[0][1]}" if clip.person is None else f"person {clip.person}"
+        for clip in clips
+    ]
+
+
+def _draw_alike(counts: np.ndarray, left: np.ndarray, number: int) -> list[int]:
+    """Draw so many rows that are `left` of clips by person and class, `counts (persons, classes)`.
+
+    Drawn one by one, each so that the share drawn of every class comes nearest to the share of persons drawn.
+    """
+    shares = counts / np.maximum(counts.sum(0), 1)
+    there, free, drawn = counts.sum(0) > 0, left.copy(), np.zeros(counts.shape[1])
+    chosen: list[int] = []
+    for done in range(1, number + 1):
+        distance = np.square((drawn + shares - done / len(counts))[:, there]).sum(1)
+        at = int(np.where(free, distance, np.inf).argmin())
+        free[at] = False
+        drawn = drawn + shares[at]
+        chosen.append(at)
+    return chosen
 
 
 def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, list[str]]]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from vidfer.pipeline.atomic import write_atomic
-from vidfer.types import ClipError, Status
+from vidfer.types import ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     from vidfer.pipeline.store import Store
 
 _RACY_SECONDS = 2.0
+_WORTH_REMEMBERING = 1 << 16  # bytes
 
 
 def dump_json(value: object) -> bytes:
@@ -68,6 +69,29 @@ def content_digest(clip: Path, store: "Store") -> str:
             memo.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(memo, dump_json({"identity": identity, "blake3": digest}))
     return digest
+
+
+def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = None) -> list[list[str]]:
+    """Return each file's path below `root`, a folder or the only file, and the digest of its content.
+
+    Digests of files of 64 KiB and more are remembered in a store, None for the default one.
+
+    Raises:
+        VidferError: A file cannot be read.
+    """
+    from vidfer.pipeline.store import Store, default_store
+
+    memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
+    try:
+        return [
+            [
+                path.relative_to(folder).as_posix(),
+                file_digest(path) if path.stat().st_size < _WORTH_REMEMBERING else content_digest(path, memory),
+            ]
+            for path in paths
+        ]
+    except OSError as error:
+        raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _recall(memo: Path, identity: list[int]) -> str | None:
