@@ -26,6 +26,7 @@ def test_each_way_of_predicting_is_measured_on_the_same_clips(evaluate, monkeypa
     assert found["left_out"] == 0
     ways = [
         "faces",
+        "vote",
         "sound",
         "late",
         "trained",

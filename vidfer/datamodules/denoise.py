@@ -156,10 +156,12 @@ class FixedCrops(Dataset[CropBatch]):
     def __init__(self, photos: list[Photo | StoredPhoto], crop: int, sigmas: tuple[float, ...], clip: bool) -> None:
         self.clip = clip
         self.items: list[tuple[Photo, float]] = []
-        for photo in photos:
+        self.photo: list[int] = []  # of each item the number of its photograph
+        for number, photo in enumerate(photos):
             tops, lefts = (np.unique(np.linspace(0, edge - crop, 3).astype(int)) for edge in photo.shape[:2])
             crops = [photo[top : top + crop, left : left + crop] for top in tops for left in lefts]
             self.items += [(piece, sigma) for piece in crops for sigma in sigmas]
+            self.photo += [number] * (len(crops) * len(sigmas))
 
     def __len__(self) -> int:
         return len(self.items)

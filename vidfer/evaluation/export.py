@@ -135,13 +135,13 @@ def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[st
             total += torch.stack(found).double().cpu() * len(clean)
             n += len(clean)
     psnr, ssim, psnr_noisy = (round(value, 4) for value in (total / n).tolist())
-    name, split = _photographs(data)
+    name, split = photographs(data)
     on = f"{name}, {n} crops with noise of sigma {', '.join(f'{sigma:g}' for sigma in data.sigmas)}"
     rank_zero_info(f"{on}: PSNR {psnr:.2f} dB, noisy {psnr_noisy:.2f} dB")
     return {"on": on, "split": split, "n": n, "psnr": psnr, "ssim": ssim, "psnr_noisy": psnr_noisy}
 
 
-def _photographs(data: "DenoiseDataModule") -> tuple[str, str]:
+def photographs(data: "DenoiseDataModule") -> tuple[str, str]:
     """Name the photographs that a denoiser is measured on, and their split: a test only if not of the training."""
     same = data.test_root is not None and Path(data.test_root).resolve() == Path(data.root).resolve()
     if same and not is_div2k(Path(data.root)):

@@ -52,6 +52,15 @@ def build_module(data: Data, **more: object) -> "BaseDataModule":
     return module
 
 
+def why(error: VidferError, data: Data) -> str:
+    """Return an error's sentence with the folders of the data by their last names, since results name no paths."""
+    text = str(error)
+    for value in (data.get("init_args") or {}).values():
+        if isinstance(value, str) and "/" in value:
+            text = text.replace(value, Path(value).name)
+    return text
+
+
 def predict_held_out(kind: str, weights: Path, data: Data, split: Split) -> HeldOut:
     """Predict a split by weights of kind `image`, `audio`, `faces` or `fusion`, which read what they were trained on.
 
@@ -101,7 +110,7 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     return HeldOut(f"{module.source}, {NAMES[split]} clips", logits, target, person, "clips")
 
 
-def load_classifier(kind: str, weights: Path) -> "Classifier":
+def load_classifier(kind: str, weights: str | Path) -> "Classifier":
     """Load a classifier of clips, in evaluation mode."""
     from vidfer.models.classifiers import build_classifier, require_trusted
 

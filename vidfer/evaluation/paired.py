@@ -1,7 +1,8 @@
 """What fusion adds, on speech paired with faces of other people that show the same class."""
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,20 @@ import numpy as np
 
 from vidfer.evaluation import Notify
 from vidfer.evaluation.folds import leave_out_trained
-from vidfer.inference.decision import Rules, fuse_modalities, predict_faces, predict_joint, predict_sound
+from vidfer.inference.decision import (
+    Rules,
+    calibrate,
+    fuse_modalities,
+    predict_faces,
+    predict_joint,
+    predict_sound,
+    vote,
+)
 from vidfer.metrics.classification import Floats, score
 from vidfer.pipeline.store import default_store
 from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
 from vidfer.types import UsageError
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import find_weights, read_calibration
 
 if TYPE_CHECKING:
     from vidfer.models.batches import ClipBatch
@@ -75,7 +84,8 @@ def evaluate_paired(options: PairedOptions, notify: Notify = lambda _: None) -> 
     leave_out_trained(data.splits()["test"], cards, named=True, notify=notify)
     data.setup("test")
     batch = collate_clips(data.samples["test"])
-    found = _predict(batch, options, build_rules(chain))
+    found = predict_pairs(batch, {"image": image, **models}, build_rules(chain), dropped=True)
+    found["as analyze answers"] = found.pop("fused")
     target = batch["target"].numpy()
     return {
         "on": f"{data.source}, speakers {options.people}, faces of {data.test_split}",
@@ -94,31 +104,53 @@ def paired_lines(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _predict(batch: "ClipBatch", options: PairedOptions, rules: Rules) -> dict[str, list[Floats]]:
-    """Predict each clip, of one person at 5 faces a second: probabilities `(7,)` by name of the input."""
+def predict_pairs(
+    batch: "ClipBatch", models: Mapping[str, str], rules: Rules, *, dropped: bool = False
+) -> dict[str, list[Floats]]:
+    """Predict each clip, of one person at 5 faces a second, by the rule of the chain: probabilities `(7,)` by name of the part.
+
+    Models are names or files by kind, of which `audio`, `faces` and `fusion` may be missing: `faces` predicts in place of the
+    image model, `trained` is the fusion model alone, `fused` what the chain answers. With `dropped` the fusion model also
+    predicts without each of its inputs.
+    """
     import torch
 
-    from vidfer.inference.models import AudioModel, FusionModel, ImageModel
+    from vidfer.evaluation.held_out import load_classifier
+    from vidfer.inference.models import AudioModel, ImageModel
 
-    head, audio = ImageModel(options.image_model).network.head, AudioModel(options.audio_model)
-    fusion, one = FusionModel(options.fusion_model).network, np.ones(1)
-    found: dict[str, list[Floats]] = {name: [] for name in ("faces", "sound", "late", *_DROPPED, "as analyze answers")}
+    head = ImageModel(models["image"]).network.head
+    audio = AudioModel(models["audio"]) if "audio" in models else None
+    one, logits = np.ones(1), {}
+    found: dict[str, list[Floats]] = defaultdict(list)
     with torch.inference_mode():
-        logits = {}
-        for name, mask in _DROPPED.items():
-            kept: Any = {**batch, **({mask: torch.zeros_like(batch[mask])} if mask else {})}  # type: ignore[literal-required]
-            logits[name] = fusion(kept).numpy()
+        if "faces" in models:
+            weights = find_weights("faces", models["faces"])
+            of_faces = calibrate(
+                load_classifier("faces", models["faces"])(batch).numpy(), read_calibration(weights), "faces"
+            )
+        if "fusion" in models:
+            fusion = load_classifier("fusion", models["fusion"])
+            for name, mask in _DROPPED.items() if dropped else [("trained", "")]:
+                kept: Any = {**batch, **({mask: torch.zeros_like(batch[mask])} if mask else {})}  # type: ignore[literal-required]
+                logits[name] = fusion(kept).numpy()
         for at in range(len(batch["target"])):
             frames = batch["frames"][at][batch["frame_mask"][at]]
             count, vectors = len(frames), batch["sound"][at][batch["sound_mask"][at]].numpy()
             faces = predict_faces(
                 head(frames).numpy(), np.zeros(count, np.int64), np.arange(count) / 5, np.ones(count), rules
             )
-            sound = predict_sound(audio(vectors), rules)
-            joint = {name: predict_joint(values[at : at + 1], one, rules) for name, values in logits.items()}
-            for name, trained in (("late", None), ("as analyze answers", joint["trained"])):
-                fused = fuse_modalities(faces, sound, trained, rules)
-                joint[name] = fused.distribution if fused else np.full(7, np.nan)
-            for name, distribution in (joint | {"faces": faces.distribution, "sound": sound.distribution}).items():
+            votes = vote(faces.probabilities)
+            if "faces" in models:
+                faces = replace(faces, of_people=of_faces[at : at + 1], distribution=of_faces[at])
+            parts = {"faces": faces.distribution, "vote": votes}
+            if audio:
+                sound = predict_sound(audio(vectors), rules)
+                parts["sound"] = sound.distribution
+                joint = {name: predict_joint(values[at : at + 1], one, rules) for name, values in logits.items()}
+                for name, trained in (("late", None), ("fused", joint.get("trained"))):
+                    fused = fuse_modalities(faces, sound, trained, rules)
+                    parts[name] = fused.distribution if fused else np.full(7, np.nan)
+                parts |= joint
+            for name, distribution in parts.items():
                 found[name].append(distribution)
     return found

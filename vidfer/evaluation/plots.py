@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -136,3 +137,27 @@ def save_figure(figure: "Figure", place: Path) -> None:
     for kind, how in (("png", {"dpi": 150}), ("svg", {"metadata": {"Date": None}})):
         with rc_context({"svg.hashsalt": "vidfer"}), replacing(place.with_name(f"{place.name}.{kind}")) as part:
             figure.savefig(part, format=kind, **how)
+
+
+def reliability_svg(title: str, record: Mapping[str, Any]) -> str:
+    """Draw a reliability diagram of a `calibration_record` as an SVG element that takes the colour of the text around it."""
+    from matplotlib import rc_context
+
+    ink = "#010203"  # stands for the text's colour
+    look: Any = {
+        **{"svg.hashsalt": title, "svg.fonttype": "none", "font.size": 9, "axes.facecolor": "none"},
+        **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink),
+    }
+    with rc_context(look):
+        figure = new_figure(3.2, 3.0)
+        axes = figure.subplots()
+        bins = [each for each in zip(record["confidence"], record["right"], record["count"], strict=True) if each[2]]
+        confidence, right, count = zip(*bins, strict=True)
+        axes.plot((0, 1), (0, 1), "--", color=_GRAY, linewidth=1)
+        ends = [wilson_interval(hits, n) for hits, n in zip(right, count, strict=True)]
+        draw_points(axes, confidence, np.divide(right, count), ends, "", _BLUE)
+        axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="confidence: mean of a bin", ylabel="accuracy, 95 % interval")
+        text = StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :].strip().replace(ink, "currentColor")
