@@ -49,7 +49,7 @@ finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn sampl
 
 classify: $(READY)  ## Train a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... (or synthesised samples)
 	@$(if $(filter sample_%,$(DATA)),echo "synthesised sample data ($(DATA))$(if $(wildcard data/ravdess_speech),,: no data/ravdess_speech here)" >&2,:)
-	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(if $(CLASSIFIER),--model configs/classifiers/$(CLASSIFIER).yaml) --data configs/data/$(DATA).yaml $(ARGS)
+	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(if $(CLASSIFIER),--config configs/classifiers/$(CLASSIFIER).yaml) --data configs/data/$(DATA).yaml $(ARGS)
 
 sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=classify|denoise|finetune [COUNT=trials], see docs/sweeps.md
 	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, or finetune); SWEEP=entity/project/id helps with one that is there"; exit 2; }

@@ -8,8 +8,11 @@ from torch import nn
 
 from vidfer.cli.train import VidferCLI
 from vidfer.inference.models import AudioModel
+from vidfer.models.backbone import build_backbone
+from vidfer.models.classifiers import classifier_names
 from vidfer.models.classifiers.base import Classifier, Standardise
 from vidfer.types import VidferError
+from vidfer.weights.files import save_weights
 
 CONFIG = """
 class_path: vidfer.tasks.clip.ClipTask
@@ -92,9 +95,53 @@ def test_without_anyone_to_test_on_the_weights_are_exported_unmeasured(fit):
 
 
 def test_another_model_replaces_the_configurations_arguments(fit):
-    cli, _ = fit("--model=configs/classifiers/linear.yaml", "--trainer.fast_dev_run=true")
+    cli, _ = fit("--config=configs/classifiers/linear.yaml", "--trainer.fast_dev_run=true")
     assert cli.model.hparams["arguments"] == {}
     assert type(cli.model.classifier).__name__ == "LinearClassifier"
+
+
+@pytest.fixture
+def fit_on(sounds_root, faces_root, vectors_store, tmp_path):
+    """Run the stage on paired clips with an image network of random weights; returns the CLI and the card."""
+
+    def run(backbone, name, *extra):
+        torch.manual_seed(0)
+        weights, preprocessing = tmp_path / f"{backbone}.safetensors", {"image_size": 96, "in_chans": 3}
+        card = {"kind": "image", "arch": backbone, "arguments": {"in_chans": 3}, "preprocessing": preprocessing}
+        save_weights(weights, build_backbone(backbone, in_chans=3).state_dict(), card)
+        cli = VidferCLI(
+            args=[
+                "fit", "--config=configs/classify.yaml", f"--config=configs/classifiers/{name}.yaml",
+                "--data=configs/data/paired.yaml", f"--data.init_args.root={sounds_root}", "--data.init_args.voice=false",
+                f"--data.init_args.faces_root={faces_root}", f"--data.init_args.store={vectors_store}",
+                "--data.init_args.train_people=1-2", "--data.init_args.test_people=3", "--data.init_args.speeds=null",
+                f"--data.init_args.image_model={weights}", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false",
+                f"--trainer.logger.init_args.save_dir={tmp_path}", f"--trainer.logger.init_args.version={name}", *extra,
+            ]
+        )  # fmt: skip
+        return cli, json.loads((tmp_path / "classify" / name / "weights.json").read_text())
+
+    return run
+
+
+def test_a_classifier_learns_from_the_embeddings_of_another_image_model(fit_on):
+    cli, card = fit_on("test_resnet", "lstm")
+    frames = cli.datamodule.samples["train"][0].features["frames"]
+    assert frames.shape[1] != 128
+    assert card["arguments"] == {"num_frame_features": frames.shape[1]}
+    assert card["metrics"][0]["n"] == 16
+
+
+@pytest.mark.slow
+def test_every_classifier_learns_from_inception_resnet_v2(fit_on):
+    for name in classifier_names():
+        modality = ["--model.init_args.arguments.modality=frames"] if name in ("linear", "mlp", "gan", "dbn") else []
+        cli, card = fit_on("inception_resnet_v2", name, *modality)
+        assert card["kind"] == ("fusion" if name == "fusion" else "faces")
+        if "frames" in cli.model.reads:
+            assert card["arguments"]["num_frame_features"] == 1536
+            assert cli.datamodule.samples["train"][0].features["frames"].shape[1] == 1536
+        assert card["metrics"][0]["n"] == 16
 
 
 def test_a_resumed_run_ends_with_the_same_weights(fit):

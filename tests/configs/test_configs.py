@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from vidfer.cli.train import VidferCLI
 from vidfer.models.classifiers import classifier_names
+from vidfer.tasks.fit import RECIPES
 from vidfer.weights.files import find_weights
 
 CONFIGS = Path("configs")
@@ -71,24 +72,44 @@ def test_classify(run, sounds_root, vectors_store, data):
     assert cli.trainer.global_step == 1
 
 
-@pytest.mark.parametrize("classifier", [path.stem for path in sorted(CONFIGS.glob("classifiers/*.yaml"))])
+@pytest.mark.parametrize("classifier", RECIPES)
 def test_every_classifier(run, sounds_root, faces_root, vectors_store, classifier):
     data = "paired" if classifier in SEEN else "sample_sounds"
     extra = [f"--data.init_args.faces_root={faces_root}", "--data.init_args.val_people="] if classifier in SEEN else []
     cli = run(
-        "--config=configs/classify.yaml", f"--model=configs/classifiers/{classifier}.yaml", f"--data=configs/data/{data}.yaml",
+        "--config=configs/classify.yaml", f"--config=configs/classifiers/{classifier}.yaml", f"--data=configs/data/{data}.yaml",
         f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}", *VOICES,
         "--data.init_args.voice=false", *extra,
     )  # fmt: skip
     assert cli.trainer.global_step == 1
-    assert cli.model.hparams["classifier"] == classifier
+    recipe = RECIPES[classifier]
+    assert recipe.classifier == classifier
+    assert recipe.task().hparams.items() <= cli.model.hparams.items()  # nothing of the shipped committee's is left
+    assert recipe.epochs == cli.config.fit.trainer.max_epochs
+
+
+@pytest.mark.parametrize(
+    ("chosen", "speeds", "voice"),
+    [
+        ((), [0.8, 0.9, 1.0, 1.1, 1.2], False),
+        (("gan", "ravdess"), None, True),
+        (("fusion", "paired"), [0.9, 1.0, 1.1], True),
+    ],
+)
+def test_a_classifier_brings_its_own_playing_speeds_and_windows(chosen, speeds, voice):
+    files = [f"--{kind}=configs/{folder}/{name}.yaml" for (kind, folder), name in zip(PLACES, chosen, strict=False)]
+    features = VidferCLI(args=["--config=configs/classify.yaml", *files], run=False).datamodule.features
+    assert (features.speeds, features.voice) == (speeds, voice)
+
+
+PLACES = (("config", "classifiers"), ("data", "data"))
 
 
 def test_classify_on_sample_pairs(run, sounds_root, faces_root, vectors_store, tmp_path):
     for name, root in (("sounds", sounds_root), ("faces", faces_root)):
         shutil.copytree(root, tmp_path / "sample" / name)
     cli = run(
-        "--config=configs/classify.yaml", "--model=configs/classifiers/fusion.yaml", "--data=configs/data/sample_paired.yaml",
+        "--config=configs/classify.yaml", "--config=configs/classifiers/fusion.yaml", "--data=configs/data/sample_paired.yaml",
         f"--data.init_args.root={tmp_path / 'sample'}", f"--data.init_args.store={vectors_store}",
         "--data.init_args.train_people=1", "--data.init_args.test_people=2",
     )  # fmt: skip
@@ -231,4 +252,5 @@ def test_every_file_is_met_above():
         *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify")),
     }  # tests/*/test_wandb, test_sweeps
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
-    assert {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml")} == met
+    found = [*CONFIGS.rglob("*.yaml"), *CONFIGS.glob("classifiers/*.yaml")]  # which is a link
+    assert {path.relative_to(CONFIGS).as_posix() for path in found} == met

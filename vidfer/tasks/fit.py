@@ -5,17 +5,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import lightning
 import numpy as np
 import numpy.typing as npt
 import torch
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.models.classifiers.base import FRAME_FEATURES, Classifier
 from vidfer.tasks.clip import ClipTask
+from vidfer.types import VidferError
 from vidfer.weights.files import embedding_width
 
 
@@ -34,18 +37,19 @@ class Recipe:
         return ClipTask(self.classifier, self.arguments, **{**self.settings, **width})
 
 
-RECIPES = {
-    "linear": Recipe("linear", settings={"lr": 0.005, "weight_decay": 0.02}),
-    "mlp": Recipe("mlp", {"hidden": 128, "members": 8}, 40, settings={"weight_decay": 0.01, "nesterov": True}),
-    "gan": Recipe("gan", {"hidden": 128, "adversarial": 0.1}, 40, settings={"weight_decay": 0.01}),
-    "dbn": Recipe("dbn", settings={"lr": 0.1, "weight_decay": 0.01, "nesterov": True}),
-    "cnn": Recipe("cnn", epochs=30, settings={"lr": 0.05}),
-    "rcnn": Recipe("rcnn", epochs=30, settings={"lr": 0.05}),
-    "lstm": Recipe("lstm", epochs=30, settings={"lr": 0.05}),
-    "rnn": Recipe("rnn", epochs=30),
-    "fusion": Recipe("fusion", settings={"weight_decay": 0.01}),
-}
-"""A recipe for each classifier, chosen on people that are tested on nowhere."""
+def read_recipe(file: Path) -> Recipe:
+    """Read the recipe in a file that is laid over configs/classify.yaml, but for its settings of the data."""
+    chosen: Any = OmegaConf.to_container(OmegaConf.load(file))
+    try:
+        settings, epochs = chosen["model"]["init_args"], chosen["trainer"]["max_epochs"]
+        return Recipe(settings.pop("classifier"), settings.pop("arguments"), epochs, settings)
+    except (KeyError, TypeError) as error:
+        needed = "classifier and arguments in model.init_args, and trainer.max_epochs"
+        raise VidferError(f"{file} is no recipe of a classifier: it has to give {needed}") from error
+
+
+RECIPES: Final = {file.stem: read_recipe(file) for file in sorted((Path(__file__).parent / "recipes").glob("*.yaml"))}
+"""A recipe for each classifier, from the files that configs/classifiers shows; chosen on people that are tested on nowhere."""
 
 
 def fit(
