@@ -21,7 +21,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(page, "draw_table", lambda *_: None)
     made = fake.experiments(tmp_path)
     monkeypatch.setattr(
-        rerun, "prepare_experiments", lambda options, tasks, store: {task: made[task] for task in tasks}
+        rerun, "prepare_experiments", lambda options, store, tables: {table.task: made[table.task] for table in tables}
     )
 
     def call(*words):
@@ -74,7 +74,7 @@ def test_more_seeds_keep_those_that_are_there(run, tmp_path):
 def test_what_is_missing_is_named_and_ends_with_1(run):
     status, out, err = run("--sizes", "250,300", "--seeds", "1", "--models", "dbn", "--tables", "1")
     assert status == 1
-    assert "dbn on 300 clips, seed 0: unavailable: the machine would not learn" in err
+    assert "classify: dbn on 300 clips, seed 0: unavailable: the machine would not learn" in err
     assert json.loads(out.splitlines()[-1])["missing"] == {"the machine would not learn": 1}
 
 

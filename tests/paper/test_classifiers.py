@@ -1,16 +1,24 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import root_mean_squared_error
 
+from vidfer.datamodules import paired
 from vidfer.datamodules.features import Sample
 from vidfer.paper import classifiers
 from vidfer.paper.classifiers import (
     INPUTS,
+    LEFT_OUT,
+    ClipSource,
+    cell_recipe,
     inference_seconds,
     probability_rmse,
     run_classifier_cell,
 )
+from vidfer.paper.tables import MODELS
+from vidfer.tasks.fit import RECIPES, fit
 from vidfer.types import VidferError
 
 
@@ -35,28 +43,31 @@ def test_the_time_is_that_of_as_many_clips_as_are_asked_for_the_least_of_three(m
     assert clips == [10, 10, 10]
 
 
+COSTS = {"sound": 2.0, "frames": 0.25, "image": 0.125, "n": 3}  # CPU seconds of a clip's features
+
+
 @pytest.fixture
 def cell(sounds_root, faces_root, vectors_store, tmp_path_factory, monkeypatch):
     """Run a cell on the sample data of three speakers."""
     root = tmp_path_factory.mktemp("sample")
     (root / "sounds").symlink_to(sounds_root)
     (root / "faces").symlink_to(faces_root)
-    from vidfer.datamodules import paired
-
     monkeypatch.setattr(
         paired.SamplePairedDataModule.__init__, "__defaults__",
         tuple({"1-4": "1-2", "5-6": "3"}.get(each, each) for each in paired.SamplePairedDataModule.__init__.__defaults__),
     )  # fmt: skip
 
-    def run(model, size, seed=0):
-        return run_classifier_cell(model, size, seed, data="sample", root=str(root), store=vectors_store)
+    source = ClipSource("sample", str(root), vectors_store)
+
+    def run(model, size, seed=0, inputs="paper"):
+        return run_classifier_cell(model, size, seed, inputs=inputs, source=source, costs=COSTS)
 
     return run
 
 
-@pytest.mark.parametrize("model", INPUTS)
-def test_every_model_of_the_tables(cell, model):
-    found = cell(model, 14)
+@pytest.mark.parametrize(("inputs", "model"), [(inputs, model) for inputs in INPUTS for model in INPUTS[inputs]])
+def test_every_model_of_the_tables(cell, model, inputs):
+    found = cell(model, 14, inputs=inputs)
     assert found["n_test"] == 16
     assert all(0 <= found[name] <= 1 for name in ("precision", "recall", "accuracy", "rmse"))
     assert found["seconds"] > 0
@@ -69,6 +80,51 @@ def test_the_execution_time_of_a_cell_is_of_as_many_clips_as_it_was_trained_on(c
     monkeypatch.setattr(classifiers, "inference_seconds", lambda _network, _samples, count: counts.append(count) or 4.5)
     assert cell("rnn", 14)["seconds"] == 4.5
     assert counts == [14]
+
+
+def test_features_are_counted_for_every_clip_and_modality_that_is_read(cell, monkeypatch):
+    monkeypatch.setattr(classifiers, "inference_seconds", lambda *_: 4.5)
+    found = {inputs: cell("gan", 14, inputs=inputs) for inputs in ("faces", "sound", "both")}
+    assert {inputs: each["feature_seconds"] for inputs, each in found.items()} == {
+        "faces": 0.25,
+        "sound": 2.0,
+        "both": 2.25,
+    }
+    assert found["both"]["seconds_from_files"] == 4.5 + 14 * 2.25
+    assert cell("cnn", 14)["seconds_from_files"] == 4.5 + 14 * 0.125
+
+
+def test_where_inputs_are_equal_every_model_reads_the_same_and_the_others_are_named_with_a_reason():
+    wanted = {"faces": {("frames",)}, "sound": {("sound",)}, "both": {("frames", "sound")}}
+    for inputs, reads in wanted.items():
+        assert {cell_recipe(model, inputs).task().reads for model in INPUTS[inputs]} == reads
+        assert sorted([*INPUTS[inputs], *LEFT_OUT[inputs]]) == sorted(MODELS)
+
+
+def test_the_recipe_is_the_same_whatever_is_read():
+    one, other = cell_recipe("gan", "paper"), cell_recipe("gan", "faces")
+    assert (one.settings, one.epochs) == (other.settings, other.epochs)
+    assert {name: value for name, value in one.arguments.items() if name != "modality"} == {
+        name: value for name, value in other.arguments.items() if name != "modality"
+    }
+
+
+def test_cells_of_clips_that_were_trained_on_before_compute_no_feature(cell, vectors_store, sounds_root, faces_root):
+    module = paired.PairedDataModule(
+        root=str(sounds_root), faces_root=str(faces_root), train_people="1-2", test_people="3", voice=False,
+        store=vectors_store, reads=["frames", "sound"], batch_size=8,
+    )  # fmt: skip
+    fit(RECIPES["gan"], module)
+    module.setup("test")
+
+    def features():
+        return {path for name in ("audio", "faces", "paired") for path in Path(vectors_store).glob(f"{name}/*/*")}
+
+    before = features()
+    assert {path.parts[-3] for path in before} == {"audio", "paired"}
+    for inputs in ("paper", "faces", "sound", "both"):
+        cell("gan", 14, inputs=inputs)
+    assert features() == before
 
 
 @pytest.mark.parametrize("model", ["rnn", "gan"])

@@ -12,10 +12,11 @@ import pytest
 from tests.paper import fake
 from vidfer.paper.cells import Cell, Result, list_cells
 from vidfer.paper.page import escape_latex, format_value, versions, write_rerun
-from vidfer.paper.tables import LABEL, MODELS, TABLES, Rerun, reported_tables
+from vidfer.paper.tables import LABEL, MODELS, TABLES, Rerun, equal_tables, reported_tables
 
-SIZES = {"classify": (50, 300), "denoise": (100, 600)}
-ONE = {table.number: [table] for table in TABLES}
+SIZES = {"classify": (50, 300), "classify faces": (50, 300), "denoise": (100, 600)}
+ALL = (*TABLES, *equal_tables("faces"))
+ONE = {table.number: [table] for table in ALL}
 PRINTED = {value for row in reported_tables().values() for value in row.values()}
 
 
@@ -24,7 +25,8 @@ def rerun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fake")
     made = fake.experiments(folder)
     results = []
-    for cell in list_cells(SIZES, tuple(MODELS), 3):
+    models = {task: list(experiment.about) for task, experiment in made.items()}
+    for cell in list_cells(SIZES, models, 3):
         if cell == Cell("classify", "lstm", 50, 1):
             results.append(Result(cell, reason="its worker died", status="crashed"))
         elif cell.model == "dbn" and cell.size == 300:
@@ -33,7 +35,7 @@ def rerun(tmp_path_factory):
             metrics = made[cell.task].compute(cell.model, cell.size, cell.seed)
             results.append(Result(cell, metrics | {"processor": "Test_CPU"}, key="0" * 64))
     return Rerun(
-        TABLES,
+        ALL,
         tuple(MODELS),
         SIZES,
         3,
@@ -41,6 +43,7 @@ def rerun(tmp_path_factory):
         {task: experiment.source for task, experiment in made.items()},
         {task: experiment.about for task, experiment in made.items()},
         "vidfer tables --data made-up --out DIR",
+        {task: experiment.left_out for task, experiment in made.items()},
     )
 
 
@@ -63,6 +66,9 @@ def test_every_table_and_figure_is_there(out):
         ("3b", "7b", "pixel_rmse"),
         ("4", "8", "accuracy"),
         ("5", "9", "time"),
+        ("5b", "9b", "time_from_files"),
+        ("4-faces", "8-faces", "accuracy"),
+        ("5b-faces", "9b-faces", "time_from_files"),
         ("6", "10", "rmse"),
     ):
         assert all((out / f"table{number}_{name}.{end}").is_file() for end in ("csv", "md", "tex"))
@@ -87,7 +93,7 @@ def test_the_csv_has_a_line_for_each_place_with_unit_interval_and_data(out):
 
 def test_every_cell_is_in_cells_csv(out, rerun):
     found = rows(out / "cells.csv")
-    assert len(found) == len(rerun.results) == 72
+    assert len(found) == len(rerun.results) == 90
     assert LABEL not in found[0]
     assert {row["status"] for row in found} == {"ok", "crashed", "unavailable"}
     one = next(row for row in found if (row["task"], row["model"], row["size"]) == ("denoise", "cnn", "100"))
@@ -98,7 +104,7 @@ def test_the_papers_figures_stand_in_the_papers_columns_only(out):
     for path in sorted(out.glob("table*.csv")):
         for row in rows(path):
             paper = row.pop(LABEL)
-            assert paper == "" if "3b" in path.name else paper
+            assert (paper == "") == ("b_" in path.name or "-faces" in path.name)
             assert not PRINTED & set(row.values()), path
     for path in sorted(out.glob("table?_*.md")):
         lines = [line.split("|")[1:-1] for line in path.read_text().splitlines() if line.startswith("|")]
@@ -119,7 +125,7 @@ def test_gaps_are_marked_and_explained(out):
     assert "(b) there are only 250 samples & no more" in text
     assert re.search(r"\| 50 \|.* 45\.5 \(.*\) \(a\) \|", text)
     page = (out / "tables.md").read_text()
-    assert "4 of 72 cells are missing" in page
+    assert "4 of 90 cells are missing" in page
     latex = (out / "table1_precision.tex").read_text()
     assert r"--\textsuperscript{b}" in latex
     assert r"b: there are only 250 samples \& no more" in latex
@@ -198,3 +204,15 @@ def test_latex_compiles(out, tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
     subprocess.run(command, cwd=tmp_path / "tex", check=True, capture_output=True)
     assert (tmp_path / "tex" / "tables.pdf").stat().st_size > 10_000
+
+
+def test_where_all_read_the_same_the_paper_has_no_figures_and_who_is_left_out_is_said(out):
+    page, alone = (out / "tables.md").read_text(), (out / "table4-faces_accuracy.md").read_text()
+    assert "| classifiers; all read face embeddings | CNN | left out: it sees pixels | - | - |" in page
+    assert "| classifiers; all read face embeddings | MLP | mlp's faces | 3,000 | 0.0225 |" in page
+    assert "| training clips | LSTM | GAN-SGDMA | MLP |" in alone
+    assert "MLP" not in (out / "table4_accuracy.md").read_text()
+    assert "Accuracy; all read face embeddings" in (out / "figure8-faces_accuracy.svg").read_text()
+    assert "mean of 16 test clips" in page
+    time = next(row for row in rows(out / "table5b-faces_time_from_files.csv") if row["model"] == "mlp")
+    assert (time["task"], time["size"], float(time["mean"])) == ("classify faces", "50", 50 * 0.0225)

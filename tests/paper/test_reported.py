@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from vidfer.paper.tables import MODELS, TABLES, Rerun, reported_tables
+from vidfer.paper.tables import TABLES, Rerun, reported_tables
 
 SUMS = {
     "1": (411.20, 432.06, 453.16, 481.28, 514.58, 554.45),
@@ -22,7 +22,7 @@ def rows_of(number):
 def test_every_column_adds_up_to_the_papers():
     assert {number for number, _ in reported_tables()} == set(SUMS)
     for number, sums in SUMS.items():
-        for model, total in zip(MODELS, sums, strict=True):
+        for model, total in zip(rows_of(number)[next(iter(rows_of(number)))], sums, strict=True):
             assert sum(float(row[model]) for row in rows_of(number).values()) == pytest.approx(total, abs=1e-6)
 
 
@@ -35,7 +35,7 @@ def test_sizes_are_the_papers():
 def test_figures_are_as_printed_and_the_companion_has_none():
     def paper(number, size, model):
         table = next(table for table in TABLES if table.number == number)
-        rerun = Rerun([table], [model], {table.task: [size]}, 1, [], {}, {}, "")
+        rerun = Rerun([table], [model], {table.task: [size]}, 1, [], {}, {table.task: {model: ""}}, "")
         return rerun.places(table)["paper"].item()
 
     assert paper("3", 600, "gan") == "85.732"

@@ -13,7 +13,8 @@ TIME = next(table for table in TABLES if table.name == "time")
 
 
 def fill_table(table, results, models, sizes):
-    return list(Rerun([table], models, {table.task: sizes}, 3, results, {}, {}, "").places(table).itertuples())
+    about = {table.task: dict.fromkeys(models, "")}
+    return list(Rerun([table], models, {table.task: sizes}, 3, results, {}, about, "").places(table).itertuples())
 
 
 def results(tmp_path, seeds=3, size=50, **metrics):

@@ -120,6 +120,15 @@ _child: Child | None = None
 _owner = 0
 
 
+def end_worker() -> None:
+    """End this process's worker if there is one, such as to count its CPU time; the next call starts another."""
+    global _child
+    with _lock:
+        if _child is not None and _owner == os.getpid():
+            _child.close()
+        _child = None
+
+
 @contextmanager
 def _worker(timeout: float) -> Iterator[Child]:
     """Lend this process's worker: started on first use, dropped after anything that may leave it in disorder."""

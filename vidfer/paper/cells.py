@@ -17,8 +17,9 @@ from vidfer.pipeline.workers import run_all
 from vidfer.types import ClipError, VidferError
 
 STAGE: Final = "cells"
-CLASSIFY: Final = "classify"
 DENOISE: Final = "denoise"
+CLASSIFY: Final = {"paper": "classify"} | {name: f"classify {name}" for name in ("faces", "sound", "both")}
+"""Tasks of classifiers, by what they read: what the paper's comparison gives to each, or the same for all."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Cell:
     seed: int
 
     def __str__(self) -> str:
-        samples = "clips" if self.task == CLASSIFY else "images"
-        return f"{self.model} on {self.size} {samples}, seed {self.seed}"
+        samples = "images" if self.task == DENOISE else "clips"
+        return f"{self.task}: {self.model} on {self.size} {samples}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Experiment:
     `compute` maps model, number of samples and seed to metrics, on one CPU thread, and is pickled for several processes.
     `version` is bumped by hand when the same cell would give other metrics, `data` is a digest of the data's content, and
     `settings` are, by model, all else that decides, as JSON. There are `limit` training samples; None where only `compute` can
-    tell. `source` names the data, and `about` says of each model what it reads or is.
+    tell. `source` names the data, `about` says of each model that can take part what it reads or is, and `left_out` of others why
+    they cannot.
     """
 
     compute: Callable[[str, int, int], dict[str, Any]]
@@ -52,6 +54,7 @@ class Experiment:
     limit: int | None = None
     source: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def recipe(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's key is made of."""
@@ -78,14 +81,14 @@ class Result:
     key: str = ""
 
 
-def list_cells(sizes: Mapping[str, Sequence[int]], models: Sequence[str], seeds: int) -> list[Cell]:
-    """List cells seed by seed, so that an interrupted run has whole tables of fewer seeds; `sizes` are by task."""
+def list_cells(sizes: Mapping[str, Sequence[int]], models: Mapping[str, Sequence[str]], seeds: int) -> list[Cell]:
+    """List cells seed by seed, so that an interrupted run has whole tables of fewer seeds; sizes and models are by task."""
     return [
         Cell(task, model, size, seed)
         for seed in range(seeds)
         for task in sizes
         for size in sizes[task]
-        for model in models
+        for model in models[task]
     ]
 
 
@@ -129,7 +132,7 @@ def _compute(
         if infinite:
             raise VidferError(f"the training diverged: {', '.join(sorted(infinite))} is no finite number")
         spent = round(time.process_time() - start, 3)
-        draft.write_json("metrics.json", metrics | {"processor": _processor(), "cpu_seconds": spent})
+        draft.write_json("metrics.json", metrics | {"processor": processor(), "cpu_seconds": spent})
         return Outcome()
 
     try:
@@ -141,7 +144,8 @@ def _compute(
     return {"metrics": artifact.json("metrics.json"), "key": artifact.key}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name the processor, as far as the system tells."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

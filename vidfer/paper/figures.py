@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_STYLES: Final[dict[Any, tuple[str, str]]] = dict(zip(MODELS, zip(_COLORS, "os^DvP", strict=True), strict=True))
+_COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+_STYLES: Final[dict[Any, tuple[str, str]]] = dict(zip(MODELS, zip(_COLORS, "os^DvPX", strict=True), strict=True))
 _GRAY: Final = "#666666"
 _LOG_RATIO: Final = 20  # values further apart than this are drawn on a logarithmic axis
 _HALF: Final = 60  # where an axis of shares ends, in %, if nothing lies above

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vidfer import __version__
 from vidfer.paper.cells import CLASSIFY, DENOISE, Result
 from vidfer.paper.figures import draw_table
-from vidfer.paper.tables import LABEL, MODELS, Rerun, Table
+from vidfer.paper.tables import LABEL, MODELS, Rerun, Table, comparison
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.stage import tool_versions
@@ -36,7 +36,7 @@ def write_rerun(rerun: Rerun, out: Path) -> list[Path]:
         stem, figure = _stems(table)
         origin = f"The paper's table {table.number}, rerun"
         if not table.number.isdigit():
-            origin = f"Companion of the paper's table {table.number.rstrip('b')}, which the paper lacks"
+            origin = f"Companion of the paper's table {table.of}, which the paper lacks"
         files[f"{stem}.csv"] = table_csv(table, places)
         files[f"{stem}.md"] = _lines([*_heading(rerun, table, 1), *table_markdown(table, places, rerun.seeds)])
         caption = f"{origin}. {title}. {_interval_note(rerun.seeds)}"  # LaTeX numbers captions by itself
@@ -55,6 +55,7 @@ def table_csv(table: Table, places: "pd.DataFrame") -> bytes:
     """Write one table in long form: a line for each place; intervals as computed, even beyond what is possible."""
     columns: dict[str, list[Any]] = {
         "table": [table.number] * len(places),
+        "task": [table.task] * len(places),
         "metric": [table.key] * len(places),
         "unit": [table.unit] * len(places),
         **{name: places[name].tolist() for name in places.columns[:-2]},
@@ -110,7 +111,7 @@ def table_latex(table: Table, places: "pd.DataFrame", seeds: int, caption: str) 
     lines = [
         r"\begin{table}[htbp]",
         rf"\centering\scriptsize\setlength{{\tabcolsep}}{{3pt}}\caption{{{escape_latex(caption)}}}\par\smallskip",
-        rf"\label{{tab:vidfer-{table.name.replace('_', '-')}}}",
+        rf"\label{{tab:vidfer-{table.number}-{table.name.replace('_', '-')}}}",
         rf"\begin{{tabular}}{{r*{{{width}}}{{c}}" + (rf"*{{{width}}}{{>{{\color{{gray}}}}c}}}}" if beside else "}"),
         r"\toprule",
         rf" & \multicolumn{{{width}}}{{c}}{{measured here, {escape_latex(table.unit)}}}{paper} \\",
@@ -204,36 +205,40 @@ def render_page(rerun: Rerun) -> Iterator[str]:
 
 def _conditions(rerun: Rerun) -> Iterator[str]:
     for task, source in rerun.sources.items():
-        kind, samples = ("Classifiers", "clips") if task == CLASSIFY else ("Denoisers", "images")
+        samples = "images" if task == DENOISE else "clips"
         done = rerun.measured(task)
         data = "; ".join(dict.fromkeys(str(metrics["data"]) for metrics in done)) or source
         counts = " or ".join(map(str, sorted({int(metrics["n_test"]) for metrics in done})))
         before = [rerun.reference(table) for table in rerun.tables if table.task == task and table.before]
         notes = [f", n = {counts} test {samples}" if counts else "", *(f"; {each[1]}" for each in before if each)]
-        yield f"- {kind}: {data}{''.join(notes)}."
+        yield f"- {comparison(task).capitalize()}: {data}{''.join(notes)}."
     yield f"- {_interval_note(rerun.seeds)}"
-    if any(table.name == "time" for table in rerun.tables):
-        processors = sorted({str(metrics["processor"]) for metrics in rerun.measured(CLASSIFY)})
+    done = [metrics for task in CLASSIFY.values() for metrics in rerun.measured(task)]
+    if done and any(table.of == "5" for table in rerun.tables):
+        clips = " or ".join(map(str, sorted({int(metrics["feature_clips"]) for metrics in done})))
         yield (
             "- Execution time: CPU-seconds of the predictions for as many clips as the row says, on one thread, from stored "
-            f"features{', on ' if processors else ''}{' and '.join(processors)}."
+            f"features, on {' and '.join(sorted({str(metrics['processor']) for metrics in done}))}. Table 5b adds as many times "
+            f"what the features of a clip cost, from its file; mean of {clips} test clips, models loaded before. Faces of paired "
+            "clips are given as images, so that only their embeddings cost."
         )
-    if CLASSIFY in rerun.sources:
+    if done:
         yield "- Precision and recall are means over the classes; RMSE is over clips and classes, 35.0 % for equal shares."
     yield f"- Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}."
 
 
 def _models(rerun: Rerun) -> list[str]:
-    tasks = [task for task in (CLASSIFY, DENOISE) if task in rerun.sources]
-    heads = {CLASSIFY: "classifier reads", DENOISE: "denoiser"}
-    rows = [["model", *(head for task in tasks for head in (heads[task], "parameters"))]]
-    rows.append(["---"] * len(rows[0]))
-    for model in rerun.models:
-        rows.append([MODELS[model]])
-        for task in tasks:
-            counts = sorted({int(metrics["params"]) for metrics in rerun.measured(task, model)})
-            about = rerun.about[task].get(model, "-")
-            rows[-1] += [about, " or ".join(f"{count:,}" for count in counts) or "-"]
+    rows = [["comparison", "model", "reads, or is", "parameters", "features of a clip, CPU-s"], ["---"] * 5]
+    for task in rerun.sources:
+        for model in rerun.models:
+            done = rerun.measured(task, model)
+            if about := rerun.about[task].get(model):
+                counts = sorted({int(metrics["params"]) for metrics in done})
+                costs = sorted({round(float(each["feature_seconds"]), 4) for each in done if "feature_seconds" in each})
+                numbers = [" or ".join(f"{count:,}" for count in counts), " or ".join(f"{cost:g}" for cost in costs)]
+                rows.append([comparison(task), MODELS[model], about, *(text or "-" for text in numbers)])
+            elif reason := rerun.left_out.get(task, {}).get(model):
+                rows.append([comparison(task), MODELS[model], f"left out: {reason}", "-", "-"])
     return markdown_table(rows)
 
 

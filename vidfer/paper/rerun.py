@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vidfer.paper.cells import CLASSIFY, Experiment, Result, list_cells, run_cells
+from vidfer.paper.cells import DENOISE, Experiment, Result, list_cells, run_cells
 from vidfer.paper.page import format_value
-from vidfer.paper.tables import MODELS, TABLES, Rerun, Table
+from vidfer.paper.tables import MODELS, TABLES, Rerun, Table, comparison, equal_tables
 from vidfer.pipeline.store import default_store
 from vidfer.types import UsageError
 
-Model = Literal["cnn", "rcnn", "lstm", "dbn", "rnn", "gan"]
+Model = Literal["cnn", "rcnn", "lstm", "dbn", "rnn", "gan", "mlp"]
+Inputs = Literal["paper", "faces", "sound", "both"]
 Number = Literal["1", "2", "3", "4", "5", "6"]
 
 
@@ -33,7 +34,9 @@ class RerunOptions:
         root: Where the data lie (default: the usual place below data/).
         sizes: Numbers of training clips; denoisers get twice as many images.
         seeds: Trainings of each cell.
-        models: Columns of the tables.
+        models: Columns of the tables; the paper lacks `mlp`, which takes part only where all read the same.
+        inputs: What classifiers read: `paper`, what the paper's comparison gives to each; or the same for all, in tables of
+            their own: `faces`, embeddings; `sound`, vectors of windows; `both`.
         tables: The paper's numbers of tables.
         denoise_root: Photographs of table 3, with set5 and set14 beside them, or `sample` (default: data/bsds500; with
             --data sample: `sample`).
@@ -48,6 +51,7 @@ class RerunOptions:
     sizes: tuple[int, ...] = (50, 100, 150, 200, 250, 300)
     seeds: int = 5
     models: tuple[Model, ...] = get_args(Model)
+    inputs: tuple[Inputs, ...] = ("paper",)
     tables: tuple[Number, ...] = field(default=get_args(Number), metadata={"metavar": "N,..."})
     denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
     steps: int = 150
@@ -59,7 +63,12 @@ class RerunOptions:
             value = getattr(self, name)
             if (least := min(value) if isinstance(value, tuple) else value) < 1:
                 raise UsageError(f"--{name}: {least} is not a whole number from 1 on")
-        for name, order in (("sizes", sorted(self.sizes)), ("models", MODELS), ("tables", get_args(Number))):
+        for name, order in (
+            ("sizes", sorted(self.sizes)),
+            ("models", MODELS),
+            ("inputs", get_args(Inputs)),
+            ("tables", get_args(Number)),
+        ):
             object.__setattr__(self, name, tuple(each for each in order if each in getattr(self, name)))
 
     @property
@@ -73,18 +82,19 @@ class RerunOptions:
         return f"{shlex.join(words)} --out DIR"
 
 
-def prepare_experiments(options: RerunOptions, tasks: Sequence[str], store: Path) -> dict[str, Experiment]:
-    """Find the data of the tasks `classify` and `denoise`, or of one of them."""
-    from vidfer.paper.classifiers import classifier_experiment
+def prepare_experiments(options: RerunOptions, store: Path, tables: Sequence[Table]) -> dict[str, Experiment]:
+    """Find the data of the tables' tasks."""
+    from vidfer.paper.classifiers import ClipSource, classifier_experiments
     from vidfer.paper.denoising import denoiser_experiment
 
-    photos = options.denoise_root or ("sample" if options.data == "sample" else "data/bsds500")
-    return {
-        task: classifier_experiment(options.data, options.root, store)
-        if task == CLASSIFY
-        else denoiser_experiment(photos, options.steps)
-        for task in tasks
-    }
+    tasks = {table.task for table in tables}
+    experiments: dict[str, Experiment] = {}
+    if tasks - {DENOISE}:
+        experiments |= classifier_experiments(ClipSource(options.data, options.root, str(store)), options.inputs)
+    if DENOISE in tasks:
+        photos = options.denoise_root or ("sample" if options.data == "sample" else "data/bsds500")
+        experiments[DENOISE] = denoiser_experiment(photos, options.steps)
+    return experiments
 
 
 def rerun_tables(
@@ -93,13 +103,20 @@ def rerun_tables(
     """Compute those cells of the tables that the store does not have.
 
     `notify` gets a line on each cell that cannot be computed, `progress` the cells done, all cells, and the last one's name.
+
+    Raises:
+        UsageError: None of the models can take part in one of the comparisons.
     """
     store = options.store or default_store()
-    tables = [each for each in TABLES if each.number.rstrip("b") in options.tables]  # 3 brings its companion
-    tasks = tuple(dict.fromkeys(table.task for table in tables))
-    sizes = {task: [size * (1 if task == CLASSIFY else 2) for size in options.sizes] for task in tasks}  # as the paper
-    experiments = prepare_experiments(options, tasks, store)
-    cells = list_cells(sizes, options.models, options.seeds)
+    tables = chosen_tables(options)
+    experiments = prepare_experiments(options, store, tables)
+    sizes = {
+        task: [size * (2 if task == DENOISE else 1) for size in options.sizes] for task in experiments
+    }  # as the paper
+    models = {task: [model for model in options.models if model in experiments[task].about] for task in experiments}
+    if empty := [task for task in models if not models[task]]:
+        raise UsageError(f"--models: {', '.join(options.models)} can take no part in {comparison(empty[0])}")
+    cells = list_cells(sizes, models, options.seeds)
     results: dict[object, Result] = {}
     for result in run_cells(cells, experiments, store, options.jobs):
         results[result.cell] = result
@@ -114,8 +131,16 @@ def rerun_tables(
         results=[results[cell] for cell in cells],
         sources={task: experiment.source for task, experiment in experiments.items()},
         about={task: experiment.about for task, experiment in experiments.items()},
+        left_out={task: experiment.left_out for task, experiment in experiments.items()},
         command=options.command,
     )
+
+
+def chosen_tables(options: RerunOptions) -> list[Table]:
+    """List the tables that are asked for, each with its companions: the paper's first, then those of equal inputs."""
+    paper = [table for table in TABLES if table.task == DENOISE or "paper" in options.inputs]
+    equal = [table for inputs in options.inputs if inputs != "paper" for table in equal_tables(inputs)]
+    return [table for table in (*paper, *equal) if table.of in options.tables]
 
 
 def overview(rerun: Rerun) -> list[str]:
@@ -126,7 +151,7 @@ def overview(rerun: Rerun) -> list[str]:
     lines.append(f"{'measured here, means':{width}} {'n':>5}{titles}")
     for table in rerun.tables:
         size, means = _largest(rerun, table)
-        cells = "".join(f"{format_value(mean, table):>11}" for mean in means.values())
+        cells = "".join(f"{format_value(means[model], table) if model in means else '':>11}" for model in rerun.models)
         lines.append(f"{f'{table.title}, {table.unit}':{width}} {size:>5}{cells}")
     return lines
 

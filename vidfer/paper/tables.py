@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from itertools import product
@@ -16,13 +16,22 @@ from vidfer.types import VidferError
 if TYPE_CHECKING:
     import pandas as pd
 
-MODELS: Final = {"cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA"}
+MODELS: Final = {
+    "cnn": "CNN", "rcnn": "R-CNN", "lstm": "LSTM", "dbn": "DBN", "rnn": "RNN", "gan": "GAN-SGDMA", "mlp": "MLP",
+}  # fmt: skip
+"""The paper's columns, and one that it lacks: a committee of perceptrons, where all read the same."""
+EQUAL: Final = {
+    "faces": "all read face embeddings",
+    "sound": "all read sound vectors",
+    "both": "all read face embeddings and sound vectors",
+}
+"""Comparisons beside the paper's, in which every classifier reads the same."""
 LABEL: Final = "paper (reported, not reproduced)"  # over every column and panel that holds the paper's own figures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One table of the paper, or a companion that the paper lacks: `number` 3b with `figure` 7b.
+    """One table of the paper, or a companion that the paper lacks: `number` 3b with `figure` 7b, or 4-faces with 8-faces.
 
     Printed is the metric `key` of the cells of `task`, times `scale`, in `unit`, with so many decimal `digits` (None for three
     significant digits); intervals only between `low` and `high`, the least and largest possible value. `chance` is what equal
@@ -35,7 +44,7 @@ class Table:
     name: str
     title: str
     axis: str = ""
-    task: str = CLASSIFY
+    task: str = CLASSIFY["paper"]
     key: str
     unit: str = "%"
     scale: float = 1.0
@@ -48,14 +57,19 @@ class Table:
     @property
     def samples(self) -> str:
         """What the sizes count."""
-        return "training clips" if self.task == CLASSIFY else "training images"
+        return "training images" if self.task == DENOISE else "training clips"
+
+    @property
+    def of(self) -> str:
+        """The number of the paper's table that this one is, or accompanies."""
+        return self.number.partition("-")[0].rstrip("b")
 
 
 def _share(number: str, figure: str, name: str, title: str, chance: float | None = None) -> Table:
     return Table(number=number, figure=figure, name=name, title=title, key=name, scale=100, high=100, chance=chance)
 
 
-TABLES: Final = (  # 1 to 6 with figures 5 to 10, and the companion of table 3
+TABLES: Final = (  # 1 to 6 with figures 5 to 10, and companions of tables 3 and 5
     _share("1", "5", "precision", "Precision, mean over the classes"),
     _share("2", "6", "recall", "Recall, mean over the classes", 100 / 7),
     Table(
@@ -64,12 +78,41 @@ TABLES: Final = (  # 1 to 6 with figures 5 to 10, and the companion of table 3
     ),
     _share("4", "8", "accuracy", "Accuracy", 100 / 7),
     Table(number="5", figure="9", name="time", title="Execution time", key="seconds", unit="s", digits=None),
+    Table(
+        number="5b", figure="9b", name="time_from_files", title="Execution time, features included", key="seconds_from_files",
+        unit="s", digits=None,
+    ),
     _share("6", "10", "rmse", "RMSE of the class probabilities", 100 * (6 / 49) ** 0.5),
     Table(
         number="3b", figure="7b", name="pixel_rmse", title="RMSE of the denoisers' pixels", axis="RMSE of pixels",
         task=DENOISE, key="rmse", unit="on 0-255", digits=2,
     ),
 )  # fmt: skip
+
+
+def equal_tables(inputs: str) -> tuple[Table, ...]:
+    """Return the companions of the tables of classifiers in which every one reads the same: one of `EQUAL`."""
+    return tuple(
+        replace(
+            table,
+            number=f"{table.number}-{inputs}",
+            figure=f"{table.figure}-{inputs}",
+            title=f"{table.title}; {EQUAL[inputs]}",
+            axis=table.axis or table.title,
+            task=CLASSIFY[inputs],
+        )
+        for table in TABLES
+        if table.task != DENOISE
+    )
+
+
+def comparison(task: str) -> str:
+    """Name what the models of a task are, and what makes them comparable."""
+    if task == DENOISE:
+        return "denoisers"
+    return next(
+        (f"classifiers; {EQUAL[name]}" for name in EQUAL if CLASSIFY[name] == task), "classifiers, as in the paper"
+    )
 
 
 @cache
@@ -82,12 +125,12 @@ def reported_tables() -> dict[tuple[str, int], dict[str, str]]:
     """
     text = files("vidfer.paper").joinpath("reported.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
-    return {(row["table"], int(row["size"])): {model: row[model] for model in MODELS} for row in rows}
+    return {(row["table"], int(row["size"])): {model: row[model] for model in MODELS if model in row} for row in rows}
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """What was measured, and on what: `sizes` and `sources` (the data in words) by task, `about` by task and model."""
+    """What was measured, and on what, by task: `sizes`, `sources` (the data in words), and by model `about` and `left_out`."""
 
     tables: Sequence[Table]
     models: Sequence[str]
@@ -97,6 +140,11 @@ class Rerun:
     sources: Mapping[str, str]
     about: Mapping[str, Mapping[str, str]]
     command: str
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def columns(self, task: str) -> list[str]:
+        """List the models that can take part in a task."""
+        return [model for model in self.models if model in self.about[task]]
 
     def places(self, table: Table) -> "pd.DataFrame":
         """Fill a table: a line for each place, row by row, with `model`, its column, and `size`, its row.
@@ -111,7 +159,7 @@ class Rerun:
         import pandas as pd
 
         rows = []
-        for size, model in product(self.sizes[table.task], self.models):
+        for size, model in product(self.sizes[table.task], self.columns(table.task)):
             place = (table.task, model, size)
             found = [each for each in self.results if (each.cell.task, each.cell.model, each.cell.size) == place]
             done = [each.metrics for each in found if each.metrics is not None]
