@@ -50,13 +50,40 @@ def test_the_last_line_is_json_and_the_others_are_for_people(run, tmp_path):
     assert told["tables"]["4"]["mean"]["gan"] == pytest.approx(100 * (0.6 + 0.03 + 0.01 + 0.0625))
     assert Path(told["out"]) == tmp_path / "out" / "tables.md"
     text = (tmp_path / "out" / "tables.md").read_text()
-    assert "    vidfer tables --data made-up --sizes 50,100 --seeds 2 --models cnn,gan --tables 3,4 --steps 150" in text
+    assert (
+        "    vidfer tables --data made-up --sizes 50,100 --seeds 2 --models cnn,gan --inputs paper --tables 3,4 --steps 150"
+        in text
+    )
     assert len(fake.counted(tmp_path)) == 16
 
 
 def test_denoisers_get_twice_as_many_images(run, tmp_path):
     run("--sizes", "50", "--seeds", "1", "--models", "cnn")
     assert fake.counted(tmp_path) == ["cnn 50 0", "cnn 100 0"]
+
+
+def test_equal_inputs_are_compared_beside_the_papers_or_alone(run, tmp_path):
+    _, out, _ = run(
+        "--sizes", "50", "--seeds", "1", "--models", "cnn,gan,mlp", "--tables", "4", "--inputs", "faces,paper"
+    )
+    assert fake.counted(tmp_path) == ["cnn 50 0", "gan 50 0", "gan 50 0", "mlp 50 0"]
+    *lines, last = out.splitlines()
+    assert [line.split()[-3:] for line in lines[-2:]] == [["50", "38.8", "67.8"], ["50", "67.8", "57.8"]]
+    assert {number: set(table["mean"]) for number, table in json.loads(last)["tables"].items()} == {
+        "4": {"cnn", "gan"},
+        "4-faces": {"gan", "mlp"},
+    }
+    alone = tmp_path / "alone"
+    run("--sizes", "50", "--seeds", "1", "--tables", "4", "--inputs", "faces", "--out", str(alone))
+    assert {path.name for path in alone.glob("table*")} == {
+        f"table{name}" for name in ("s.md", "s.tex", *(f"4-faces_accuracy.{end}" for end in ("csv", "md", "tex")))
+    }
+
+
+def test_models_that_can_take_no_part_are_refused(run, capsys):
+    status, _, err = run("--seeds", "1", "--models", "cnn", "--tables", "4", "--inputs", "faces")
+    assert status == 2
+    assert "--models: cnn can take no part in classifiers; all read face embeddings" in err
 
 
 def test_only_what_the_chosen_tables_need_is_computed(run, tmp_path):

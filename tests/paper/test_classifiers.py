@@ -57,6 +57,7 @@ def cell(sounds_root, faces_root, vectors_store, tmp_path_factory, monkeypatch):
         tuple({"1-4": "1-2", "5-6": "3"}.get(each, each) for each in paired.SamplePairedDataModule.__init__.__defaults__),
     )  # fmt: skip
 
+    monkeypatch.setattr(classifiers, "STEPS", 60)
     source = ClipSource("sample", str(root), vectors_store)
 
     def run(model, size, seed=0, inputs="paper"):

@@ -74,7 +74,7 @@ def classifier_experiments(source: ClipSource, comparisons: Sequence[str]) -> di
     digest = module.content_digest()  # prepares the data, too
     reading = {name: value for name, value in module.hparams.items() if name not in _NO_SETTINGS}
     shared = {"steps": STEPS, "batch": BATCH, "reading": reading}
-    costs = feature_seconds(module, recipe_key({"data": digest, "reading": reading}))
+    costs = feature_seconds(source.module(reads=["image"]), recipe_key({"data": digest, "reading": reading}))
     return {
         CLASSIFY[inputs]: Experiment(
             compute=partial(run_classifier_cell, inputs=inputs, source=source, costs=costs),
