@@ -9,6 +9,7 @@ from vidfer.media.align import TEMPLATE
 from vidfer.models.classifiers import build_classifier, classifier_names
 from vidfer.tasks.clip import ClipTask
 from vidfer.types import VidferError
+from vidfer.weights.files import find_weights, save_weights
 
 
 def batch(count=6):
@@ -124,7 +125,26 @@ def test_every_classifier_is_told_the_embedding_s_width(name):
         assert card["arguments"] == arguments | ({"num_frame_features": WIDE} if "frames" in task.reads else {})
         assert ("frames" in task.reads) == ("num_frame_features" in known)
         again = build_classifier(card["arch"], card["arguments"])
-        again.load_state_dict(task.export()[0])
+        again.load_state_dict(task.classifier.state_dict())
+
+
+def test_a_generator_of_vectors_is_trained_and_not_exported(tmp_path):
+    task = ClipTask("gan", {"num_sound_features": 8, "hidden": 4})
+    tensors, card = task.export()
+    assert set(tensors) == {name for name in task.classifier.state_dict() if not name.startswith("generator.")}
+    assert len(tensors) < len(task.classifier.state_dict())
+    save_weights(tmp_path / "gan.safetensors", tensors, card | {"preprocessing": {}})
+    again = build_classifier(card["arch"], card["arguments"])
+    find_weights("audio", tmp_path / "gan.safetensors").load_into(again)
+    clips = batch()
+    torch.testing.assert_close(again.eval()(clips), task.classifier.eval()(clips))
+    for changed in (
+        {**tensors, "more": torch.zeros(1)},
+        {name: tensors[name] for name in tensors if "head" not in name},
+    ):
+        save_weights(tmp_path / "gan.safetensors", changed, card | {"preprocessing": {}})
+        with pytest.raises(VidferError, match=r"does not fit a network 'gan': it lacks or adds \d tensors"):
+            find_weights("audio", tmp_path / "gan.safetensors").load_into(again)
 
 
 def test_the_width_leaves_sound_and_the_network_s_chance_alone():

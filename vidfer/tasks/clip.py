@@ -99,7 +99,8 @@ class ClipTask(ClassificationTask):
         return self.classifier.loss(batch, self.criterion)
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the network's tensors and the card entries that rebuild it."""
+        """Return the network's tensors, but for those of training alone, and the card entries that rebuild it."""
         kinds = {("sound",): "audio", ("frames", "sound"): "fusion"}
         card = {"kind": kinds.get(self.reads, "faces"), "arch": self.name, "arguments": self.arguments}
-        return self.classifier.state_dict(), card
+        state, apart = self.classifier.state_dict(), self.classifier.training_only
+        return {name: tensor for name, tensor in state.items() if not name.startswith(apart)}, card

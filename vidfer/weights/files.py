@@ -66,11 +66,18 @@ class Weights:
             raise VidferError(f"{self.path} is no safetensors file: {error}") from error
 
     def load_into(self, network: "nn.Module") -> None:
-        """Fill a network with the tensors; raises as `read` does, and where the network is not the card's."""
+        """Fill a network with the tensors; raises as `read` does, and where the network is not the card's.
+
+        Tensors that the network calls `training_only` may be missing, and then stay as they are.
+        """
+        apart: tuple[str, ...] = getattr(network, "training_only", ())
         try:
-            network.load_state_dict(self.tensors())
+            missing, unexpected = network.load_state_dict(self.tensors(), strict=False)
         except RuntimeError as error:
             raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {error}") from error
+        if wrong := [*(name for name in missing if not name.startswith(apart)), *unexpected]:
+            count = f"it lacks or adds {len(wrong)} tensors, such as {wrong[0]}"
+            raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {count}")
 
 
 def weights_folder() -> Path:

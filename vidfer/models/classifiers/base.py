@@ -28,6 +28,9 @@ class Classifier(nn.Module, ABC):
     reads: tuple[str, ...]
     """The entries of a `ClipBatch` that it needs: some of `frames`, `image` and `sound`."""
 
+    training_only: tuple[str, ...] = ()
+    """What the names of tensors begin with that are for training alone, such as a generator's: weights are exported without."""
+
     @abstractmethod
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`: equal ones for a clip without any of what the network reads."""

@@ -36,6 +36,8 @@ class GANClassifier(VectorClassifier):
         dropout: Share of its hidden units dropped in training, in [0, 1).
     """
 
+    training_only = ("generator.",)
+
     def __init__(
         self,
         modality: str = "sound",
