@@ -12,7 +12,7 @@ from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
-from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.chain import ChainOptions, build_chain, name_models
 from vidfer.stages.report import table_files
 from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
@@ -36,7 +36,7 @@ class ClipResult:
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
-            `fused`, `people`, `settings`, `denoise`, `provenance`.
+            `fused`, `people`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`.
         files: The tables by file name, as bytes; a clip that cannot be processed has them without rows.
     """
 
@@ -56,7 +56,7 @@ class ClipResult:
             "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
-            **dict.fromkeys(("settings", "denoise", "provenance")),
+            **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
         }
         return cls(summary, table_files({}))
 
@@ -123,12 +123,13 @@ def analyze(
         >>> result = analyze("clip.mp4")  # doctest: +SKIP
         >>> result.predominant, result.people  # doctest: +SKIP
     """
-    chain = build_chain(options or ChainOptions())
+    options = options or ChainOptions()
+    chain = build_chain(options)
     place = Store(store if store is not None else default_store())
     try:
         with finished(chain, "report", Path(path), place, progress) as report:
             files = {name: (report.path / name).read_bytes() for name in report.names() if name != "summary.json"}
-            return ClipResult({"clip": shown(path), **report.json("summary.json")}, files)
+            return ClipResult({"clip": shown(path), **report.json("summary.json"), **name_models(options)}, files)
     except ClipError as error:
         return ClipResult.failed(path, error)
 

@@ -25,6 +25,7 @@ class Status(StrEnum):
     NO_AUDIO = "no_audio"
     SILENT = "silent"
     NO_VOICE = "no_voice"  # there is sound, but nobody speaks
+    NO_MODEL = "no_model"  # there is speech, and the bundle has no model of sound
     TOO_SHORT = "too_short"
     INVALID_AUDIO = "invalid_audio"  # samples that are not finite numbers
     TOO_LARGE = "too_large"
@@ -37,7 +38,9 @@ class Status(StrEnum):
 TRANSIENT: Final = frozenset({Status.UNREADABLE, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED})
 """Statuses that depend on the machine or the moment: reported, never stored, so that the next run tries again."""
 
-SOUND_IS_FINE: Final = frozenset({Status.OK, Status.NO_AUDIO, Status.SILENT, Status.NO_VOICE, Status.TOO_SHORT})
+SOUND_IS_FINE: Final = frozenset(
+    {Status.OK, Status.NO_AUDIO, Status.SILENT, Status.NO_VOICE, Status.NO_MODEL, Status.TOO_SHORT}
+)
 """Statuses of a clip's sound that say what was recorded; any other is a failure, as is any clip's status but `ok`."""
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer.inference.models import AudioModel, FusionModel, ImageModel, one_thread
+from vidfer.inference.models import ImageModel, one_thread
 from vidfer.models.backbone import build_backbone
-from vidfer.models.classifiers import build_classifier
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights, save_weights
@@ -76,50 +75,6 @@ def test_the_wrong_network_is_named(image_weights):
     save_weights(image_weights, {"other": torch.zeros(1)}, weights.card)
     with pytest.raises(VidferError, match="does not fit"):
         ImageModel(image_weights)
-
-
-def test_sound_models_standardise_by_themselves(tmp_path):
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    vectors = (rng.normal(size=(50, 6)) * 10.0 ** np.arange(6) + 5).astype(np.float32)
-    arguments = {"num_sound_features": 6, "hidden": 8, "members": 2}
-    network = build_classifier("mlp", arguments)
-    network.standardise.fit(torch.from_numpy(vectors))
-    card = {"kind": "audio", "arch": "mlp", "arguments": arguments}
-    save_weights(tmp_path / "s.safetensors", network.state_dict(), {**card, "preprocessing": {}})
-    logits = AudioModel(tmp_path / "s.safetensors")(vectors)
-    with torch.no_grad():
-        scaled = torch.from_numpy(((vectors - vectors.mean(0)) / vectors.std(0)).clip(-5, 5))
-        probability = sum(member.eval()(scaled).softmax(1) for member in network.members) / 2
-    np.testing.assert_allclose(np.exp(logits), probability, atol=1e-5)
-
-
-def test_the_fusion_model_predicts_as_its_network_does(tmp_path):
-    torch.manual_seed(0)
-    network = build_classifier("fusion", {"num_frame_features": 5, "num_sound_features": 6, "hidden": 8}).eval()
-    card = {
-        "kind": "fusion",
-        "arch": "fusion",
-        "arguments": {"num_frame_features": 5, "num_sound_features": 6, "hidden": 8},
-    }
-    save_weights(tmp_path / "f.safetensors", network.state_dict(), {**card, "preprocessing": {}})
-    faces, sound = np.random.default_rng(0).normal(size=(4, 5)), np.random.default_rng(1).normal(size=(2, 6))
-    logits, gates = FusionModel(tmp_path / "f.safetensors")(faces.astype(np.float32), sound.astype(np.float32))
-    batch = {
-        "target": torch.tensor([-1]),
-        "frames": torch.tensor(faces[None]).float(), "frame_mask": torch.ones(1, 4).bool(),
-        "sound": torch.tensor(sound[None]).float(), "sound_mask": torch.ones(1, 2).bool(),
-    }  # fmt: skip
-    with torch.no_grad():
-        np.testing.assert_allclose(logits, network(batch)[0].numpy(), atol=1e-6)
-    assert ((gates > 0) & (gates < 2)).all()
-
-
-def test_a_fusion_model_without_gates_is_refused(tmp_path):
-    card = {"kind": "fusion", "arch": "mlp", "arguments": {"modality": "both"}, "preprocessing": {}}
-    save_weights(tmp_path / "m.safetensors", build_classifier("mlp", {"modality": "both"}).state_dict(), card)
-    with pytest.raises(VidferError, match="holds the network 'mlp', which weighs no modalities"):
-        FusionModel(tmp_path / "m.safetensors")
 
 
 def in_a_fresh_thread(function):

@@ -9,13 +9,17 @@ import torch
 from vidfer.models.classifiers import build_classifier
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import save_weights, weights_digest
+from vidfer.weights.files import find_weights, save_weights, weights_digest
 
 SHARES = [0.14, 0.015, 0.14, 0.25, 0.17, 0.11, 0.175]
 
-OTHER_WEIGHTS = (
-    "late fusion: the fusion model does not fit, since it was trained on the embeddings of other image weights"
-)
+
+def other_weights(image):
+    trained = find_weights("fusion", "fusion").card["preprocessing"]["image_weights"][:8]
+    return (
+        "late fusion: the fusion model does not fit, since it was trained on the embeddings of other image weights "
+        f"({trained}) than it gets ({weights_digest('image', image)[:8]})"
+    )
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def test_calibration_and_class_shares_come_from_the_card(weights_with):
     stage = classify(weights)
     rules = stage.rules
     assert (rules.face_calibration, rules.class_shares) == ((1.25, 0.1), tuple(SHARES))
-    assert (rules.pool, rules.abstain, stage.notes) == ("peaks", None, (OTHER_WEIGHTS,))
+    assert (rules.pool, rules.abstain, stage.notes) == ("peaks", None, (other_weights(weights),))
     params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
     assert (params["rules"]["face_calibration"], params["rules"]["class_shares"]) == ((1.25, 0.1), tuple(SHARES))
     assert classify(weights, prior="training").rules.class_shares is None
@@ -113,14 +117,14 @@ def test_a_fusion_model_that_fits_is_used(fusion_weights):
 def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image_weights):
     stage = classify(str(image_weights))
     assert stage.fusion is None
-    assert OTHER_WEIGHTS in stage.notes
+    assert other_weights(image_weights) in stage.notes
 
 
 @pytest.mark.parametrize(
     ("trained", "message"),
     [
         ({"image_weights": "others"}, "other image weights"),
-        ({"hop_dur": 0.5}, "other windows of sound than 2 s every 1 s"),
+        ({"hop_dur": 0.5}, r"other windows of sound \(2.0 s every 0.5 s\) than 2 s every 1 s"),
     ],
 )
 def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, trained, message):

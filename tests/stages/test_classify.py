@@ -15,6 +15,7 @@ from vidfer.media.vad import SPEECH_SHARE
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.digest import recipe_key
 from vidfer.stages.classify import ClassifyStage
+from vidfer.stages.clip_faces import gray_faces
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, Status
 
@@ -26,6 +27,15 @@ def logits(*peaks, height=3.0):
     out = np.zeros((len(peaks), 7), np.float32)
     out[np.arange(len(peaks)), list(peaks)] = height
     return out
+
+
+class Heard:
+    """A stand-in for a model of sound that hears sadness in every window."""
+
+    sequential = False
+
+    def __call__(self, vectors):
+        return logits(*[SAD] * len(vectors))
 
 
 @pytest.fixture
@@ -43,13 +53,14 @@ def two_people(artifact):
     return {
         "faces": faces,
         "finetune": artifact("finetune", {"embeddings.safetensors": values}, meta={"answers_changed": 0}),
+        "denoise": artifact("denoise", meta=DENOISE),
     }
 
 
 @pytest.fixture
 def sad_voice(artifact, loaded):
     """Three windows, the middle one silent."""
-    loaded["audio"] = lambda vectors: logits(*[SAD] * len(vectors))
+    loaded["audio"] = Heard()
     arrays = {
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0]]),
         "vectors": np.zeros((3, 1582), np.float32),
@@ -59,8 +70,8 @@ def sad_voice(artifact, loaded):
     return {"audio": artifact("audio", {"windows.safetensors": arrays})}
 
 
-def classify(store, inputs, fusion=None, **rules):
-    stage = ClassifyStage("digest", Rules(**rules), fusion=fusion)
+def classify(store, inputs, sound="digest", faces=None, fusion=None, **rules):
+    stage = ClassifyStage(sound, Rules(**rules), faces=faces, fusion=fusion)
     recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
     with store.draft("classify", recipe_key(recipe)) as draft:
         outcome = stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
@@ -104,7 +115,7 @@ def test_what_is_fused_was_not_rounded(store, two_people, sad_voice):
 @pytest.fixture
 def some_voice(artifact, loaded):
     """Four windows: a voice that is sad, music, silence, and hardly a voice."""
-    loaded["audio"] = lambda vectors: logits(*[SAD] * len(vectors))
+    loaded["audio"] = Heard()
     arrays = {
         "times": np.array([[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
         "vectors": np.arange(4 * 1582, dtype=np.float32).reshape(4, 1582),
@@ -148,6 +159,7 @@ def test_the_trained_fusion_predicts_each_person_with_the_sound(store, two_peopl
         calls.append((len(embeddings), vectors[:, 0].tolist()))
         return logits(HAPPY if len(embeddings) == 3 else SAD)[0], np.array([1.5, 0.5])
 
+    model.max_frames = None
     loaded["fusion"] = model
     answer = classify(store, {**two_people, **some_voice}, fusion="digest").json("predictions.json")
     fused = answer["fused"]
@@ -169,6 +181,132 @@ def test_the_trained_fusion_is_not_used_where_one_modality_is_missing(store, art
     assert (fused["method"], fused["weights"]) == ("alone", {"faces": 1.0})
 
 
+def test_a_fusion_model_without_gates_leaves_the_weights_of_the_sum(store, two_people, sad_voice, loaded):
+    def model(embeddings, vectors):
+        return logits(HAPPY)[0], None
+
+    model.max_frames = None
+    loaded["fusion"] = model
+    fused = classify(store, {**two_people, **sad_voice}, fusion="digest").json("predictions.json")["fused"]
+    assert (fused["method"], fused["weights"]) == ("trained", {"faces": 0.7, "sound": pytest.approx(0.3)})
+
+
+@pytest.fixture
+def three_people(artifact):
+    """Faces 0 to 9: person 4 in the even ones but the last, person 7 in the odd ones, person 9 in the last even one."""
+    track = np.array([4, 7, 4, 7, 4, 7, 4, 7, 9, 7])
+    table = {"frame": np.arange(10), "time_s": np.arange(10) / 5, "track": track}
+    table.update({name: np.ones(10) for name in (*MEASURES, "weight")})
+    arrays = {"embeddings": np.arange(10, dtype=np.float32)[:, None], "logits": logits(*[NEUTRAL] * 10)}
+    return {
+        "faces": artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 10, "faces": 10}),
+        "finetune": artifact("finetune", {"embeddings.safetensors": arrays}, meta={"answers_changed": 0}),
+        "denoise": artifact("denoise", meta=DENOISE),
+    }
+
+
+class OfFaces:
+    """A stand-in for a faces model: it calls person 4 happy and others sad."""
+
+    max_frames, reads = 3, ("frames",)
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, faces):
+        self.seen.append(faces["frames"][:, 0].tolist())
+        return logits(HAPPY if faces["frames"][0, 0] == 0 else SAD)[0]
+
+
+def test_a_faces_model_predicts_each_person_from_its_faces_spread_over_time(store, three_people, artifact, loaded):
+    loaded["faces"] = model = OfFaces()
+    inputs = {**three_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    done = classify(store, inputs, faces="digest", person_calibration=(2.0, 0.0))
+    answer = done.json("predictions.json")
+    assert model.seen == [[0.0, 4.0, 6.0], [1.0, 5.0, 9.0], [8.0]]
+    assert [each["predominant"] for each in answer["people"]] == ["happy", "sad", "sad"]
+    sure = np.exp(1.5) / (np.exp(1.5) + 6)  # 3 by the temperature of 2
+    assert answer["people"][0]["distribution"]["happy"] == pytest.approx(sure)
+    by_hand = 0.4 * sure + 0.6 * (1 - sure) / 6
+    assert answer["faces"]["distribution"]["happy"] == pytest.approx(by_hand)
+    assert answer["faces"]["vote"]["predominant"] == "neutral"  # the image model's
+    neutral = done.arrays("probabilities.safetensors")["faces"][:, NEUTRAL]
+    np.testing.assert_allclose(neutral, np.exp(3) / (np.exp(3) + 6))
+    assert answer["settings"]["faces"] == "trained"
+
+
+def test_pixels_for_a_faces_model_come_from_the_crops(store, faces, ran, artifact, loaded):
+    seen = {}
+
+    def model(read):
+        seen.update(read)
+        return logits(HAPPY)[0]
+
+    model.max_frames, model.reads = 2, ("image",)
+    loaded["faces"] = model
+    given, crops = faces([1.0, 1.0, 1.0])
+    arrays = {"embeddings": np.zeros((3, 8), np.float32), "logits": logits(SAD, SAD, SAD)}
+    inputs = {
+        **{"faces": given, "denoise": artifact("denoise"), "audio": artifact("audio", status=Status.NO_AUDIO)},
+        "finetune": artifact("finetune", {"embeddings.safetensors": arrays}),
+    }
+    done = ran(ClassifyStage(None, faces="digest"), inputs)
+    assert done.json("predictions.json")["faces"]["predominant"] == "happy"
+    np.testing.assert_array_equal(seen["image"], gray_faces(crops[[0, 2]]))
+    assert seen["landmarks"].shape == (2, 5, 2)
+
+
+def test_the_vote_decides_persons_and_clip_where_it_is_asked_for(store, two_people, sad_voice):
+    answer = classify(store, {**two_people, **sad_voice}, answer="vote").json("predictions.json")
+    first, second = answer["people"]
+    assert first["distribution"] == first["vote"]["distribution"]
+    assert {name: share for name, share in first["distribution"].items() if share} == {
+        "happy": pytest.approx(2 / 3), "sad": pytest.approx(1 / 3),
+    }  # fmt: skip
+    assert second["distribution"]["neutral"] == 1.0
+    assert answer["faces"]["distribution"] == answer["faces"]["vote"]["distribution"]
+    assert answer["faces"]["distribution"]["happy"] == 0.5
+    assert answer["faces"]["margin"] == 0.25
+    by_hand = 0.7 * 0.5 + 0.3 * answer["sound"]["distribution"]["happy"]
+    assert answer["fused"]["distribution"]["happy"] == pytest.approx(by_hand)
+    assert answer["settings"]["faces"] == "vote"
+
+
+def test_where_no_face_is_certain_no_class_has_a_vote_more(store, two_people, artifact):
+    inputs = {**two_people, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    answer = classify(store, inputs, answer="vote", abstain=0.99).json("predictions.json")
+    assert (answer["faces"]["predominant"], answer["fused"]["predominant"]) == ("uncertain", "uncertain")
+    assert set(answer["faces"]["distribution"].values()) == {1 / 7}
+    assert answer["faces"]["vote"]["distribution"] is None
+
+
+def test_a_sequence_is_predicted_by_its_last_state(store, two_people, sad_voice, loaded):
+    class InOrder(Heard):
+        sequential = True
+
+        def __call__(self, vectors):
+            return logits(SAD, HAPPY)
+
+    loaded["audio"] = InOrder()
+    done = classify(store, {**two_people, **sad_voice})
+    sound = done.json("predictions.json")["sound"]
+    assert (sound["predominant"], sound["n_windows"]) == ("happy", 3)
+    windows = done.arrays("probabilities.safetensors")["windows"]
+    assert windows[[0, 2]].argmax(1).tolist() == [SAD, HAPPY]
+    np.testing.assert_allclose(windows[2], list(sound["distribution"].values()))
+
+
+def test_without_a_model_of_sound_the_faces_predict_alone_and_that_is_said(store, two_people, sad_voice):
+    inputs = {**two_people, **sad_voice}
+    done = classify(store, inputs, sound=None)
+    answer = done.json("predictions.json")
+    assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_model", None)
+    assert "--audio-model" in answer["sound"]["message"]
+    assert answer["fused"]["modalities"] == ["faces"]
+    windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
+    assert windows["status"].tolist() == ["no_model", "silent", "no_model"]
+
+
 def test_quality_weighs_the_faces_of_a_person(store, two_people, sad_voice):
     """By hand: log-probabilities are affine in the logits, so weights 1, 1, 0.1 give 3 * 2 / 2.1 for happy."""
     person = classify(store, {**two_people, **sad_voice}, pool="mean").json("predictions.json")["people"][0]
@@ -187,6 +325,7 @@ def test_the_half_with_most_expression_is_pooled_for_a_person(store, artifact, s
     inputs = {
         "faces": artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 20, "faces": 20}),
         "finetune": artifact("finetune", {"embeddings.safetensors": arrays}, meta={"answers_changed": 0}),
+        "denoise": artifact("denoise", meta=DENOISE),
         **sad_voice,
     }
     named = {
@@ -253,7 +392,8 @@ def test_uncertain_faces_do_not_vote(store, artifact, two_people, sad_voice):
 def test_sound_alone(store, artifact, sad_voice):
     faces = artifact("faces", status=Status.NO_VIDEO, message="no pictures")
     finetune = artifact("finetune", status=Status.NO_VIDEO)
-    done = classify(store, {"faces": faces, "finetune": finetune, **sad_voice})
+    denoise = artifact("denoise", status=Status.NO_VIDEO)
+    done = classify(store, {"faces": faces, "denoise": denoise, "finetune": finetune, **sad_voice})
     answer = done.json("predictions.json")
     assert done.status is Status.NO_VIDEO
     assert (answer["faces"]["status"], answer["faces"]["distribution"]) == ("no_video", None)
@@ -273,6 +413,7 @@ def test_faces_alone(store, artifact, two_people):
 def test_nothing_at_all(store, artifact):
     inputs = {
         "faces": artifact("faces", status=Status.NO_FACE),
+        "denoise": artifact("denoise", status=Status.NO_FACE),
         "finetune": artifact("finetune", status=Status.NO_FACE),
         "audio": artifact("audio", status=Status.SILENT),
     }

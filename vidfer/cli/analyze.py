@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "sampling": ("fps", "every", "decoder"),
-    "models": ("image_model", "weights", "audio_model", "fusion_model"),
+    "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
     "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
-    "from probabilities to predictions": ("prior", "pool", "voice", "abstain"),
+    "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
     "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
 }
 

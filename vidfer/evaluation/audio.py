@@ -21,8 +21,7 @@ from vidfer.inference.decision import Rules, predict_sound, used_windows
 from vidfer.metrics.classification import score
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store, default_store
-from vidfer.stages.audio import AudioStage
-from vidfer.stages.chain import incompatibility
+from vidfer.stages.chain import audio_stage, incompatibility
 from vidfer.types import ClipError, Status, UsageError, VidferError
 from vidfer.weights.files import find_weights, read_calibration, weights_digest
 
@@ -127,10 +126,11 @@ def score_recordings(
 
 def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
     """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`; `ClipError` if no window counts."""
-    from vidfer.inference.models import AudioModel, load_model, one_thread
+    from vidfer.inference.classifiers import AudioModel
+    from vidfer.inference.models import load_model, one_thread
 
     rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=speech_only)
-    with finished((AudioStage(),), "audio", path, store) as artifact:
+    with finished((audio_stage(model),), "audio", path, store) as artifact:
         if not artifact.names("windows"):
             raise ClipError(artifact.status, artifact.message)
         windows = artifact.arrays("windows.safetensors")
@@ -139,12 +139,13 @@ def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool
             status = Status.NO_VOICE if artifact.status is Status.OK else artifact.status
             raise ClipError(status, artifact.message)
     with one_thread():
-        logits = load_model(AudioModel, model, weights_digest("audio", model))(windows["vectors"][used])
-    return predict_sound(logits, rules).distribution
+        network = load_model(AudioModel, model, weights_digest("audio", model))
+        logits = network(windows["vectors"][used])
+    return predict_sound(logits, rules, sequential=network.sequential).distribution
 
 
 def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
-    from vidfer.inference.models import AudioModel, window_logits
+    from vidfer.inference.classifiers import AudioModel, deciding_logits
 
     if options.write_card and not options.calibrate:
         raise UsageError("--write-card goes with --calibrate")
@@ -164,14 +165,14 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
         if task.reads != ("sound",):
             raise UsageError("--calibrate is for classifiers of sound")
         samples = data.samples["test"]
-        logits.append([window_logits(task.classifier, each.features["sound"].numpy()) for each in samples])
+        logits.append([deciding_logits(task.classifier, each.features["sound"].numpy()) for each in samples])
         target.append([each.target for each in samples])
 
     found = cross_validate(recipe, source, people, options.cross, settings, notify, collect)
     apart.setup("test")
     folds = fit_folds(logits, target, recipe.settings.get("label_smoothing", 0.1))  # 0.1: the default of ClipTask
-    predict, samples = AudioModel(options.audio_model), apart.samples["test"]
-    held_out = [predict(each.features["sound"].numpy()) for each in samples]
+    network, samples = AudioModel(options.audio_model).network, apart.samples["test"]
+    held_out = [deciding_logits(network, each.features["sound"].numpy()) for each in samples]
     on = f"{apart.source}, people {options.calibrate}"
     test = HeldOut(on, held_out, [each.target for each in samples], [each.person for each in samples], "clips")
     entry = calibration_entry(folds, found["on"], test)

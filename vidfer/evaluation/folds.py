@@ -130,7 +130,7 @@ def cross_validate_clips(
 ) -> dict[str, Any]:
     """Cross-validate a classifier of clips (`fusion` by default) on an image model's embeddings, see `cross_validate`."""
     recipe, _ = find_recipe(options.classifier or "fusion", {})
-    settings = {"voice": chain.voice == "auto", "image_model": chain.image_weights, "store": str(store)}
+    settings = {"voice": chain.choice.settings.voice == "auto", "image_model": chain.image_weights, "store": str(store)}
     return cross_validate(recipe, (str(data), None), people, options, settings, notify)
 
 

@@ -92,7 +92,7 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     import torch
 
     from vidfer.datamodules.features import collate_clips
-    from vidfer.inference.models import AudioModel
+    from vidfer.inference.classifiers import deciding_logits
 
     network = load_classifier(kind, weights)
     module = build_clips(data, network.reads)
@@ -101,8 +101,7 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     if not whole:
         raise VidferError(f"no {NAMES[split]} clip of {module.source} has all that the {kind} model reads")
     if kind == "audio":
-        predict = AudioModel(weights)
-        logits = [predict(each.features["sound"].numpy()) for each in whole]
+        logits = [deciding_logits(network, each.features["sound"].numpy()) for each in whole]
     else:
         with torch.inference_mode():
             logits = [network(collate_clips([each])).numpy() for each in whole]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from vidfer.evaluation import Notify
 from vidfer.evaluation.folds import leave_out_trained
 from vidfer.inference.decision import (
     Rules,
-    calibrate,
     fuse_modalities,
     predict_faces,
     predict_joint,
@@ -23,7 +22,7 @@ from vidfer.metrics.classification import Floats, score
 from vidfer.pipeline.store import default_store
 from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
 from vidfer.types import UsageError
-from vidfer.weights.files import find_weights, read_calibration
+from vidfer.weights.files import find_weights
 
 if TYPE_CHECKING:
     from vidfer.models.batches import ClipBatch
@@ -116,7 +115,8 @@ def predict_pairs(
     import torch
 
     from vidfer.evaluation.held_out import load_classifier
-    from vidfer.inference.models import AudioModel, ImageModel
+    from vidfer.inference.classifiers import AudioModel
+    from vidfer.inference.models import ImageModel
 
     head = ImageModel(models["image"]).network.head
     audio = AudioModel(models["audio"]) if "audio" in models else None
@@ -124,10 +124,7 @@ def predict_pairs(
     found: dict[str, list[Floats]] = defaultdict(list)
     with torch.inference_mode():
         if "faces" in models:
-            weights = find_weights("faces", models["faces"])
-            of_faces = calibrate(
-                load_classifier("faces", models["faces"])(batch).numpy(), read_calibration(weights), "faces"
-            )
+            of_faces = load_classifier("faces", models["faces"])(batch).numpy()
         if "fusion" in models:
             fusion = load_classifier("fusion", models["fusion"])
             for name, mask in _DROPPED.items() if dropped else [("trained", "")]:
@@ -136,15 +133,13 @@ def predict_pairs(
         for at in range(len(batch["target"])):
             frames = batch["frames"][at][batch["frame_mask"][at]]
             count, vectors = len(frames), batch["sound"][at][batch["sound_mask"][at]].numpy()
-            faces = predict_faces(
-                head(frames).numpy(), np.zeros(count, np.int64), np.arange(count) / 5, np.ones(count), rules
-            )
+            by_person = of_faces[at : at + 1] if "faces" in models else None
+            person, times, weights = np.zeros(count, np.int64), np.arange(count) / 5, np.ones(count)
+            faces = predict_faces(head(frames).numpy(), person, times, weights, rules, by_person)
             votes = vote(faces.probabilities)
-            if "faces" in models:
-                faces = replace(faces, of_people=of_faces[at : at + 1], distribution=of_faces[at])
             parts = {"faces": faces.distribution, "vote": votes}
             if audio:
-                sound = predict_sound(audio(vectors), rules)
+                sound = predict_sound(audio(vectors), rules, sequential=audio.sequential)
                 parts["sound"] = sound.distribution
                 joint = {name: predict_joint(values[at : at + 1], one, rules) for name, values in logits.items()}
                 for name, trained in (("late", None), ("fused", joint.get("trained"))):

@@ -23,6 +23,7 @@ from vidfer.types import EMOTIONS, VidferError
 
 Floats = npt.NDArray[np.floating]
 Calibration = tuple[float, float]  # temperature and label smoothing, see `vidfer.weights.files.read_calibration`
+Answer = Literal["pool", "vote"]
 Pool = Literal["peaks", "mean"]
 
 UNCERTAIN: Final = "uncertain"
@@ -39,9 +40,12 @@ class Rules:
     Args:
         face_calibration: Of the image model's card, as of the others' below; None, like (1, 0), where it has none.
         sound_calibration: Of the sound model's card.
+        person_calibration: Of the faces model's card.
         fusion_calibration: Of the fusion model's card.
         class_shares: Seven shares, above 0, of the classes in the image model's training images, from which the faces'
             probabilities are moved half way to equal ones; None to leave them.
+        answer: `pool` pools the face images of a person, unless a faces model predicts them; `vote` is the paper's: the share of
+            each class among the images' most probable ones.
         pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them.
         abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
         speech_only: Whether windows of sound count only where someone speaks.
@@ -51,8 +55,10 @@ class Rules:
 
     face_calibration: Calibration | None = None
     sound_calibration: Calibration | None = None
+    person_calibration: Calibration | None = None
     fusion_calibration: Calibration | None = None
     class_shares: tuple[float, ...] | None = None
+    answer: Answer = "pool"
     pool: Pool = "peaks"
     abstain: float | None = None
     speech_only: bool = True
@@ -67,7 +73,7 @@ class FacePrediction:
     people: npt.NDArray[np.int64]  # (P,), the persons' ids, ascending
     share: Floats  # (P,), each person's share of the face images
     of_people: Floats  # (P, 7), each person's distribution
-    distribution: Floats  # (7,), their mean, weighted by `share`
+    distribution: Floats  # (7,), their mean, weighted by `share`, or the vote over all face images
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,17 @@ class FusedPrediction:
 
 
 def predict_faces(
-    logits: Floats, person: npt.NDArray[np.int64], times: Floats, weights: Floats, rules: Rules
+    logits: Floats,
+    person: npt.NDArray[np.int64],
+    times: Floats,
+    weights: Floats,
+    rules: Rules,
+    by_person: Floats | None = None,
 ) -> FacePrediction:
     """Predict each face image, each person, and all of them together.
 
     For N >= 1 images: the image model's logits (N, 7), person ids (N,), presentation times (N,) in s, and weights (N,) by
-    quality, above 0.
+    quality, above 0. Without a vote, the faces model's logits (P, 7) of the persons, in the order of their ids, predict them.
 
     Raises:
         VidferError: Logits are not finite.
@@ -102,10 +113,16 @@ def predict_faces(
     if rules.class_shares is not None:
         probabilities = logit_adjustment(probabilities, rules.class_shares)
     people, counts = np.unique(person, return_counts=True)
-    groups = [(probabilities[rows], weights[rows], times[rows]) for rows in (person == one for one in people)]
-    peaks = rules.pool == "peaks"
-    of_people = np.array([pool_peaks(p, w, t) if peaks else pool(p, w) for p, w, t in groups])
     share = counts / len(person)
+    groups = [(probabilities[rows], weights[rows], times[rows]) for rows in (person == one for one in people)]
+    if rules.answer == "vote":
+        of_people = np.array([count_votes(p, rules.abstain) for p, _, _ in groups])
+        return FacePrediction(probabilities, people, share, of_people, count_votes(probabilities, rules.abstain))
+    peaks = rules.pool == "peaks"
+    if by_person is None:
+        of_people = np.array([pool_peaks(p, w, t) if peaks else pool(p, w) for p, w, t in groups])
+    else:
+        of_people = calibrate(by_person, rules.person_calibration, "faces")
     return FacePrediction(probabilities, people, share, of_people, share @ of_people)
 
 
@@ -114,14 +131,18 @@ def used_windows(silent: npt.NDArray[np.bool_], speech: Floats, rules: Rules) ->
     return np.asarray(~silent & (speech >= SPEECH_SHARE) if rules.speech_only else ~silent)
 
 
-def predict_sound(logits: Floats, rules: Rules) -> SoundPrediction:
+def predict_sound(logits: Floats, rules: Rules, *, sequential: bool = False) -> SoundPrediction:
     """Predict each window and their sequence from the sound model's logits (W, 7) of the windows that count, W >= 1.
+
+    Windows that were classified one by one are pooled. Of a `sequential` model, whose logits are each of all windows so far, the
+    last are those of the whole sequence.
 
     Raises:
         VidferError: Logits are not finite.
     """
     probabilities = calibrate(logits, rules.sound_calibration, "sound")
-    return SoundPrediction(probabilities, pool(probabilities, np.ones(len(probabilities))))
+    whole = probabilities[-1] if sequential else pool(probabilities, np.ones(len(probabilities)))
+    return SoundPrediction(probabilities, whole)
 
 
 def predict_joint(logits: Floats, share: Floats, rules: Rules) -> Floats:
@@ -246,6 +267,12 @@ def certain(probabilities: Floats, abstain: float | None) -> npt.NDArray[np.bool
 def vote(probabilities: Floats) -> Floats:
     """Count each row's most probable class, as shares (7,): the paper's table of expressions. N >= 1."""
     return np.asarray(np.bincount(probabilities.argmax(1), minlength=len(EMOTIONS)) / len(probabilities))
+
+
+def count_votes(probabilities: Floats, abstain: float | None = None) -> Floats:
+    """Let the rows (N, 7), N >= 1, vote that are `certain`: shares (7,), and equal ones where none is."""
+    voting = probabilities[certain(probabilities, abstain)]
+    return vote(voting) if len(voting) else np.full(len(EMOTIONS), 1 / len(EMOTIONS))
 
 
 def predominant(distribution: Floats, abstain: float | None = None) -> tuple[str, float]:

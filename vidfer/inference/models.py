@@ -16,10 +16,6 @@ from torch import Tensor
 
 from vidfer.models import channels_last
 from vidfer.models.backbone import CompactNet, build_backbone, fold_batch_norm
-from vidfer.models.batches import ClipBatch
-from vidfer.models.classifiers import build_classifier, require_trusted
-from vidfer.models.classifiers.base import Classifier
-from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.fast_generator import SplitGenerator
 from vidfer.models.generator import Generator
 from vidfer.models.preprocess import Preprocessing
@@ -146,72 +142,6 @@ class ImageModel:
             embeddings.append(torch.stack(found).float().mean(0).cpu().numpy())
             logits.append(torch.stack([self.network.head(one) for one in found]).float().mean(0).cpu().numpy())
         return np.concatenate(embeddings), np.concatenate(logits)
-
-
-class AudioModel:
-    """From feature vectors of sound to seven logits for each window; raises as `ImageModel` does."""
-
-    kind: ClassVar[str] = "audio"
-
-    def __init__(self, name_or_file: str | Path = "is10") -> None:
-        self.card, self.network = _classifier(self.kind, name_or_file)
-
-    def __call__(self, vectors: Floats) -> Floats:
-        """Return logits (W, 7) of openSMILE's vectors (W, 1582) as they are; the network standardises them itself."""
-        return window_logits(self.network, vectors)
-
-
-@torch.inference_mode()
-def window_logits(network: Classifier, vectors: Floats) -> Floats:
-    """Apply a classifier of sound to each window by itself: vectors (W, F) to log-probabilities (W, 7)."""
-    count = len(vectors)
-    mask = torch.ones(count, 1, dtype=torch.bool)
-    batch = ClipBatch(target=torch.full((count,), -1), sound=_tensor(vectors)[:, None], sound_mask=mask)
-    log_probs: Tensor = network(batch)
-    return log_probs.numpy()
-
-
-class FusionModel:
-    """From the faces of one person and the sound to seven logits; raises as `ImageModel` does, and without gates."""
-
-    kind: ClassVar[str] = "fusion"
-
-    def __init__(self, name_or_file: str | Path = "fusion") -> None:
-        self.card, network = _classifier(self.kind, name_or_file)
-        if not isinstance(network, FusionClassifier):
-            raise VidferError(f"{name_or_file} holds the network '{self.card['arch']}', which weighs no modalities")
-        self.network = network
-
-    @torch.inference_mode()
-    def __call__(self, embeddings: Floats, vectors: Floats) -> tuple[Floats, Floats]:
-        """Return logits (7,) and the gates of faces and sound (2,), by which their logits are multiplied, in (0, 2).
-
-        Of the person's embeddings (T, D) in the order of time, and the windows in which someone speaks (W, 1582); T, W >= 1.
-        """
-        batch = ClipBatch(
-            target=torch.full((1,), -1),
-            frames=_tensor(embeddings)[None],
-            frame_mask=torch.ones(1, len(embeddings), dtype=torch.bool),
-            sound=_tensor(vectors)[None],
-            sound_mask=torch.ones(1, len(vectors), dtype=torch.bool),
-        )
-        parts = self.network.parts(batch)
-        return parts["fused"][0].numpy(), parts["gates"][0].numpy()
-
-
-def _classifier(kind: str, name_or_file: str | Path) -> tuple[dict[str, Any], Classifier]:
-    weights = find_weights(kind, name_or_file)
-    require_trusted(weights.card["arch"])
-    network = build_classifier(weights.card["arch"], weights.card["arguments"])
-    wanted = {"audio": {"sound"}, "fusion": {"frames", "sound"}}[kind]
-    if set(network.reads) != wanted:
-        raise VidferError(f"{name_or_file} holds a network that reads {', '.join(network.reads)}: no {kind} model")
-    weights.load_into(network)
-    return weights.card, network.eval()
-
-
-def _tensor(values: Floats) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def _views(face: Tensor, tta: str) -> list[Tensor]:

@@ -1,113 +1,109 @@
 """The whole chain of per-clip stages, from one set of options."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-from vidfer.inference.decision import Pool, Rules
+from vidfer.inference.decision import Answer, Pool, Rules
 from vidfer.media.audio import FEATURES
 from vidfer.media.decode import Decoder
 from vidfer.pipeline.stage import Stage
 from vidfer.stages.audio import AudioStage
+from vidfer.stages.choice import Choice, Preset, Prior, SpeechMode, choose, require_choices, require_positive
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseMode, DenoiseStage
 from vidfer.stages.faces import DenoiseScope, Denoising, FacesStage
 from vidfer.stages.finetune import ImageStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, UsageError, VidferError
-from vidfer.weights.files import Weights, find_weights, read_calibration, weights_digest
-
-SpeechMode = Literal["auto", "off"]
-Prior = Literal["uniform", "training"]
+from vidfer.weights.files import Card, Weights, embedding_width, find_weights, read_calibration, weights_digest
 
 
 @dataclass(frozen=True)
 class ChainOptions:
-    """What a user can choose for the chain.
+    """What a user can choose for the chain; None leaves it to the preset, else to the bundle.
 
     Args:
         fps: Frames per second that are looked at.
         every: Look at every n-th frame instead of so many per second.
         decoder: Decoder of the frames; `auto` is pyav.
-        denoise: `auto` denoises what is noisier than the threshold, `on` everything, `off` nothing.
-        denoise_scope: `face` denoises face crops; `frame` whole frames before face detection, which is slow.
-        denoise_model: Denoiser's weights by name or file.
-        denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
-        image_model: Image model's weights by name or file (default: compact); beside `--weights`, the network
+        models: Folder of a bundle: weights of all kinds, and the settings that go with them (default: what ships with vidfer).
+        preset: `paper` predicts as the paper does: every face is denoised, each face image has a vote, and GAN-SGDMA classifies
+            the sound; `default` leaves all to the bundle.
+        denoise: `auto` denoises what is noisier than the threshold, `on` everything, `off` nothing (default: the bundle's, which
+            is `auto` in the shipped one).
+        denoise_scope: `face` denoises face crops; `frame` whole frames before face detection, which is slow (default: the
+            bundle's, `face`).
+        denoise_model: Denoiser's weights by name or file (default: the bundle's, small).
+        denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255 (default: the bundle's, 10).
+        image_model: Image model's weights by name or file (default: the bundle's, compact); beside `--weights`, the network
             that they have to be for.
         weights: File with the image model's weights, such as `make finetune` exports.
-        audio_model: Sound model's weights by name or file.
-        fusion_model: `auto` takes the shipped fusion model where it fits the other models, else the weighted sum; `late` the
-            weighted sum; otherwise weights by name or file.
-        voice: `auto` uses the sound where someone speaks, `off` wherever it is not silent.
+        audio_model: Sound model's weights by name or file, or none (default: the bundle's, is10).
+        faces_model: Weights of a classifier of each person's faces, or none to pool the image model's predictions (default: the
+            bundle's, none).
+        fusion_model: Weights by name or file; `late` takes the weighted sum, and `auto` the bundle's where they fit the other
+            models, else that sum (default: `auto`).
+        voice: `auto` uses the sound where someone speaks, `off` wherever it is not silent (default: the bundle's, `auto`).
+        answer: `pool` pools a person's face images, or leaves them to the faces model; `vote` counts their most probable classes
+            (default: the bundle's, `pool`).
         prior: `uniform` moves the faces' probabilities half way from the training set's class shares to equal ones;
-            `training` leaves them.
-        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them.
+            `training` leaves them (default: the bundle's, `uniform`).
+        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them (default: the bundle's,
+            `peaks`).
         abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
         device: Where to compute: cpu, cuda or cuda:N.
         timeout: Seconds to wait for a stuck decoder.
 
     Raises:
-        UsageError: A value is out of range, or there are no such weights.
+        UsageError: A value is out of range, there is no such bundle, or there are no such weights.
     """
 
     fps: float = 5.0
     every: int | None = None
     decoder: Decoder = "auto"
-    denoise: DenoiseMode = "auto"
-    denoise_scope: DenoiseScope = "face"
-    denoise_model: str = "small"
-    denoise_threshold: float = 10.0
+    models: Path | None = field(default=None, metadata={"metavar": "BUNDLE"})
+    preset: Preset = "default"
+    denoise: DenoiseMode | None = None
+    denoise_scope: DenoiseScope | None = None
+    denoise_model: str | None = None
+    denoise_threshold: float | None = None
     image_model: str | None = None
     weights: Path | None = None
-    audio_model: str = "is10"
-    fusion_model: str = "auto"
-    voice: SpeechMode = "auto"
-    prior: Prior = "uniform"
-    pool: Pool = "peaks"
+    audio_model: str | None = None
+    faces_model: str | None = None
+    fusion_model: str | None = None
+    voice: SpeechMode | None = None
+    answer: Answer | None = None
+    prior: Prior | None = None
+    pool: Pool | None = None
     abstain: float | None = None
     device: str = "cpu"
     timeout: float = 120.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        for name, kind in get_type_hints(ChainOptions).items():
-            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
-                choices = ", ".join(get_args(kind))
-                raise UsageError(f"{_option(name)} has to be one of {choices}, not {getattr(self, name)}")
-        for name in ("fps", "denoise_threshold", "timeout"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise UsageError(f"{_option(name)} has to be above 0, not {getattr(self, name)}")
+        require_choices(self)
+        require_positive(self, "fps", "denoise_threshold", "timeout")
         if self.every is not None and self.every < 1:
             raise UsageError(f"--every has to be at least 1, not {self.every}")
         if self.abstain is not None and not 0 < self.abstain < 1:
             raise UsageError(f"--abstain has to be above 0 and below 1, not {self.abstain}")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"--device has to be cpu, cuda or cuda:N, not {self.device}")
-        self._require_weights()
+        _ = self.choice
 
-    def _require_weights(self) -> None:
-        wanted = {"image": self.image_weights, "audio": self.audio_model}
-        if self.denoise != "off":
-            wanted["denoise"] = self.denoise_model
-        if self.fusion_model not in ("auto", "late"):
-            wanted["fusion"] = self.fusion_model
-        try:
-            cards = {kind: find_weights(kind, name).card for kind, name in wanted.items()}
-        except VidferError as error:
-            raise UsageError(str(error)) from error
-        if self.weights and self.image_model not in (None, arch := cards["image"]["arch"]):
-            raise UsageError(f"{self.weights} holds weights of the network '{arch}', not of '{self.image_model}'")
+    @cached_property
+    def choice(self) -> Choice:
+        """The weights and settings that these options, the preset and the bundle decide on."""
+        return choose(self)
 
     @property
     def image_weights(self) -> str:
-        """Name or file of the image model's weights, from `weights` and `image_model`."""
-        return str(self.weights or self.image_model or "compact")
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+        """Name or file of the image model's weights."""
+        return self.choice.models["image"]
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
@@ -116,43 +112,53 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     Raises:
         VidferError: Weights are unusable, or do not fit each other.
     """
-    denoise = None
-    if options.denoise != "off":
-        threshold = float(options.denoise_threshold) if options.denoise == "auto" else None
-        denoise = Denoising(weights_digest("denoise", options.denoise_model), threshold)
-    fusion, fallback = _fusion(options)
+    models, notes = _fitting(options.choice)
+    settings, device, denoise = options.choice.settings, options.device, None
+    if "denoise" in models:
+        threshold = float(settings.denoise_threshold) if settings.denoise == "auto" else None
+        denoise = Denoising(weights_digest("denoise", models["denoise"]), threshold)
     rules = build_rules(options)
-    notes = {
+    missing = {
         "the image weights' card has no temperature: 1 is used": rules.face_calibration is None,
         "the image weights' card has no class shares: the training set's prior is kept": (
-            options.prior == "uniform" and rules.class_shares is None
+            settings.prior == "uniform" and rules.class_shares is None
         ),
-        fallback: bool(fallback),
     }
-    image, denoise_model, device = options.image_weights, options.denoise_model, options.device
+    notes = (*(note for note, applies in missing.items() if applies), *notes)
+    denoiser = models.get("denoise", "")
+    digests = {kind: weights_digest(kind, models[kind]) for kind in ("audio", "faces", "fusion") if kind in models}
     return (
         FacesStage(
             float(options.fps) if options.every is None else None,
             options.every,
             "decord" if options.decoder == "decord" else "pyav",
-            denoise=denoise if options.denoise_scope == "frame" else None,
-            denoise_model=denoise_model,
+            denoise=denoise if settings.denoise_scope == "frame" else None,
+            denoise_model=denoiser,
             timeout=options.timeout,
             device=device,
         ),
-        DenoiseStage(denoise, options.denoise_scope if denoise else None, denoise_model=denoise_model, device=device),
-        ImageStage(weights_digest("image", image), image_model=image, device=device),
-        AudioStage(timeout=options.timeout),
+        DenoiseStage(denoise, settings.denoise_scope if denoise else None, denoise_model=denoiser, device=device),
+        ImageStage(weights_digest("image", models["image"]), image_model=models["image"], device=device),
+        audio_stage(models.get("audio"), timeout=options.timeout),
         ClassifyStage(
-            weights_digest("audio", options.audio_model),
+            digests.get("audio"),
             rules,
-            fusion=weights_digest("fusion", fusion) if fusion else None,
-            notes=tuple(note for note, applies in notes.items() if applies),
-            audio_model=options.audio_model,
-            fusion_model=fusion or "",
+            faces=digests.get("faces"),
+            fusion=digests.get("fusion"),
+            notes=notes,
+            audio_model=models.get("audio", ""),
+            faces_model=models.get("faces", ""),
+            fusion_model=models.get("fusion", ""),
         ),
         ReportStage(),
     )
+
+
+def audio_stage(audio_model: str | None, timeout: float = 120.0) -> AudioStage:
+    """Build the stage with the windows of sound that an audio model was trained on, by its card; 2 s every 1 s without one."""
+    card = find_weights("audio", audio_model).card["preprocessing"] if audio_model else {}
+    win_dur, hop_dur = (float(card.get(name, getattr(AudioStage, name))) for name in ("win_dur", "hop_dur"))
+    return AudioStage(win_dur, hop_dur, timeout=timeout)
 
 
 def build_rules(options: ChainOptions) -> Rules:
@@ -161,18 +167,19 @@ def build_rules(options: ChainOptions) -> Rules:
     Raises:
         VidferError: A card holds nonsense, or models do not fit each other.
     """
-    image, audio = find_weights("image", options.image_weights), find_weights("audio", options.audio_model)
-    if fault := incompatibility("audio", options.audio_model):
-        raise VidferError(f"the audio model {options.audio_model} does not fit: {fault}")
-    fusion, _ = _fusion(options)
+    models, _ = _fitting(options.choice)
+    settings, found = options.choice.settings, {kind: find_weights(kind, model) for kind, model in models.items()}
+    calibration = {kind: read_calibration(weights) for kind, weights in found.items()}
     return Rules(
-        face_calibration=read_calibration(image),
-        sound_calibration=read_calibration(audio),
-        fusion_calibration=read_calibration(find_weights("fusion", fusion)) if fusion else None,
-        class_shares=_class_shares(image) if options.prior == "uniform" else None,
-        pool=options.pool,
+        face_calibration=calibration["image"],
+        sound_calibration=calibration.get("audio"),
+        person_calibration=calibration.get("faces"),
+        fusion_calibration=calibration.get("fusion"),
+        class_shares=_class_shares(found["image"]) if settings.prior == "uniform" else None,
+        answer=settings.answer,
+        pool=settings.pool,
         abstain=None if options.abstain is None else float(options.abstain),
-        speech_only=options.voice == "auto",
+        speech_only=settings.voice == "auto",
     )
 
 
@@ -188,33 +195,86 @@ def _class_shares(image: Weights) -> tuple[float, ...] | None:
     return tuple(map(float, shares))
 
 
-def _fusion(options: ChainOptions) -> tuple[str | None, str]:
-    """Choose the fusion model, or say why there is none; raises where the one that was named does not fit."""
-    if options.fusion_model == "late":
-        return None, ""
-    name = "fusion" if options.fusion_model == "auto" else options.fusion_model
-    fault = incompatibility("fusion", name, options.image_weights)
-    if not fault:
-        return name, ""
-    if options.fusion_model == "auto":
-        return None, f"late fusion: the fusion model does not fit, since {fault}"
-    raise VidferError(f"the fusion model {name} does not fit: {fault}")
+def _fitting(choice: Choice) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the models that fit each other, with a note on each of the bundle's that has to step aside.
+
+    Raises:
+        VidferError: One does not fit that the user named, or that the chain cannot do without.
+    """
+    models, notes = dict(choice.models), list(choice.notes)
+    for kind, instead in (("audio", ""), ("faces", "pooled faces"), ("fusion", "late fusion")):
+        if kind not in models:
+            continue
+        fault = incompatibility(
+            kind, models[kind], models["image"], audio_model=models.get("audio"), denoise_model=models.get("denoise")
+        )
+        if fault and (kind in choice.named or not instead):
+            raise VidferError(f"the {kind} model {models[kind]} does not fit: {fault}")
+        if fault:
+            notes.append(f"{instead}: the {kind} model does not fit, since {fault}")
+            del models[kind]
+    return models, tuple(notes)
 
 
-def incompatibility(kind: str, name: str, image_model: str = "compact") -> str:
-    """Say what an `audio` or `fusion` model was trained on and does not get in the chain, as a clause, or nothing.
+def incompatibility(
+    kind: str,
+    name: str,
+    image_model: str = "compact",
+    *,
+    audio_model: str | None = None,
+    denoise_model: str | None = None,
+) -> str:
+    """Say what an `audio`, `faces` or `fusion` model was trained on and does not get in the chain, as a clause, or nothing.
 
-    Models are given by name or file; a fusion model is given the embeddings of `image_model`.
+    Models are given by name or file: the one asked about; the image model whose embeddings it gets; the audio model, whose
+    windows it gets; and the denoiser of the faces, None where they are not denoised.
     """
     card = find_weights(kind, name).card
-    trained, windows = card["preprocessing"], AudioStage()
-    if kind == "fusion" and trained.get("image_weights") != weights_digest("image", image_model):
-        return "it was trained on the embeddings of other image weights"
+    trained, arguments = card["preprocessing"], card["arguments"]
+    if kind != "audio" and (fault := _other_faces(card, kind, image_model, denoise_model)):
+        return fault
+    if kind == "faces":
+        return ""
+    windows = audio_stage(name if kind == "audio" else audio_model)
     for length in ("win_dur", "hop_dur"):
         if trained.get(length, getattr(windows, length)) != getattr(windows, length):
-            return f"it was trained on other windows of sound than {windows.win_dur:g} s every {windows.hop_dur:g} s"
+            own = " every ".join(f"{trained.get(each, '?')} s" for each in ("win_dur", "hop_dur"))
+            return f"it was trained on other windows of sound ({own}) than {windows.win_dur:g} s every {windows.hop_dur:g} s"
     if trained.get("standardise", "global") != "global":
         return "it needs sound standardised by each speaker's other recordings, which a single clip does not have"
-    if card["arguments"].get("num_sound_features", FEATURES) != FEATURES:
+    if arguments.get("num_sound_features", FEATURES) != FEATURES:
         return f"it reads other vectors of sound than openSMILE's {FEATURES} features"
     return ""
+
+
+def _other_faces(card: Card, kind: str, image_model: str, denoise_model: str | None) -> str:
+    """Say what a model of faces gets instead of what its card says; one that reads no embeddings names no image weights."""
+    trained, width = card["preprocessing"], card["arguments"].get("num_frame_features")
+    if kind == "fusion" or "image_weights" in trained:
+        known, given = trained.get("image_weights"), weights_digest("image", image_model)
+        if known != given:
+            return f"it was trained on the embeddings of other image weights ({_short(known)}) than it gets ({_short(given)})"
+        if width is not None and width != embedding_width(image_model):
+            return f"it reads embeddings of {width} numbers, and gets {embedding_width(image_model)}"
+    known = trained.get("denoise_weights")
+    if known and denoise_model and known != (given := weights_digest("denoise", denoise_model)):
+        return f"it was trained on faces denoised by other weights ({_short(known)}) than it gets ({_short(given)})"
+    return ""
+
+
+def _short(digest: object) -> str:
+    return digest[:8] if isinstance(digest, str) else "its card names none"
+
+
+def name_models(options: ChainOptions) -> dict[str, Any]:
+    """Say whose weights predict, for a summary: `bundle`, `preset`, and `models`: by kind `weights`, `digest` and `network`."""
+    models, _ = _fitting(options.choice)
+    named = {
+        kind: {
+            "weights": model,
+            "digest": weights_digest(kind, model),
+            "network": find_weights(kind, model).card["arch"],
+        }
+        for kind, model in models.items()
+    }
+    return {"bundle": options.choice.bundle.name, "preset": options.preset, "models": named}

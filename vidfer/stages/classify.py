@@ -12,9 +12,11 @@ from vidfer.inference import decision
 from vidfer.inference.decision import UNCERTAIN, FacePrediction, FusedPrediction, Rules, SoundPrediction
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.stages.clip_faces import read_faces, spread
 from vidfer.types import EMOTIONS, Status
 
 Floats = npt.NDArray[np.floating]
+Ids = npt.NDArray[np.integer]
 Flags = npt.NDArray[np.bool_]
 Columns = Mapping[str, npt.NDArray[Any]]
 Record = dict[str, Any]
@@ -31,15 +33,17 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 7
-    inputs: ClassVar[tuple[str, ...]] = ("faces", "finetune", "audio")
+    version: ClassVar[int] = 8
+    inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio")
     packages: ClassVar[tuple[str, ...]] = ("torch",)
 
-    weights: str  # digest of the sound model's
+    weights: str | None  # digest of the sound model's; None where sound is not classified
     rules: Rules = field(default_factory=Rules)
+    faces: str | None = None  # digest of the faces model's weights; None to pool face images or let them vote
     fusion: str | None = None  # digest of the fusion model's weights; None for late fusion
     notes: tuple[str, ...] = ()  # what the models' cards lack, for the user
     audio_model: str = neutral("is10")
+    faces_model: str = neutral("")
     fusion_model: str = neutral("")
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
@@ -49,20 +53,16 @@ class ClassifyStage(Stage):
         table = inputs["faces"].table("faces.parquet") if "logits" in given else {}
         faces, sound, joint, gates = None, None, None, None
         if table:
-            faces = decision.predict_faces(given["logits"], table["track"], table["time_s"], table["weight"], rules)
+            by_person = self._persons(self.faces, given["embeddings"], table["track"], inputs) if self.faces else None
+            times, weights = table["time_s"], table["weight"]
+            faces = decision.predict_faces(given["logits"], table["track"], times, weights, rules, by_person)
         silent = given.get("silent", np.zeros(0)) == 1
         used = decision.used_windows(silent, given.get("voice", np.zeros(0)), rules)
-        if used.any():
-            from vidfer.inference.models import AudioModel, FusionModel, load_model, one_thread
-
+        if used.any() and self.weights:
             vectors = given["vectors"][used]
-            with one_thread():
-                sound = decision.predict_sound(load_model(AudioModel, self.audio_model, self.weights)(vectors), rules)
-                if self.fusion and faces:  # each person with the sound, since nobody knows who speaks
-                    fusion = load_model(FusionModel, self.fusion_model, self.fusion)
-                    found = [fusion(given["embeddings"][table["track"] == person], vectors) for person in faces.people]
-                    logits, each_gates = (np.array(part) for part in zip(*found, strict=True))
-                    joint, gates = decision.predict_joint(logits, faces.share, rules), faces.share @ each_gates
+            sound = self._sound(vectors, self.weights)
+            if self.fusion and faces:
+                joint, gates = self._joint(self.fusion, faces, given["embeddings"], table["track"], vectors)
         _write_probabilities(draft, faces, sound, used)
         predictions = {
             "faces": self._face_record(faces, inputs),
@@ -73,6 +73,45 @@ class ClassifyStage(Stage):
         fused = decision.fuse_modalities(faces, sound, joint, rules)
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
+
+    def _persons(self, weights: str, embeddings: Floats, track: Ids, inputs: Mapping[str, Artifact]) -> Floats:
+        """Return the faces model's logits (P, 7) of each person, in the order of their ids."""
+        from vidfer.inference.classifiers import FacesModel
+        from vidfer.inference.models import load_model, one_thread
+
+        found = []
+        with one_thread():
+            model = load_model(FacesModel, self.faces_model, weights)
+            for person in np.unique(track):
+                rows = spread(track, person, model.max_frames)
+                read: dict[str, npt.NDArray[Any]] = {"frames": embeddings[rows]}
+                if "image" in model.reads:
+                    read["image"], read["landmarks"] = read_faces(inputs["faces"], inputs["denoise"], rows)
+                found.append(model(read))
+        return np.array(found)
+
+    def _sound(self, vectors: Floats, weights: str) -> SoundPrediction:
+        from vidfer.inference.classifiers import AudioModel
+        from vidfer.inference.models import load_model, one_thread
+
+        with one_thread():
+            model = load_model(AudioModel, self.audio_model, weights)
+            return decision.predict_sound(model(vectors), self.rules, sequential=model.sequential)
+
+    def _joint(
+        self, weights: str, faces: FacePrediction, embeddings: Floats, track: Ids, vectors: Floats
+    ) -> tuple[Floats, Floats | None]:
+        """Fuse each person with the sound, since nobody knows who speaks: a distribution (7,), and the gates' means (2,)."""
+        from vidfer.inference.classifiers import FusionModel
+        from vidfer.inference.models import load_model, one_thread
+
+        with one_thread():
+            model = load_model(FusionModel, self.fusion_model, weights)
+            rows = [spread(track, person, model.max_frames) for person in faces.people]
+            found = [model(embeddings[each], vectors) for each in rows]
+        logits = np.array([each for each, _ in found])
+        gates = [each for _, each in found if each is not None]
+        return decision.predict_joint(logits, faces.share, self.rules), faces.share @ np.array(gates) if gates else None
 
     def _votes(self, probabilities: Floats) -> Record:
         """Let the face images vote whose class can be named; where none can, the vote is `UNCERTAIN`."""
@@ -111,6 +150,8 @@ class ClassifyStage(Stage):
         }
         if sound:
             record |= _record(sound.distribution, self.rules.abstain)
+        elif used.any():
+            record |= {"status": Status.NO_MODEL, "message": "there is no sound model: --audio-model names one"}
         elif not silent.all():
             record |= {"status": Status.NO_VOICE, "message": "nobody speaks: --voice off predicts from any sound"}
         return record
@@ -139,6 +180,7 @@ class ClassifyStage(Stage):
             "smoothing": smoothing,
             "prior": "uniform" if adjusted else "training",
             "prior_strength": decision.PRIOR_STRENGTH if adjusted else 0.0,
+            "faces": "trained" if self.faces else rules.answer,
             "pool": rules.pool,
             "abstain": rules.abstain,
             "voice": rules.speech_only,

@@ -14,7 +14,7 @@ from vidfer.inference.decision import predominant
 from vidfer.pipeline.columns import to_csv, to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.types import EMOTIONS
+from vidfer.types import EMOTIONS, Status
 
 Floats = npt.NDArray[np.floating]
 Columns = Mapping[str, Sequence[Any] | npt.NDArray[Any]]
@@ -64,7 +64,9 @@ class ReportStage(Stage):
         if "faces" in probabilities:
             tables["frames"] = _frames(inputs["faces"], inputs["denoise"], probabilities["faces"], abstain)
         if "windows" in probabilities:
-            tables["windows"] = _windows(inputs["audio"], probabilities["windows"], abstain)
+            tables["windows"] = _windows(
+                inputs["audio"], probabilities["windows"], abstain, predictions["sound"]["status"]
+            )
         for name, data in table_files(tables).items():
             draft.write(name, data)
         draft.write_json("summary.json", _summary(predictions, inputs))
@@ -104,10 +106,11 @@ def _people(people: Sequence[Mapping[str, Any]]) -> Columns:
     return {name: [row[name] for row in rows] for name in TABLES["people"]}
 
 
-def _windows(audio: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
+def _windows(audio: Artifact, probabilities: Floats, abstain: float | None, of_sound: str) -> Columns:
     windows = audio.arrays("windows.safetensors")
     unused = np.isnan(probabilities[:, 0])
-    status = np.where(unused, np.where(windows["silent"] == 1, "silent", "no_voice"), "ok").tolist()
+    without = Status.NO_MODEL if of_sound == Status.NO_MODEL else Status.NO_VOICE
+    status = np.where(unused, np.where(windows["silent"] == 1, "silent", without), "ok").tolist()
     expression = [None if np.isnan(row[0]) else predominant(row, abstain)[0] for row in probabilities]
     start, end = windows["times"].T
     return {

@@ -112,11 +112,12 @@ def _extract_features(clip: Path) -> str:
 
 
 def _load_weights(kind: str) -> str:
-    from vidfer.inference.models import AudioModel, Denoiser, FusionModel, ImageModel
+    from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
+    from vidfer.inference.models import Denoiser, ImageModel
     from vidfer.weights.files import SHIPPED
 
-    models: dict[str, type[ImageModel | AudioModel | FusionModel | Denoiser]]
-    models = {"image": ImageModel, "audio": AudioModel, "fusion": FusionModel, "denoise": Denoiser}
+    models: dict[str, type[ImageModel | AudioModel | FacesModel | FusionModel | Denoiser]]
+    models = {each.kind: each for each in (ImageModel, AudioModel, FacesModel, FusionModel, Denoiser)}
     sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
