@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vidfer.cli.train import VidferCLI
-from vidfer.inference.models import AudioModel
+from vidfer.inference.classifiers import AudioModel
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers import classifier_names
 from vidfer.models.classifiers.base import Classifier, Standardise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vidfer.evaluation import Notify
+from vidfer.evaluation.export import require_weights
 from vidfer.evaluation.folds import leave_out_trained
 from vidfer.inference.decision import (
     Rules,
@@ -69,6 +70,7 @@ def evaluate_paired(options: PairedOptions, notify: Notify = lambda _: None) -> 
     from vidfer.datamodules.paired import PairedDataModule
 
     image, models = options.image_model, {"audio": options.audio_model, "fusion": options.fusion_model}
+    require_weights({"image": image, **models})
     chain = ChainOptions(image_model=image, audio_model=options.audio_model, fusion_model=options.fusion_model)
     for kind, name in models.items():
         if fault := incompatibility(kind, name, image):

@@ -155,10 +155,19 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
 
 
 def audio_stage(audio_model: str | None, timeout: float = 120.0) -> AudioStage:
-    """Build the stage with the windows of sound that an audio model was trained on, by its card; 2 s every 1 s without one."""
+    """Build the stage with the windows of sound that an audio model was trained on, by its card; 2 s every 1 s without one.
+
+    Raises:
+        VidferError: There are no such weights, or their card has windows that cannot be.
+    """
     card = find_weights("audio", audio_model).card["preprocessing"] if audio_model else {}
-    win_dur, hop_dur = (float(card.get(name, getattr(AudioStage, name))) for name in ("win_dur", "hop_dur"))
-    return AudioStage(win_dur, hop_dur, timeout=timeout)
+    win_dur, hop_dur = (card.get(name, getattr(AudioStage, name)) for name in ("win_dur", "hop_dur"))
+    if not all(type(each) in (int, float) for each in (win_dur, hop_dur)) or not (
+        win_dur >= 0.1 and 0 < hop_dur <= win_dur
+    ):
+        windows = f"windows of sound that cannot be, {win_dur!r} s every {hop_dur!r} s"
+        raise VidferError(f"the card of the audio model {audio_model} has {windows}: export it again")
+    return AudioStage(float(win_dur), float(hop_dur), timeout=timeout)
 
 
 def build_rules(options: ChainOptions) -> Rules:
