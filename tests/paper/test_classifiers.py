@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,22 @@ from sklearn.metrics import root_mean_squared_error
 from vidfer.datamodules import paired
 from vidfer.datamodules.features import Sample
 from vidfer.paper import classifiers
+from vidfer.paper.cells import Cell
 from vidfer.paper.classifiers import (
     INPUTS,
     LEFT_OUT,
     ClipSource,
     cell_recipe,
+    classifier_experiments,
     inference_seconds,
     probability_rmse,
     run_classifier_cell,
 )
 from vidfer.paper.tables import MODELS
+from vidfer.pipeline.digest import recipe_key
 from vidfer.tasks.fit import RECIPES, fit
 from vidfer.types import VidferError
+from vidfer.weights.files import embedding_width
 
 
 def test_rmse_is_scikit_learns_and_that_of_equal_shares_is_known():
@@ -47,8 +52,8 @@ COSTS = {"sound": 2.0, "frames": 0.25, "image": 0.125, "n": 3}  # CPU seconds of
 
 
 @pytest.fixture
-def cell(sounds_root, faces_root, vectors_store, tmp_path_factory, monkeypatch):
-    """Run a cell on the sample data of three speakers."""
+def source(sounds_root, faces_root, vectors_store, tmp_path_factory, monkeypatch):
+    """The sample data of three speakers."""
     root = tmp_path_factory.mktemp("sample")
     (root / "sounds").symlink_to(sounds_root)
     (root / "faces").symlink_to(faces_root)
@@ -57,8 +62,13 @@ def cell(sounds_root, faces_root, vectors_store, tmp_path_factory, monkeypatch):
         tuple({"1-4": "1-2", "5-6": "3"}.get(each, each) for each in paired.SamplePairedDataModule.__init__.__defaults__),
     )  # fmt: skip
 
+    return ClipSource("sample", str(root), vectors_store)
+
+
+@pytest.fixture
+def cell(source, monkeypatch):
+    """Run a cell of few steps."""
     monkeypatch.setattr(classifiers, "STEPS", 60)
-    source = ClipSource("sample", str(root), vectors_store)
 
     def run(model, size, seed=0, inputs="paper"):
         return run_classifier_cell(model, size, seed, inputs=inputs, source=source, costs=COSTS)
@@ -126,6 +136,19 @@ def test_cells_of_clips_that_were_trained_on_before_compute_no_feature(cell, vec
     for inputs in ("paper", "faces", "sound", "both"):
         cell("gan", 14, inputs=inputs)
     assert features() == before
+
+
+def test_other_weights_of_embeddings_are_other_cells(source, image_weights, monkeypatch):
+    monkeypatch.setattr(classifiers, "feature_seconds", lambda *_: COSTS)
+    monkeypatch.setattr(classifiers, "STEPS", 4)
+    other = replace(source, options=(("image_model", str(image_weights)),))
+    made = [classifier_experiments(each, ["faces"])["classify faces"] for each in (source, source, other)]
+    cells = [Cell("classify faces", "lstm", 14, 0)] * 3
+    keys = [recipe_key(experiment.recipe(cell)) for experiment, cell in zip(made, cells, strict=True)]
+    assert keys[0] == keys[1] != keys[2]
+    assert image_weights.name not in str(made[2].recipe(cells[0])["settings"])  # no path: the digest of the data has them
+    width = embedding_width(image_weights)
+    assert made[2].compute("lstm", 14, 0)["params"] == 4 * 64 * (width + 64 + 2) + 7 * 65
 
 
 @pytest.mark.parametrize("model", ["rnn", "gan"])

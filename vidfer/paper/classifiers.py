@@ -52,27 +52,33 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
     "both": dict.fromkeys(("cnn", "rcnn"), _DEAF) | dict.fromkeys(("lstm", "rnn"), _ONE),
 }
 """Why others cannot take part."""
-_NO_SETTINGS: Final = ("root", "faces_root", "store", "image_model", "size", "seed")  # places, or what each cell says
+_NO_SETTINGS: Final = ("root", "faces_root", "store", "image_model", "denoise_model", "size", "seed")
+"""Arguments of data modules that are places, or weights, which the digest of the data has, or what each cell says."""
 
 
 @dataclass(frozen=True)
 class ClipSource:
-    """The clips of all cells: `data` and `root` as `build_clip_data` takes them, and the store with their features."""
+    """The clips of all cells: `data` and `root` as `build_clip_data` takes them, and the store with their features.
+
+    `options` are more of its arguments, such as the weights that features are computed by, with their values.
+    """
 
     data: str
     root: str | None
     store: str
+    options: tuple[tuple[str, Any], ...] = ()
 
     def module(self, **options: Any) -> ClipDataModule:  # noqa: ANN401 - the module's own
         """Build a data module of these clips."""
-        return build_clip_data(self.data, self.root, store=self.store, **options)
+        return build_clip_data(self.data, self.root, store=self.store, **dict(self.options), **options)
 
 
 def classifier_experiments(source: ClipSource, comparisons: Sequence[str]) -> dict[str, Experiment]:
     """Prepare the cells of some of `INPUTS`, by task: generate, find and digest the clips, and time their features."""
     module = source.module(seed=0)
     digest = module.content_digest()  # prepares the data, too
-    reading = {name: value for name, value in module.hparams.items() if name not in _NO_SETTINGS}
+    left_out = _NO_SETTINGS if module.hparams.get("denoise_model") else (*_NO_SETTINGS, "denoise", "denoise_threshold")
+    reading = {name: value for name, value in module.hparams.items() if name not in left_out}
     shared = {"steps": STEPS, "batch": BATCH, "reading": reading}
     costs = feature_seconds(source.module(reads=["image"]), recipe_key({"data": digest, "reading": reading}))
     return {

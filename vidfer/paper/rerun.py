@@ -38,6 +38,9 @@ class RerunOptions:
         inputs: What classifiers read: `paper`, what the paper's comparison gives to each; or the same for all, in tables of
             their own: `faces`, embeddings; `sound`, vectors of windows; `both`.
         tables: The paper's numbers of tables.
+        image_model: Weights of the embeddings of faces, by name or `.safetensors` file.
+        denoise_model: Weights by which faces are denoised before. Faces of paired clips are denoised only with this option or
+            `--bundle`.
         denoise_root: Photographs of table 3, with set5 and set14 beside them, or `sample` (default: data/bsds500; with
             --data sample: `sample`).
         steps: Training steps of every denoiser.
@@ -53,6 +56,8 @@ class RerunOptions:
     models: tuple[Model, ...] = get_args(Model)
     inputs: tuple[Inputs, ...] = ("paper",)
     tables: tuple[Number, ...] = field(default=get_args(Number), metadata={"metavar": "N,..."})
+    image_model: str | None = field(default=None, metadata={"metavar": "NAME|FILE"})
+    denoise_model: str | None = field(default=None, metadata={"metavar": "NAME|FILE"})
     denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
     steps: int = 150
     jobs: int = 1
@@ -70,6 +75,12 @@ class RerunOptions:
             ("tables", get_args(Number)),
         ):
             object.__setattr__(self, name, tuple(each for each in order if each in getattr(self, name)))
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The arguments of data modules that say which weights features are computed by, those that are given."""
+        given = {"image_model": self.image_model, "denoise_model": self.denoise_model}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def command(self) -> str:
@@ -90,7 +101,8 @@ def prepare_experiments(options: RerunOptions, store: Path, tables: Sequence[Tab
     tasks = {table.task for table in tables}
     experiments: dict[str, Experiment] = {}
     if tasks - {DENOISE}:
-        experiments |= classifier_experiments(ClipSource(options.data, options.root, str(store)), options.inputs)
+        source = ClipSource(options.data, options.root, str(store), tuple(options.weights.items()))
+        experiments |= classifier_experiments(source, options.inputs)
     if DENOISE in tasks:
         photos = options.denoise_root or ("sample" if options.data == "sample" else "data/bsds500")
         experiments[DENOISE] = denoiser_experiment(photos, options.steps)
