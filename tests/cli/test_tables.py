@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from tests.paper import fake
 from vidfer.cli.main import main
 from vidfer.paper import page, rerun
+from vidfer.types import UsageError
+from vidfer.weights.bundles import SHIPPED_BUNDLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +87,28 @@ def test_models_that_can_take_no_part_are_refused(run, capsys):
     status, _, err = run("--seeds", "1", "--models", "cnn", "--tables", "4", "--inputs", "faces")
     assert status == 2
     assert "--models: cnn can take no part in classifiers; all read face embeddings" in err
+
+
+def test_features_are_those_of_the_bundle_unless_weights_are_given(tmp_path):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for kind, name in (("image", "compact64"), ("denoise", "small")):
+        for end in ("safetensors", "json"):
+            (bundle / f"{kind}.{end}").write_bytes((SHIPPED_BUNDLE / f"{name}.{end}").read_bytes())
+    content = {"format": 1, "models": {"image": "image.safetensors", "denoise": "denoise.safetensors"}}
+    (bundle / "bundle.json").write_text(json.dumps(content | {"settings": {"denoise": "on"}}))
+    options = rerun.RerunOptions("paired", tmp_path / "out", bundle=bundle)
+    assert options.weights == {
+        "image_model": str(bundle / "image.safetensors"),
+        "denoise_model": str(bundle / "denoise.safetensors"),
+        "denoise": "on",
+        "denoise_threshold": 10,
+    }
+    assert replace(options, image_model="compact").weights["image_model"] == "compact"
+    (bundle / "bundle.json").write_text(json.dumps(content | {"models": {"denoise": "denoise.safetensors"}}))
+    with pytest.raises(UsageError, match="has no image model"):
+        _ = options.weights
+    assert rerun.RerunOptions("paired", tmp_path / "out").weights == {}
 
 
 def test_only_what_the_chosen_tables_need_is_computed(run, tmp_path):

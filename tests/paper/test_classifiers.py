@@ -146,7 +146,9 @@ def test_other_weights_of_embeddings_are_other_cells(source, image_weights, monk
     cells = [Cell("classify faces", "lstm", 14, 0)] * 3
     keys = [recipe_key(experiment.recipe(cell)) for experiment, cell in zip(made, cells, strict=True)]
     assert keys[0] == keys[1] != keys[2]
-    assert image_weights.name not in str(made[2].recipe(cells[0])["settings"])  # no path: the digest of the data has them
+    assert image_weights.name not in str(
+        made[2].recipe(cells[0])["settings"]
+    )  # no path: the digest of the data has them
     width = embedding_width(image_weights)
     assert made[2].compute("lstm", 14, 0)["params"] == 4 * 64 * (width + 64 + 2) + 7 * 65
 

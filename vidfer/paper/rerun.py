@@ -13,6 +13,7 @@ from vidfer.paper.page import format_value
 from vidfer.paper.tables import MODELS, TABLES, Rerun, Table, comparison, equal_tables
 from vidfer.pipeline.store import default_store
 from vidfer.types import UsageError
+from vidfer.weights.bundles import read_bundle
 
 Model = Literal["cnn", "rcnn", "lstm", "dbn", "rnn", "gan", "mlp"]
 Inputs = Literal["paper", "faces", "sound", "both"]
@@ -38,6 +39,7 @@ class RerunOptions:
         inputs: What classifiers read: `paper`, what the paper's comparison gives to each; or the same for all, in tables of
             their own: `faces`, embeddings; `sound`, vectors of windows; `both`.
         tables: The paper's numbers of tables.
+        bundle: Folder of a bundle whose image model embeds the faces, and whose denoiser cleans them before.
         image_model: Weights of the embeddings of faces, by name or `.safetensors` file.
         denoise_model: Weights by which faces are denoised before. Faces of paired clips are denoised only with this option or
             `--bundle`.
@@ -56,6 +58,7 @@ class RerunOptions:
     models: tuple[Model, ...] = get_args(Model)
     inputs: tuple[Inputs, ...] = ("paper",)
     tables: tuple[Number, ...] = field(default=get_args(Number), metadata={"metavar": "N,..."})
+    bundle: Path | None = field(default=None, metadata={"metavar": "DIR"})
     image_model: str | None = field(default=None, metadata={"metavar": "NAME|FILE"})
     denoise_model: str | None = field(default=None, metadata={"metavar": "NAME|FILE"})
     denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
@@ -78,9 +81,20 @@ class RerunOptions:
 
     @property
     def weights(self) -> dict[str, Any]:
-        """The arguments of data modules that say which weights features are computed by, those that are given."""
+        """The arguments of data modules that say by which weights features are computed: the bundle's, and what is given.
+
+        Raises:
+            UsageError: The bundle has no image model.
+        """
+        found: dict[str, Any] = {}
+        if self.bundle is not None:
+            bundle = read_bundle(self.bundle)
+            if "image" not in bundle.names:
+                raise UsageError(f"--bundle: {self.bundle} has no image model, which embeddings are computed by")
+            found = {name: bundle.settings[name] for name in ("denoise", "denoise_threshold")}
+            found |= {"image_model": bundle.names["image"], "denoise_model": bundle.names.get("denoise")}
         given = {"image_model": self.image_model, "denoise_model": self.denoise_model}
-        return {name: value for name, value in given.items() if value is not None}
+        return found | {name: value for name, value in given.items() if value is not None}
 
     @property
     def command(self) -> str:
