@@ -1,3 +1,4 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
@@ -68,6 +69,19 @@ def test_colour_networks_at_their_own_size(tmp_path, crops):
     embedding, logits = ImageModel(tmp_path / "resnet.safetensors")(crops[:2])
     assert embedding.shape[1] == network.head.in_features
     assert np.isfinite(logits).all()
+
+
+def test_how_faces_were_denoised_in_training_is_no_matter_of_the_network(image_weights, crops):
+    plain = ImageModel(image_weights)(crops[:2])[1]
+    place = image_weights.with_suffix(".json")
+    card = json.loads(place.read_text())
+    card["preprocessing"] |= {"denoise": "auto", "denoise_threshold": 10.0, "denoise_weights": "a digest"}
+    place.write_text(json.dumps(card))
+    np.testing.assert_array_equal(ImageModel(image_weights)(crops[:2])[1], plain)
+    card["preprocessing"]["zoom"] = 2
+    place.write_text(json.dumps(card))
+    with pytest.raises(VidferError, match="that this version cannot build"):
+        ImageModel(image_weights)
 
 
 def test_the_wrong_network_is_named(image_weights):

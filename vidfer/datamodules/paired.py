@@ -78,6 +78,13 @@ class PairedDataModule(ClipDataModule):
         self.faces_root, self.test_split = Path(faces_root), test_split
         self.pairings, self.val_share = pairings, val_share
 
+    def card_entries(self) -> dict[str, Any]:
+        """Return what a card says: of real clips the weights read every face, since these have few for want of more."""
+        entries = super().card_entries()
+        if "max_frames" in entries["preprocessing"]:
+            entries["preprocessing"]["max_frames"] = None
+        return entries
+
     def reader(self, speed: float = 1.0) -> FeatureReader:
         """Build the reader of the recordings: faces come from elsewhere."""
         return FeatureReader(self.features, ["sound"], speed)

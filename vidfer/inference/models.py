@@ -32,6 +32,11 @@ References:
     Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks. NIPS 2012, section 4.1.
 """
 
+_BEFORE = (
+    "denoise",
+    "denoise_threshold",
+    "denoise_weights",
+)  # in an image card: what another network does to the faces
 _BATCH = 32  # faces at a time: enough for speed, little enough for the cache
 
 
@@ -112,7 +117,8 @@ class ImageModel:
         self.card = weights.card
         self.device = torch.device(device)
         try:
-            self.preprocessing = Preprocessing(**weights.card["preprocessing"])
+            own = {key: value for key, value in weights.card["preprocessing"].items() if key not in _BEFORE}
+            self.preprocessing = Preprocessing(**own)
             network = build_backbone(weights.card["arch"], **weights.card["arguments"])
         except TypeError as error:
             fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
