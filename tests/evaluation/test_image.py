@@ -9,6 +9,7 @@ from scipy.special import softmax
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from vidfer.cli.main import main
+from vidfer.datamodules.fer2013 import BatchedImages
 from vidfer.datasets.fer2013 import read_images, read_logits
 from vidfer.evaluation.image import ImageOptions, image_metrics
 from vidfer.evaluation.robustness import CORRUPTIONS
@@ -51,10 +52,7 @@ def test_every_augmentation_is_the_models_own(evaluate, faces_root, image_weight
     found = evaluate("--tta", tta)[1]
     assert found["accuracy"] == (logits.argmax(1) == data.target).mean()
     assert found["nll"] == pytest.approx(-np.log(softmax(logits, 1)[np.arange(14), data.target]).mean(), rel=1e-5)
-    assert (
-        image_metrics(faces_root, "public_test", image_weights, tta=tta, labels="fer2013")["accuracy"]
-        == found["accuracy"]
-    )
+    assert image_metrics(BatchedImages(data), image_weights, tta=tta)["accuracy"] == found["accuracy"]
 
 
 def test_images_that_recur_in_training_are_scored_apart(evaluate, faces_root):
@@ -169,9 +167,8 @@ def test_pulled_weights_keep_their_card(evaluate, image_weights, monkeypatch):
 
 
 def test_a_trainings_card_and_the_command_name_the_data_alike(evaluate, image_weights, faces_root):
-    found = [
-        image_metrics(faces_root, "public_test", image_weights, tta=tta, labels="fer2013") for tta in ("none", "flip")
-    ]
+    data = BatchedImages(read_images(faces_root, "public_test"))
+    found = [image_metrics(data, image_weights, tta=tta) for tta in ("none", "flip")]
     evaluate("--write-card")
     assert find_weights("image", image_weights).card["metrics"] == [json.loads(json.dumps(found[1]))]
 

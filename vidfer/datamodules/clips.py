@@ -28,7 +28,7 @@ from vidfer.datasets.splits import unknown_persons
 from vidfer.datasets.synthetic import write_sounds
 from vidfer.models.batches import ClipBatch
 from vidfer.types import VidferError
-from vidfer.weights.files import weights_digest
+from vidfer.weights.files import embedding_width, weights_digest
 
 
 class ClipDataModule(BaseDataModule):
@@ -112,7 +112,7 @@ class ClipDataModule(BaseDataModule):
             raise VidferError(f"no clip of {self.source} has what is to be read of it ({', '.join(self.reads)})")
         if self.features.standardise == "speaker":
             samples = standardise_speakers(samples)
-        return complete(samples, self.reads)
+        return complete(samples, self.reads, embedding_width(self.features.image_model))
 
     def read(self, split: str, clips: Sequence[LabelledClip]) -> ReadClips:
         """Read features; the sound of training clips at every playing speed."""
@@ -166,7 +166,7 @@ class ClipDataModule(BaseDataModule):
             preprocessing |= {"features": "openSMILE IS10 functionals", "sampling_rate": 16000}
             preprocessing |= {name: getattr(options, name) for name in ("win_dur", "hop_dur", "voice", "standardise")}
         if {"frames", "image"} & reads:
-            preprocessing |= {"max_frames": options.max_frames}
+            preprocessing |= {"max_frames": options.max_frames, **options.denoising.card()}
         if "frames" in reads:
             preprocessing |= {"image_weights": weights_digest("image", options.image_model)}
         labelled, withheld = self._training()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from vidfer.datamodules.denoised import Denoise
 from vidfer.datasets.report import LabelledClip
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
@@ -22,12 +23,13 @@ from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.audio import AudioStage
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.clip_faces import EDGE, read_faces, seen_most, spread
+from vidfer.stages.denoise import DenoiseMode
 from vidfer.types import ClipError, Status, VidferError
 
 Features = dict[str, Tensor]
 """Entries of a `ClipBatch` for one clip: `frames (T, D)`, `image (T, 48, 48)` uint8, `landmarks (T, 5, 2)`, `sound (W, F)`."""
 
-_SHAPES: Final = {"frames": (FRAME_FEATURES,), "sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
+_SHAPES: Final = {"sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class FeatureOptions:
         speeds: Playing speeds of the sound of training clips, from 0.25 to 4: above 1 it is faster and higher, as if someone
             else spoke; None for the recordings as they are.
         image_model: Name or file of the weights whose embeddings of faces are read.
+        denoise_model: Name or file of the weights that faces are denoised by before; None for none.
+        denoise: `auto` denoises what is noisier than the threshold, `on` every face, `off` none.
+        denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
         max_frames: Face images of a clip at the most, evenly spread over the person who is seen most.
         standardise: `global` leaves vectors as they are, and the network standardises them by the training clips' statistics;
             `speaker` standardises the sound of each person by the statistics of all clips of that person in the data set, which
@@ -54,6 +59,9 @@ class FeatureOptions:
     voice: bool = True
     speeds: list[float] | None = None
     image_model: str = "compact"
+    denoise_model: str | None = "small"
+    denoise: DenoiseMode = "auto"
+    denoise_threshold: float = 10.0
     max_frames: int = 16
     standardise: str = "global"
     store: str | None = None
@@ -69,6 +77,16 @@ class FeatureOptions:
             raise VidferError("win_dur has to be at least 0.1, and hop_dur above 0 and at most win_dur")
         if not all(0.25 <= speed <= 4 for speed in self.speeds or []):
             raise VidferError(f"speeds have to be from 0.25 to 4, not {self.speeds}")
+        _ = self.denoising
+
+    @property
+    def denoising(self) -> Denoise:
+        """Which faces are denoised, and by what."""
+        return Denoise(self.denoise_model, self.denoise, self.denoise_threshold)
+
+    def chain(self) -> tuple[Stage, ...]:
+        """Build the stages that read faces, as `vidfer analyze` does."""
+        return build_face_chain(self.image_model, self.denoising)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +118,7 @@ class FeatureReader:
 
     @cached_property
     def _chain(self) -> tuple[Stage, ...]:
-        return build_chain(ChainOptions(image_model=self.options.image_model, fusion_model="late"))
+        return self.options.chain()
 
     def __call__(self, path: Path) -> tuple[Features, list[ClipError]]:
         """Read what a clip has, and the errors of what it lacks; raise the first `ClipError` where it has nothing."""
@@ -130,19 +148,40 @@ class FeatureReader:
 
     def _faces(self, path: Path) -> Features:
         chain, store = self._chain, self._store
-        with finished(chain, "finetune", path, store) as finetune, finished(chain, "faces", path, store) as faces:
-            if not finetune.names("embeddings"):
+        result: Features = {}
+        with finished(chain, "faces", path, store) as faces:
+            if not faces.names("crops-"):
                 raise ClipError(faces.status if faces.status != Status.OK else Status.NO_FACE, faces.message)
             track = faces.table("faces.parquet")["track"]
             rows = spread(track, seen_most(track), self.options.max_frames)
-            result: Features = {}
             if "frames" in self.reads:
-                result["frames"] = torch.from_numpy(finetune.arrays("embeddings.safetensors")["embeddings"][rows])
+                with finished(chain, "finetune", path, store) as finetune:
+                    if not finetune.names("embeddings"):
+                        raise ClipError(finetune.status, finetune.message)
+                    embeddings = finetune.arrays("embeddings.safetensors")["embeddings"]
+                result["frames"] = torch.from_numpy(embeddings[rows])
             if "image" in self.reads:
                 with finished(chain, "denoise", path, store) as denoise:
                     image, landmarks = read_faces(faces, denoise, rows)
                 result["image"], result["landmarks"] = torch.from_numpy(image), torch.from_numpy(landmarks)
         return result
+
+
+def build_face_chain(image_model: str | None, denoising: Denoise) -> tuple[Stage, ...]:
+    """Build the stages that find, denoise and embed the faces of a clip; without `image_model` those before the embeddings.
+
+    Raises:
+        VidferError: There are no such weights.
+    """
+    off = denoising.model is None or denoising.mode == "off"
+    options = ChainOptions(
+        image_model=image_model,
+        denoise="off" if off else denoising.mode,
+        denoise_model=denoising.model or "small",
+        denoise_threshold=denoising.threshold,
+        fusion_model="late",
+    )
+    return build_chain(options)
 
 
 def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) -> ReadClips:
@@ -163,12 +202,13 @@ def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) 
     return ReadClips(samples, *once)
 
 
-def complete(samples: Sequence[Sample], reads: Sequence[str]) -> list[Sample]:
-    """Give every sample every entry, empty where it lacks one."""
+def complete(samples: Sequence[Sample], reads: Sequence[str], width: int = FRAME_FEATURES) -> list[Sample]:
+    """Give every sample every entry, empty where it lacks one; embeddings have `width` numbers."""
     empty: Features = {}
     for name in [*reads, *(["landmarks"] if "image" in reads else [])]:
         like = next((sample.features[name] for sample in samples if name in sample.features), None)
-        empty[name] = torch.zeros(0, *_SHAPES[name]) if like is None else like[:0]
+        shape = (width,) if name == "frames" else _SHAPES[name]
+        empty[name] = torch.zeros(0, *shape) if like is None else like[:0]
     return [replace(sample, features=empty | sample.features) for sample in samples]
 
 

@@ -9,12 +9,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.base import BaseDataModule, class_shares
+from vidfer.datamodules.denoised import Denoise
 from vidfer.datasets.contents import image_contents
 from vidfer.datasets.fer2013 import LabelledImages, read_images, read_logits, read_train_val
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
+from vidfer.stages.denoise import DenoiseMode
 from vidfer.types import VidferError
 
 
@@ -42,7 +44,10 @@ class Fer2013DataModule(BaseDataModule):
         mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
         std: Divided by after `mean`.
         statistics: Where an image's own mean and deviation are taken, see `Preprocessing`.
-
+        denoise_model: Name or file of the weights that images are denoised by, once; None leaves them as they are.
+        denoise: `auto` denoises what is noisier than the threshold, `on` every image, `off` none.
+        denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
+        store: Folder in which denoised images are kept; None for the default store.
     """
 
     source = "FER2013"
@@ -66,6 +71,10 @@ class Fer2013DataModule(BaseDataModule):
         mean: float | None = None,
         std: float | None = None,
         statistics: Statistics = "face",
+        denoise_model: str | None = None,
+        denoise: DenoiseMode = "auto",
+        denoise_threshold: float = 10.0,
+        store: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or not 0 <= val_share < 1:
@@ -81,20 +90,33 @@ class Fer2013DataModule(BaseDataModule):
         self.resolution = sorted(resolution or [])
         self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std, statistics=statistics)
         self.augment = ImageAugmentation(self.preprocessing, augmentation, degrade=degrade)
+        self.denoising, self.store = Denoise(denoise_model, denoise, denoise_threshold), store
         self.data: dict[str, BatchedImages] = {}
 
     def setup(self, stage: str) -> None:
         """Read the splits that a stage needs and report what was dropped."""
         if stage in ("fit", "validate") and "train" not in self.data:
-            train, val = read_train_val(
-                self.root, self.val_share, split=self.train_split, test_split=self.test_split, labels=self.labels
-            )
+            train, val = self._train_val()
             self.announce(train.report)
             self.data |= {"train": BatchedImages(train, self.teacher), "val": BatchedImages(val)}
         if stage == "test" and "test" not in self.data:
-            labelled = read_images(self.root, self.test_split, labels=self.labels)
+            labelled = self._test()
             self.announce(labelled.report)
             self.data["test"] = BatchedImages(labelled)
+
+    def _train_val(self) -> tuple[LabelledImages, LabelledImages]:
+        """Read the images to train and to validate on."""
+        train, val = self.denoising.clean(
+            read_train_val(
+                self.root, self.val_share, split=self.train_split, test_split=self.test_split, labels=self.labels
+            ),
+            self.store,
+        )
+        return train, val
+
+    def _test(self) -> LabelledImages:
+        """Read the images to test on."""
+        return self.denoising.clean([read_images(self.root, self.test_split, labels=self.labels)], self.store)[0]
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
         """Return shuffled full batches of the training images."""
@@ -122,6 +144,7 @@ class Fer2013DataModule(BaseDataModule):
                 "validated_on": len(self.data["val"]),
                 "class_shares": [round(share, 6) for share in self.class_shares()],
                 "dropped": {reason: len(names) for reason, names in report.dropped.items()},
+                **self.denoising.card(),
             },
             "licence": self.licence,
         }

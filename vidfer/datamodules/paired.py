@@ -46,6 +46,7 @@ class PairedDataModule(ClipDataModule):
         val_share: Share of the training images held out for validation clips.
         test_split: FER2013's split for the test clips' faces.
         pairing_seed: Which face goes with which recording.
+        denoise_model: Name or file of the weights that face images are denoised by; None leaves them as they are.
         options: The other arguments of `ClipDataModule`; folds divide speakers, and leave FER2013's splits as they are.
     """
 
@@ -64,6 +65,7 @@ class PairedDataModule(ClipDataModule):
         val_share: float = 0.05,
         test_split: str = "public_test",
         pairing_seed: int = 0,
+        denoise_model: str | None = None,
         **options: Any,  # noqa: ANN401 - the base class knows their types
     ) -> None:
         super().__init__(
@@ -72,6 +74,7 @@ class PairedDataModule(ClipDataModule):
             train_people=train_people,
             test_people=test_people,
             max_frames=frames,
+            denoise_model=denoise_model,
             **options,
         )
         self.pairing = Pairing(frames, neutral_share, pairing_seed)
@@ -109,14 +112,16 @@ class PairedDataModule(ClipDataModule):
 
     def _pool(self, split: str) -> LabelledImages:
         if split == "test":
-            return read_images(self.faces_root, self.test_split)
-        return read_train_val(self.faces_root, self.val_share, test_split=self.test_split)[split == "val"]
+            sets = [read_images(self.faces_root, self.test_split)]
+        else:
+            sets = list(read_train_val(self.faces_root, self.val_share, test_split=self.test_split))
+        return self.features.denoising.clean(sets, self.features.store)[split == "val"]
 
     def _faces(self, target: dict[str, int], pool: LabelledImages, pairing: Pairing) -> dict[str, Features]:
         """Make each recording's face images and their embeddings, or find them in the store."""
         from vidfer.inference.models import ImageModel, one_thread
 
-        names, weights = sorted(target), self.features.image_model
+        names, weights, denoise = sorted(target), self.features.image_model, self.features.denoising.settings()
         recipe = {
             "stage": "paired",
             "version": 2,
@@ -126,6 +131,9 @@ class PairedDataModule(ClipDataModule):
             "weights": weights_digest("image", weights),
             "tools": tool_versions("torch", "opencv-python-headless"),
         }
+
+        if denoise:
+            recipe["denoise"] = [denoise.weights, denoise.threshold]
 
         def make(draft: Draft) -> Outcome:
             image = pair_faces(names, [target[name] for name in names], pool, pairing)

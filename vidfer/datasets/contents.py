@@ -51,6 +51,8 @@ def input_weights(class_path: str, init_args: Mapping[str, Any]) -> dict[str, st
         VidferError: There are no such weights.
     """
     chosen = dict(WEIGHTS.get(class_path, {})) | {name: init_args[name] for name in KINDS if name in init_args}
+    if init_args.get("denoise") == "off":
+        chosen.pop("denoise_model", None)
     return {name: weights_digest(KINDS[name], model) for name, model in chosen.items() if model is not None}
 
 
@@ -166,15 +168,16 @@ CONTENTS: Final[Mapping[str, Callable[..., list[Any]]]] = {
 }
 """What describes the data of vidfer's own data modules, by their class paths: from the store and the module's arguments."""
 
-KINDS: Final = {"image_model": "image"}
+KINDS: Final = {"image_model": "image", "denoise_model": "denoise"}
 """Arguments of data modules that name weights by name or file, and the kind of these."""
 
-_OF_CLIPS: Final = {"image_model": "compact"}
+_OF_CLIPS: Final = {"image_model": "compact", "denoise_model": "small"}
+_OF_PAIRED: Final = {"image_model": "compact"}
 
 WEIGHTS: Final[Mapping[str, Mapping[str, str | None]]] = {
     "vidfer.datamodules.clips.ClipDataModule": _OF_CLIPS,
     "vidfer.datamodules.clips.SampleSoundsDataModule": _OF_CLIPS,
-    "vidfer.datamodules.paired.PairedDataModule": _OF_CLIPS,
-    "vidfer.datamodules.paired.SamplePairedDataModule": _OF_CLIPS,
+    "vidfer.datamodules.paired.PairedDataModule": _OF_PAIRED,
+    "vidfer.datamodules.paired.SamplePairedDataModule": _OF_PAIRED,
 }
 """The weights that data modules take unless told otherwise, by their class paths."""

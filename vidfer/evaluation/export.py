@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.datasets.contents import KINDS
 from vidfer.datasets.div2k import is_div2k
 from vidfer.metrics.classification import score
 from vidfer.pipeline.atomic import write_atomic
@@ -34,7 +34,7 @@ PROHIBITED: Final = (
     "surveillance, lie detection, and inferring emotions at work or in education."
 )
 
-_FOLDERS = ("root", "faces_root", "test_root", "store", "weights")
+_FOLDERS = ("root", "faces_root", "clips_root", "test_root", "store", "weights", "teacher")
 
 
 def export_weights(
@@ -90,8 +90,11 @@ def export_weights(
 
 
 def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what Lightning adds, and paths of this machine."""
-    return {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
+    """Leave out what Lightning adds, and paths of this machine; files of weights are named by their digest."""
+    kept = {name: value for name, value in hparams.items() if name[0] != "_" and name not in _FOLDERS}
+    files = {name: kind for name, kind in KINDS.items() if str(kept.get(name)).endswith(".safetensors")}
+    names = {"data": Path(kept["data"]).name} if "data" in kept else {}  # a folder or file, or the name of a data set
+    return kept | names | {name: weights_digest(kind, kept[name]) for name, kind in files.items()}
 
 
 def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, Any]]:  # noqa: ANN401 - any task and data
@@ -110,8 +113,8 @@ def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, An
         if isinstance(data, ClipDataModule):
             found = [_measure_clips(task, data)]
         elif isinstance(data, Fer2013DataModule):
-            measure = partial(image_metrics, data.root, data.test_split, path, labels=data.labels, device=device)
-            found = [measure(tta=tta) for tta in ("none", "flip")]
+            data.setup("test")
+            found = [image_metrics(data.data["test"], path, tta=tta, device=device) for tta in ("none", "flip")]
     except VidferError as error:  # the weights are kept without a test split
         rank_zero_info(f"not measured on a test split: {error}")
     for each in found:

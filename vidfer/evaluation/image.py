@@ -18,6 +18,7 @@ from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import read_calibration, weights_digest
 
 if TYPE_CHECKING:
+    from vidfer.datamodules.fer2013 import BatchedImages
     from vidfer.inference.models import ImageModel
 
 Logits = npt.NDArray[np.float32]
@@ -96,7 +97,7 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
         found, kept = {"on": title, **entry}, {"calibration": entry}
     else:
         found = {"on": title, **_scores(options, model, data, logits, notify)}
-        kept = {"metrics": [_card_metrics(source, options.tta, data, logits)]}
+        kept = {"metrics": [_card_metrics(source, options.tta, data.target, logits)]}
     if options.write_card:
         notify(write_card("image", options.image_model, digest, kept))
     return found
@@ -134,18 +135,16 @@ def accuracy_text(scores: Mapping[str, Any]) -> str:
     return f"accuracy {scores['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores['n']})"
 
 
-def image_metrics(
-    root: Path, split: str, model: str | Path, *, tta: str, labels: Literal["fer2013", "ferplus"], device: str = "cpu"
-) -> dict[str, Any]:
-    """Score an image model; return an entry of a card's `metrics`: `on`, which names the data, and the scores."""
+def image_metrics(data: "BatchedImages", model: str | Path, *, tta: str, device: str = "cpu") -> dict[str, Any]:
+    """Score an image model on images; return an entry of a card's `metrics`: `on`, which names the data, and the scores."""
     from vidfer.inference.models import ImageModel
 
-    data = read_images(root, split, labels=labels)
-    return _card_metrics(data.report.source, tta, data, _predict(ImageModel(model, device=device), data.image, tta))
+    logits = _predict(ImageModel(model, device=device), data.image.numpy(), tta)
+    return _card_metrics(data.report.source, tta, data.target.numpy(), logits)
 
 
-def _card_metrics(source: str, tta: str, data: LabelledImages, logits: Logits) -> dict[str, Any]:
-    return {"on": f"{source}{_NOTES[tta]}", **asdict(score(data.target, logits.argmax(1)))}
+def _card_metrics(source: str, tta: str, target: npt.NDArray[np.int64], logits: Logits) -> dict[str, Any]:
+    return {"on": f"{source}{_NOTES[tta]}", **asdict(score(target, logits.argmax(1)))}
 
 
 def _predict(model: "ImageModel", faces: npt.NDArray[np.uint8], tta: str) -> Logits:
