@@ -10,6 +10,7 @@ from typing import Any
 from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import progress_bar, say
 from vidfer.cli.options import POSITIONAL
+from vidfer.evaluation.analysed import BundleOptions, bundle_lines, evaluate_clips_by
 from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio
 from vidfer.evaluation.clips import Labels, clip_lines, evaluate_clips
 from vidfer.evaluation.denoise import DenoiseOptions, denoise_lines, evaluate_denoise
@@ -21,7 +22,9 @@ from vidfer.media.find import find_clips
 from vidfer.pipeline.store import Store, default_store
 from vidfer.types import UsageError
 
-ACTIONS = {name: f"vidfer.cli.evaluate.{name}" for name in ("image", "audio", "clip", "clips", "paired", "denoise")}
+ACTIONS = {
+    name: f"vidfer.cli.evaluate.{name}" for name in ("image", "audio", "clip", "clips", "paired", "denoise", "bundle")
+}
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,13 @@ def denoise(options: DenoiseOptions) -> int:
     with progress_bar() as progress:
         found = evaluate_denoise(options, _notify, progress)
     return _show(found, denoise_lines)
+
+
+def bundle(options: BundleOptions) -> int:
+    """Measure a bundle on labelled clips."""
+    with progress_bar() as progress:
+        found = evaluate_clips_by(options, _notify, progress)
+    return _show(found, bundle_lines)
 
 
 def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.datasets.fer2013 import LabelledImages, stratified_rank
-from vidfer.evaluation.held_out import Data, HeldOut, predict_held_out, why
+from vidfer.evaluation.held_out import Data, HeldOut, NotHeldOutError, predict_held_out, why
 from vidfer.inference.decision import invert_label_smoothing, softmax
 from vidfer.metrics.calibration import Coverage, coverage_curve, fit_temperature
 from vidfer.metrics.classification import (
@@ -47,7 +47,7 @@ def calibrate(kind: str, weights: Path, data: Data) -> dict[str, Any]:
     """
     try:
         found = predict_held_out(kind, weights, data, "val")
-    except VidferError as error:
+    except NotHeldOutError as error:
         return {"not_calibrated": why(error, data)}
     if len(found.target) < FEWEST:
         return {"not_calibrated": f"only {len(found.target)} {found.unit} are held out, and {FEWEST} are needed"}
@@ -61,7 +61,7 @@ def calibrate(kind: str, weights: Path, data: Data) -> dict[str, Any]:
     test, unmeasured = None, {}
     try:
         test = predict_held_out(kind, weights, data, "test")
-    except VidferError as error:
+    except NotHeldOutError as error:
         unmeasured = {"not_measured": why(error, data)}
     entry = {**calibration_entry(folds, found.on, test), **unmeasured}
     return {"calibration": {**entry, "tta": "flip"} if kind == "image" else entry}

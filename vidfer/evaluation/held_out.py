@@ -24,6 +24,10 @@ Split = Literal["val", "test"]
 NAMES = {"val": "validation", "test": "test"}
 
 
+class NotHeldOutError(VidferError):
+    """Nobody, or nothing, is held out that a model could be measured on: a fact about the data, to be reported."""
+
+
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     """Predictions for N >= 1 samples that were not trained on."""
@@ -65,7 +69,7 @@ def predict_held_out(kind: str, weights: Path, data: Data, split: Split) -> Held
     """Predict a split by weights of kind `image`, `audio`, `faces` or `fusion`, which read what they were trained on.
 
     Raises:
-        VidferError: Nobody is held out in that split, or none of its samples can be read; the message is one clause.
+        NotHeldOutError: Nobody is held out in that split, or none of its samples can be read; the message is one clause.
     """
     if kind == "image":
         return _predict_images(weights, data, split)
@@ -78,11 +82,11 @@ def _predict_images(weights: Path, data: Data, split: Split) -> HeldOut:
 
     module = build_module(data)
     if not isinstance(module, Fer2013DataModule):
-        raise VidferError(f"{data['class_path']} is no data module of face images that vidfer knows")
-    module.setup("test" if split == "test" else "fit")
+        raise NotHeldOutError(f"{data['class_path']} is no data module of face images that vidfer knows")
+    _set_up(module, "test" if split == "test" else "fit")
     images = module.data.get(split)
     if images is None or not len(images):
-        raise VidferError(f"no {NAMES[split]} images of {module.source} are held out")
+        raise NotHeldOutError(f"no {NAMES[split]} images of {module.source} are held out")
     logits = ImageModel(weights).of_gray(images.image.numpy(), tta="flip")[1]  # as the chain sees a face
     on = f"{module.source}, {NAMES[split]} images"
     return HeldOut(on, [row[None] for row in logits], images.target.tolist(), [None] * len(logits), "images")
@@ -99,7 +103,7 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     samples = read_split(module, split)
     whole = [each for each in samples if all(len(each.features[name]) for name in network.reads)]
     if not whole:
-        raise VidferError(f"no {NAMES[split]} clip of {module.source} has all that the {kind} model reads")
+        raise NotHeldOutError(f"no {NAMES[split]} clip of {module.source} has all that the {kind} model reads")
     if kind == "audio":
         logits = [deciding_logits(network, each.features["sound"].numpy()) for each in whole]
     else:
@@ -121,18 +125,28 @@ def load_classifier(kind: str, weights: str | Path) -> "Classifier":
 
 
 def build_clips(data: Data, reads: Sequence[str]) -> "ClipDataModule":
-    """Build a data module of clips that reads these entries of a `ClipBatch`; raise `VidferError` if it is none."""
+    """Build a data module of clips that reads these entries of a `ClipBatch`; raise `NotHeldOutError` if it is none."""
     from vidfer.datamodules.clips import ClipDataModule
 
     module = build_module(data, reads=list(reads))
     if not isinstance(module, ClipDataModule):
-        raise VidferError(f"{data['class_path']} is no data module of clips")
+        raise NotHeldOutError(f"{data['class_path']} is no data module of clips that vidfer knows")
     return module
 
 
 def read_split(module: "ClipDataModule", split: Split) -> "list[Sample]":
-    """Read a split's clips; raise `VidferError` if it has none."""
+    """Read a split's clips; raise `NotHeldOutError` if it has none that can be read."""
     if not module.splits()[split]:
-        raise VidferError(f"nobody of {module.source} is held out as {NAMES[split]} people")
-    module.setup("validate" if split == "val" else "test")
+        raise NotHeldOutError(f"nobody of {module.source} is held out as {NAMES[split]} people")
+    _set_up(module, "validate" if split == "val" else "test")
     return module.samples[split]
+
+
+def _set_up(module: "BaseDataModule", stage: str) -> None:
+    """Read what a stage needs; what fails by the data, and not by a file or the store, is that there is nothing to measure on."""
+    try:
+        module.setup(stage)
+    except VidferError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise NotHeldOutError(str(error)) from error
