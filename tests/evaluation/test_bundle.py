@@ -189,3 +189,12 @@ def test_people_who_are_not_held_out_are_said(make_bundle, sounds_root, vectors_
     found = measure_bundle(make_bundle("audio"), {"audio": data})
     assert found["missing"] == {"audio": "nobody of ravdess is held out as test people"}
     assert found["clips"] == []
+
+
+def test_further_clips_are_measured_beside_those_of_the_trainings(make_bundle, manifest):
+    data = of_clips(manifest)
+    data["init_args"]["test_people"] = "dora"
+    nobody = {**data, "init_args": {**data["init_args"], "test_people": "carl"}}
+    found = measure_bundle(make_bundle("audio"), {"audio": of_clips(manifest)}, [data, nobody])
+    assert [group["persons"] for group in found["clips"]] == [["ann", "bob"], ["dora"]]
+    assert "whom the models were not trained on" in found["missing"]["further test clips 2"]

@@ -35,22 +35,25 @@ FORMAT: Final = 1
 _CLIP_KINDS: Final = ("fusion", "faces", "audio")
 
 
-def evaluate_bundle(folder: Path, data: Mapping[str, Data]) -> dict[str, bytes]:
+def evaluate_bundle(folder: Path, data: Mapping[str, Data], further: Sequence[Data] = ()) -> dict[str, bytes]:
     """Measure a bundle, see `measure_bundle`, and return `evaluation.json`, `evaluation.md` and `evaluation.html`."""
-    found = measure_bundle(folder, data)
+    found = measure_bundle(folder, data, further)
     cards = {kind: find_weights(kind, name).card for kind, name in read_bundle(folder).names.items()}
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     return {"evaluation.json": text.encode(), **render_page(found, cards)}
 
 
-def measure_bundle(folder: Path, data: Mapping[str, Data], *, notify: Notify = lambda _: None) -> dict[str, Any]:
-    """Measure a bundle on what the data modules of its trainings, by kind of weights, hold out as test.
+def measure_bundle(
+    folder: Path, data: Mapping[str, Data], further: Sequence[Data] = (), *, notify: Notify = lambda _: None
+) -> dict[str, Any]:
+    """Measure a bundle on what the data modules of its trainings, by kind of weights, and further ones of clips hold out as test.
 
     Clips go through the very chain of `vidfer analyze --models`, recordings of sound by their sound alone; paired clips, which
     are no files, by the same rule. Clips of persons whom any of the models was trained on are left out.
 
     Returns `format`, `bundle` and `description`; `denoise` and `image`: figures, or `missing`, the reason; `clips`: for each set
-    of test clips `on`, `left_out`, `notes` and what `summarise` returns; `missing`: by kind why there are no test clips.
+    of test clips `on`, `left_out`, `notes` and what `summarise` returns; `missing`: by kind, or number of the
+    further ones, why there are no test clips.
     """
     bundle = read_bundle(folder)
     found: dict[str, Any] = {"format": FORMAT, "bundle": bundle.name, "description": bundle.description}
@@ -66,12 +69,13 @@ def measure_bundle(folder: Path, data: Mapping[str, Data], *, notify: Notify = l
                 found[kind] = {"missing": why(error, data[kind])}
     groups: dict[str, dict[str, Any]] = {}
     found["missing"] = {}
-    for kind in _CLIP_KINDS:
-        if kind in bundle.models and kind in data:
-            try:
-                _add_group(bundle, data[kind], groups, notify)
-            except NotHeldOutError as error:
-                found["missing"][kind] = why(error, data[kind])
+    clips = {kind: data[kind] for kind in _CLIP_KINDS if kind in bundle.models and kind in data}
+    clips |= {f"further test clips {at}": each for at, each in enumerate(further, start=1)}
+    for name, each in clips.items():
+        try:
+            _add_group(bundle, each, groups, notify)
+        except NotHeldOutError as error:
+            found["missing"][name] = why(error, each)
     found["clips"] = list(groups.values())
     return found
 

@@ -54,7 +54,7 @@ def _blocks(found: Record, cards: Mapping[str, Record]) -> Iterator[Block]:
     if not found["clips"] and not found["missing"]:
         yield "Nothing of this bundle was trained on clips by this pipeline, so that there are no test clips.", None
     for kind, why in found["missing"].items():
-        yield f"{_MODELS[kind].capitalize()}: no test clips, since {why}.", None
+        yield f"{_MODELS.get(kind, kind).capitalize()}: no test clips, since {why}.", None
     for group in found["clips"]:
         yield from _group(group)
     yield "## Image model", None
