@@ -9,7 +9,7 @@ from vidfer.api import ClipResult, write_overview
 from vidfer.cli.analyze import exit_status
 from vidfer.cli.display import _names, print_overview
 from vidfer.cli.main import main
-from vidfer.types import ClipError, Status, VidferError
+from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +123,40 @@ def test_the_overview_shows_ordinary_names_whole_on_80_columns(tmp_path, capsys,
     part = {"predominant": "surprise", "distribution": {"surprise": 0.46}, "margin": 0.1}
     print_overview([{**summary, **part, "faces": part, "sound": part}])
     assert "MVI_0012.mp4 partial surprise" in " ".join(capsys.readouterr().out.split())
+
+
+def voted(name, counts, uncertain=0):
+    """A summary of a clip whose face images voted so, by class; the uncertain ones did not."""
+    n = sum(counts.values())
+    shares = {emotion: round(counts.get(emotion, 0) / n, 6) if n else 0.0 for emotion in EMOTIONS}
+    summary = ClipResult.failed(name, ClipError(Status.OK, "")).summary
+    first = max(shares, key=shares.get) if n else "uncertain"
+    vote = {"predominant": first, "margin": 0.1, "distribution": shares if n else None}
+    faces = {**summary["faces"], **vote, "distribution": shares, "vote": vote, "n_faces": n + uncertain}
+    models = {
+        "image": {"weights": "compact", "network": "compact"},
+        "audio": {"weights": "/a/s.safetensors", "network": "gan"},
+    }
+    return {
+        **summary, "faces": {**faces, "n_uncertain": uncertain}, "settings": {"faces": "vote", "abstain": None},
+        "bundle": "mine", "preset": "paper", "models": models,
+    }  # fmt: skip
+
+
+def test_the_votes_of_all_face_images_are_counted_on_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    one, two = voted("clips/01-01-03.mp4", {"happy": 11, "neutral": 3}), voted("clips/b.mp4", {"sad": 13}, uncertain=2)
+    print_overview([one, two, voted("clips/c.mp4", {}, uncertain=4)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines[lines.index(next(x for x in lines if x.startswith("Votes"))) :]]
+    assert ["clip", "faces", *EMOTIONS, "vote"] in rows
+    assert ["01-01-03.mp4", "14", "0", "0", "0", "11", "0", "0", "3", "happy"] in rows
+    assert ["b.mp4", "15", "0", "0", "0", "0", "13", "0", "0", "sad"] in rows
+    assert ["c.mp4", "4", "0", "0", "0", "0", "0", "0", "0", "uncertain"] in rows
+    assert ["all", "clips", "33", "0", "0", "0", "11", "13", "0", "3", "sad"] in rows
+    told = " ".join(" ".join(lines).split())
+    assert "Weights of the bundle mine, preset paper: image compact (compact), audio s.safetensors (gan)." in told
 
 
 def documented():

@@ -2,15 +2,18 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.inference.decision import UNCERTAIN
+from vidfer.types import EMOTIONS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
+    from rich.table import Table
 
     from vidfer.pipeline.workers import Work
 
@@ -103,8 +106,47 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
         )
     console = Console()
     console.print(table)
-    for line in (*_uncertain(summaries), *_denoised(summaries)):
-        console.print(f"[dim]{line}[/dim]")
+    voting = [summary for summary in summaries if (summary["settings"] or {}).get("faces") == "vote"]
+    if voting:
+        console.print(_vote_table(voting))
+    for line in (*_uncertain(summaries), *_denoised(summaries), *_weights(summaries)):
+        console.print(f"[dim]{escape(line)}[/dim]")
+
+
+def _vote_table(summaries: list[dict[str, Any]]) -> "Table":
+    """Count the face images of each clip by their most probable class, and of all clips together."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title="Votes of the face images", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0
+    )
+    table.add_column("clip", overflow="fold")
+    for name in ("faces", *EMOTIONS):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("vote", no_wrap=True, style="bold")
+    total: Counter[str] = Counter()
+    for name, summary in zip(_names([summary["clip"] for summary in summaries]), summaries, strict=True):
+        faces, vote = summary["faces"], summary["faces"]["vote"] or {"predominant": None, "distribution": None}
+        voting = faces["n_faces"] - faces["n_uncertain"]
+        counts = {name: round(share * voting) for name, share in (vote["distribution"] or {}).items()}
+        total.update({"faces": faces["n_faces"], **counts})
+        cells = [str(counts.get(name, 0)) for name in EMOTIONS]
+        table.add_row(escape(name), str(faces["n_faces"]), *cells, _predominant(vote["predominant"]))
+    if len(summaries) > 1:
+        first = max(EMOTIONS, key=total.__getitem__) if any(total[name] for name in EMOTIONS) else None
+        table.add_section()
+        table.add_row("all clips", *(str(total[name]) for name in ("faces", *EMOTIONS)), _predominant(first))
+    return table
+
+
+def _weights(summaries: list[dict[str, Any]]) -> Iterator[str]:
+    """Say whose weights predicted: those of all clips are the same."""
+    if found := next((summary for summary in summaries if summary["models"]), None):
+        preset = "" if found["preset"] == "default" else f", preset {found['preset']}"
+        models = [f"{kind} {Path(each['weights']).name} ({each['network']})" for kind, each in found["models"].items()]
+        yield f"Weights of the bundle {found['bundle']}{preset}: {', '.join(models)}."
 
 
 def _names(clips: Sequence[str]) -> list[str]:

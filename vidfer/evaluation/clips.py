@@ -38,8 +38,8 @@ def evaluate_clips(
 
     `notify` is called with a line about each clip that is left out.
 
-    Returns `labels`; `settings`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each `clip`,
-    `truth`, `status`, and by part the prediction, its probability (`<part>_p`) and its status (`<part>_status`).
+    Returns `labels`; `settings` and `models`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each
+    `clip`, `truth`, `status`, and by part the prediction, its probability (`<part>_p`) and its status (`<part>_status`).
     """
     truths = _truths(clips, labels, notify)
     files, results = list(truths), dict[int, dict[str, Any] | ClipError]()
@@ -50,14 +50,14 @@ def evaluate_clips(
     for position, found in run_all(partial(_analyze, options=options, store=store), files, jobs, update):
         results[position] = found
         progress(len(results), len(files), files[position].name)
-    rows, settings = [], None
+    rows, settings, models = [], None, None
     for position, clip in enumerate(files):
         done = results[position]
         summary = api.ClipResult.failed(clip, done).summary if isinstance(done, ClipError) else done
         if summary["status"] in _LEFT_OUT:
             notify(f"  left out: {summary['clip']}: {summary['status']}: {summary['message']}")
             continue
-        settings = settings or summary["settings"]
+        settings, models = settings or summary["settings"], models or summary["models"]
         row = {"clip": summary["clip"], "truth": truths[clip], "status": summary["status"]}
         for part in PARTS:
             row[part], row[f"{part}_status"] = summary[part]["predominant"], summary[part]["status"]
@@ -65,7 +65,8 @@ def evaluate_clips(
         rows.append(row)
     if not rows:
         raise VidferError("no labelled clip could be read: name videos")
-    return {"labels": labels, "settings": settings, **{part: tally(rows, part) for part in PARTS}, "clips": rows}
+    tallies = {part: tally(rows, part) for part in PARTS}
+    return {"labels": labels, "settings": settings, "models": models, **tallies, "clips": rows}
 
 
 def clip_lines(found: Mapping[str, Any]) -> list[str]:

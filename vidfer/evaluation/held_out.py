@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.metrics.classification import Floats
 from vidfer.types import VidferError
-from vidfer.weights.files import find_weights
 
 if TYPE_CHECKING:
     from vidfer.datamodules.base import BaseDataModule
     from vidfer.datamodules.clips import ClipDataModule
     from vidfer.datamodules.features import Sample
-    from vidfer.models.classifiers.base import Classifier
 
 Data = Mapping[str, Any]
 """A data module as LightningCLI writes it: `class_path` and `init_args`."""
@@ -96,9 +94,9 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     import torch
 
     from vidfer.datamodules.features import collate_clips
-    from vidfer.inference.classifiers import deciding_logits
+    from vidfer.inference.classifiers import deciding_logits, load_classifier
 
-    network = load_classifier(kind, weights)
+    _, network = load_classifier(kind, weights)
     module = build_clips(data, network.reads)
     samples = read_split(module, split)
     whole = [each for each in samples if all(len(each.features[name]) for name in network.reads)]
@@ -111,17 +109,6 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
             logits = [network(collate_clips([each])).numpy() for each in whole]
     target, person = [each.target for each in whole], [each.person for each in whole]
     return HeldOut(f"{module.source}, {NAMES[split]} clips", logits, target, person, "clips")
-
-
-def load_classifier(kind: str, weights: str | Path) -> "Classifier":
-    """Load a classifier of clips, in evaluation mode."""
-    from vidfer.models.classifiers import build_classifier, require_trusted
-
-    found = find_weights(kind, weights)
-    require_trusted(found.card["arch"])
-    network = build_classifier(found.card["arch"], found.card["arguments"])
-    found.load_into(network)
-    return network.eval()
 
 
 def build_clips(data: Data, reads: Sequence[str]) -> "ClipDataModule":

@@ -116,8 +116,7 @@ def predict_pairs(
     """
     import torch
 
-    from vidfer.evaluation.held_out import load_classifier
-    from vidfer.inference.classifiers import AudioModel
+    from vidfer.inference.classifiers import AudioModel, load_classifier
     from vidfer.inference.models import ImageModel
 
     head = ImageModel(models["image"]).network.head
@@ -126,9 +125,9 @@ def predict_pairs(
     found: dict[str, list[Floats]] = defaultdict(list)
     with torch.inference_mode():
         if "faces" in models:
-            of_faces = load_classifier("faces", models["faces"])(batch).numpy()
+            of_faces = load_classifier("faces", models["faces"])[1](batch).numpy()
         if "fusion" in models:
-            fusion = load_classifier("fusion", models["fusion"])
+            _, fusion = load_classifier("fusion", models["fusion"])
             for name, mask in _DROPPED.items() if dropped else [("trained", "")]:
                 kept: Any = {**batch, **({mask: torch.zeros_like(batch[mask])} if mask else {})}  # type: ignore[literal-required]
                 logits[name] = fusion(kept).numpy()

@@ -15,29 +15,43 @@ from vidfer.models.classifiers.base import Classifier, VectorClassifier
 from vidfer.models.classifiers.fusion import FusionClassifier
 from vidfer.models.preprocess import standardise_face
 from vidfer.types import VidferError
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import Card, find_weights
 
 Floats = npt.NDArray[np.float32]
 
 _NUMBERS: Final = 1 << 24  # of a batch of prefixes: 64 MB of float32
 
 
+_READS: Final = {
+    "audio": ({"sound"},),
+    "faces": ({"frames"}, {"image"}, {"frames", "image"}),
+    "fusion": ({"frames", "sound"},),
+}
+"""What networks read, by the kind of their weights."""
+
+
+def load_classifier(kind: str, name_or_file: str | Path) -> tuple[Card, Classifier]:
+    """Load a classifier of clips by name or file, in evaluation mode, with its card.
+
+    Raises:
+        VidferError: There are no such weights, they do not fit their card, or the network reads something else.
+    """
+    weights = find_weights(kind, name_or_file)
+    require_trusted(weights.card["arch"])
+    network = build_classifier(weights.card["arch"], weights.card["arguments"])
+    if set(network.reads) not in _READS[kind]:
+        raise VidferError(f"{name_or_file} holds a network that reads {', '.join(network.reads)}: no {kind} model")
+    weights.load_into(network)
+    return weights.card, network.eval()
+
+
 class _ClipModel:
     """A trained classifier of clips: its card, its network, and how many face images of a person it reads, None for all."""
 
     kind: ClassVar[str]
-    inputs: ClassVar[tuple[frozenset[str], ...]]  # what networks of this kind read
 
     def __init__(self, name_or_file: str | Path) -> None:
-        weights = find_weights(self.kind, name_or_file)
-        require_trusted(weights.card["arch"])
-        self.card = weights.card
-        self.network = build_classifier(weights.card["arch"], weights.card["arguments"])
-        if frozenset(self.network.reads) not in self.inputs:
-            reads = ", ".join(self.network.reads)
-            raise VidferError(f"{name_or_file} holds a network that reads {reads}: no {self.kind} model")
-        weights.load_into(self.network)
-        self.network.eval()
+        self.card, self.network = load_classifier(self.kind, name_or_file)
 
     @property
     def max_frames(self) -> int | None:
@@ -50,7 +64,6 @@ class AudioModel(_ClipModel):
     """From feature vectors of sound to seven logits for each window."""
 
     kind = "audio"
-    inputs = (frozenset({"sound"}),)
 
     def __init__(self, name_or_file: str | Path = "is10") -> None:
         super().__init__(name_or_file)
@@ -102,7 +115,6 @@ class FacesModel(_ClipModel):
     """From the faces of one person to seven logits."""
 
     kind = "faces"
-    inputs = (frozenset({"frames"}), frozenset({"image"}), frozenset({"frames", "image"}))
 
     def __init__(self, name_or_file: str | Path) -> None:
         super().__init__(name_or_file)
@@ -137,7 +149,6 @@ class FusionModel(_ClipModel):
     """From the faces of one person and the sound to seven logits."""
 
     kind = "fusion"
-    inputs = (frozenset({"frames", "sound"}),)
 
     def __init__(self, name_or_file: str | Path = "fusion") -> None:
         super().__init__(name_or_file)
