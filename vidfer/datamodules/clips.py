@@ -21,10 +21,11 @@ from vidfer.datamodules.features import (
     read_clips,
     standardise_speakers,
 )
+from vidfer.datamodules.prefetch import FeatureJob, jobs_of
 from vidfer.datasets.contents import SAMPLE_SOUNDS, clip_contents
 from vidfer.datasets.report import LabelledClip, PreparationReport
 from vidfer.datasets.selection import Selection, Splits
-from vidfer.datasets.splits import unknown_persons
+from vidfer.datasets.splits import persons_known, unknown_persons
 from vidfer.datasets.synthetic import write_sounds
 from vidfer.models.batches import ClipBatch
 from vidfer.types import VidferError
@@ -133,6 +134,10 @@ class ClipDataModule(BaseDataModule):
         task: Any = self.trainer.lightning_module
         return tuple(task.reads)
 
+    def feature_jobs(self) -> list[FeatureJob]:
+        """List the features that all splits read, for `prefetch`."""
+        return jobs_of(self.features, self.reader().reads, self.splits())
+
     def share(self, other: "ClipDataModule") -> None:
         """Take the clips that another module of the same data, people and features has read."""
         self.samples, self._splits = dict(other.samples), other.splits()
@@ -172,8 +177,7 @@ class ClipDataModule(BaseDataModule):
         labelled, withheld = self._training()
         people = {split: sorted({clip.person or "unknown" for clip in clips}) for split, clips in self.splits().items()}
         data = {"source": self.source, "people": people, "trained_on": len({sample.name for sample in labelled})}
-        known = {clip.person is not None for clips in self.splits().values() for clip in clips}
-        data["persons"] = "partly known" if len(known) > 1 else "known" if True in known else "unknown"
+        data["persons"] = persons_known(self.splits())
         if unknown := unknown_persons(self.splits()):
             data["unknown_persons"] = unknown
         if withheld:

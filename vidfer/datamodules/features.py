@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,9 @@ from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
 from vidfer.models.preprocess import standardise_face
-from vidfer.pipeline.runner import finished
+from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.stage import Stage
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Artifact, Store, default_store
 from vidfer.stages.audio import AudioStage
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.clip_faces import EDGE, read_faces, seen_most, spread
@@ -110,8 +111,10 @@ class ReadClips(NamedTuple):
 class FeatureReader:
     """Reads some of `frames`, `image` and `sound` (at a playing speed) of clips, from the store where they are known."""
 
-    def __init__(self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0) -> None:
-        self.options, self.reads = options, frozenset(reads)
+    def __init__(
+        self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0, progress: StageProgress | None = None
+    ) -> None:
+        self.options, self.reads, self._progress = options, frozenset(reads), progress
         self._store = Store(options.store or default_store())
         shared = speed == 1.0  # with analysis, which detects speech; a variant for training alone may do without
         self._audio = (AudioStage(options.win_dur, options.hop_dur, speed=speed, vad=shared or options.voice),)
@@ -135,7 +138,7 @@ class FeatureReader:
         return found, faults
 
     def _sound(self, path: Path) -> Features:
-        with finished(self._audio, "audio", path, self._store) as audio:
+        with finished(self._audio, "audio", path, self._store, self._progress) as audio:
             if audio.status not in (Status.OK, Status.PARTIAL):
                 raise ClipError(audio.status, audio.message)
             windows = audio.arrays("windows.safetensors")
@@ -147,24 +150,26 @@ class FeatureReader:
         return {"sound": torch.from_numpy(windows["vectors"][used])}
 
     def _faces(self, path: Path) -> Features:
-        chain, store = self._chain, self._store
         result: Features = {}
-        with finished(chain, "faces", path, store) as faces:
+        with self._reach("faces", path) as faces:
             if not faces.names("crops-"):
                 raise ClipError(faces.status if faces.status != Status.OK else Status.NO_FACE, faces.message)
             track = faces.table("faces.parquet")["track"]
             rows = spread(track, seen_most(track), self.options.max_frames)
             if "frames" in self.reads:
-                with finished(chain, "finetune", path, store) as finetune:
+                with self._reach("finetune", path) as finetune:
                     if not finetune.names("embeddings"):
                         raise ClipError(finetune.status, finetune.message)
                     embeddings = finetune.arrays("embeddings.safetensors")["embeddings"]
                 result["frames"] = torch.from_numpy(embeddings[rows])
             if "image" in self.reads:
-                with finished(chain, "denoise", path, store) as denoise:
+                with self._reach("denoise", path) as denoise:
                     image, landmarks = read_faces(faces, denoise, rows)
                 result["image"], result["landmarks"] = torch.from_numpy(image), torch.from_numpy(landmarks)
         return result
+
+    def _reach(self, stage: str, path: Path) -> AbstractContextManager[Artifact]:
+        return finished(self._chain, stage, path, self._store, self._progress)
 
 
 def build_face_chain(image_model: str | None, denoising: Denoise) -> tuple[Stage, ...]:
@@ -179,6 +184,8 @@ def build_face_chain(image_model: str | None, denoising: Denoise) -> tuple[Stage
         denoise="off" if off else denoising.mode,
         denoise_model=denoising.model or "small",
         denoise_threshold=denoising.threshold,
+        audio_model="none",
+        faces_model="none",
         fusion_model="late",
     )
     return build_chain(options)

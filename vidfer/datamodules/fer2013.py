@@ -105,17 +105,17 @@ class Fer2013DataModule(BaseDataModule):
             self.data["test"] = BatchedImages(labelled)
 
     def _train_val(self) -> tuple[LabelledImages, LabelledImages]:
-        """Read the images to train and to validate on."""
-        train, val = self.denoising.clean(
-            read_train_val(
-                self.root, self.val_share, split=self.train_split, test_split=self.test_split, labels=self.labels
-            ),
-            self.store,
-        )
+        """Read the images to train and to validate on, denoised."""
+        train, val = self.denoising.clean(self._read_train_val(), self.store)
         return train, val
 
+    def _read_train_val(self) -> tuple[LabelledImages, LabelledImages]:
+        return read_train_val(
+            self.root, self.val_share, split=self.train_split, test_split=self.test_split, labels=self.labels
+        )
+
     def _test(self) -> LabelledImages:
-        """Read the images to test on."""
+        """Read the images to test on, denoised."""
         return self.denoising.clean([read_images(self.root, self.test_split, labels=self.labels)], self.store)[0]
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
@@ -180,7 +180,7 @@ class BatchedImages(Dataset[ImageBatch]):
     """Images in memory, fetched a whole batch at a time, with a teacher's logits if a file of them is given."""
 
     def __init__(self, labelled: LabelledImages, teacher: str | None = None) -> None:
-        self.report = labelled.report
+        self.report, self.person = labelled.report, labelled.person or [None] * len(labelled.name)
         self.image, self.target = torch.from_numpy(labelled.image), torch.from_numpy(labelled.target)
         self.teacher = None if teacher is None else torch.from_numpy(read_logits(Path(teacher), labelled.digest))
 

@@ -35,7 +35,9 @@ def data_contents(class_path: str, init_args: Mapping[str, Any], store: Place = 
         VidferError: Data are missing, cannot be read, or cannot be divided as asked.
     """
     if read := CONTENTS.get(class_path):
-        return read(store, **init_args)
+        settings = dict(init_args)
+        kept_in = settings.pop("store", None)
+        return read(store or kept_in, **settings)
     module, _, name = class_path.rpartition(".")
     try:
         kind = getattr(importlib.import_module(module), name)
@@ -112,6 +114,18 @@ def _clips(store: Place, **settings: Any) -> list[Any]:  # noqa: ANN401
     return clip_contents(Selection(**chosen).splits(), store)
 
 
+def _clip_faces(
+    store: Place,
+    *,
+    data: str = "manifest",
+    clips_root: str | None = None,
+    root: str | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> list[Any]:
+    clips = _clips(store, data=data, root=clips_root, **settings)
+    return clips if root is None else [*clips, *image_contents(store, root=root, **settings)]
+
+
 def _sample_sounds(store: Place, *, root: str | None = None, **settings: Any) -> list[Any]:  # noqa: ANN401
     from vidfer.datasets.synthetic import write_sounds
 
@@ -161,6 +175,7 @@ CONTENTS: Final[Mapping[str, Callable[..., list[Any]]]] = {
     "vidfer.datamodules.denoise.DenoiseDataModule": photo_contents,
     "vidfer.datamodules.fer2013.Fer2013DataModule": image_contents,
     "vidfer.datamodules.fer2013.SampleFacesDataModule": _sample_images,
+    "vidfer.datamodules.faces.ClipFacesDataModule": _clip_faces,
     "vidfer.datamodules.clips.ClipDataModule": _clips,
     "vidfer.datamodules.clips.SampleSoundsDataModule": _sample_sounds,
     "vidfer.datamodules.paired.PairedDataModule": _paired,
@@ -175,6 +190,7 @@ _OF_CLIPS: Final = {"image_model": "compact", "denoise_model": "small"}
 _OF_PAIRED: Final = {"image_model": "compact"}
 
 WEIGHTS: Final[Mapping[str, Mapping[str, str | None]]] = {
+    "vidfer.datamodules.faces.ClipFacesDataModule": {"denoise_model": "small"},
     "vidfer.datamodules.clips.ClipDataModule": _OF_CLIPS,
     "vidfer.datamodules.clips.SampleSoundsDataModule": _OF_CLIPS,
     "vidfer.datamodules.paired.PairedDataModule": _OF_PAIRED,

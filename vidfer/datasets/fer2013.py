@@ -9,7 +9,7 @@ References:
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, get_args
 
@@ -30,19 +30,21 @@ _TWICE: Final = "file name in two classes"
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Gray images with their classes, all in memory."""
+    """Gray images with their classes, all in memory; `person` is empty where it is not known who is shown."""
 
     image: npt.NDArray[np.uint8]  # (N, 48, 48)
     target: npt.NDArray[np.int64]  # (N,), indices into `EMOTIONS`
     name: list[str]  # `<class>/<file>` of each image, or `row <number>` in a CSV file
     digest: list[str]  # of each image's pixels
     report: PreparationReport
+    person: list[str | None] = field(default_factory=list)  # of each image
 
     def subset(self, keep: npt.NDArray[np.bool_], report: PreparationReport) -> "LabelledImages":
         """Return the images where `keep (N,)` is true, in order, under another report."""
         chosen = np.flatnonzero(keep)
         name, digest = ([texts[i] for i in chosen] for texts in (self.name, self.digest))
-        return LabelledImages(self.image[chosen], self.target[chosen], name, digest, report)
+        person = [self.person[i] for i in chosen] if self.person else []
+        return LabelledImages(self.image[chosen], self.target[chosen], name, digest, report, person)
 
 
 def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> LabelledImages:
@@ -66,7 +68,7 @@ def read_images(root: Path, split: str, *, labels: Labels = "fer2013") -> Labell
         why = "".join(f"; {len(names)} left out: {reason}" for reason, names in raw.dropped.items())
         raise VidferError(f"{root / split} holds no readable image: expected {expected}{why}")
     image, target = np.stack(raw.image), np.array(raw.target, np.int64)
-    digest = [_digest(pixels) for pixels in raw.image]
+    digest = [image_digest(pixels) for pixels in raw.image]
     _, noted = _sort_out(raw.name, _faults(image, target, digest))
     files = [name.rpartition("/")[2] for name in raw.name]
     count = Counter(files)
@@ -199,10 +201,11 @@ def _test_digests(root: Path, split: str) -> list[str]:
     if not find_csv(root) and not (root / split).is_dir():
         return []
     raw = _read(root, split)
-    return [_digest(image) for image in (*raw.image, *raw.unlabelled)]
+    return [image_digest(image) for image in (*raw.image, *raw.unlabelled)]
 
 
-def _digest(pixels: npt.NDArray[np.uint8]) -> str:
+def image_digest(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return the digest of an image's pixels, 32 hexadecimal digits."""
     from blake3 import blake3
 
     return str(blake3(pixels.tobytes()).hexdigest(length=16))

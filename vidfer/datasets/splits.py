@@ -171,6 +171,12 @@ def _draw_alike(counts: np.ndarray, left: np.ndarray, number: int) -> list[int]:
     return chosen
 
 
+def persons_known(splits: Mapping[str, Sequence[LabelledClip]]) -> str:
+    """Say for a card whether the persons of all clips are `known`, `partly known` or `unknown`."""
+    known = {clip.person is not None for clips in splits.values() for clip in clips}
+    return "partly known" if len(known) > 1 else "known" if True in known else "unknown"
+
+
 def find_shared(contents: Mapping[str, Sequence[tuple[str, str]]]) -> list[dict[str, list[str]]]:
     """Find digests that are in two or more splits, given each split's pairs of name and digest: the names of each, by split."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
