@@ -13,7 +13,7 @@ from vidfer.models.generator import Generator
 from vidfer.tasks.callbacks import IntervalCheckpoint, WarmEMA
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.tasks.fit import train_here
-from vidfer.tasks.optimizers import OPTIMIZERS
+from vidfer.tasks.optimizers import OPTIMIZERS, build_optimizer
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights
 
@@ -74,14 +74,37 @@ def test_every_objective_moves_both_networks(tmp_path, objective):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_generator_learns_by_any_optimiser_and_the_critic_by_adam(tmp_path, optimizer):
-    task = fit(tmp_path, optimizer=optimizer, momentum=0.8, lr=1e-3, warmup_share=0.4, n_critic=2)
-    assert changed(DenoiseTask(**SMALL).generator.state_dict(), task.generator.state_dict())
-    generator, critic = task.trainer.optimizers
+def test_both_networks_learn_by_any_optimiser(tmp_path, optimizer):
+    task = fit(tmp_path, optimizer=optimizer, critic_optimizer=optimizer, momentum=0.8, warmup_share=0.4, n_critic=2)
+    fresh = DenoiseTask(**SMALL)
+    assert changed(fresh.generator.state_dict(), task.generator.state_dict())
+    for optimiser in task.trainer.optimizers:
+        assert type(optimiser) is type(build_optimizer(optimizer, [nn.Parameter(torch.zeros(1))], lr=1.0))
+        if optimizer == "sgdma":
+            assert optimiser.param_groups[0]["momentum"] == 0.8  # the rate cycles, rho does not
+            assert not optimiser.param_groups[0]["nesterov"]
+
+
+def test_the_critic_s_optimiser_is_adam_unless_another_is_chosen(tmp_path):
+    task = fit(tmp_path, optimizer="sgdma", warmup_share=0.4, n_critic=2)
+    critic = task.trainer.optimizers[1]
     assert isinstance(critic, torch.optim.Adam)
-    assert critic.param_groups[0]["betas"] == (0.0, 0.9)
-    if optimizer == "sgdma":
-        assert generator.param_groups[0]["momentum"] == 0.8  # the rate cycles, rho does not
+    assert (critic.param_groups[0]["betas"], critic.param_groups[0]["lr"]) == ((0.0, 0.9), 1e-4)
+
+
+def test_each_optimiser_has_a_rate_of_its_own_unless_one_is_given():
+    def rates(**options):
+        task = DenoiseTask(**SMALL, **options)
+        assert (task.optimisation.lr, task.critic_optimisation.lr) == (task.hparams["lr"], task.hparams["critic_lr"])
+        return task.optimisation.lr, task.critic_optimisation.lr
+
+    assert rates() == (2e-3, 1e-4)
+    by_momentum = rates(optimizer="sgdma", critic_optimizer="sgdma")
+    assert min(by_momentum) > 1e-4
+    assert (
+        by_momentum[0] > 10 * 2e-3
+    )  # a step of Adam's is as long as its rate, one of SGD's is shorter by the gradient
+    assert rates(optimizer="sgdma", critic_optimizer="sgdma", lr=0.5, critic_lr=0.25) == (0.5, 0.25)
 
 
 def test_mse_has_no_critic_and_steps_on_every_batch(tmp_path):

@@ -16,6 +16,8 @@ from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 
 _OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
+_LR: Final = {"sgd": 3.0, "sgdma": 0.3}  # the slope of a mean over pixels is small
+_CRITIC_LR: Final = {"sgd": 1e-2, "sgdma": 1e-3}
 _EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 
 
@@ -39,9 +41,10 @@ class DenoiseTask(BaseTask):
         crop: Edge of the training crops in px; linked to the data's.
         critic_width: Feature maps of the critic's first convolution.
         optimizer: The generator's: `sgd`, `sgdma`, `adagrad`, `rmsprop` or `adam`.
-        momentum: Momentum of `sgdma` (equation 7).
-        lr: Peak learning rate of the generator, under a one-cycle schedule over its steps.
-        critic_lr: Learning rate of the critic, whose optimiser is always Adam with betas (0, 0.9) (Gulrajani et al. 2017).
+        momentum: Momentum of `sgdma` (equation 7), for both networks.
+        lr: Peak learning rate of the generator, under a one-cycle schedule over its steps; None for one that suits the optimiser.
+        critic_optimizer: The critic's: the same names; `adam` has betas (0, 0.9) (Gulrajani et al. 2017).
+        critic_lr: Learning rate of the critic, which stays; None for one that suits its optimiser.
         weights: Weights to start from: a name or a file, of the same network.
         network: `generator`, or the dotted path of another denoiser's class without arguments, which maps noisy images
             `(B, 3, H, W)` in [-1, 1] to clean ones; `preset`, `norm`, `output` and `scale` then have no effect.
@@ -63,8 +66,9 @@ class DenoiseTask(BaseTask):
         critic_width: int = 64,
         optimizer: str = "adam",
         momentum: float = 0.9,
-        lr: float = 2e-3,
-        critic_lr: float = 1e-4,
+        lr: float | None = None,
+        critic_optimizer: str = "adam",
+        critic_lr: float | None = None,
         weights: str | None = None,
         network: str = "generator",
     ) -> None:
@@ -73,10 +77,14 @@ class DenoiseTask(BaseTask):
             raise VidferError(f"unknown objective '{objective}': use one of {', '.join(_OBJECTIVES)}")
         if n_critic < 1 or critic_width < 1 or not 0 <= warmup_share <= 1:
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
-        if not (adversarial_weight >= 0 and penalty >= 0 and min(clip, critic_lr) > 0):
-            raise VidferError("adversarial_weight and penalty have to be at least 0, clip and critic_lr above 0")
+        if not (adversarial_weight >= 0 and penalty >= 0 and clip > 0):
+            raise VidferError("adversarial_weight and penalty have to be at least 0, and clip above 0")
+        lr = _LR.get(optimizer, 2e-3) if lr is None else lr
+        critic_lr = _CRITIC_LR.get(critic_optimizer, 1e-4) if critic_lr is None else critic_lr
         self.optimisation = Optimisation(optimizer, lr, momentum, eps=_EPS)
+        self.critic_optimisation = Optimisation(critic_optimizer, critic_lr, momentum, betas=(0.0, 0.9), eps=1e-8)
         self.save_hyperparameters()
+        self.hparams.update({"lr": lr, "critic_lr": critic_lr})
         self.automatic_optimization = False
         own = {"preset": preset, "norm": norm, "output": output, "scale": scale}
         self.network, self.arguments = network, own if network == "generator" else {}
@@ -88,7 +96,7 @@ class DenoiseTask(BaseTask):
         if objective != "mse" and adversarial_weight:
             self.critic = channels_last(Critic(crop, critic_width))
         self.objective, self.adversarial_weight = objective, adversarial_weight
-        self.penalty, self.clip, self.critic_lr = penalty, clip, critic_lr
+        self.penalty, self.clip = penalty, clip
         self.n_critic, self.warmup_share = n_critic, warmup_share
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
@@ -210,13 +218,13 @@ class DenoiseTask(BaseTask):
             )
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here
-        """Return the generator's optimiser with its one-cycle schedule, and the critic's Adam."""
+        """Return the generator's optimiser with its one-cycle schedule, and the critic's."""
         generator = self.optimisation.build(self.generator.parameters())
         is_adam = isinstance(generator, torch.optim.Adam)  # whose first beta cycles; the paper's rho stays as it is
         scheduler = one_cycle(generator, self.planned_steps(), cycle_momentum=is_adam)
         if self.critic is None:
             return [generator], [scheduler]
-        return [generator, torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, betas=(0.0, 0.9))], [scheduler]
+        return [generator, self.critic_optimisation.build(self.critic.parameters())], [scheduler]
 
     def planned_steps(self) -> int:
         """Count the generator's steps in the whole training."""
