@@ -1,5 +1,7 @@
 """Classifiers of every kind, trained here, predict a real clip as they predicted in training."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -118,7 +120,7 @@ def test_every_classifier_answers_on_embeddings_of_inception_resnet_v2(folder, c
     image = str(folder / "inception.safetensors")
     card = {"kind": "image", "arch": "inception_resnet_v2", "arguments": {"in_chans": 3}}
     preprocessing = Preprocessing(image_size=96, in_chans=3, mean=0.5, std=0.5).as_card()
-    save_weights(image, network.state_dict(), {**card, "preprocessing": preprocessing})
+    save_weights(Path(image), network.state_dict(), {**card, "preprocessing": preprocessing})
     shared = {"image_model": image, "every": 25, "voice": "off"}
     chain = build_chain(ChainOptions(**shared))
     with finished(chain, "finetune", clip, Store(store)) as finetune:

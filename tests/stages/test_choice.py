@@ -154,6 +154,21 @@ def test_a_faces_model_of_a_bundle_steps_aside_where_it_does_not_fit(bundle, fac
             build_chain(ChainOptions(models=folder, faces_model=str(folder / "faces.safetensors"), **options))
 
 
+def test_an_image_model_that_learned_from_faces_denoised_by_others_predicts_and_that_is_said(bundle):
+    folder = bundle(("compact", "small"))
+    place = folder / "image.json"
+    card = json.loads(place.read_text())
+    for denoiser, noted in ((weights_digest("denoise", "small"), False), ("12345678x", True)):
+        card["preprocessing"]["denoise_weights"] = denoiser
+        place.write_text(json.dumps(card))
+        notes = stages(models=folder)["classify"].notes
+        assert [
+            note for note in notes if "though it was trained on faces denoised by other weights (12345678)" in note
+        ] == [*notes]
+        assert bool(notes) == noted
+    assert stages(models=folder, denoise="off")["classify"].notes == ()
+
+
 def test_windows_are_those_that_the_sound_model_was_trained_on(bundle):
     audio = ("gan", {"modality": "sound"}, {"win_dur": 3.0, "hop_dur": 1.5})
     folder = bundle(("compact", "small", "fusion"), {"audio": audio})

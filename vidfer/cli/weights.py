@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.types import UsageError
+from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
 
 ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
@@ -54,6 +55,9 @@ def list_weights(options: ListOptions) -> int:
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
     if options.registry is None:
+        bundle = read_bundle(SHIPPED_BUNDLE)
+        models = ", ".join(f"{kind} {name}" for kind, name in bundle.names.items())
+        say(f"the bundle {bundle.name}, by which clips are predicted unless --models names another: {models}")
         say("more weights can be pulled from a registry: --registry FILE|URL")
     return 0
 

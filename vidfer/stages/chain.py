@@ -118,7 +118,9 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
         threshold = float(settings.denoise_threshold) if settings.denoise == "auto" else None
         denoise = Denoising(weights_digest("denoise", models["denoise"]), threshold)
     rules = build_rules(options)
+    other = _other_faces(find_weights("image", models["image"]).card, "image", models["image"], models.get("denoise"))
     missing = {
+        f"the image model predicts all the same, though {other}": bool(other),
         "the image weights' card has no temperature: 1 is used": rules.face_calibration is None,
         "the image weights' card has no class shares: the training set's prior is kept": (
             settings.prior == "uniform" and rules.class_shares is None
