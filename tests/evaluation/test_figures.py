@@ -92,7 +92,12 @@ def test_persons_that_are_not_known_give_no_interval_over_persons():
 def test_folds_are_pooled_over_the_persons_left_out():
     parts = ("faces", "sound")
     folds = [make_rows(30, people, seed, parts) for seed, people in enumerate((["a", "b"], ["c"], ["d", "e"]))]
-    found = pool_folds([{"clips": [{"on": "mine, test clips", **summarise(rows)}]} for rows in folds])
+    other = [{"on": "other", **summarise(make_rows(5, "cde"[at], at))} for at in range(3)]
+    pooled = pool_folds(
+        [{"clips": [{"on": "mine", **summarise(rows)}, more]} for rows, more in zip(folds, other, strict=True)]
+    )
+    assert (list(pooled), pooled["other"]["n"]) == (["mine", "other"], 15)
+    found = pooled["mine"]
     every = [row for rows in folds for row in rows]
     assert (found["n"], found["folds"], found["persons"]) == (90, 3, list("abcde"))
     for part in parts:
@@ -106,7 +111,7 @@ def test_folds_that_test_a_person_twice_are_refused():
     folds = [
         {"clips": [{"on": "x", **summarise(make_rows(9, people, seed))}]} for seed, people in enumerate(("ab", "bc"))
     ]
-    with pytest.raises(VidferError, match="b is tested in two"):
+    with pytest.raises(VidferError, match="b of x is tested in two"):
         pool_folds(folds)
     with pytest.raises(VidferError, match="at least two"):
         pool_folds(folds[:1])

@@ -1,6 +1,6 @@
 """Figures of predictions for labelled clips, with intervals over clips and over persons."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -65,29 +65,31 @@ def persons_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float] |
     return max(0.0, float(ratio) - half), min(1.0, float(ratio) + half)
 
 
-def pool_folds(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def pool_folds(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Pool the predictions of several bundles, each of them tested on persons whom it never saw, into one set of figures.
 
-    Takes what `measure_bundle` returned for each. Returns `on`, `folds`, `n`, `unknown_persons`, `parts` (see `clip_figures`)
-    and `predictions` over the clips of all; every clip is predicted once, by a bundle that knows neither it nor its person.
+    Takes what `measure_bundle` returned for each of at least two. Returns by name of the data, as `on` in `clips`, `folds`, how
+    many bundles were tested on them, and what `summarise` returns: every clip is predicted once, by a bundle that knows neither
+    it nor its person.
 
     Raises:
-        VidferError: There is nothing to pool, or a clip or person is tested in two of them, so that figures would count it twice.
+        VidferError: There is nothing to pool, or a person or clip is tested in two of them, so that figures would count it twice.
     """
-    groups = [group for found in evaluations for group in found["clips"]]
-    tested = [{row["person"] or f"clip {row['clip']}" for row in group["predictions"]} for group in groups]
-    if len(groups) < 2:
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for found in evaluations:
+        for group in found["clips"]:
+            groups[group["on"]].append(group)
+    if len(evaluations) < 2 or not groups:
         raise VidferError("folds are pooled from at least two evaluations with predictions for clips")
-    if twice := [name for name, count in Counter(name for names in tested for name in names).items() if count > 1]:
-        raise VidferError(
-            f"{sorted(twice)[0]} is tested in two of the evaluations: pool folds of one division of persons"
+    for on, parts in groups.items():
+        tested = Counter(
+            name for group in parts for name in {row["person"] or f"clip {row['clip']}" for row in group["predictions"]}
         )
-    rows = [row for group in groups for row in group["predictions"]]
-    sources = dict.fromkeys(group["on"] for group in groups)
+        if twice := sorted(name for name, count in tested.items() if count > 1):
+            raise VidferError(f"{twice[0]} of {on} is tested in two evaluations: pool folds of one division of persons")
     return {
-        "on": f"{', '.join(sources)}, {len(groups)} folds, each person predicted by models that never saw that person",
-        "folds": len(groups),
-        **summarise(rows),
+        on: {"folds": len(parts), **summarise([row for group in parts for row in group["predictions"]])}
+        for on, parts in groups.items()
     }
 
 
