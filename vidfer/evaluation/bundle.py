@@ -113,7 +113,7 @@ def _measure_paired(bundle: Bundle, data: Data, on: str) -> dict[str, Any]:
             row[part] = EMOTIONS[int(distributions[at].argmax())]
             row[f"{part}_p"] = distributions[at].round(6).tolist()
         rows.append(row)
-    notes.append("whoever speaks is not who is seen: the faces are other people's, and show the same class")
+    notes.append("whoever speaks is not who is seen: the faces are those of people not known, and show the same class")
     return {"on": on, "left_out": module.left_out["test"], "notes": [note.strip() for note in notes], **summarise(rows)}
 
 

@@ -104,8 +104,9 @@ def _short(found: Record) -> Iterator[str]:
     """Say in a line each what was reached."""
     for group in found["clips"]:
         for part, each in [item for item in group["parts"].items() if item[1]["n"]][:1]:
-            interval = _interval(each["persons_ci95"] or each["accuracy_ci95"])
-            over = "persons" if each["persons_ci95"] else "clips"
+            ends = {"clips": each["accuracy_ci95"], "persons": each["persons_ci95"] or (0, 0)}
+            over = max(ends, key=lambda name: ends[name][1] - ends[name][0])  # the wider one, which promises less
+            interval = _interval(ends[over])
             yield (
                 f"{PARTS[part]} on {group['on']}: accuracy **{each['accuracy']:.3f}** (95 % over {over}: {interval}, "
                 f"n = {each['n']})"
@@ -133,8 +134,11 @@ def _group(group: Record) -> Iterator[Block]:
         f"Intervals of 95 %: Wilson's over clips; Student's t over persons as clusters. {_missing(group)}".strip(),
         None,
     )
+    shown = (
+        ("fused", "faces", "sound") if "faces" in group["parts"] else ("fused",)
+    )  # of recordings, sound is the answer
     for part, each in group["parts"].items():
-        if part in ("fused", "faces", "sound") and each["n"]:
+        if part in shown and each["n"]:
             yield drawn(PARTS[part], each["confusion"], (*EMOTIONS, "uncertain", "none"), each["calibration"])
     main = next((part for part in PARTS if part in group["parts"]), "")
     people = group["parts"][main]["persons"] if main else {}
