@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from vidfer.cli.train import VidferCLI
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.models.classifiers import classifier_names
 from vidfer.tasks.fit import RECIPES
 from vidfer.weights.files import find_weights
@@ -37,6 +38,19 @@ def test_finetune_compact(run, faces_root, data):
         f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8", "--data.init_args.val_share=0.2",
     )  # fmt: skip
     assert cli.trainer.global_step == 1
+
+
+def test_finetune_on_faces_of_clips(run, faces_root, tmp_path):
+    for name, seconds in (("a", 0.6), ("b", 0.8), ("c", 1.0)):
+        write_demo_clip(tmp_path / f"{name}.mp4", seconds=seconds)
+    (tmp_path / "clips.csv").write_text("path,label,person\na.mp4,happy,a\nb.mp4,sad,b\nc.mp4,sad,c\n")
+    cli = run(
+        "--config=configs/finetune_compact.yaml", "--data=configs/data/clip_faces.yaml", "--data.init_args.batch_size=8",
+        f"--data.init_args.root={faces_root}", f"--data.init_args.data={tmp_path / 'clips.csv'}",
+        f"--data.init_args.store={tmp_path / 'store'}",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert {split: len(clips) for split, clips in cli.datamodule.splits().items()} == {"train": 1, "val": 1, "test": 1}
 
 
 def test_finetune_as_in_the_paper(run, faces_root, tmp_path):
@@ -244,7 +258,7 @@ def test_every_file_is_met_above():
         "denoise_bsds_gan.yaml",
     }
     met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
-    met |= {f"data/{name}.yaml" for name in ("crema_d", "afew", "folders", "manifest", "paired", "sample_paired")}
+    met |= {f"data/{name}.yaml" for name in ("crema_d", "afew", "folders", "manifest", "clip_faces", "paired", "sample_paired")}
     met |= {f"classifiers/{name}.yaml" for name in classifier_names()}
     met |= {
         "wandb.yaml",
