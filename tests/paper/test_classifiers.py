@@ -24,7 +24,7 @@ from vidfer.paper.tables import MODELS
 from vidfer.pipeline.digest import recipe_key
 from vidfer.tasks.fit import RECIPES, fit
 from vidfer.types import VidferError
-from vidfer.weights.files import embedding_width
+from vidfer.weights.files import embedding_width, weights_digest
 
 
 def test_rmse_is_scikit_learns_and_that_of_equal_shares_is_known():
@@ -149,8 +149,11 @@ def test_other_weights_of_embeddings_are_other_cells(source, image_weights, monk
     assert image_weights.name not in str(
         made[2].recipe(cells[0])["settings"]
     )  # no path: the digest of the data has them
-    width = embedding_width(image_weights)
-    assert made[2].compute("lstm", 14, 0)["params"] == 4 * 64 * (width + 64 + 2) + 7 * 65
+    named = f"faces embedded by mine ({weights_digest('image', image_weights)[:8]})"
+    assert named in made[2].source
+    found, width = made[2].compute("lstm", 14, 0), embedding_width(image_weights)
+    assert f"{named}, tested on ravdess-3" in found["data"]
+    assert found["params"] == 4 * 64 * (width + 64 + 2) + 7 * 65
 
 
 @pytest.mark.parametrize("model", ["rnn", "gan"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from inspect import signature
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from vidfer.paper.feature_times import feature_seconds
 from vidfer.pipeline.digest import recipe_key
 from vidfer.tasks.fit import RECIPES, Recipe, fit, predict_all
 from vidfer.types import EMOTIONS
+from vidfer.weights.files import weights_digest
 
 VERSION: Final = 2  # bumped by hand when the same cell would give other metrics
 STEPS: Final = 300  # of every training, whatever the number of clips; a few more where whole epochs do not divide it
@@ -72,6 +74,14 @@ class ClipSource:
         """Build a data module of these clips."""
         return build_clip_data(self.data, self.root, store=self.store, **dict(self.options), **options)
 
+    def name(self, module: ClipDataModule) -> str:
+        """Name a module's clips, and the weights that their features are computed by where these are chosen."""
+        words = [module.source]
+        for kind, done in (("image", "embedded"), ("denoise", "denoised")):
+            if chosen := dict(self.options).get(f"{kind}_model"):
+                words.append(f"faces {done} by {Path(chosen).stem} ({weights_digest(kind, chosen)[:8]})")
+        return ", ".join(words)
+
 
 def classifier_experiments(source: ClipSource, comparisons: Sequence[str]) -> dict[str, Experiment]:
     """Prepare the cells of some of `INPUTS`, by task: generate, find and digest the clips, and time their features."""
@@ -88,7 +98,7 @@ def classifier_experiments(source: ClipSource, comparisons: Sequence[str]) -> di
             data=digest,
             settings={model: _settings(model, inputs) | shared for model in INPUTS[inputs]},
             limit=len(module.splits()["train"]),
-            source=module.source,
+            source=source.name(module),
             about=INPUTS[inputs],
             left_out=LEFT_OUT[inputs],
         )
@@ -141,7 +151,7 @@ def run_classifier_cell(
         "feature_clips": costs["n"],
         "n_test": len(target),
         "params": sum(weight.numel() for weight in task.classifier.parameters()),
-        "data": f"{module.source}, tested on {', '.join(people)}",
+        "data": f"{source.name(module)}, tested on {', '.join(people)}",
     }
 
 
