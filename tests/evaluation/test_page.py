@@ -29,8 +29,8 @@ def found():
         "description": "Made by a <test>.",
         "denoise": {"on": "photos", "split": "val", **gain, "sigmas": {"25": gain}},
         "image": {
-            **{"on": "faces, test images", "persons": None, "n": 40, "accuracy": 0.525, "accuracy_ci95": [0.375, 0.671]},
-            **{"uar": 0.511, "f1_macro": 0.498, "confusion": np.eye(7, dtype=int).tolist()},
+            **{"on": "faces, test images", "persons": {}, "n": 40, "accuracy": 0.525, "accuracy_ci95": [0.375, 0.671]},
+            **{"persons_ci95": None, "uar": 0.511, "f1_macro": 0.498, "confusion": np.eye(7, dtype=int).tolist()},
             "calibration": calibration_record(reliability(probabilities, target, 10)),
         },
         "missing": {"fusion": "nobody of x is held out as test people"},

@@ -10,13 +10,12 @@ import numpy as np
 
 from vidfer.evaluation import Notify
 from vidfer.evaluation.analysed import measure_clips, never_seen
-from vidfer.evaluation.figures import BINS, calibration_record, summarise
+from vidfer.evaluation.figures import BINS, calibration_record, persons_interval, summarise
 from vidfer.evaluation.held_out import (
     Data,
     NotHeldOutError,
     build_clips,
     build_module,
-    load_classifier,
     predict_held_out,
     read_split,
     why,
@@ -98,10 +97,11 @@ def _measure_paired(bundle: Bundle, data: Data, on: str) -> dict[str, Any]:
     """Predict the paired test clips by the rule of the chain, see `vidfer.evaluation.paired`."""
     from vidfer.datamodules.features import collate_clips
     from vidfer.evaluation.paired import predict_pairs
+    from vidfer.inference.classifiers import FacesModel
 
     chain = ChainOptions(models=bundle.folder)
     models = chain.choice.models
-    reads = {"frames", "sound", *(load_classifier("faces", models["faces"]).reads if "faces" in models else ())}
+    reads = {"frames", "sound", *(FacesModel(models["faces"]).reads if "faces" in models else ())}
     module, notes = build_clips(data, sorted(reads)), list[str]()
     allowed = {clip.name for clip in never_seen(bundle, module.splits()["test"], notes.append)}
     samples = [each for each in read_split(module, "test") if each.name in allowed]
@@ -123,11 +123,17 @@ def _measure_images(name: str, data: Data) -> dict[str, Any]:
     found = predict_held_out("image", weights.path, data, "test")
     logits, target = np.concatenate(found.logits), np.array(found.target)
     probabilities = calibrate(logits, read_calibration(weights))
-    people = weights.card.get("data", {}).get("people")
+    preds = probabilities.argmax(1)
+    persons, right = np.array([each or "" for each in found.person]), preds == target
+    counts = {
+        name: [int(right[persons == name].sum()), int((persons == name).sum())] for name in sorted({*persons} - {""})
+    }
+    known = "" not in persons
     return {
         "on": f"{found.on}, averaged with the mirrored face",
-        "persons": people.get("test") if isinstance(people, dict) else None,
-        **asdict(score(target, probabilities.argmax(1))),
+        "persons": counts,
+        "persons_ci95": persons_interval([(hits, n) for hits, n in counts.values()]) if known else None,
+        **asdict(score(target, preds)),
         "calibration": calibration_record(reliability(probabilities, target, BINS)),
     }
 

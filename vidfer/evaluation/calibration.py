@@ -68,13 +68,11 @@ def calibrate(kind: str, weights: Path, data: Data) -> dict[str, Any]:
 
 
 def _groups(people: Sequence[str | None]) -> list[list[int]]:
-    """Divide samples into up to five groups, by person where there are several known ones."""
-    known = sorted({person for person in people if person is not None})
-    if len(known) > 1 and None not in people:
-        number = {person: at % 5 for at, person in enumerate(known)}
-        places = [number[str(person)] for person in people]
-    else:
-        places = [at % 5 for at in range(len(people))]
+    """Divide samples into up to five groups, with no known person in two, unless there is only one person."""
+    known = {person: at % 5 for at, person in enumerate(sorted({each for each in people if each is not None}))}
+    if len(set(people)) == 1:
+        known = {}
+    places = [known.get(str(person), at % 5) for at, person in enumerate(people)]
     return [[at for at, place in enumerate(places) if place == group] for group in sorted(set(places))]
 
 

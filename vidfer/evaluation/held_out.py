@@ -87,7 +87,7 @@ def _predict_images(weights: Path, data: Data, split: Split) -> HeldOut:
         raise NotHeldOutError(f"no {NAMES[split]} images of {module.source} are held out")
     logits = ImageModel(weights).of_gray(images.image.numpy(), tta="flip")[1]  # as the chain sees a face
     on = f"{module.source}, {NAMES[split]} images"
-    return HeldOut(on, [row[None] for row in logits], images.target.tolist(), [None] * len(logits), "images")
+    return HeldOut(on, [row[None] for row in logits], images.target.tolist(), images.person, "images")
 
 
 def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOut:

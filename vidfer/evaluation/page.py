@@ -27,8 +27,8 @@ _MODELS: Final = {
 _LIMITS: Final = (
     "Intervals of 95 % describe chance in the choice of clips or persons alone, not what other cameras, languages, ages or "
     "cultures do.",
-    "Clips of one person are no independent samples. The interval over persons takes that into account; with few persons it is "
-    "wide, and the one over clips is too narrow for people at large.",
+    "Clips of one person, and images of one clip, are no independent samples. The interval over persons takes that into account; "
+    "with few persons it is wide, and the other one is too narrow for people at large.",
     "Acted expressions are clearer than those of everyday life: expect less there.",
     "A prediction names the expression shown, not what a person feels.",
 )
@@ -178,11 +178,12 @@ def _image(found: Record) -> Iterator[Block]:
     if "missing" in found:
         yield f"Not measured: {found['missing']}.", None
         return
-    persons = f"{len(found['persons'])} persons" if found["persons"] else "persons not known"
+    persons = f"{len(found['persons'])} known persons" if found["persons"] else "persons not known"
+    over = f"; over persons {_interval(found['persons_ci95'])}" if found["persons_ci95"] else ""
     yield (
         (
             f"{found['on']}, {persons}: accuracy **{found['accuracy']:.3f}** ({_interval(found['accuracy_ci95'])}, Wilson's over "
-            f"images, n = {found['n']}), UAR {found['uar']:.3f}, macro F1 {found['f1_macro']:.3f}, ECE "
+            f"images{over}, n = {found['n']}), UAR {found['uar']:.3f}, macro F1 {found['f1_macro']:.3f}, ECE "
             f"{found['calibration']['ece']:.3f}."
         ),
         None,
@@ -231,7 +232,7 @@ def _people(card: Record) -> dict[str, list[str]]:
     """Return the known persons of a card by split; nothing where one of them, or all, are not known."""
     data = card.get("data") or {}
     people = data.get("people")
-    if not isinstance(people, dict) or data.get("unknown_persons") or data.get("persons") == "unknown":
+    if not isinstance(people, dict) or data.get("unknown_persons") or data.get("persons", "known") != "known":
         return {}
     return {} if any("unknown" in names for names in people.values()) else people
 
