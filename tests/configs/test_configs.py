@@ -258,7 +258,10 @@ def test_every_file_is_met_above():
         "denoise_bsds_gan.yaml",
     }
     met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
-    met |= {f"data/{name}.yaml" for name in ("crema_d", "afew", "folders", "manifest", "clip_faces", "paired", "sample_paired")}
+    met |= {
+        f"data/{name}.yaml"
+        for name in ("crema_d", "afew", "folders", "manifest", "clip_faces", "paired", "sample_paired")
+    }
     met |= {f"classifiers/{name}.yaml" for name in classifier_names()}
     met |= {
         "wandb.yaml",

@@ -24,7 +24,7 @@ from vidfer.evaluation.page import render_page
 from vidfer.inference.decision import calibrate
 from vidfer.metrics.classification import mean_interval, reliability, score
 from vidfer.metrics.image import psnr, ssim
-from vidfer.stages.chain import ChainOptions, build_rules
+from vidfer.stages.chain import ChainOptions, build_rules, fitting
 from vidfer.types import EMOTIONS
 from vidfer.weights.bundles import Bundle, read_bundle
 from vidfer.weights.files import find_weights, read_calibration
@@ -100,7 +100,7 @@ def _measure_paired(bundle: Bundle, data: Data, on: str) -> dict[str, Any]:
     from vidfer.inference.classifiers import FacesModel
 
     chain = ChainOptions(models=bundle.folder)
-    models = chain.choice.models
+    models, _ = fitting(chain.choice)
     reads = {"frames", "sound", *(FacesModel(models["faces"]).reads if "faces" in models else ())}
     module, notes = build_clips(data, sorted(reads)), list[str]()
     allowed = {clip.name for clip in never_seen(bundle, module.splits()["test"], notes.append)}

@@ -112,7 +112,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     Raises:
         VidferError: Weights are unusable, or do not fit each other.
     """
-    models, notes = _fitting(options.choice)
+    models, notes = fitting(options.choice)
     settings, device, denoise = options.choice.settings, options.device, None
     if "denoise" in models:
         threshold = float(settings.denoise_threshold) if settings.denoise == "auto" else None
@@ -178,7 +178,7 @@ def build_rules(options: ChainOptions) -> Rules:
     Raises:
         VidferError: A card holds nonsense, or models do not fit each other.
     """
-    models, _ = _fitting(options.choice)
+    models, _ = fitting(options.choice)
     settings, found = options.choice.settings, {kind: find_weights(kind, model) for kind, model in models.items()}
     calibration = {kind: read_calibration(weights) for kind, weights in found.items()}
     return Rules(
@@ -206,7 +206,7 @@ def _class_shares(image: Weights) -> tuple[float, ...] | None:
     return tuple(map(float, shares))
 
 
-def _fitting(choice: Choice) -> tuple[dict[str, str], tuple[str, ...]]:
+def fitting(choice: Choice) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the models that fit each other, with a note on each of the bundle's that has to step aside.
 
     Raises:
@@ -279,7 +279,7 @@ def _short(digest: object) -> str:
 
 def name_models(options: ChainOptions) -> dict[str, Any]:
     """Say whose weights predict, for a summary: `bundle`, `preset`, and `models`: by kind `weights`, `digest` and `network`."""
-    models, _ = _fitting(options.choice)
+    models, _ = fitting(options.choice)
     named = {
         kind: {
             "weights": model,
