@@ -172,11 +172,13 @@ def overview(rerun: Rerun) -> list[str]:
     """Say in a few lines what was measured at the largest size of each table."""
     width = max(len(f"{table.title}, {table.unit}") for table in rerun.tables)
     lines = list(rerun.sources.values())
-    titles = "".join(f"{MODELS[model]:>11}" for model in rerun.models)
+    taking_part = {model for table in rerun.tables for model in rerun.columns(table.task)}
+    models = [model for model in rerun.models if model in taking_part]
+    titles = "".join(f"{MODELS[model]:>11}" for model in models)
     lines.append(f"{'measured here, means':{width}} {'n':>5}{titles}")
     for table in rerun.tables:
         size, means = _largest(rerun, table)
-        cells = "".join(f"{format_value(means[model], table) if model in means else '':>11}" for model in rerun.models)
+        cells = "".join(f"{format_value(means[model], table) if model in means else '':>11}" for model in models)
         lines.append(f"{f'{table.title}, {table.unit}':{width}} {size:>5}{cells}")
     return lines
 

@@ -96,7 +96,7 @@ def _quiet() -> Iterator[None]:
         each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            remarks = "many workers|LeafSpec|the logging interval|no `val_dataloader`|validation_step"
+            remarks = "many workers|LeafSpec|the logging interval|no `val_dataloader`|validation_step|on_before_batch_transfer"
             warnings.filterwarnings("ignore", f".*({remarks})")
             yield
     finally:
