@@ -1,16 +1,17 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types lock denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow lint types lock pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-CONFIG ?= finetune
+CONFIG ?= configs/pipeline_$(if $(wildcard data/fer2013 data/ravdess_speech),compact,sample).yaml
+PIPELINE = $(BIN)/vidfer pipeline run $(CONFIG)
 PROJECT ?= $(or $(WANDB_PROJECT),vidfer)
 DATA ?= $(if $(wildcard data/ravdess_speech),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),paired,ravdess),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),sample_paired,sample_sounds))
 
 help:  ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z -]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Build .venv from requirements.lock (about 5 GB, most of it PyTorch's)
 
@@ -40,16 +41,14 @@ lint: $(READY)  ## Check style, formatting and the direction of imports
 types: $(READY)  ## Check types
 	@$(BIN)/mypy
 
-denoise: $(READY)  ## Train the denoiser's generator
-	@$(BIN)/python -m stages.denoise fit --config configs/denoise.yaml $(ARGS)
+pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
+	@$(PIPELINE) $(SET)
 
-finetune: $(READY)  ## Train the image model (on data/fer2013, or on drawn samples)
-	@$(if $(wildcard data/fer2013),:,echo "drawn sample faces: no data/fer2013 here" >&2)
-	@$(BIN)/python -m stages.finetune fit --config configs/$(CONFIG).yaml --data configs/data/$(if $(wildcard data/fer2013),fer2013,sample_faces).yaml $(ARGS)
+denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG up to date, with what it needs before it
+	@$(PIPELINE) --until $@ $(SET) --args "$(ARGS)"
 
-classify: $(READY)  ## Train a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... (or synthesised samples)
-	@$(if $(filter sample_%,$(DATA)),echo "synthesised sample data ($(DATA))$(if $(wildcard data/ravdess_speech),,: no data/ravdess_speech here)" >&2,:)
-	@$(BIN)/python -m stages.classify fit --config configs/classify.yaml $(if $(CLASSIFIER),--config configs/classifiers/$(CLASSIFIER).yaml) --data configs/data/$(DATA).yaml $(ARGS)
+classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
+	@$(PIPELINE) --until $@ $(if $(CLASSIFIER),'classify.config=[classify.yaml,classifiers/$(CLASSIFIER).yaml]' classify.data=data/$(DATA).yaml) $(SET) --args "$(ARGS)"
 
 sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=classify|denoise|finetune [COUNT=trials], see docs/sweeps.md
 	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, or finetune); SWEEP=entity/project/id helps with one that is there"; exit 2; }

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
     from rich.table import Table
 
+    from vidfer.pipeline.store import Store
     from vidfer.pipeline.workers import Work
+    from vidfer.training.steps import Step
 
 
 def _bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
@@ -192,3 +194,96 @@ def _modality(part: dict[str, Any]) -> str:
 
 def _short(name: str, width: int = 32) -> str:
     return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
+def print_plan(steps: "Sequence[Step]", store: "Store", *, stderr: bool = False) -> None:
+    """Print a row per step of a pipeline: its key, hit or miss, the time it takes, and why it has to be made."""
+    from vidfer.training.steps import reason, share_trained
+
+    rows = []
+    for step in steps:
+        if step.section is not None and not step.recipe:
+            rows.append((step.name, "-", "-", "-", f"uses the weights {step.section.use}"))
+            continue
+        share = share_trained(step, store) if step.due else 0.0
+        state = "hit" if not step.due else f"miss, {share:.0%} trained" if share else "miss"
+        rows.append((step.name, step.key[:12], state, _duration(step.seconds), reason(step) if step.due else ""))
+    due = [step for step in steps if step.due]
+    known = [step.seconds for step in due if step.seconds is not None]
+    last = f"{len(due)} of {len(steps)} steps have to be made" if due else f"all {len(steps)} steps are stored"
+    if known:
+        last += f", in about {_duration(sum(known))}"
+    if len(due) > len(known):
+        last += f"; {len(due) - len(known)} take a time that is not known"
+    _print_rows(("step", "key", "state", "time", "what changed"), rows, last, stderr=stderr)
+
+
+def print_status(steps: "Sequence[Step]", store: "Store") -> None:
+    """Print a row per step of a pipeline: whether it is finished, how long it took, and where its artifact is."""
+    from vidfer.training.steps import share_trained, weights_of
+
+    rows = []
+    for step in steps:
+        if step.due:
+            share = share_trained(step, store)
+            rows.append((step.name, f"{share:.0%} trained" if share else "missing", "", ""))
+        else:
+            place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
+            rows.append((step.name, "finished", _duration(step.seconds), str(place)))
+    _print_rows(("step", "state", "took", "where"), rows, "")
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, *, stderr: bool = False) -> None:
+    """Print a table whose last column wraps, and a line below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name in names[:-1]:
+        table.add_column(name, no_wrap=True, justify="right" if name in ("time", "took") else "left")
+    table.add_column(names[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(stderr=stderr)
+    console.print(table)
+    if last:
+        console.print(Text(last))
+
+
+def _duration(seconds: float | None) -> str:
+    """Write a time span in its largest units."""
+    if seconds is None:
+        return "?"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+@contextmanager
+def pipeline_bar(steps: "Sequence[Step]") -> Iterator[Callable[[str, float], None]]:
+    """Show a bar over the steps of a pipeline that have to be made, with the time left; it takes a step and its share."""
+    import time
+
+    from rich.progress import TextColumn
+
+    due = [step for step in steps if step.due]
+    expected = {step.name: step.seconds for step in due}
+    names = list(expected)
+    begun: dict[str, float] = {}
+    with _bars(TextColumn("{task.fields[left]}", markup=False)) as bars:
+        bar = bars.add_task("", total=max(1, len(due)), left="", visible=bool(due))
+
+        def update(name: str, share: float) -> None:
+            elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
+            if share > 0.05:
+                expected[name] = elapsed / share
+            ahead = [expected[each] for each in names[names.index(name) + 1 :]]
+            now = expected[name]
+            left = (0.0 if now is None else max(0.0, now * (1 - share))) + sum(each or 0.0 for each in ahead)
+            open_end = now is None or None in ahead
+            text = f"{_duration(left)} left" + (", more unknown" if open_end else "") if left else ""
+            place = names.index(name)
+            bars.update(bar, completed=place + share, description=f"{name} ({place + 1} of {len(due)})", left=text)
+
+        yield update

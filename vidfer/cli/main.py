@@ -12,6 +12,7 @@ VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
     "run": "run the chain up to a stage, or show what is stored already (--dry-run)",
     "cache": "list, verify, gc or purge stored artifacts",
+    "pipeline": "run, plan or show the whole pipeline of trainings, to a bundle of models",
     "train": "train the models of a stage: denoise, finetune or classify",
     "evaluate": "measure a model where the truth is known",
     "optimizers": "compare SGD, SGD with momentum, AdaGrad, RMSProp and Adam",

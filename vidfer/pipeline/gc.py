@@ -18,7 +18,7 @@ from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, readin
 
 @dataclass(frozen=True)
 class Entry:
-    """One artifact, or a leftover: then `stage` is `tmp`, `quarantine` or `memo`, and `key` its name.
+    """One artifact, or a leftover: then `stage` is `tmp`, `quarantine`, `memo` or `fits`, and `key` its name.
 
     The status is the stage's, or `unreadable` when the manifest is; `size` is in bytes, `age` in seconds.
     """
@@ -35,8 +35,9 @@ class Entry:
 _HOUR, _DAY = 3600, 86_400
 _UNREADABLE = "unreadable"
 _OURS = {
-    "tmp": re.compile(r"[a-z]+-\d+-[0-9a-f]{32}|removed-.*"),
-    "quarantine": re.compile(r"[a-z]+-[0-9a-f]{64}-[0-9a-f]{8}"),
+    "fits": re.compile(r"[0-9a-f]{64}"),
+    "tmp": re.compile(r"[a-z_]+-\d+-[0-9a-f]{32}|removed-.*"),
+    "quarantine": re.compile(r"[a-z_]+-[0-9a-f]{64}-[0-9a-f]{8}"),
     "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.json|\.vidfer-[0-9a-f]{32}\.tmp"),
 }
 """How leftovers are named, by folder; whatever else lies there is not ours to remove."""
@@ -57,7 +58,7 @@ def _existing(paths: Iterable[Path]) -> list[Entry]:
     found = []
     for path in paths:
         with reading(path), suppress(FileNotFoundError):  # published or removed by another process since it was listed
-            files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             size = sum(file.stat().st_size for file in files)
             manifest = _manifest(path / MANIFEST)
             stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
@@ -129,6 +130,8 @@ def _concerns(leftover: Entry, sources: set[str]) -> bool:
         with suppress(OSError, ValueError, TypeError, KeyError):
             return json.loads(leftover.path.read_bytes())["blake3"] in sources
         return False
+    if leftover.stage == "fits":
+        return False  # weights, of which no clip can be told
     if leftover.stage == "quarantine":
         return True
     pid = leftover.key.split("-")[1]

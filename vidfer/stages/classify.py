@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from vidfer.inference.decision import UNCERTAIN, FacePrediction, FusedPrediction
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.clip_faces import read_faces, spread
+from vidfer.stages.fit import Fit, Settings
 from vidfer.types import EMOTIONS, Status
 
 Floats = npt.NDArray[np.floating]
@@ -22,6 +23,29 @@ Columns = Mapping[str, npt.NDArray[Any]]
 Record = dict[str, Any]
 
 _BLANK: Mapping[str, None] = {"predominant": None, "margin": None, "distribution": None}
+
+
+_MODALITY = {"linear": "sound", "mlp": "sound", "gan": "sound", "dbn": "sound", "lstm": "frames", "rnn": "frames"}
+_PIXELS = ("cnn", "rcnn")
+
+
+def _needs(settings: Settings) -> Mapping[str, str]:
+    """Name the weights that decide what a classifier reads: none for sound, all for a class of somebody's own."""
+    given = settings["model"]["init_args"]
+    name = given.get("classifier", "mlp")
+    modality = (given.get("arguments") or {}).get("modality", _MODALITY.get(name, "both"))
+    if name in _MODALITY and modality == "sound":
+        return {}
+    return {"denoise_model": "denoise"} | ({} if name in _PIXELS else {"image_model": "image"})
+
+
+FIT: Final = Fit(
+    "classify",
+    version=1,
+    task="vidfer.tasks.clip.ClipTask",
+    data="vidfer.datamodules.clips.ClipDataModule",
+    needs=_needs,
+)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,15 @@ from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
+from vidfer.stages.fit import Fit
 
 Images = npt.NDArray[np.uint8]
 DenoiseMode = Literal["auto", "on", "off"]
+
+
+FIT: Final = Fit(
+    "denoise", version=1, task="vidfer.tasks.denoise.DenoiseTask", data="vidfer.datamodules.denoise.DenoiseDataModule"
+)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.denoise import read_denoised
+from vidfer.stages.fit import Fit
 from vidfer.types import TRANSIENT
+
+FIT: Final = Fit(
+    "finetune",
+    version=1,
+    task="vidfer.tasks.image.ImageTask",
+    data="vidfer.datamodules.fer2013.Fer2013DataModule",
+    needs=lambda _settings: {"denoise_model": "denoise"},
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Callbacks of trainings, and the writer of their checkpoints."""
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,8 @@ from torchvision.io import write_png
 from torchvision.utils import make_grid
 
 from vidfer.models.batches import CropBatch, NamedImage
-from vidfer.pipeline.atomic import replacing
+from vidfer.pipeline.atomic import replacing, write_atomic
+from vidfer.stages.fit import progress_of
 from vidfer.types import VidferError
 
 
@@ -121,6 +124,54 @@ class DenoisedImages(BasePredictionWriter):
         folder = run_folder(trainer) / "denoised"
         for image, name in zip(_bytes(prediction), batch["name"], strict=True):
             _write(image, folder / Path(name).with_suffix(".png"))
+
+
+class ProgressFile(Callback):
+    """Writes how far a training is for the process that started it, see `vidfer.stages.fit`, and ends with that process.
+
+    Args:
+        folder: Folder of the run, which gets `progress.json`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self._before = self._begun = self._written = 0.0
+        self._parent = os.getppid()
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count the time, after that of the runs before."""
+        self._before, self._begun = progress_of(self.folder)["seconds"], time.monotonic()
+
+    @rank_zero_only
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *step: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Write once a second."""
+        if time.monotonic() - self._written < 1:
+            return
+        if os.getppid() != self._parent:
+            raise VidferError("the process that started this training has ended: give its command again to go on")
+        self._write(min(1.0, _share_done(trainer, pl_module)))
+
+    @rank_zero_only
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the time that it took."""
+        self._write(1.0)
+
+    def _write(self, share: float) -> None:
+        self._written = time.monotonic()
+        found = {"share": share, "seconds": self._before + self._written - self._begun}
+        write_atomic(self.folder / "progress.json", json.dumps(found))
+
+
+def _share_done(trainer: Trainer, task: LightningModule) -> float:
+    """Return the share of a training that is done, in [0, 1] or a little above; 0 where its length is not known."""
+    phases = getattr(getattr(task, "schedule", None), "phases", ())
+    if steps := sum(int(steps) for steps, _ in phases):
+        return trainer.global_step / steps
+    if trainer.max_steps > 0:
+        return trainer.global_step / trainer.max_steps
+    done = trainer.current_epoch + (trainer.fit_loop.batch_idx + 1) / max(1, trainer.num_training_batches)
+    return done / trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 0.0
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -1,0 +1,151 @@
+"""A pipeline of two small trainings, run to its bundle, again, changed, and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from vidfer.pipeline.store import Store
+from vidfer.training.config import read_configuration
+from vidfer.training.run import run_steps, write_bundle
+from vidfer.training.steps import Step, plan_steps
+from vidfer.types import VidferError
+from vidfer.weights.bundles import read_bundle
+
+Run = Callable[..., tuple[list[str], dict[str, Step]]]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline's file: the denoiser and the classifier of sound, on samples, as short as can be."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    checkpoint = {
+        "class_path": "vidfer.tasks.callbacks.IntervalCheckpoint", "init_args": {"interval": "0:00:00"}
+    }  # fmt: skip
+    content = {
+        "name": "two",
+        "description": "Samples.",
+        "denoise": {
+            "model": {"preset": "tiny", "norm": "none", "objective": "mse"},
+            "data": {"crops_per_epoch": 24, "batch_size": 4, "crop": 32},
+            "trainer": {"max_epochs": 2, "callbacks": [checkpoint], "accelerator": "cpu", "devices": 1},
+        },
+        "classify": {
+            "model": {"classifier": "linear"},
+            "data": {
+                "class_path": "vidfer.datamodules.clips.SampleSoundsDataModule",
+                "root": str(folder / "sounds"),
+                "train_people": "1-3",
+                "val_people": "4",
+                "test_people": "5-6",
+                "voice": False,
+            },
+            "trainer": {"max_epochs": 2, "accelerator": "cpu", "devices": 1},
+        },
+        "settings": {"voice": "off"},
+    }
+    (folder / "pipeline.yaml").write_text(yaml.safe_dump(content))
+    return folder / "pipeline.yaml"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of this module's runs."""
+    return tmp_path_factory.mktemp("store")
+
+
+def run(pipeline: Path, store: Path, *overrides: str) -> tuple[list[str], dict[str, Step]]:
+    """Run the pipeline; return the names of the steps that had to be made, and all steps."""
+    configuration = read_configuration(pipeline, overrides)
+    steps = plan_steps(configuration, Store(store))
+    due = [step.name for step in steps if step.due]
+    done = list(run_steps(configuration, steps, Store(store), 1, lambda *_: None))
+    return due, {step.name: step for step in done}
+
+
+def digests(step: Step) -> dict[str, str]:
+    """Return the digest of every file of a step's artifact."""
+    assert step.artifact is not None
+    return {entry["name"]: entry["blake3"] for entry in step.artifact.manifest["files"]}
+
+
+def test_a_pipeline_ends_in_a_bundle_and_is_not_run_again(pipeline: Path, store: Path, tmp_path: Path) -> None:
+    """What the bundle holds can be read as such, and says what was made of what."""
+    due, first = run(pipeline, store)
+    assert due == ["denoise", "classify", "calibrate", "evaluate", "bundle"]
+    assert not list((store / "fits").iterdir())  # nothing is left of finished trainings
+    again, second = run(pipeline, store)
+    assert again == []
+    assert digests(first["bundle"]) == digests(second["bundle"])
+    assert first["bundle"].artifact is not None
+    write_bundle(first["bundle"].artifact, tmp_path / "two")
+    bundle = read_bundle(tmp_path / "two")
+    assert set(bundle.models) == {"denoise", "audio"}
+    assert bundle.settings["voice"] == "off"
+    assert dict(bundle.made) == {name: step.key for name, step in first.items() if name != "bundle"}
+    card = json.loads((tmp_path / "two" / "audio.json").read_text())
+    assert card["data"]["people"]["test"] == ["ravdess-5", "ravdess-6"]
+    assert str(pipeline.parent) not in (tmp_path / "two" / "audio.json").read_text()
+    figures = json.loads((tmp_path / "two" / "evaluation.json").read_text())
+    assert figures["bundle"] == "two"
+
+
+def test_a_change_trains_what_depends_on_it_and_nothing_else(pipeline: Path, store: Path) -> None:
+    """The learning rate of one classifier: the denoiser stays."""
+    run(pipeline, store)
+    due, after = run(pipeline, store, "classify.model.lr=0.001")
+    assert due == ["classify", "calibrate", "evaluate", "bundle"]
+    assert after["denoise"].artifact is not None
+
+
+def test_a_failed_training_is_named_with_its_reason_and_not_stored(pipeline: Path, store: Path) -> None:
+    """The message is the training's own, and names its log; the next run tries again."""
+    with pytest.raises(VidferError, match=r"the training of classify failed: .*takes no option 'lrr'.*log\.txt"):
+        run(pipeline, store, "classify.model.lrr=3")
+    configuration = read_configuration(pipeline, ["classify.model.lrr=3"])
+    assert next(step for step in plan_steps(configuration, Store(store)) if step.name == "classify").due
+
+
+def test_a_folder_of_something_else_is_not_filled(pipeline: Path, store: Path, tmp_path: Path) -> None:
+    """A bundle is written over an older one only."""
+    _, steps = run(pipeline, store)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert steps["bundle"].artifact is not None
+    with pytest.raises(VidferError, match="no bundle's: give another folder by --out"):
+        write_bundle(steps["bundle"].artifact, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def command(pipeline: Path, store: Path, out: Path) -> list[str]:
+    """Return the command line that runs a pipeline."""
+    where = ["--store", str(store), "--out", str(out)]
+    return [sys.executable, "-m", "vidfer", "pipeline", "run", str(pipeline), *where]
+
+
+@pytest.mark.slow
+def test_a_pipeline_killed_ten_times_ends_in_the_same_bundle(pipeline: Path, store: Path, tmp_path: Path) -> None:
+    """Whatever SIGKILL interrupts, the same command goes on, and the bundle is the undisturbed one, byte for byte."""
+    _, undisturbed = run(pipeline, store)
+    rng = np.random.default_rng(0)
+    words = command(pipeline, tmp_path / "store", tmp_path / "out")
+    kills = 0
+    for _ in range(10):
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(float(rng.uniform(1, 25)))
+        if process.poll() is None:
+            kills += 1
+            target = os.killpg if rng.integers(2) else os.kill  # with its training, or alone
+            target(process.pid, signal.SIGKILL)
+        process.wait()
+    assert kills
+    assert subprocess.run(words, check=False).returncode == 0
+    _, resumed = run(pipeline, tmp_path / "store")
+    assert digests(resumed["bundle"]) == digests(undisturbed["bundle"])

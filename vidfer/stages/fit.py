@@ -1,0 +1,222 @@
+"""A training as a cached step: what enters its key, and how it runs, in a process of its own that can be resumed.
+
+Nothing here imports torch or Lightning: keys are made, and finished trainings found, without them.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from vidfer.datasets.contents import data_contents
+from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.digest import file_digest, recipe_key
+from vidfer.pipeline.runner import cached
+from vidfer.pipeline.stage import Outcome, Progress, tool_versions
+from vidfer.pipeline.store import Artifact, Draft, Store, explained
+from vidfer.types import VidferError
+
+Settings = Mapping[str, Any]
+"""A configuration as LightningCLI reads it: `seed_everything`, `model` and `data` (`class_path`, `init_args`), `trainer`."""
+
+WEIGHTS: Final = "weights.safetensors"
+UNFINISHED: Final = "fits"
+"""Folder of the store with the checkpoints of trainings that are not finished, by key."""
+
+_KEPT = (WEIGHTS, "weights.json", "metrics.csv", "curves.png")
+_NEUTRAL_TRAINER = frozenset(
+    {"accelerator", "logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
+)
+_NEUTRAL_CALLBACKS = ("IntervalCheckpoint", "SampleImages", "DenoisedImages", "RichProgressBar", "TQDMProgressBar")
+_NEUTRAL = frozenset(
+    {"compiled", "num_workers", "store", "data"}
+)  # and what ends with "root"; content tells what data are
+_LOOK = 0.2  # seconds between two looks at a training
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The training side of a stage.
+
+    Args:
+        stage: Name of the stage, whose command line trains: `vidfer train STAGE fit`.
+        version: Bumped by hand when the same configuration would give other weights.
+        task: Dotted path of the Lightning module, and of any it may be replaced by the base class.
+        data: Dotted path of the data module that is used where a configuration names none.
+        needs: Of a training's settings: which arguments of its data take weights of which kind, such as `image_model` `image`.
+    """
+
+    stage: str
+    version: int
+    task: str
+    data: str
+    needs: Callable[[Settings], Mapping[str, str]] = field(default=lambda _settings: {})
+
+    @property
+    def artifact(self) -> str:
+        """The folder of its artifacts in the store."""
+        return f"{self.stage}_fit"
+
+    def recipe(self, settings: Settings, inputs: Mapping[str, str], store: Store) -> dict[str, Any]:
+        """Return everything that decides the trained weights, as JSON.
+
+        `inputs` are the keys of the artifacts, or digests of the weights, that `needs` names, by kind.
+
+        Raises:
+            VidferError: The data cannot be found or read.
+        """
+        data = settings["data"]
+        contents = data_contents(data["class_path"], data.get("init_args", {}), store.root)
+        return {
+            "stage": self.artifact,
+            "version": self.version,
+            "params": _decisive(settings, self.needs(settings)),
+            "inputs": dict(inputs),
+            "source": recipe_key({"data": contents}),
+            "tools": tool_versions("torch", "lightning"),
+        }
+
+    def run(
+        self, recipe: Mapping[str, Any], settings: Settings, inputs: Mapping[str, Path], store: Store, report: Progress
+    ) -> Artifact:
+        """Return the artifact of a training, found or made; one that was killed goes on from its last checkpoint.
+
+        Artifact: `weights.safetensors` and its card `weights.json`, `metrics.csv`, `curves.png`, and `recipe.yaml`; `meta` has
+        the `seconds` that the training took. `inputs` are the weights files that `needs` names, by kind.
+
+        Raises:
+            VidferError: The training failed; the message has its last line.
+        """
+        key = recipe_key(recipe)
+        folder = store.root / UNFINISHED / key
+        with _alone(store, folder) as lock:
+
+            def make(draft: Draft) -> Outcome:
+                complete = _complete(settings, self.needs(settings), inputs, folder)
+                self._train(folder, complete, store, lock, report)
+                for name in _KEPT:
+                    if (folder / name).is_file():
+                        draft.write(name, (folder / name).read_bytes())
+                shown = {name: recipe[name] for name in ("stage", "version", "params", "inputs", "source", "tools")}
+                draft.write("recipe.yaml", yaml.safe_dump(shown, sort_keys=False).encode())
+                return Outcome(meta={"seconds": round(progress_of(folder)["seconds"], 1)})
+
+            artifact = cached(store, recipe, make)
+            shutil.rmtree(folder, ignore_errors=True)
+        return artifact
+
+    def _train(self, folder: Path, settings: Settings, store: Store, lock: int, report: Progress) -> None:
+        """Run the stage's command line on a configuration file, and wait for its end."""
+        with explained(store.root):
+            write_atomic(folder / "fit.yaml", yaml.safe_dump(settings, sort_keys=False))
+        command = [sys.executable, "-m", "vidfer", "train", self.stage, "fit", "--config", str(folder / "fit.yaml")]
+        environment = {**os.environ, "VIDFER_STORE": str(store.root)}
+        with (folder / "log.txt").open("ab") as log:  # the training holds the lock, too, should this process die
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=[lock]
+            )
+        try:
+            while process.poll() is None:
+                report(progress_of(folder)["share"])
+                time.sleep(_LOOK)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        if process.returncode or not (folder / WEIGHTS).is_file():
+            raise VidferError(f"the training of {self.stage} failed: {_last_line(folder / 'log.txt')}")
+
+
+def progress_of(folder: Path) -> dict[str, float]:
+    """Return the `share` of an unfinished training that is done, in [0, 1], and the `seconds` it took so far."""
+    try:
+        found = json.loads((folder / "progress.json").read_bytes())
+    except (OSError, ValueError):  # not begun
+        return {"share": 0.0, "seconds": 0.0}
+    return {"share": float(found["share"]), "seconds": float(found["seconds"])}
+
+
+def _decisive(settings: Settings, links: Mapping[str, str]) -> dict[str, Any]:
+    """Leave out what cannot change the weights, and say of files what they hold."""
+    trainer = {name: value for name, value in settings.get("trainer", {}).items() if name not in _NEUTRAL_TRAINER}
+    callbacks = [each for each in trainer.pop("callbacks", None) or [] if not _only_observes(each)]
+    trainer |= {"callbacks": callbacks} if callbacks else {}
+    parts = {name: _arguments(settings[name], links) for name in ("model", "data")}
+    return {"seed_everything": settings.get("seed_everything", 0), **parts, "trainer": trainer}
+
+
+def _arguments(part: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
+    kept = {
+        name: _content(value)
+        for name, value in part.get("init_args", {}).items()
+        if name not in _NEUTRAL and name not in links and not name.endswith("root")
+    }
+    return {"class_path": part["class_path"], "init_args": kept}
+
+
+def _content(value: Any) -> Any:  # noqa: ANN401 - any value of a configuration
+    """Return the digest of a file that is named, or the value."""
+    is_file = isinstance(value, str) and Path(value).suffix == ".safetensors" and Path(value).is_file()
+    return {"blake3": file_digest(Path(value))} if is_file else value
+
+
+def _only_observes(callback: Mapping[str, Any]) -> bool:
+    """Tell whether a callback only watches, or saves checkpoints that nothing but a resumed training reads."""
+    name, given = callback["class_path"].rpartition(".")[2], callback.get("init_args", {})
+    return name in _NEUTRAL_CALLBACKS or (name == "ModelCheckpoint" and given.get("monitor") in (None, "step"))
+
+
+def _complete(settings: Settings, links: Mapping[str, str], inputs: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+    """Add where the run's files go, and the files of the weights that the data are read with."""
+    linked = {name: str(inputs[kind]) for name, kind in links.items() if kind in inputs}
+    data, trainer = settings["data"], dict(settings.get("trainer", {}))
+    trainer["default_root_dir"] = str(folder)
+    trainer["logger"] = {
+        "class_path": "vidfer.tasks.loggers.CurveLogger",
+        "init_args": {"save_dir": str(folder.parent.parent), "name": folder.parent.name, "version": folder.name},
+    }
+    observer = {"class_path": "vidfer.tasks.callbacks.ProgressFile", "init_args": {"folder": str(folder)}}
+    trainer["callbacks"] = [*(trainer.get("callbacks") or []), observer]
+    return {
+        **settings,
+        "data": {"class_path": data["class_path"], "init_args": {**data.get("init_args", {}), **linked}},
+        "trainer": trainer,
+    }
+
+
+@contextmanager
+def _alone(store: Store, folder: Path) -> Iterator[int]:
+    """Wait until no other process trains in a folder, and lend the lock that keeps others from it, a file descriptor."""
+    while True:
+        with explained(store.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder / "lock", os.O_RDONLY | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(lock, folder / "lock"):  # and was not removed, with the folder, by who had it before
+                yield lock
+                return
+        finally:
+            os.close(lock)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return f"{lines[-1].removeprefix('vidfer: ') if lines else 'it said nothing'} (see {log})"

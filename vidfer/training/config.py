@@ -1,0 +1,253 @@
+"""The configuration of a pipeline: one YAML file, with each training's settings made of files and of what is set beside them."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from vidfer.stages.classify import FIT as CLASSIFY
+from vidfer.stages.denoise import FIT as DENOISE
+from vidfer.stages.finetune import FIT as FINETUNE
+from vidfer.stages.fit import Fit, Settings
+from vidfer.types import UsageError
+
+FITS: Final[dict[str, Fit]] = {
+    "denoise": DENOISE, "finetune": FINETUNE, "classify": CLASSIFY, "classify_faces": CLASSIFY, "fusion": CLASSIFY
+}  # fmt: skip
+"""The trainings of a pipeline in their order, by the names of their sections."""
+
+KINDS: Final = {
+    "denoise": "denoise",
+    "finetune": "image",
+    "classify": "audio",
+    "classify_faces": "faces",
+    "fusion": "fusion",
+}
+"""The kind of weights that a section names by `use`."""
+
+_SECTION = ("config", "use", "model", "data", "trainer", "seed_everything")
+_ENTRIES = ("base", "name", "description", "settings", "test_clips", *FITS)
+_GROUPS = ("model", "data", "trainer")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One training: its `settings`, or weights by name or file to `use` instead."""
+
+    name: str
+    settings: Settings | None
+    use: str | None
+
+    @property
+    def fit(self) -> Fit:
+        """The training that the section configures."""
+        return FITS[self.name]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A pipeline.
+
+    Args:
+        name: Of its bundle, as `description` and `settings`, see `vidfer.weights.bundles`.
+        sections: The trainings in their order.
+        test_clips: Further clips that the bundle is measured on, as LightningCLI's `data` each.
+    """
+
+    name: str
+    description: str
+    sections: tuple[Section, ...]
+    settings: Mapping[str, Any]
+    test_clips: tuple[Settings, ...]
+
+
+def read_configuration(
+    path: Path, overrides: Sequence[str] = (), arguments: str = "", target: str | None = None
+) -> Configuration:
+    """Read a pipeline's file, with its `base` below it and `section.key=value` overrides above.
+
+    `model`, `data` and `trainer` of a section lie above those of the files that its `config` names, which are relative to the
+    pipeline's file, and may leave `init_args` out: `classify.model.lr=0.01`. `arguments` are words of LightningCLI's command
+    line, such as `--trainer.max_epochs 3`, for the section `target`.
+
+    Raises:
+        UsageError: A file cannot be read, or something in it, an override or an argument is unknown.
+    """
+    whole = _load(path, ())
+    try:
+        merged: Any = OmegaConf.to_container(
+            OmegaConf.merge(OmegaConf.create(whole), *(_override(each) for each in overrides))
+        )
+        sections_read = {name: _with_files(merged[name], path.parent) for name in FITS if name in merged}
+        found: Any = OmegaConf.to_container(
+            OmegaConf.create({**merged, **sections_read}), resolve=True, throw_on_missing=True
+        )
+    except MissingMandatoryValue as error:
+        missing = str(error).splitlines()[0].rpartition(" ")[2]
+        raise UsageError(f"{path} needs a value for {missing}: give it by --set {missing}=VALUE") from error
+    except OmegaConfBaseException as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
+    free = {name for name in found if not isinstance(found[name], Mapping)}  # values that others refer to
+    _refuse_unknown(path, "", set(found) - free, _ENTRIES)
+    if arguments and target not in FITS:
+        raise UsageError(f"--args is for one training: name it by --until {'|'.join(FITS)}")
+    sections = []
+    for name in FITS:
+        given = found.get(name)
+        if given is None:
+            continue
+        if isinstance(given, str) or not isinstance(given, Mapping):
+            raise UsageError(f"{path}: {name} has to be a section with {', '.join(_SECTION)}, not {given!r}")
+        _refuse_unknown(path, f"{name}.", given, _SECTION)
+        words = shlex.split(arguments) if name == target else []
+        sections.append(_section(name, given, words))
+    return Configuration(
+        str(found.get("name") or path.stem),
+        str(found.get("description") or ""),
+        tuple(sections),
+        found.get("settings") or {},
+        tuple(_test_clips(path, found.get("test_clips") or [])),
+    )
+
+
+def _test_clips(path: Path, given: Any) -> Iterator[Settings]:  # noqa: ANN401 - any YAML
+    """Complete what a pipeline names as further test clips."""
+    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
+        raise UsageError(
+            f"{path}: test_clips has to be a list of data, such as {{data: manifest.csv, test_people: anna}}"
+        )
+    for each in given:
+        yield _over({"data": {"class_path": CLASSIFY.data}}, {"data": each})["data"]
+
+
+def _refuse_unknown(path: Path, where: str, given: Any, known: Sequence[str]) -> None:  # noqa: ANN401 - names
+    for name in given:
+        if name not in known:
+            near = get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise UsageError(f"{path} has an unknown entry {where}{name}: {hint}")
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a pipeline's file over its `base`; a section that names `config` or `use` begins without that of the base."""
+    if path in above:
+        raise UsageError(f"{path} is its own base")
+    own = {name: _with_files(value, path.parent) if name in FITS else value for name, value in _read(path).items()}
+    base = own.pop("base", None)
+    if base is None:
+        return own
+    below = _load(path.parent / str(base), (*above, path))
+    merged = {**below, **own}
+    for name, value in own.items():
+        if name in FITS and isinstance(value, Mapping) and isinstance(below.get(name), Mapping):
+            merged[name] = value if {"config", "use"} & set(value) else _over(below[name], value)
+        elif name == "settings" and isinstance(value, Mapping):
+            merged[name] = {**(below.get(name) or {}), **value}
+    return merged
+
+
+def _with_files(section: Any, folder: Path) -> Any:  # noqa: ANN401 - any YAML
+    """Read the files that a section names, which are relative to the pipeline's."""
+    if not isinstance(section, Mapping):
+        return section
+    files = section.get("config") or []
+    layers = [files] if isinstance(files, str) else files
+    named = {"config": [each if isinstance(each, Mapping) else _read(folder / str(each)) for each in layers]}
+    parts = {name: _read(folder / section[name]) for name in _GROUPS if isinstance(section.get(name), str)}
+    return {**section, **(named if layers else {}), **parts}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a YAML file of entries by name."""
+    try:
+        found: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError:
+        there = sorted(each.name for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        near = get_close_matches(path.name, there, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"there is no configuration {path}{hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error}") from error
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} has to hold entries by name")
+    return found
+
+
+def _override(text: str) -> Any:  # noqa: ANN401 - a configuration
+    name, given, value = text.partition("=")
+    if not given or not name.strip("."):
+        raise UsageError(f"--set {text}: give section.key=value, such as classify.model.lr=0.01")
+    try:
+        return OmegaConf.from_dotlist([text])
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise UsageError(f"--set {text}: '{value}' is no value of YAML") from error
+
+
+def _section(name: str, given: Mapping[str, Any], words: Sequence[str]) -> Section:
+    if given.get("use") is not None:
+        if words:
+            raise UsageError(f"{name} uses the weights {given['use']}: nothing is trained that --args could change")
+        return Section(name, None, str(given["use"]))
+    own = {key: given[key] for key in (*_GROUPS, "seed_everything") if given.get(key) is not None}
+    fit = FITS[name]
+    whole: dict[str, Any] = {"seed_everything": 0, "model": {"class_path": fit.task}, "data": {"class_path": fit.data}}
+    for layer in [*(given.get("config") or []), own, *_arguments(words)]:
+        whole = _over(whole, layer)
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
+    return Section(name, resolved, None)
+
+
+def _over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a configuration over another; another class begins without the arguments of the one below."""
+    result = dict(below)
+    for name, value in layer.items():
+        known = dict(below.get(name) or {}) if name in _GROUPS else {}
+        if name == "trainer":
+            result[name] = known | value
+        elif name in _GROUPS:
+            part = dict(value)
+            init_args = dict(part.pop("init_args", None) or {})
+            class_path = part.pop("class_path", known.get("class_path"))
+            short = {key: known[key] for key in known if key not in ("class_path", "init_args")}
+            kept = {**known.get("init_args", {}), **short} if class_path == known.get("class_path") else {}
+            result[name] = {"class_path": class_path} if class_path else {}
+            result[name]["init_args"] = {**kept, **init_args, **part}  # `part`: the short form
+        else:
+            result[name] = value
+    return result
+
+
+def _arguments(words: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Turn words of LightningCLI's command line into configurations to lay above."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, given, value = word.partition("=")
+        if not name.startswith("--"):
+            raise UsageError(f"--args: '{word}' is no option, such as --model.init_args.lr=0.01")
+        if not given:
+            if not rest:
+                raise UsageError(f"--args: {name} lacks its value")
+            value = rest.pop(0)
+        first, *inner = name[2:].split(".")
+        if first == "config" and not inner:
+            yield _read(Path(value))
+        elif first in _GROUPS and not inner:
+            yield (
+                {first: _read(Path(value))}
+                if Path(value).suffix in (".yaml", ".yml")
+                else {first: {"class_path": value}}
+            )
+        elif first in _GROUPS or first == "seed_everything":
+            laid: dict[str, Any] = OmegaConf.to_container(_override(f"{'.'.join([first, *inner])}={value}"))  # type: ignore[assignment]
+            yield laid
+        else:
+            raise UsageError(f"--args: {name} is none of --config, --seed_everything, --model, --data and --trainer")

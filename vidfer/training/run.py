@@ -1,0 +1,207 @@
+"""Bring a pipeline up to date: make what is missing, step by step, and write the bundle that it ends in."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.runner import cached
+from vidfer.pipeline.stage import Outcome
+from vidfer.pipeline.store import Artifact, Draft, Store
+from vidfer.stages.fit import Settings
+from vidfer.training.config import KINDS, Configuration
+from vidfer.training.steps import Step, weights_of
+from vidfer.types import VidferError
+from vidfer.weights.bundles import FORMAT, MANIFEST
+from vidfer.weights.files import find_weights
+
+Progress = Callable[[str, float], None]
+"""Called with a step's name and the share of it that is done, in [0, 1]."""
+
+_EVALUATION = ("evaluation.json", "evaluation.md", "evaluation.html")
+
+
+def run_steps(
+    configuration: Configuration, steps: list[Step], store: Store, jobs: int, progress: Progress
+) -> Iterator[Step]:
+    """Make what is missing, in order, and yield every step once it is finished.
+
+    Raises:
+        VidferError: A step failed; what was finished before is stored.
+    """
+    done: dict[str, Step] = {}
+    for step in steps:
+        if step.due:
+            progress(step.name, 0.0)
+            with _default_store(store):
+                artifact = _make(configuration, step, done, store, jobs, partial(progress, step.name))
+            step = replace(step, artifact=artifact)
+        done[step.name] = step
+        yield step
+
+
+def _make(
+    configuration: Configuration,
+    step: Step,
+    done: Mapping[str, Step],
+    store: Store,
+    jobs: int,
+    progress: Callable[[float], None],
+) -> Artifact:
+    if step.section is not None:
+        inputs = _input_files(step, done)
+        return step.section.fit.run(step.recipe, step.settings, inputs, store, progress)
+    make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
+
+    def timed(draft: Draft) -> Outcome:
+        start = time.monotonic()
+        make(configuration, done, draft)
+        return Outcome(meta={"seconds": round(time.monotonic() - start, 1)})
+
+    return cached(store, step.recipe, timed)
+
+
+def _input_files(step: Step, done: Mapping[str, Step]) -> dict[str, Path]:
+    """Return the weights files that a training reads its data with, by kind."""
+    named = {kind: find_weights(kind, name).path for kind, name in step.given.items()}
+    return named | {KINDS[name]: weights_of(done[name]) for name in step.needs}
+
+
+def _data(done: Mapping[str, Step]) -> dict[str, dict[str, Any]]:
+    """Return the data of each training with the weights that they are read with, as LightningCLI's `data`, by step."""
+    found = {}
+    for step in done.values():
+        if step.section is not None and step.recipe:
+            files = _input_files(step, done)
+            links = {
+                argument: str(files[kind])
+                for argument, kind in step.section.fit.needs(step.settings).items()
+                if kind in files
+            }
+            data = step.settings["data"]
+            found[step.name] = {
+                "class_path": data["class_path"],
+                "init_args": {**data.get("init_args", {}), **links},
+            }
+    return found
+
+
+def _kinds(done: Mapping[str, Step]) -> dict[str, str]:
+    """Return the step that made the weights of each kind.
+
+    Raises:
+        VidferError: Two sections trained the same kind.
+    """
+    found: dict[str, str] = {}
+    for step in done.values():
+        if step.section is None:
+            continue
+        kind = KINDS[step.name]
+        if step.recipe:
+            kind = str(json.loads(weights_of(step).with_suffix(".json").read_text("utf-8"))["kind"])
+        if kind in found:
+            raise VidferError(f"{found[kind]} and {step.name} both train weights of kind '{kind}': a bundle has one")
+        found[kind] = step.name
+    return found
+
+
+def _calibrate(configuration: Configuration, done: Mapping[str, Step], draft: Draft) -> None:
+    """Fit temperatures on people, or images, held out."""
+    from vidfer.evaluation.calibration import calibrate
+
+    data = _data(done)
+    entries: dict[str, Any] = {}
+    for kind, name in _kinds(done).items():
+        if kind != "denoise" and name in data:
+            entries[kind] = calibrate(kind, weights_of(done[name]), data[name])
+    draft.write_json("calibration.json", entries)
+
+
+def _evaluate(configuration: Configuration, done: Mapping[str, Step], draft: Draft) -> None:
+    """Measure the bundle on people never seen."""
+    from vidfer.evaluation.bundle import evaluate_bundle
+
+    with TemporaryDirectory(prefix="vidfer-") as folder:
+        for name, content in _assemble(configuration, done).items():
+            (Path(folder) / name).write_bytes(content)
+        by_kind = {kind: _data(done)[name] for kind, name in _kinds(done).items() if name in _data(done)}
+        for name, content in evaluate_bundle(Path(folder), by_kind, configuration.test_clips).items():
+            draft.write(name, content)
+
+
+def _bundle(configuration: Configuration, done: Mapping[str, Step], draft: Draft) -> None:
+    for name, content in _assemble(configuration, done).items():
+        draft.write(name, content)
+    evaluation = done["evaluate"].artifact
+    assert evaluation is not None  # it was made before
+    for name in evaluation.names():
+        draft.write(name, (evaluation.path / name).read_bytes())
+
+
+def _assemble(configuration: Configuration, done: Mapping[str, Step]) -> dict[str, bytes]:
+    """Collect the files of a bundle but its evaluation: weights, cards with their calibration, configuration, manifest."""
+    files: dict[str, bytes] = {}
+    calibration = done["calibrate"].artifact
+    entries = calibration.json("calibration.json") if calibration else {}
+    models = {}
+    for kind, name in _kinds(done).items():
+        weights = find_weights(kind, weights_of(done[name]))
+        card = {**weights.card, **entries.get(kind, {})}
+        models[kind] = f"{kind}.safetensors"
+        files[models[kind]] = weights.read()
+        files[f"{kind}.json"] = (json.dumps(card, indent=2) + "\n").encode()
+    settings = {step.name: _shown(step) for step in done.values() if step.section is not None}
+    files["configuration.yaml"] = yaml.safe_dump(settings, sort_keys=False).encode()
+    manifest = {
+        "format": FORMAT,
+        "name": configuration.name,
+        "description": configuration.description,
+        "models": models,
+        "settings": dict(configuration.settings),
+        "made": {name: step.key for name, step in done.items() if step.recipe},
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
+    return files
+
+
+def _shown(step: Step) -> Settings:
+    """Return what decided a training, without paths: what entered its key."""
+    if step.section is not None and not step.recipe:
+        return {"use": step.section.use}
+    return dict(step.recipe["params"])
+
+
+def write_bundle(artifact: Artifact, folder: Path) -> None:
+    """Copy a bundle out of the store, file by file, each whole or not at all, its manifest last; other files there stay.
+
+    Raises:
+        VidferError: The folder cannot be written, or holds files of something else.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise VidferError(f"{folder} holds files that are no bundle's: give another folder by --out")
+    with results_folder(folder):
+        for name in sorted(artifact.names(), key=lambda each: (each == MANIFEST, each)):
+            write_atomic(folder / name, (artifact.path / name).read_bytes())
+
+
+@contextmanager
+def _default_store(store: Store) -> Iterator[None]:
+    """Let what runs in this process and asks for the default store use this one."""
+    before = os.environ.get("VIDFER_STORE")
+    os.environ["VIDFER_STORE"] = str(store.root)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["VIDFER_STORE"]
+        else:
+            os.environ["VIDFER_STORE"] = before
