@@ -219,7 +219,7 @@ def _conditions(rerun: Rerun) -> Iterator[str]:
         yield (
             "- Execution time: CPU-seconds of the predictions for as many clips as the row says, on one thread, from stored "
             f"features, on {' and '.join(sorted({str(metrics['processor']) for metrics in done}))}. Table 5b adds as many times "
-            f"what the features of a clip cost, from its file; mean of {clips} test clips, models loaded before: one measurement, "
+            f"what the features of a clip cost, from its file, a mean of {clips} test clips, models loaded: one measurement, "
             "which intervals do not cover. Faces of paired clips are given as images, so that only their embeddings cost."
         )
     if done:
