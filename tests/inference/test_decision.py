@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax as scipy_softmax
 
@@ -256,3 +257,53 @@ def test_rows_are_certain_from_the_threshold_on():
     assert certain(rows(HAPPY, SURPRISE, height=0.75), 0.75).tolist() == [True, True]
     assert certain(np.vstack([rows(HAPPY, height=0.74), rows(HAPPY, height=0.76)]), 0.75).tolist() == [False, True]
     assert certain(rows(HAPPY), None).tolist() == [True]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_votes_are_what_pandas_counts(seed):
+    """Of random people, numbers of faces, and thresholds; the prior does not take part where it is left as trained."""
+    rng = np.random.default_rng(seed)
+    n, abstain = int(rng.integers(1, 60)), [None, 0.3, 0.6][seed % 3]
+    logits, person = rng.normal(0, 2, (n, 7)), rng.integers(0, 4, n)
+    temperature = float(rng.uniform(0.5, 2))
+    rules = Rules(face_calibration=(temperature, 0.0), answer="vote", abstain=abstain)
+    found = predict_faces(logits, person, rng.uniform(0, 9, n), rng.uniform(0.1, 1, n), rules)
+    table = pd.DataFrame(scipy_softmax(logits / temperature, axis=1), columns=list(EMOTIONS))
+    table = pd.DataFrame({"person": person, "vote": table.idxmax(axis=1), "p": table.max(axis=1)})
+    sure = table[table["p"] >= (abstain or 0)]
+
+    def shares(votes):
+        counted = votes.value_counts(normalize=True).reindex(EMOTIONS, fill_value=0.0)
+        return counted.to_numpy() if len(votes) else np.full(7, 1 / 7)
+
+    np.testing.assert_allclose(found.distribution, shares(sure["vote"]), atol=1e-12)
+    assert found.people.tolist() == sorted(set(person.tolist()))
+    for one, distribution in zip(found.people, found.of_people, strict=True):
+        np.testing.assert_allclose(distribution, shares(sure["vote"][sure["person"] == one]), atol=1e-12)
+    if abstain is None:  # the votes of all faces are those of the persons by their numbers of faces
+        np.testing.assert_allclose(found.share @ found.of_people, found.distribution, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_faces_model_replaces_the_pooling_and_nothing_else(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 40))
+    given = rng.normal(0, 2, (n, 7)), np.arange(n) % 3, np.arange(n) / 5, rng.uniform(0.1, 1, n)
+    by_person = rng.normal(0, 2, (3, 7))
+    plain = predict_faces(*given, Rules())
+    found = predict_faces(*given, Rules(person_calibration=(1.5, 0.0)), by_person)
+    np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+    np.testing.assert_allclose(found.of_people, scipy_softmax(by_person / 1.5, axis=1), atol=1e-12)
+    counts = np.bincount(given[1])
+    np.testing.assert_allclose(found.distribution, np.average(found.of_people, axis=0, weights=counts), atol=1e-12)
+    voted = predict_faces(*given, Rules(answer="vote"), by_person)
+    np.testing.assert_allclose(voted.distribution, vote(given[0]), atol=1e-12)
+
+
+def test_a_sequence_of_sound_is_predicted_by_its_last_state():
+    logits = np.random.default_rng(0).normal(0, 2, (5, 7))
+    rules = Rules(sound_calibration=(2.0, 0.0))
+    by_state, pooled = predict_sound(logits, rules, sequential=True), predict_sound(logits, rules)
+    np.testing.assert_allclose(by_state.distribution, scipy_softmax(logits[-1] / 2), atol=1e-12)
+    np.testing.assert_array_equal(by_state.probabilities, pooled.probabilities)
+    np.testing.assert_allclose(pooled.distribution, scipy_softmax(logits.mean(0) / 2), atol=1e-12)

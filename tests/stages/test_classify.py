@@ -235,25 +235,26 @@ def test_a_faces_model_predicts_each_person_from_its_faces_spread_over_time(stor
     assert answer["settings"]["faces"] == "trained"
 
 
-def test_pixels_for_a_faces_model_come_from_the_crops(store, faces, ran, artifact, loaded):
-    seen = {}
+def test_pixels_for_a_faces_model_come_from_the_crops_of_each_person(store, faces, ran, artifact, loaded):
+    seen = []
 
     def model(read):
-        seen.update(read)
+        seen.append(read)
         return logits(HAPPY)[0]
 
     model.max_frames, model.reads = 2, ("image",)
     loaded["faces"] = model
-    given, crops = faces([1.0, 1.0, 1.0])
-    arrays = {"embeddings": np.zeros((3, 8), np.float32), "logits": logits(SAD, SAD, SAD)}
+    given, crops = faces(np.ones(258), track=np.array([5, 4] * 129))
+    arrays = {"embeddings": np.zeros((258, 8), np.float32), "logits": logits(*[SAD] * 258)}
     inputs = {
         **{"faces": given, "denoise": artifact("denoise"), "audio": artifact("audio", status=Status.NO_AUDIO)},
         "finetune": artifact("finetune", {"embeddings.safetensors": arrays}),
     }
     done = ran(ClassifyStage(None, faces="digest"), inputs)
     assert done.json("predictions.json")["faces"]["predominant"] == "happy"
-    np.testing.assert_array_equal(seen["image"], gray_faces(crops[[0, 2]]))
-    assert seen["landmarks"].shape == (2, 5, 2)
+    for read, rows in zip(seen, ([1, 257], [0, 256]), strict=True):  # person 4, then person 5
+        np.testing.assert_array_equal(read["image"], gray_faces(crops[rows]))
+        assert read["landmarks"].shape == (2, 5, 2)
 
 
 def test_the_vote_decides_persons_and_clip_where_it_is_asked_for(store, two_people, sad_voice):

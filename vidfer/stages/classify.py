@@ -103,16 +103,17 @@ class ClassifyStage(Stage):
         from vidfer.inference.classifiers import FacesModel
         from vidfer.inference.models import load_model, one_thread
 
-        found = []
         with one_thread():
             model = load_model(FacesModel, self.faces_model, weights)
-            for person in np.unique(track):
-                rows = spread(track, person, model.max_frames)
-                read: dict[str, npt.NDArray[Any]] = {"frames": embeddings[rows]}
-                if "image" in model.reads:
-                    read["image"], read["landmarks"] = read_faces(inputs["faces"], inputs["denoise"], rows)
-                found.append(model(read))
-        return np.array(found)
+            rows = [spread(track, person, model.max_frames) for person in np.unique(track)]
+            read: list[dict[str, npt.NDArray[Any]]] = [{"frames": embeddings[each]} for each in rows]
+            if "image" in model.reads:  # of all persons at once, since the files of crops are large
+                known = np.sort(np.concatenate(rows))
+                image, landmarks = read_faces(inputs["faces"], inputs["denoise"], known)
+                for each, entries in zip(rows, read, strict=True):
+                    places = np.searchsorted(known, each)
+                    entries |= {"image": image[places], "landmarks": landmarks[places]}
+            return np.array([model(each) for each in read])
 
     def _sound(self, vectors: Floats, weights: str) -> SoundPrediction:
         from vidfer.inference.classifiers import AudioModel

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.store import Artifact
 from vidfer.stages.denoise import Images, read_denoised
-from vidfer.stages.faces import LANDMARKS
+from vidfer.stages.faces import LANDMARKS, SHARD
 
 Rows = npt.NDArray[np.intp]
 
@@ -34,14 +34,15 @@ def read_faces(faces: Artifact, denoise: Artifact, rows: Rows) -> tuple[Images, 
 
     From the artifacts of stages `faces` and `denoise`; `rows` (n,), n >= 0, are numbers of face images, ascending.
     """
-    crops, start = [np.zeros((0, CROP, CROP, 3), np.uint8)], 0
-    for shard in faces.names("crops-"):
-        part = faces.arrays(shard)["crops"]
-        places, clean = read_denoised((denoise, faces), shard)
-        part[places] = clean
-        crops.append(part[rows[(rows >= start) & (rows < start + len(part))] - start])
-        start += len(part)
-    return gray_faces(np.concatenate(crops)), landmarks(faces.table("faces.parquet"), rows)
+    gray = [np.zeros((0, EDGE, EDGE), np.uint8)]
+    for number, shard in enumerate(faces.names("crops-")):
+        wanted = rows[(rows >= number * SHARD) & (rows < (number + 1) * SHARD)] - number * SHARD
+        if len(wanted):
+            crops = faces.arrays(shard)["crops"]
+            places, clean = read_denoised((denoise, faces), shard)
+            crops[places] = clean
+            gray.append(gray_faces(crops[wanted]))
+    return np.concatenate(gray), landmarks(faces.table("faces.parquet"), rows)
 
 
 def gray_faces(crops: Images) -> Images:
