@@ -16,7 +16,7 @@ from vidfer.datamodules.denoise import DenoiseDataModule
 from vidfer.datasets.fer2013 import read_images
 from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.bundle import evaluate_bundle, measure_bundle
-from vidfer.evaluation.figures import clip_figures
+from vidfer.evaluation.figures import clip_figures, persons_interval
 from vidfer.evaluation.paired import PairedOptions, evaluate_paired
 from vidfer.inference.models import Denoiser, ImageModel
 from vidfer.models.classifiers import build_classifier
@@ -131,6 +131,22 @@ def test_an_image_model_is_scored_on_its_test_images(make_bundle, faces_root):
     assert found["f1_macro"] == pytest.approx(f1_score(images.target, preds, average="macro"))
     shutil.rmtree(faces_root / "public_test")
     assert "no split 'public_test' in faces" in measure_bundle(folder, {"image": data})["image"]["missing"]
+
+
+def test_images_of_clips_are_counted_by_person(make_bundle, tmp_path):
+    rows = ["path,label,person"]
+    for at, (person, label) in enumerate((("ann", "happy"), ("bob", "sad"), ("carl", "happy"), ("dora", "fear"))):
+        write_demo_clip(tmp_path / "faces" / f"{person}.mp4", seconds=0.6, noise_sigma=2.0 + at)
+        rows.append(f"{person}.mp4,{label},{person}")
+    (tmp_path / "faces" / "manifest.csv").write_text("\n".join(rows))
+    init = {"data": str(tmp_path / "faces"), "train_people": "ann", "val_people": "bob", "test_people": "carl,dora"}
+    data = {"class_path": "vidfer.datamodules.faces.ClipFacesDataModule", "init_args": init}
+    found = measure_bundle(make_bundle(), {"image": data})["image"]
+    assert set(found["persons"]) == {"carl", "dora"}
+    assert sum(n for _, n in found["persons"].values()) == found["n"] > 2
+    assert sum(right for right, _ in found["persons"].values()) == round(found["accuracy"] * found["n"])
+    assert found["persons"]["carl"][0] == found["confusion"][EMOTIONS.index("happy")][EMOTIONS.index("happy")]
+    assert found["persons_ci95"] == persons_interval([tuple(each) for each in found["persons"].values()])
 
 
 def test_a_denoisers_gain_is_the_mean_over_photographs_held_out(make_bundle, tmp_path):

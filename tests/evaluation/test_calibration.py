@@ -8,6 +8,8 @@ from sklearn.metrics import log_loss
 
 from vidfer.cli.main import main
 from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.features import collate_clips
+from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.fer2013 import read_images
 from vidfer.evaluation.calibration import (
     _groups,
@@ -166,6 +168,24 @@ def test_an_image_model_is_calibrated_on_the_images_held_out(faces_root, image_w
     logits = model.of_gray(images.image, tta="flip")[1]
     expected = log_loss(images.target, softmax(logits / entry["temperature"]), labels=range(7))
     assert entry["nll_after"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_fusion_model_is_calibrated_on_clips_of_the_validation_people(sounds_root, faces_root, vectors_store):
+    init = {"root": str(sounds_root), "faces_root": str(faces_root), "store": vectors_store, "voice": False}
+    init |= {"train_people": "2", "val_people": "3", "test_people": "1", "val_share": 0.5}
+    data = {"class_path": "vidfer.datamodules.paired.PairedDataModule", "init_args": init}
+    weights = find_weights("fusion", "fusion")
+    entry = calibrate("fusion", weights.path, data)["calibration"]
+    assert (entry["n_fitted"], entry["n_measured"]) == (16, 16)
+    module = PairedDataModule(**init, reads=["frames", "sound"])
+    network = build_classifier("fusion", weights.card["arguments"])
+    weights.load_into(network)
+    for split, values in (("validate", entry["folds"]), ("test", entry)):
+        module.setup(split)
+        batch = collate_clips(module.samples[{"validate": "val"}.get(split, split)])  # all clips at once
+        logits = network.eval()(batch).detach().double().numpy()
+        expected = log_loss(batch["target"].numpy(), softmax(logits), labels=range(7))
+        assert values["nll_before"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_ten_predictions_that_are_all_right_do_not_make_a_model_certain():
