@@ -66,6 +66,9 @@ def test_unknown_persons_and_few_clips_are_in_the_first_lines(found, cards):
     lines = render_page(found, cards)["evaluation.md"].decode().split("\n\n")
     assert lines[2].startswith("> **Persons are not known** in what was trained: the image model (FER2013)")
     assert lines[3].startswith("> **Only 24 test clips** of mine")
+    found["clips"][0] |= summarise(make_rows(40, ["a", None]))
+    lines = render_page(found, cards)["evaluation.md"].decode().split("\n\n")
+    assert lines[3].startswith("> **Persons are not known** in 20 of 40 test clips of mine")
     cards["image"] = {**cards["image"], "data": {**cards["image"]["data"], "people": {"train": ["a"], "test": ["b"]}}}
     found["clips"] = []
     assert not render_page(found, cards)["evaluation.md"].decode().split("\n\n")[2].startswith(">")
