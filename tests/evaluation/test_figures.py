@@ -44,6 +44,7 @@ def test_with_equal_numbers_the_interval_over_persons_is_students_over_their_acc
     expected = stats.t.interval(0.95, 3, share.mean(), stats.sem(share))
     assert persons_interval([(each, 12) for each in right]) == pytest.approx(expected)
     assert persons_interval([(9, 12)]) is None
+    assert persons_interval([(3, 12), (4, 16)]) is None  # not an interval of no width
     assert persons_interval([(12, 12), (3, 12)]) == (0, 1)  # 0.625 more or less than half
 
 

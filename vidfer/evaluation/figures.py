@@ -42,7 +42,9 @@ def clip_figures(rows: Sequence[Row], part: str) -> dict[str, Any]:
 
 
 def persons_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
-    """Compute the 95 % interval of an accuracy over persons, from right and all predictions of each; None with fewer than two.
+    """Compute the 95 % interval of an accuracy over persons, from right and all predictions of each.
+
+    None with fewer than two persons, and where all have the same accuracy, since their spread is not known to be 0 then.
 
     Clips of one person are no independent samples. Persons are clusters: the variance of the ratio of sums, and Student's t with
     a degree of freedom less than there are persons, within [0, 1].
@@ -56,7 +58,7 @@ def persons_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float] |
     """
     from scipy.stats import t
 
-    if len(counts) < 2:
+    if len({hits / total for hits, total in counts}) < 2:
         return None
     right, n = np.array(counts, np.float64).T
     ratio, persons = right.sum() / n.sum(), len(counts)

@@ -157,10 +157,17 @@ def _figures(part: str, each: Record) -> tuple[object, ...]:
         each["n"],
         f"**{each['accuracy']:.3f}**",
         _interval(each["accuracy_ci95"]),
-        _interval(over) if over else "not known" if not each["persons"] else "one person",
+        _interval(over) if over else _no_interval(each),
         f"{each['uar']:.3f}",
         f"{calibration['ece']:.3f}" if calibration else "",
     )
+
+
+def _no_interval(each: Record) -> str:
+    """Say why there is no interval over persons."""
+    if sum(n for _, n in each["persons"].values()) < each["n"]:
+        return "not known"
+    return "one person" if len(each["persons"]) == 1 else "all alike"
 
 
 def _missing(group: Record) -> str:
@@ -196,7 +203,7 @@ def _denoiser(found: Record) -> Iterator[Block]:
         yield f"Not measured: {found['missing']}.", None
         return
     note = ", held out of the training, and watched during it" if found["split"] == "val" else ""
-    yield f"{found['on']}{note}: {found['n']} photographs, {found['n_crops']} crops with Gaussian noise.", None
+    yield f"{found['on']}{note}: {found['n_crops']} crops of {found['n']} photographs with Gaussian noise.", None
     rows = [_restored("all", found), *(_restored(sigma, each) for sigma, each in found["sigmas"].items())]
     header = ("sigma", "PSNR noisy", "denoised", "gain in dB", "SSIM noisy", "denoised", "gain")
     yield table(header, rows), None
