@@ -113,7 +113,7 @@ def test_faces_are_mixed_with_fer2013(make, faces_root):
 def test_common_classes_give_fewer_images_of_a_clip():
     labels = ["happy"] * 12 + ["sad"] * 4 + ["fear"] * 2
     numbers = images_per_clip([LabelledClip(None, label) for label in labels], 6)
-    assert numbers == [2] * 12 + [6] * 4 + [6] * 2  # 24, 24 and 12 images
+    assert numbers == [3] * 12 + [6] * 4 + [6] * 2  # at most 6 images of each of 6 clips: 36, 24 and 12 images
     assert images_per_clip([LabelledClip(None, "sad")] * 50 + [LabelledClip(None, "fear")], 1) == [1] * 51
     assert images_per_clip([], 3) == []
 

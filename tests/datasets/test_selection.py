@@ -197,3 +197,11 @@ def test_unlabelled_clips_are_trained_on_only_where_their_person_is_measured_now
     assert any(line.startswith("3 clips without a label are not trained on") for line in lines)
     (tested,) = (fold for fold in range(5) if people(selected(root, folds=5, fold=fold)[0])["test"] == {"p4"})
     assert taught(folds=5, fold=tested)[0] == ["none.wav", "new.wav", "trained.wav"]
+
+
+@pytest.mark.parametrize(
+    ("data", "root", "name"),
+    [("ravdess", "some/where", "ravdess"), ("manifest", "a/clips.csv", "clips.csv"), ("x/mine", None, "mine")],
+)
+def test_data_are_called_by_their_name(data, root, name):
+    assert Selection(data, root).name == name

@@ -80,7 +80,7 @@ class ClipDataModule(BaseDataModule):
         )
         if min(size or 1, batch_size) < 1 or size == 0:
             raise VidferError("size and batch_size have to be at least 1")
-        self.source = self.source or Path(data).name
+        self.source = self.source or self.selection.name
         self.seed, self.size, self.unlabelled, self.batch_size = seed, size, unlabelled, batch_size
         self.samples: dict[str, list[Sample]] = {}  # the clips read so far, by split
         self.left_out: dict[str, dict[str, list[str]]] = {}  # names of unreadable clips, by split and reason

@@ -3,8 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -44,7 +42,7 @@ class ClipFacesDataModule(Fer2013DataModule):
         test_share: Share of the persons that is tested on.
         seed: Decides folds and shares.
         per_clip: Face images of a clip at the most, evenly spread over the person who is seen most. Training clips of a class
-            that has more clips than the middle one give fewer, so that classes are more alike.
+            that has more clips than the mean one give fewer, so that classes are more alike.
         root: FER2013 to train on as well, see `Fer2013DataModule`; None for the clips alone.
         fer_images: Training images of FER2013 at the most, classes as they are there; None for all.
         fer_val_share: Share of FER2013's training images that is held out for validation.
@@ -89,7 +87,7 @@ class ClipFacesDataModule(Fer2013DataModule):
             data, clips_root, train_people, val_people, test_people, folds, fold, val_share, test_share, seed=seed
         )
         self.per_clip, self.mixed, self.fer_images = per_clip, root is not None, fer_images
-        self.source = f"faces of {Path(data).name}" + (f" and {self.source}" if self.mixed else "")
+        self.source = f"faces of {self.selection.name}" + (f" and {self.source}" if self.mixed else "")
         self.options = FeatureOptions(
             denoise_model=denoise_model, denoise=denoise, denoise_threshold=denoise_threshold, store=store
         )
@@ -147,7 +145,7 @@ class ClipFacesDataModule(Fer2013DataModule):
             kept += [(clip, f"{clip.name} {at}") for at in range(len(image[-1]))]
         lost = sum(map(len, dropped.values()))
         report = PreparationReport(
-            f"{Path(self.selection.data).name}, faces of {split} clips", len(clips), len(clips) - lost, dict(dropped)
+            f"{self.selection.name}, faces of {split} clips", len(clips), len(clips) - lost, dict(dropped)
         )
         if split == "val" and clips:  # `setup` announces the others
             self.announce(report)
@@ -191,13 +189,12 @@ class ClipFacesDataModule(Fer2013DataModule):
 
 
 def images_per_clip(clips: Sequence[LabelledClip], most: int) -> list[int]:
-    """Say how many images to take of each clip: `most` of one whose class has as many clips as the middle class or fewer.
+    """Say how many images to take of each clip: of a class with more clips than the mean, as many in all as of the mean class.
 
-    Of a class with more clips as many in all as of the middle one, at least one of a clip.
+    At least one of a clip, and `most` of those of the other classes.
     """
     counts = Counter(clip.target for clip in clips)
-    middle = median(counts.values()) if counts else 0
-    return [max(1, min(most, round(most * middle / counts[clip.target]))) for clip in clips]
+    return [max(1, min(most, round(most * len(clips) / len(counts) / counts[clip.target]))) for clip in clips]
 
 
 def _fewer(images: LabelledImages, count: int) -> LabelledImages:

@@ -53,6 +53,12 @@ class Selection:
             shares = f"not {self.val_share:g} and {self.test_share:g}"
             raise VidferError(f"val_share and test_share have to be at least 0, and together below 1, {shares}")
 
+    @property
+    def name(self) -> str:
+        """What the data are called: by the data set, or by the last part of their folder's or file's path."""
+        own = self.root if self.data in ("folders", "manifest") else None
+        return Path(own or self.data).name
+
     def find(self) -> tuple[list[LabelledClip], PreparationReport]:
         """Find the clips: the labelled ones, and with `unlabelled` the others, too."""
         root = None if self.root is None else Path(self.root)
