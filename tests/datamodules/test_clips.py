@@ -192,6 +192,9 @@ def test_clips_of_a_manifest_without_a_label_teach_but_are_not_measured(
     assert sum(data.class_shares()) == pytest.approx(1)
     card = data.card_entries()["data"]
     assert (card["trained_on"], card.get("unlabelled"), card["persons"]) == (12, 4 if unlabelled else None, "known")
+    data.size = 5
+    target = data.training_clips()["target"]  # the seven beyond the five are withheld, or left out
+    assert ((target == -1).sum(), (target >= 0).sum()) == (11 if unlabelled else 0, 5)
 
 
 def test_without_a_test_split_nothing_is_tested(module):
