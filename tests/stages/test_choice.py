@@ -87,8 +87,9 @@ def test_the_same_weights_in_a_bundle_have_the_keys_of_the_shipped_ones(bundle):
 
 
 def test_a_bundle_without_a_denoiser_denoises_nothing_and_says_so(bundle):
-    chain = stages(models=bundle(("compact",)))
-    assert chain["denoise"].denoise is None
+    folder = bundle(("compact",))
+    chain = stages(models=folder)
+    assert (chain["denoise"].denoise, ChainOptions(models=folder).choice.settings.denoise) == (None, "off")
     assert "no face is denoised: the bundle has no denoiser" in chain["classify"].notes
     with pytest.raises(UsageError, match="--denoise on needs a denoiser: name one by --denoise-model"):
         ChainOptions(models=bundle(("compact",), name="other"), denoise="on")
