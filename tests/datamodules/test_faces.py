@@ -71,6 +71,10 @@ def test_the_card_says_who_and_what_was_trained_on(make):
     assert (card["persons"], card["clips"]) == ("known", {"train": 4, "val": 1, "test": 1})
     assert (card["trained_on"], card["images"]) == (6, {"train": {"clips": 6}, "val": {"clips": 2}})
     assert card["denoise_weights"] == weights_digest("denoise", "small")
+    assert "class_shares" not in card  # of which `vidfer analyze` wants seven above 0
+    assert card["missing_classes"] == [name for name in EMOTIONS if name not in ("happy", "sad")]
+    data.setup("test")
+    assert data.data["test"].report.source == "clips.csv, faces of 1 test clips"
 
 
 def test_people_are_divided_as_for_classifiers_of_clips(make):

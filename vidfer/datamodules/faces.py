@@ -143,10 +143,9 @@ class ClipFacesDataModule(Fer2013DataModule):
                 continue
             image.append(found["image"].numpy())
             kept += [(clip, f"{clip.name} {at}") for at in range(len(image[-1]))]
-        lost = sum(map(len, dropped.values()))
-        report = PreparationReport(
-            f"{self.selection.name}, faces of {split} clips", len(clips), len(clips) - lost, dict(dropped)
-        )
+        left = len(clips) - sum(map(len, dropped.values()))
+        source = f"{self.selection.name}, faces of {left} {split} clips"
+        report = PreparationReport(source, len(clips), left, dict(dropped))
         if split == "val" and clips:  # `setup` announces the others
             self.announce(report)
         pixels = np.concatenate(image)

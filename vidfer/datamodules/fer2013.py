@@ -17,7 +17,7 @@ from vidfer.datasets.synthetic import write_faces
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
 from vidfer.stages.denoise import DenoiseMode
-from vidfer.types import VidferError
+from vidfer.types import EMOTIONS, VidferError
 
 
 class Fer2013DataModule(BaseDataModule):
@@ -133,7 +133,8 @@ class Fer2013DataModule(BaseDataModule):
 
     def card_entries(self) -> dict[str, Any]:
         """Return what a card says about the data and its preprocessing."""
-        report = self.data["train"].report
+        report, shares = self.data["train"].report, self.class_shares()
+        missing = [name for name, share in zip(EMOTIONS, shares, strict=True) if not share]
         return {
             "preprocessing": self.preprocessing.as_card(),
             "data": {
@@ -142,7 +143,11 @@ class Fer2013DataModule(BaseDataModule):
                 "found": report.found,
                 "trained_on": len(self.data["train"]),
                 "validated_on": len(self.data["val"]),
-                "class_shares": [round(share, 6) for share in self.class_shares()],
+                **(
+                    {"missing_classes": missing}  # then there is no prior that could be taken away
+                    if missing
+                    else {"class_shares": [round(share, 6) for share in shares]}
+                ),
                 "dropped": {reason: len(names) for reason, names in report.dropped.items()},
                 **self.denoising.card(),
             },

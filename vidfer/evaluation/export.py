@@ -62,7 +62,8 @@ def export_weights(
     chosen = {"checkpoint": "last" if best is None else "best", **(best or {"validation": logged})}
     validation = chosen.pop("validation")
     card |= data.card_entries()
-    if weighting := task.hparams.get("class_weighting"):
+    weighting = task.hparams.get("class_weighting")
+    if weighting and "missing_classes" not in card["data"]:
         seen = [share ** (1 - weighting) for share in data.class_shares()]
         card["data"]["class_shares"] = [round(share / sum(seen), 6) for share in seen]  # as the loss weighed them
     card |= {
