@@ -45,13 +45,13 @@ pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and pu
 	@$(PIPELINE) $(SET)
 
 denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG up to date, with what it needs before it
-	@$(PIPELINE) --until $@ $(SET) --args "$(ARGS)"
+	@$(PIPELINE) $(SET) --until $@ --args "$(ARGS)"
 
 classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
-	@$(PIPELINE) --until $@ $(if $(CLASSIFIER),'classify.config=[classify.yaml,classifiers/$(CLASSIFIER).yaml]' classify.data=data/$(DATA).yaml) $(SET) --args "$(ARGS)"
+	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml,classifiers/$(CLASSIFIER).yaml]' classify.data=data/$(DATA).yaml) $(SET) --until $@ --args "$(ARGS)"
 
-sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=classify|denoise|finetune [COUNT=trials], see docs/sweeps.md
-	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, or finetune); SWEEP=entity/project/id helps with one that is there"; exit 2; }
+sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/sweeps.md
+	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }
 	@mkdir -p runs; sweep="$(SWEEP)"; \
 	test -n "$$sweep" || sweep=$$(WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb sweep --project "$(PROJECT)" configs/sweeps/$(STAGE).yaml 2>&1 \
 		| tee -a /dev/stderr | tr -d '\033' | sed -n 's/\[[0-9;]*m//g; s/.*wandb agent //p'); \

@@ -189,7 +189,7 @@ def test_without_the_client_one_sentence_names_the_extra(arguments, monkeypatch,
     def version(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("vidfer.tasks.loggers.version", version)
+    monkeypatch.setattr("vidfer.tasks.tracking.version", version)
     assert main("denoise", arguments(*chosen)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "vidfer: Weights & Biases needs its client: pip install 'vidfer[wandb]'"

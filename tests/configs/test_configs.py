@@ -265,8 +265,7 @@ def test_every_file_is_met_above():
     met |= {f"classifiers/{name}.yaml" for name in classifier_names()}
     met |= {
         "wandb.yaml",
-        "trial.yaml",
-        *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify")),
+        *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify", "fusion")),
     }  # tests/*/test_wandb, test_sweeps
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
     found = [*CONFIGS.rglob("*.yaml"), *CONFIGS.glob("classifiers/*.yaml")]  # which is a link

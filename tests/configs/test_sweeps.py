@@ -1,138 +1,171 @@
-"""The command lines that the agent of Weights & Biases renders from every sweep file, run for one step."""
+"""The command lines that the agent of Weights & Biases renders from every sweep file, understood, and run on generated data."""
 
 import os
-import re
 import sys
+import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
-import wandb
 import yaml
 from wandb import wandb_agent
 
 from tests import wandb_files
-from vidfer.cli.train import VidferCLI
+from vidfer.cli.options import load
+from vidfer.training.config import FITS, read_configuration
 
-SWEEPS = sorted(Path("configs/sweeps").glob("*.yaml"))
-STAGES = [path.stem for path in SWEEPS]
+SWEEPS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(Path("configs/sweeps").glob("*.yaml"))}
+ONE_EPOCH = {"max_epochs": 1, "limit_train_batches": 1, "limit_val_batches": 1, "accelerator": "cpu"}
+
+Trial = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No trial leaves this machine; what the agent sets is taken back."""
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    settings = {"MODE": "disabled", "SILENT": "true", "DIR": str(tmp_path), "SWEEP_ID": "mysweep", "RUN_ID": "",
-                "SWEEP_PARAM_PATH": ""}  # fmt: skip
+    settings = {"MODE": "offline", "SILENT": "true", "DIR": str(tmp_path), "DATA_DIR": str(tmp_path / "data"),
+                "SWEEP_ID": "mysweep", "RUN_ID": "", "SWEEP_PARAM_PATH": ""}  # fmt: skip
     for name, value in settings.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
-    wandb.teardown()
-    yield
-    wandb.teardown()
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("VIDFER_STORE", str(tmp_path / "store"))
 
 
 @pytest.fixture
-def samples(faces_root, sounds_root, vectors_store, tmp_path):
-    """Settings of one training step on generated data, by stage."""
-    one_step = [
-        f"--trainer.logger.init_args.save_dir={tmp_path}", f"--wandb.init_args.save_dir={tmp_path}",
-        f"--trainer.default_root_dir={tmp_path}", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
-        "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1",
-    ]  # fmt: skip
-    people = ["--data.init_args.train_people=1", "--data.init_args.val_people=2", "--data.init_args.test_people=3"]
-    data = {
-        "classify": [f"--data.init_args.root={sounds_root}", f"--data.init_args.store={vectors_store}",
-                     "--data.init_args.speeds=[1.0]", "--data.init_args.voice=false", *people],
-        "finetune": [f"--data.init_args.root={faces_root}", "--data.init_args.batch_size=8",
-                     "--data.init_args.val_share=0.25", "--model.init_args.weights=null"],
-        "denoise": ["--data.init_args.crop=16", "--data.init_args.batch_size=2", "--data.init_args.crops_per_epoch=2",
-                    "--data.init_args.sigmas=[25]", "--model.init_args.adversarial_weight=0"],
-    }  # fmt: skip
-    return {stage: [*data[stage], *one_step] for stage in data}
+def samples(faces_root: Path, sounds_root: Path, tmp_path: Path) -> list[str]:
+    """Values of a pipeline that lets it take one training step a stage, on generated data."""
+    people = {"root": str(sounds_root), "train_people": "1", "val_people": "2", "test_people": "3"}
+    values = {
+        "denoise.model": {"preset": "tiny"},
+        "denoise.data": {"root": "sample", "test_root": None, "crop": 16, "batch_size": 2, "crops_per_epoch": 2},
+        "finetune.data": {"root": str(faces_root), "batch_size": 8, "val_share": 0.25},
+        "classify.data": {**people, "voice": False, "speeds": None},
+        "fusion.data": {**people, "faces_root": str(faces_root), "val_share": 0.25, "voice": False, "speeds": None},
+        "wandb": {"save_dir": str(tmp_path)},
+        **{f"{name}.trainer": ONE_EPOCH for name in ("denoise", "finetune", "classify", "fusion")},
+    }
+    return [
+        f"{name}.{key}={yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}"
+        for name, group in values.items()
+        for key, value in group.items()
+    ]
 
 
-def load(stage):
-    return yaml.safe_load(Path(f"configs/sweeps/{stage}.yaml").read_text("utf-8"))
-
-
-def render(stage, values, extra, monkeypatch, run_id="k3v9x1ab"):
-    """Let the agent start a trial, as when the server asks for one; returns what it would have run."""
-    started = []
-    sweep = load(stage)
+def start(stage: str, asked: dict[str, Any], extra: list[str], run_id: str) -> wandb_agent.Agent:
+    """Let the agent start a trial, as when the server asks for one."""
+    command = list(SWEEPS[stage]["command"])
+    at = command.index("${args_no_hyphens}")
     agent = wandb_agent.Agent(api=None, queue=None)
-    agent._sweep_command = [*sweep["command"][:-1], *extra, sweep["command"][-1]]
-    with monkeypatch.context() as patch:
-        patch.setattr(wandb_agent, "AgentProcess", lambda command, **_: started.append(command) or type("", (), {})())
-        asked = {name: {"value": value} for name, value in values.items()}
-        agent._command_run({"run_id": run_id, "program": sweep["program"], "args": asked})
-    return started[0]
+    agent._sweep_command = [*command[:at], *extra, *command[at:]]
+    args = {name: {"value": value} for name, value in asked.items()}
+    agent._command_run({"run_id": run_id, "program": SWEEPS[stage]["program"], "args": args})
+    return agent
 
 
-def picked(parameter):
-    """The values listed, or the ends of the range."""
-    return parameter.get("values") or [parameter["min"], parameter["max"]]
+@pytest.fixture
+def trial(samples: list[str], tmp_path: Path) -> Trial:
+    """Run a trial to its end, and return the folder of the client's run."""
+
+    def run(stage: str, number: int, run_id: str, *extra: str) -> Path:
+        begin = time.monotonic()
+        agent = start(stage, values_of(stage, number), [*samples, *extra], run_id)
+        assert agent._run_processes[run_id].wait() == 0
+        print(f"{stage}, trial {run_id}: {time.monotonic() - begin:.1f} s")
+        (folder,) = tmp_path.glob(f"wandb/offline-run-*-{run_id}")
+        return folder
+
+    return run
 
 
-def test_every_sweep_is_over_lr_and_momentum_and_keeps_its_parameters_last():
-    assert STAGES == ["classify", "denoise", "finetune"]
-    for stage in STAGES:
-        sweep = load(stage)
-        assert set(sweep["parameters"]) == {"model.init_args.lr", "model.init_args.momentum"}
-        assert sweep["command"][-1] == "${args}"
+def picked(parameter: dict[str, Any]) -> list[Any]:
+    """Return the values listed, or the ends of the range."""
+    return list(parameter.get("values") or [parameter["min"], parameter["max"]])
+
+
+def values_of(stage: str, number: int) -> dict[str, Any]:
+    """Return values that the server may ask for: the first ones, or with -1 the last."""
+    return {name: picked(each)[number] for name, each in SWEEPS[stage]["parameters"].items()}
+
+
+def artifacts(store: Path) -> dict[str, dict[str, float]]:
+    """Return when each artifact was written, by stage."""
+    found: dict[str, dict[str, float]] = {}
+    for manifest in store.glob("*/??/*/manifest.json"):
+        found.setdefault(manifest.parts[-4], {})[manifest.parts[-2]] = manifest.stat().st_mtime
+    return found
+
+
+def test_every_sweep_is_over_lr_and_momentum_of_its_stage() -> None:
+    """And runs the pipeline until that stage, with figures only."""
+    assert list(SWEEPS) == ["classify", "denoise", "finetune", "fusion"]
+    for stage, sweep in SWEEPS.items():
+        assert set(sweep["parameters"]) == {f"{stage}.model.lr", f"{stage}.model.momentum"}
         assert Path(sweep["program"]).is_file()
-        assert "stages." + Path(sweep["program"]).stem in sweep["command"]
+        assert {f"--until={stage}", "--wandb", "wandb.weights=false"} <= set(sweep["command"])
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_value_is_understood_and_wins(stage, monkeypatch):
-    sweep = load(stage)
-    for lr, momentum in product(*(picked(each) for each in sweep["parameters"].values())):
-        values = {"model.init_args.lr": lr, "model.init_args.momentum": momentum}
-        command = render(stage, values, [], monkeypatch)
-        assert command[:5] == ["/usr/bin/env", "python", "-m", f"stages.{stage}", "fit"]
-        assert command[-2:] == [f"--model.init_args.lr={lr}", f"--model.init_args.momentum={momentum}"]
+@pytest.mark.parametrize("stage", SWEEPS)
+def test_every_value_is_understood_and_wins(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the server asks for is what the pipeline would train with."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(wandb_agent, "AgentProcess", lambda command, **_: started.append(command) or type("", (), {})())
+    parser, _ = load("pipeline run", "vidfer.cli.pipeline.run")
+    for lr, momentum in product(*(picked(each) for each in SWEEPS[stage]["parameters"].values())):
+        start(stage, {f"{stage}.model.lr": lr, f"{stage}.model.momentum": momentum}, [f"{stage}.model.lr=3"], "any")
+        command = started.pop()
+        assert command[:6] == ["/usr/bin/env", "python", "-m", "vidfer", "pipeline", "run"]
+        options = parser.parse(command[6:]).pipeline
+        found = read_configuration(options.config, options.overrides)
+        model = next(each.settings for each in found.sections if each.name == stage)["model"]["init_args"]  # type: ignore[index]
+        assert (model["lr"], model["momentum"]) == (lr, momentum)
+        assert options.until == stage
+        assert options.until in FITS
+        assert options.wandb
+        assert found.wandb == {"weights": False}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_trial_takes_a_step_with_the_sweeps_values(stage, samples, monkeypatch, tmp_path):
-    sweep = load(stage)
-    values = {name: picked(each)[0] for name, each in sweep["parameters"].items()}
-    command = render(stage, values, samples[stage], monkeypatch)
-    cli = VidferCLI(args=command[command.index("fit") :])
-    assert cli.model.hparams["lr"] == values["model.init_args.lr"]
-    assert cli.model.hparams["momentum"] == values["model.init_args.momentum"]
-    group = cli.trainer.optimizers[0].param_groups[0]
-    assert group["momentum"] == values["model.init_args.momentum"]
-    assert sweep["metric"]["name"] in cli.trainer.callback_metrics
-    assert (tmp_path / stage / "k3v9x1ab" / "weights.safetensors").is_file()
-    if stage == "classify":
-        assert {"14-16", "2-13"} <= {part for each in sweep["command"] for part in re.split("=", each)}
-
-
-@pytest.mark.parametrize("run_id", ["12345678", "1e500000", "00000017", "12_34_56"])
-def test_a_trials_folder_has_its_id_whatever_that_looks_like(run_id, samples, monkeypatch):
-    values = {"model.init_args.lr": 0.1, "model.init_args.momentum": 0.9}
-    command = render("denoise", values, samples["denoise"], monkeypatch, run_id)
-    cli = VidferCLI(args=command[command.index("fit") + 1 :], run=False)
-    assert cli.trainer.logger.version == run_id
+def test_a_second_trial_of_classify_computes_no_feature(trial: Trial, tmp_path: Path) -> None:
+    """Only a classifier is added. A third trial, of the second's values, trains nothing and has its figures."""
+    metric = SWEEPS["classify"]["metric"]["name"]
+    first = trial("classify", 0, "aaaaaaa1")
+    before = artifacts(tmp_path / "store")
+    assert len(before["audio"]) > 0
+    second = trial("classify", -1, "aaaaaaa2")
+    after = artifacts(tmp_path / "store")
+    assert {stage for stage in after if after[stage] != before.get(stage)} == {"classify_fit"}
+    assert len(after["classify_fit"]) == 2
+    for number, run in ((0, first), (-1, second)):
+        settings = wandb_files.config(run)
+        for name, value in values_of("classify", number).items():
+            assert settings[name] == settings[name.replace("classify.model", "model.init_args")] == value
+        assert metric in wandb_files.history(run)
+    again = trial("classify", -1, "aaaaaaa3")
+    assert artifacts(tmp_path / "store") == after
+    shown, live = wandb_files.history(again), wandb_files.history(second)
+    assert {name: shown[name] for name in shown if name[0] != "_"} == pytest.approx(
+        {name: live[name] for name in live if name[0] != "_"}
+    )
+    assert wandb_files.config(again)["key"] == wandb_files.config(second)["key"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
-def test_two_trials_of_the_real_agent_stay_apart(stage, samples, monkeypatch, tmp_path):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    sweep = load(stage)
-    agent = wandb_agent.Agent(api=None, queue=None)
-    agent._sweep_command = [*sweep["command"][:-1], *samples[stage], sweep["command"][-1]]
-    for number, run_id in ((0, "aaaaaaa1"), (-1, "aaaaaaa2")):
-        asked = {name: {"value": picked(each)[number]} for name, each in sweep["parameters"].items()}
-        agent._command_run({"run_id": run_id, "program": sweep["program"], "args": asked})
-        assert agent._run_processes[run_id].wait() == 0
-        assert (tmp_path / stage / run_id / "weights.safetensors").is_file()
-        (run,) = tmp_path.glob(f"wandb/offline-run-*-{run_id}")
+@pytest.mark.parametrize("stage", ["denoise", "finetune", "fusion"])
+def test_two_trials_of_the_real_agent_share_what_is_upstream(stage: str, trial: Trial, tmp_path: Path) -> None:
+    """The first trains what the stage needs, in runs of their own; the second trains the stage only."""
+    first = trial(stage, 0, "aaaaaaa1")
+    before = artifacts(tmp_path / "store")
+    upstream = {"denoise": 0, "finetune": 1, "fusion": 2}[stage]
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == upstream + 1
+    second = trial(stage, -1, "aaaaaaa2")
+    after = artifacts(tmp_path / "store")
+    assert {name for name in after if after[name] != before[name]} == {f"{FITS[stage].stage}_fit"}
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == upstream + 2
+    for number, run in ((0, first), (-1, second)):
         settings = wandb_files.config(run)
-        for name, each in asked.items():
-            assert settings[name] == settings[name.rpartition(".")[2]] == each["value"]
-        assert sweep["metric"]["name"] in wandb_files.history(run)
+        for name, value in values_of(stage, number).items():
+            assert settings[name.replace(f"{stage}.model", "model.init_args")] == value
+        assert SWEEPS[stage]["metric"]["name"] in wandb_files.history(run)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from vidfer.cli.display import pipeline_bar, print_plan, print_status, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.store import Store, default_store
+from vidfer.tasks.tracking import require_client
 from vidfer.training.config import Configuration, read_configuration
 from vidfer.training.graph import draw_chain
 from vidfer.training.run import run_steps, write_bundle
@@ -33,6 +34,7 @@ class PipelineOptions:
         overrides: Values above those of the file, such as classify.model.lr=0.01.
         set: The same.
         until: Last step, with all that it needs (default: all, to the bundle).
+        wandb: Show the trainings at Weights & Biases, by what the file's `wandb` says, see docs/sweeps.md.
         args: Words of LightningCLI's command line for the training that --until names, such as "--trainer.max_epochs 3".
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
@@ -41,6 +43,7 @@ class PipelineOptions:
     overrides: list[str] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "KEY=VALUE"})
     set: list[str] = field(default_factory=list, metadata={"metavar": "KEY=VALUE"})
     until: StepName | None = None
+    wandb: bool = False
     args: str = field(default="", metadata={"metavar": "WORDS"})
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
@@ -108,6 +111,7 @@ def graph(options: GraphOptions) -> int:
 def run(options: RunOptions) -> int:
     """Run the pipeline, and say where its result is."""
     configuration, steps, store = _planned(options.pipeline)
+    require_client(configuration.wandb is not None)
     due = [step.name for step in steps if step.due]
     if due:
         print_plan(steps, store, stderr=True)
@@ -129,7 +133,7 @@ def run(options: RunOptions) -> int:
 
 
 def _planned(options: PipelineOptions) -> tuple[Configuration, list[Step], Store]:
-    overrides = [*options.overrides, *options.set]
+    overrides = [*options.overrides, *options.set, *(["wandb={}"] if options.wandb else [])]
     configuration = read_configuration(options.config, overrides, options.args, options.until)
     store = Store(options.store or default_store())
     return configuration, plan_steps(configuration, store, options.until), store

@@ -31,7 +31,8 @@ from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_check
 from vidfer.tasks.clip import ClipTask
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.image import ImageTask
-from vidfer.tasks.loggers import CurveLogger, arrange_loggers, require_client, send_settings, start_wandb
+from vidfer.tasks.loggers import CurveLogger, arrange_loggers, send_settings, send_weights, start_wandb
+from vidfer.tasks.tracking import require_client
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import embedding_width, find_weights
 
@@ -138,7 +139,7 @@ class VidferCLI(LightningCLI):
             self._require_stage("train", chosen.model.class_path, STAGES, known=False)
             if chosen.get("data"):
                 self._require_stage("train on", chosen.data.class_path, DATA, known=True)
-        require_client([chosen.get("wandb"), chosen.trainer.logger])
+        require_client("Wandb" in repr([chosen.get("wandb"), chosen.trainer.logger]))
 
     def _require_stage(self, does: str, path: str, kinds: Mapping[str, type], *, known: bool) -> None:
         """Refuse a class of another stage; unless it has to be `known`, one of no stage, too."""
@@ -181,6 +182,7 @@ class VidferCLI(LightningCLI):
 
                 best = load_best(trainer, self.model)
                 export_weights(trainer, self.model, self.datamodule, weights, best=best)
+                send_weights(trainer, weights)
 
     def _run_subcommand(self, subcommand: str) -> None:
         for logger in self.trainer.loggers:

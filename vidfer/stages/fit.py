@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,19 +80,26 @@ class Fit:
         return {
             "stage": self.artifact,
             "version": self.version,
-            "params": _decisive(settings, self.needs(settings)),
+            "params": decisive_settings(settings, self.needs(settings)),
             "inputs": dict(inputs),
             "source": recipe_key({"data": contents}),
             "tools": tool_versions("torch", "lightning"),
         }
 
     def run(
-        self, recipe: Mapping[str, Any], settings: Settings, inputs: Mapping[str, Path], store: Store, report: Progress
+        self,
+        recipe: Mapping[str, Any],
+        settings: Settings,
+        inputs: Mapping[str, Path],
+        store: Store,
+        report: Progress,
+        watched: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """Return the artifact of a training, found or made; one that was killed goes on from its last checkpoint.
 
         Artifact: `weights.safetensors` and its card `weights.json`, `metrics.csv`, `curves.png`, and `recipe.yaml`; `meta` has
-        the `seconds` that the training took. `inputs` are the weights files that `needs` names, by kind.
+        the `seconds` that the training took. `inputs` are the weights files that `needs` names, by kind, and `watched` the
+        arguments of `vidfer.tasks.loggers.WandbCurves` where Weights & Biases is to show it.
 
         Raises:
             VidferError: The training failed; the message has its last line.
@@ -103,6 +110,9 @@ class Fit:
 
             def make(draft: Draft) -> Outcome:
                 complete = _complete(settings, self.needs(settings), inputs, folder)
+                if watched is not None:
+                    logger = {"class_path": "vidfer.tasks.loggers.WandbCurves", "init_args": dict(watched)}
+                    complete["wandb"] = logger
                 self._train(folder, complete, store, lock, report)
                 for name in _KEPT:
                     if (folder / name).is_file():
@@ -146,8 +156,8 @@ def progress_of(folder: Path) -> dict[str, float]:
     return {"share": float(found["share"]), "seconds": float(found["seconds"])}
 
 
-def _decisive(settings: Settings, links: Mapping[str, str]) -> dict[str, Any]:
-    """Leave out what cannot change the weights, and say of files what they hold."""
+def decisive_settings(settings: Settings, links: Container[str] = ()) -> dict[str, Any]:
+    """Leave out what cannot change the weights, the arguments `links` of the data, and say of files what they hold."""
     trainer = {name: value for name, value in settings.get("trainer", {}).items() if name not in _NEUTRAL_TRAINER}
     callbacks = [each for each in trainer.pop("callbacks", None) or [] if not _only_observes(each)]
     trainer |= {"callbacks": callbacks} if callbacks else {}
@@ -155,7 +165,7 @@ def _decisive(settings: Settings, links: Mapping[str, str]) -> dict[str, Any]:
     return {"seed_everything": settings.get("seed_everything", 0), **parts, "trainer": trainer}
 
 
-def _arguments(part: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
+def _arguments(part: Mapping[str, Any], links: Container[str]) -> dict[str, Any]:
     kept = {
         name: _content(value)
         for name, value in part.get("init_args", {}).items()

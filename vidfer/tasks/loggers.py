@@ -1,8 +1,9 @@
 """Loggers of trainings: the run's own curves, and Weights & Biases beside them on request."""
 
+import os
+from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,18 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from vidfer.pipeline.atomic import replacing
-from vidfer.types import UsageError, VidferError
+from vidfer.tasks.tracking import (
+    ID_VARIABLES,
+    add_settings,
+    client_settings,
+    explained_client,
+    identity,
+    log_weights,
+    sent_settings,
+    without_paths,
+)  # fmt: skip
+from vidfer.types import UsageError
+from vidfer.weights.files import find_weights, trained_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +152,12 @@ class WandbCurves(WandbLogger):
         notes: Description.
         save_dir: Folder of the client's own files, `wandb` below it.
         log_model: Send the checkpoints, which may reveal training data.
+        weights: Send the trained weights and their card as an artifact.
+        key: Key of the training, which is sent.
+        inputs: Weights that the data are read with, by kind; their digests are sent.
         console: Send what is printed, file names of recordings included.
+        machine: Let the client send the command line, the host's name and git commit.
+        trial: Be the run of a sweep whose agent started this process, if one did.
     """
 
     def __init__(
@@ -153,25 +170,36 @@ class WandbCurves(WandbLogger):
         notes: str | None = None,
         save_dir: str = "runs",
         log_model: bool = False,
+        weights: bool = False,
+        key: str | None = None,
+        inputs: dict[str, str] | None = None,
         console: bool = False,
+        machine: bool = True,
+        trial: bool = True,
     ) -> None:
-        import wandb
-
-        settings = wandb.Settings(console="auto" if console else "off")
+        if not trial:
+            for variable in ID_VARIABLES:
+                os.environ.pop(variable, None)
         super().__init__(
-            project=project, name=name, save_dir=save_dir, log_model=log_model,
-            entity=entity, group=group, tags=tags, notes=notes, settings=settings,
+            project=project, name=name, save_dir=save_dir, log_model=log_model, entity=entity, group=group, tags=tags,
+            notes=notes, settings=client_settings(console=console, machine=machine),
         )  # fmt: skip
         self._wandb_init.pop("anonymous")  # the client warns of it on every start
+        self._weights, self._key = weights, key
+        self._inputs = {kind: find_weights(kind, named) for kind, named in (inputs or {}).items()}
 
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
+        """Send a task's hyper-parameters, and what identifies the training, but no folders."""
+        given = params if isinstance(params, dict) else vars(params)
+        super().log_hyperparams(without_paths(given) | identity(self._key, self._inputs))
 
-def require_client(chosen: object) -> None:
-    """Raise a VidferError if the configuration of the loggers needs Weights & Biases' client, and it is not installed."""
-    if "Wandb" in repr(chosen):
-        try:
-            version("wandb")
-        except PackageNotFoundError as error:
-            raise VidferError("Weights & Biases needs its client: pip install 'vidfer[wandb]'") from error
+    @rank_zero_only
+    def finish_training(self, weights: Path) -> None:
+        """Send the exported weights, if that was chosen."""
+        if self._weights:
+            with explained_client():
+                log_weights(self.experiment, trained_weights(weights), self._key, self._inputs)
 
 
 def arrange_loggers(chosen: Logger | list[Logger] | bool | None, beside: WandbLogger | None) -> Any:  # noqa: ANN401
@@ -204,31 +232,19 @@ def start_wandb(trainer: lightning.Trainer) -> None:
     """Start the run at Weights & Biases, if one is requested; raises a VidferError without a login or a server."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            import wandb
-
-            try:
+            with explained_client():
                 _ = logger.experiment
-            except (wandb.errors.Error, TimeoutError) as error:
-                reason = " ".join(str(error).split()).rstrip(".")
-                raise VidferError(
-                    f"Weights & Biases: {reason}; log in with `wandb login` (another server than wandb.ai is named by "
-                    "WANDB_BASE_URL), or keep the run on this machine with WANDB_MODE=offline"
-                ) from error
 
 
 def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any]) -> None:
     """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            sent = {name: config.get(name) for name in ("seed_everything", "model", "data")}
-            sent["trainer"] = {"max_epochs": config["trainer"]["max_epochs"]}
-            there = logger.experiment.config.keys()  # a sweep's own
-            logger.experiment.config.update({name: value for name, value in _flat(sent) if name not in there})
+            add_settings(logger.experiment, sent_settings(config))
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None and not name.endswith(("root", "store")):  # paths on this machine
-            yield f"{prefix}{name}", value
+def send_weights(trainer: lightning.Trainer, weights: Path) -> None:
+    """Add a training's exported weights to its run at Weights & Biases, if that is requested."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbCurves):
+            logger.finish_training(weights)

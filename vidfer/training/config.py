@@ -32,7 +32,8 @@ KINDS: Final = {
 """The kind of weights that a section names by `use`."""
 
 _SECTION = ("config", "use", "model", "data", "trainer", "seed_everything")
-_ENTRIES = ("base", "name", "description", "settings", "test_clips", *FITS)
+_ENTRIES = ("base", "name", "description", "settings", "test_clips", "wandb", *FITS)
+_WANDB = ("project", "entity", "tags", "notes", "save_dir", "weights")
 _GROUPS = ("model", "data", "trainer")
 
 
@@ -58,6 +59,7 @@ class Configuration:
         name: Of its bundle, as `description` and `settings`, see `vidfer.weights.bundles`.
         sections: The trainings in their order.
         test_clips: Further clips that the bundle is measured on, as LightningCLI's `data` each.
+        wandb: How its trainings are shown at Weights & Biases, see `vidfer.training.watch`; None: nothing is sent.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Configuration:
     sections: tuple[Section, ...]
     settings: Mapping[str, Any]
     test_clips: tuple[Settings, ...]
+    wandb: Mapping[str, Any] | None = None
 
 
 def read_configuration(
@@ -113,7 +116,18 @@ def read_configuration(
         tuple(sections),
         found.get("settings") or {},
         tuple(_test_clips(path, found.get("test_clips") or [])),
+        _wandb(path, found.get("wandb")),
     )
+
+
+def _wandb(path: Path, given: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any YAML
+    """Check what a pipeline says of Weights & Biases."""
+    if given is None or given is False:
+        return None
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{path}: wandb has to be a section with some of {', '.join(_WANDB)}, or null")
+    _refuse_unknown(path, "wandb.", given, _WANDB)
+    return given
 
 
 def _test_clips(path: Path, given: Any) -> Iterator[Settings]:  # noqa: ANN401 - any YAML
@@ -201,6 +215,8 @@ def _section(name: str, given: Mapping[str, Any], words: Sequence[str]) -> Secti
     whole: dict[str, Any] = {"seed_everything": 0, "model": {"class_path": fit.task}, "data": {"class_path": fit.data}}
     for layer in [*(given.get("config") or []), own, *_arguments(words)]:
         whole = _over(whole, layer)
+    if "wandb" in whole:
+        raise UsageError(f"{name}: Weights & Biases is for a whole pipeline, by --wandb, not for one of its trainings")
     resolved: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
     return Section(name, resolved, None)
 

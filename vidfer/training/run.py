@@ -20,9 +20,10 @@ from vidfer.pipeline.store import Artifact, Draft, Store
 from vidfer.stages.fit import Settings
 from vidfer.training.config import KINDS, Configuration
 from vidfer.training.steps import Step, weights_of
+from vidfer.training.watch import show_stored, trial_of, watch_options
 from vidfer.types import VidferError
 from vidfer.weights.bundles import FORMAT, MANIFEST
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import find_weights, trained_weights
 
 Progress = Callable[[str, float], None]
 """Called with a step's name and the share of it that is done, in [0, 1]."""
@@ -39,12 +40,16 @@ def run_steps(
         VidferError: A step failed; what was finished before is stored.
     """
     done: dict[str, Step] = {}
+    trial = trial_of(steps)
     for step in steps:
+        watched = watch_options(configuration, step, _input_files(step, done), trial)
         if step.due:
             progress(step.name, 0.0)
             with _default_store(store):
-                artifact = _make(configuration, step, done, store, jobs, partial(progress, step.name))
+                artifact = _make(configuration, step, done, store, jobs, partial(progress, step.name), watched)
             step = replace(step, artifact=artifact)
+        elif watched and step.name == trial:
+            show_stored(step, watched)
         done[step.name] = step
         yield step
 
@@ -56,10 +61,11 @@ def _make(
     store: Store,
     jobs: int,
     progress: Callable[[float], None],
+    watched: Mapping[str, Any] | None,
 ) -> Artifact:
     if step.section is not None:
         inputs = _input_files(step, done)
-        return step.section.fit.run(step.recipe, step.settings, inputs, store, progress)
+        return step.section.fit.run(step.recipe, step.settings, inputs, store, progress, watched)
     make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
 
     def timed(draft: Draft) -> Outcome:
@@ -107,7 +113,7 @@ def _kinds(done: Mapping[str, Step]) -> dict[str, str]:
             continue
         kind = KINDS[step.name]
         if step.recipe:
-            kind = str(json.loads(weights_of(step).with_suffix(".json").read_text("utf-8"))["kind"])
+            kind = str(trained_weights(weights_of(step)).card["kind"])
         if kind in found:
             raise VidferError(f"{found[kind]} and {step.name} both train weights of kind '{kind}': a bundle has one")
         found[kind] = step.name

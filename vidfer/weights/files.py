@@ -105,6 +105,12 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     return Weights(path, read_card(path, kind))
 
 
+def trained_weights(path: Path) -> Weights:
+    """Read the card of weights that a training exported, of whatever kind; raises as `find_weights` does."""
+    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return find_weights(str(card["kind"]), path)
+
+
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
     """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits."""
     weights = find_weights(kind, name_or_file)

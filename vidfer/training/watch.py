@@ -1,0 +1,82 @@
+"""A pipeline at Weights & Biases: its trainings are the runs of one group, and one of them is the trial of a sweep."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidfer.pipeline.digest import recipe_key
+from vidfer.tasks.tracking import (
+    add_settings,
+    client_settings,
+    explained_client,
+    identity,
+    log_curves,
+    log_weights,
+    sent_settings,
+)
+from vidfer.training.config import Configuration
+from vidfer.training.steps import Step, weights_of
+from vidfer.weights.files import find_weights, trained_weights
+
+_METRICS = "metrics.csv"
+
+
+def trial_of(steps: Sequence[Step]) -> str | None:
+    """Return the training that a sweep's agent waits for, the last one; None where no agent started this process."""
+    trained = [step.name for step in steps if step.section is not None and step.recipe]
+    return trained[-1] if trained and os.environ.get("WANDB_SWEEP_ID") else None
+
+
+def watch_options(
+    configuration: Configuration, step: Step, inputs: Mapping[str, Path], trial: str | None
+) -> dict[str, Any] | None:
+    """Return the arguments of `vidfer.tasks.loggers.WandbCurves` for a training; None where nothing is to be sent.
+
+    The group is the pipeline's name and a digest of its configuration: what is run again, or goes on, joins its group. `inputs`
+    are the weights files that the training reads its data with, by kind.
+    """
+    if configuration.wandb is None or step.section is None:
+        return None
+    given = dict(configuration.wandb)
+    return {
+        "project": given.pop("project", None) or os.environ.get("WANDB_PROJECT") or "vidfer",
+        "name": None if step.name == trial else step.name,  # the server names a sweep's trials
+        "group": f"{configuration.name}-{_digest(configuration)}",
+        "weights": given.pop("weights", True),
+        "key": step.key,
+        "inputs": {kind: str(path) for kind, path in inputs.items()},
+        "machine": False,  # the command line names the store
+        "trial": step.name == trial,
+        **given,
+    }
+
+
+def _digest(configuration: Configuration) -> str:
+    sections = {each.name: each.settings or each.use for each in configuration.sections}
+    rest = {"settings": dict(configuration.settings), "test_clips": list(configuration.test_clips)}
+    return recipe_key({"sections": sections, **rest})[:8]
+
+
+def show_stored(step: Step, options: Mapping[str, Any]) -> None:
+    """Send the curves of a training that is stored already: the trial that asked for it needs its figures.
+
+    Raises:
+        VidferError: There is no login, or no server.
+    """
+    import wandb
+
+    weights = trained_weights(weights_of(step))
+    inputs = {kind: find_weights(kind, path) for kind, path in options["inputs"].items()}
+    names = ("project", "name", "group", "entity", "tags", "notes")
+    with explained_client():
+        run = wandb.init(
+            **{name: options.get(name) for name in names},
+            dir=options.get("save_dir", "runs"),
+            settings=client_settings(console=False, machine=options["machine"]),
+        )
+        with run:
+            add_settings(run, sent_settings(step.recipe["params"]) | identity(step.key, inputs))
+            log_curves(run, weights.path.with_name(_METRICS))
+            if options["weights"]:
+                log_weights(run, weights, step.key, inputs)
