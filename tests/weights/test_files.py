@@ -7,7 +7,15 @@ import torch
 
 from vidfer.models.backbone import build_backbone
 from vidfer.types import VidferError
-from vidfer.weights.files import SHIPPED, embedding_width, find_weights, save_weights, weights_digest, weights_folder
+from vidfer.weights.files import (
+    SHIPPED,
+    embedding_width,
+    find_weights,
+    read_calibration,
+    save_weights,
+    weights_digest,
+    weights_folder,
+)
 
 
 @pytest.fixture
@@ -123,6 +131,21 @@ def test_shipped_weights_are_small_measured_and_described(kind, name):
         low, high = measured["accuracy_ci95"]
         assert low < measured["accuracy"] < high
         assert measured["n"] == sum(map(sum, measured["confusion"]))
+
+
+def test_what_ships_stays_small():
+    folder = find_weights("image", "compact").path.parent
+    assert sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) < 16_000_000
+
+
+def test_gan_sgdma_ships_for_sound_and_faces_without_its_generator():
+    for kind, name in (("audio", "gan_sound"), ("faces", "gan_faces")):
+        weights = find_weights(kind, name)
+        assert weights.card["arch"] == "gan"
+        assert weights.card["recipe"]["task"]["optimizer"] == "sgdma"
+        assert not [each for each in weights.tensors() if each.startswith("generator")]
+        assert read_calibration(weights) is not None
+    assert weights.card["preprocessing"]["image_weights"] == weights_digest("image", "compact")
 
 
 def test_weights_that_cannot_be_read_are_named(saved, monkeypatch):

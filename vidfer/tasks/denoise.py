@@ -16,7 +16,7 @@ from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 
 _OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
-_LR: Final = {"sgd": 3.0, "sgdma": 0.3}  # the slope of a mean over pixels is small
+_LR: Final = {"sgd": 1.0, "sgdma": 0.1}  # the slope of a mean over pixels is small
 _CRITIC_LR: Final = {"sgd": 1e-2, "sgdma": 1e-3}
 _EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 

@@ -20,10 +20,10 @@ Card = dict[str, Any]
 
 SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "image": ("compact", "compact64"),
-    "audio": ("is10",),
+    "audio": ("is10", "gan_sound"),
     "denoise": ("small",),
     "fusion": ("fusion",),
-    "faces": (),
+    "faces": ("gan_faces",),
 }
 """Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together, and
 all faces of a clip."""
