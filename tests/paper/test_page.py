@@ -172,6 +172,10 @@ def test_figures_keep_the_paper_apart(out):
     assert LABEL not in (out / "figure7b_pixel_rmse.svg").read_text()
 
 
+def test_times_of_one_order_are_drawn_from_zero(out):
+    assert "<!-- 0 -->" in (out / "figure9b-faces_time_from_files.svg").read_text()
+
+
 @pytest.mark.parametrize("name", ["table4_accuracy", "table3_psnr", "table5_time", "table3b_pixel_rmse"])
 def test_latex_is_balanced_and_every_row_has_every_column(out, name):
     text = (out / f"{name}.tex").read_text()

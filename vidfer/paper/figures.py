@@ -75,8 +75,11 @@ def _draw_ours(axes: "Axes", table: Table, places: "pd.DataFrame") -> None:
     positive = places["mean"][places["mean"] > 0]
     if not len(positive):
         axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=_GRAY)
-    elif table.digits is None and positive.max() > _LOG_RATIO * positive.min():
-        axes.set_yscale("log")
+    elif table.digits is None:
+        if positive.max() > _LOG_RATIO * positive.min():
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)  # times that differ by a thousandth look equal
     several = places["low"].notna().any()
     what = "mean and 95 % interval over seeds" if several else "one seed, hence no interval"
     axes.set_title(f"measured here: {what}", fontsize="small")
