@@ -208,6 +208,8 @@ def test_the_papers_preset(bundle):
 
 
 def test_the_papers_preset_takes_shipped_gan_weights_where_the_bundle_has_none(bundle, monkeypatch):
+    assert ChainOptions(preset="paper").choice.models["audio"] == "gan_sound"
+    assert stages(models=bundle(), preset="paper")["classify"].weights == weights_digest("audio", "gan_sound")
     monkeypatch.setitem(choice.SHIPPED, "audio", ("is10",))
     with pytest.raises(UsageError, match="the bundle default has no such weights: name some by --audio-model, or none"):
         ChainOptions(preset="paper")
