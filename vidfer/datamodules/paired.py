@@ -32,8 +32,8 @@ class PairedDataModule(ClipDataModule):
     """Paired clips: speakers are disjoint between splits, and so are face images.
 
     The faces of training clips come from FER2013's training images, those of validation clips from a share of them that is
-    held out by content, and those of test clips from the test split. The shipped image network was trained on the first of
-    these, and, as long as `val_share` stays, on none of the others.
+    held out by content, and those of test clips from the test split. The shipped image network was trained on copies of most
+    images of the first two, in other pixels, and on none of the test split.
 
     Args:
         root: Folder of RAVDESS speech; `data/ravdess_speech` if not given.

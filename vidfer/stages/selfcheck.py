@@ -39,7 +39,10 @@ def check_installation(store: Path | None = None) -> Iterator[Finding]:
             "decoder decord": partial(_decode, clip, "decord"),
             "face detector": partial(_detect, clip),
             "openSMILE": partial(_extract_features, clip),
-            **{f"{kind} weights": partial(_load_weights, kind) for kind in ("image", "audio", "fusion", "denoise")},
+            **{
+                f"{kind} weights": partial(_load_weights, kind)
+                for kind in ("image", "audio", "faces", "fusion", "denoise")
+            },
             "devices": _devices,
             "store": partial(_write_store, store),
         }
