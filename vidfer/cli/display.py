@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from vidfer.pipeline.store import Store
     from vidfer.pipeline.workers import Work
+    from vidfer.training.run import Progress as StepsProgress
     from vidfer.training.steps import Step
 
 
@@ -219,18 +220,19 @@ def print_plan(steps: "Sequence[Step]", store: "Store", *, stderr: bool = False)
 
 
 def print_status(steps: "Sequence[Step]", store: "Store") -> None:
-    """Print a row per step of a pipeline: whether it is finished, how long it took, and where its artifact is."""
+    """Print of each step of a pipeline whether it is finished, how long it took, and below it where its artifact is."""
     from vidfer.training.steps import share_trained, weights_of
 
-    rows = []
     for step in steps:
         if step.due:
             share = share_trained(step, store)
-            rows.append((step.name, f"{share:.0%} trained" if share else "missing", "", ""))
+            print(f"{step.name:<15} {f'{share:.0%} trained' if share else 'missing'}")
         else:
             place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
-            rows.append((step.name, "finished", _duration(step.seconds), str(place)))
-    _print_rows(("step", "state", "took", "where"), rows, "")
+            print(
+                f"{step.name:<15} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
+            )
+            print(f"  {place}")
 
 
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, *, stderr: bool = False) -> None:
@@ -242,7 +244,7 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, 
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in names[:-1]:
-        table.add_column(name, no_wrap=True, justify="right" if name in ("time", "took") else "left")
+        table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
     table.add_column(names[-1], overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
@@ -261,7 +263,7 @@ def _duration(seconds: float | None) -> str:
 
 
 @contextmanager
-def pipeline_bar(steps: "Sequence[Step]") -> Iterator[Callable[[str, float], None]]:
+def pipeline_bar(steps: "Sequence[Step]") -> "Iterator[StepsProgress]":
     """Show a bar over the steps of a pipeline that have to be made, with the time left; it takes a step and its share."""
     import time
 
@@ -271,10 +273,14 @@ def pipeline_bar(steps: "Sequence[Step]") -> Iterator[Callable[[str, float], Non
     expected = {step.name: step.seconds for step in due}
     names = list(expected)
     begun: dict[str, float] = {}
+    at_work: dict[str, str] = {}
     with _bars(TextColumn("{task.fields[left]}", markup=False)) as bars:
         bar = bars.add_task("", total=max(1, len(due)), left="", visible=bool(due))
 
-        def update(name: str, share: float) -> None:
+        def update(name: str, share: float, doing: str = "") -> None:
+            if doing != at_work.get(name, doing):  # from reading clips to training
+                begun.pop(name)
+            at_work[name] = doing
             elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
             if share > 0.05:
                 expected[name] = elapsed / share
@@ -284,6 +290,7 @@ def pipeline_bar(steps: "Sequence[Step]") -> Iterator[Callable[[str, float], Non
             open_end = now is None or None in ahead
             text = f"{_duration(left)} left" + (", more unknown" if open_end else "") if left else ""
             place = names.index(name)
-            bars.update(bar, completed=place + share, description=f"{name} ({place + 1} of {len(due)})", left=text)
+            what = f"{name} ({place + 1} of {len(due)})" + (f", {doing}" if doing else "")
+            bars.update(bar, completed=place + share, description=what, left=text)
 
         yield update

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
 from vidfer.stages.classify import FIT as CLASSIFY
 from vidfer.stages.denoise import FIT as DENOISE
@@ -91,7 +91,7 @@ def read_configuration(
         found: Any = OmegaConf.to_container(
             OmegaConf.create({**merged, **sections_read}), resolve=True, throw_on_missing=True
         )
-    except MissingMandatoryValue as error:
+    except (MissingMandatoryValue, InterpolationToMissingValueError) as error:
         missing = str(error).splitlines()[0].rpartition(" ")[2]
         raise UsageError(f"{path} needs a value for {missing}: give it by --set {missing}=VALUE") from error
     except OmegaConfBaseException as error:

@@ -3,13 +3,13 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -25,8 +25,20 @@ from vidfer.types import VidferError
 from vidfer.weights.bundles import FORMAT, MANIFEST
 from vidfer.weights.files import find_weights, trained_weights
 
-Progress = Callable[[str, float], None]
-"""Called with a step's name and the share of it that is done, in [0, 1]."""
+
+class StepProgress(Protocol):
+    """What is told how far a step is."""
+
+    def __call__(self, share: float, doing: str = "") -> None:
+        """Take the share, in [0, 1], of what the step is doing."""
+
+
+class Progress(Protocol):
+    """What is told how far a pipeline is."""
+
+    def __call__(self, name: str, share: float, doing: str = "") -> None:
+        """Take a step's name, and the share, in [0, 1], of what it is doing."""
+
 
 _EVALUATION = ("evaluation.json", "evaluation.md", "evaluation.html")
 
@@ -60,12 +72,13 @@ def _make(
     done: Mapping[str, Step],
     store: Store,
     jobs: int,
-    progress: Callable[[float], None],
+    progress: StepProgress,
     watched: Mapping[str, Any] | None,
 ) -> Artifact:
     if step.section is not None:
-        inputs = _input_files(step, done)
-        return step.section.fit.run(step.recipe, step.settings, inputs, store, progress, watched)
+        _read_features(step, done, jobs, progress)
+        inputs, report = _input_files(step, done), partial(progress, doing="training")
+        return step.section.fit.run(step.recipe, step.settings, inputs, store, report, watched)
     make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
 
     def timed(draft: Draft) -> Outcome:
@@ -76,6 +89,21 @@ def _make(
     return cached(store, step.recipe, timed)
 
 
+def _read_features(step: Step, done: Mapping[str, Step], jobs: int, progress: StepProgress) -> None:
+    """Compute the features of clips that a training reads, clip by clip; what is stored is not computed again."""
+    from vidfer.datamodules.prefetch import prefetch
+    from vidfer.evaluation.held_out import build_module
+    from vidfer.models.classifiers import build_classifier
+
+    given = step.settings["model"].get("init_args", {})
+    classifies = step.section is not None and step.section.fit.stage == "classify"
+    reads = list(build_classifier(given.get("classifier", "mlp"), given.get("arguments")).reads) if classifies else None
+    module: Any = build_module(_linked_data(step, done), **({"reads": reads} if reads else {}))
+    if hasattr(module, "feature_jobs"):
+        total = len(module.feature_jobs())
+        prefetch(module, jobs, lambda at, _stage, share: progress(min(1.0, (at + share) / total), "reading clips"))
+
+
 def _input_files(step: Step, done: Mapping[str, Step]) -> dict[str, Path]:
     """Return the weights files that a training reads its data with, by kind."""
     named = {kind: find_weights(kind, name).path for kind, name in step.given.items()}
@@ -83,22 +111,16 @@ def _input_files(step: Step, done: Mapping[str, Step]) -> dict[str, Path]:
 
 
 def _data(done: Mapping[str, Step]) -> dict[str, dict[str, Any]]:
-    """Return the data of each training with the weights that they are read with, as LightningCLI's `data`, by step."""
-    found = {}
-    for step in done.values():
-        if step.section is not None and step.recipe:
-            files = _input_files(step, done)
-            links = {
-                argument: str(files[kind])
-                for argument, kind in step.section.fit.needs(step.settings).items()
-                if kind in files
-            }
-            data = step.settings["data"]
-            found[step.name] = {
-                "class_path": data["class_path"],
-                "init_args": {**data.get("init_args", {}), **links},
-            }
-    return found
+    """Return the data of each training, see `_linked_data`, by step."""
+    return {name: _linked_data(step, done) for name, step in done.items() if step.section is not None and step.recipe}
+
+
+def _linked_data(step: Step, done: Mapping[str, Step]) -> dict[str, Any]:
+    """Return a training's data with the weights that they are read with, as LightningCLI's `data`."""
+    files, data = _input_files(step, done), step.settings["data"]
+    needs = step.section.fit.needs(step.settings) if step.section else {}
+    links = {argument: str(files[kind]) for argument, kind in needs.items() if kind in files}
+    return {"class_path": data["class_path"], "init_args": {**data.get("init_args", {}), **links}}
 
 
 def _kinds(done: Mapping[str, Step]) -> dict[str, str]:
