@@ -67,7 +67,7 @@ def run(pipeline: Path, store: Path, *overrides: str) -> tuple[list[str], dict[s
     configuration = read_configuration(pipeline, overrides)
     steps = plan_steps(configuration, Store(store))
     due = [step.name for step in steps if step.due]
-    done = list(run_steps(configuration, steps, Store(store), 1, lambda *_: None))
+    done = list(run_steps(configuration, steps, Store(store), 1, lambda *_, **__: None))
     return due, {step.name: step for step in done}
 
 
