@@ -38,6 +38,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "data": {"crops_per_epoch": 24, "batch_size": 4, "crop": 32},
             "trainer": {"max_epochs": 2, "callbacks": [checkpoint], "accelerator": "cpu", "devices": 1},
         },
+        "finetune": {"use": "compact"},
         "classify": {
             "model": {"classifier": "linear"},
             "data": {
@@ -88,9 +89,9 @@ def test_a_pipeline_ends_in_a_bundle_and_is_not_run_again(pipeline: Path, store:
     assert first["bundle"].artifact is not None
     write_bundle(first["bundle"].artifact, tmp_path / "two")
     bundle = read_bundle(tmp_path / "two")
-    assert set(bundle.models) == {"denoise", "audio"}
+    assert set(bundle.models) == {"denoise", "image", "audio"}
     assert bundle.settings["voice"] == "off"
-    assert dict(bundle.made) == {name: step.key for name, step in first.items() if name != "bundle"}
+    assert dict(bundle.made) == {name: first[name].key for name in ("denoise", "classify", "calibrate", "evaluate")}
     card = json.loads((tmp_path / "two" / "audio.json").read_text())
     assert card["data"]["people"]["test"] == ["ravdess-5", "ravdess-6"]
     assert str(pipeline.parent) not in (tmp_path / "two" / "audio.json").read_text()

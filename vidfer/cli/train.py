@@ -20,11 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from vidfer.cli.main import TRAINING
 from vidfer.cli.options import StrictParser
 from vidfer.datamodules.base import BaseDataModule
-from vidfer.models import find_class
 from vidfer.models.classifiers.base import FRAME_FEATURES
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
-from vidfer.tasks.base import BaseTask
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, send_settings, send_weights, start_wandb
@@ -33,11 +31,8 @@ from vidfer.training.config import FITS
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import embedding_width, find_weights
 
-# what is found is concrete
-STAGES: Final[dict[str, type[BaseTask]]] = {fit.stage: find_class(fit.task, BaseTask) for fit in FITS.values()}  # type: ignore[type-abstract]
-DATA: Final[dict[str, type[BaseDataModule]]] = {
-    fit.stage: find_class(fit.data, BaseDataModule) for fit in FITS.values()
-}
+STAGES: Final[dict[str, Any]] = {fit.stage: locate(fit.task) for fit in FITS.values()}
+DATA: Final[dict[str, Any]] = {fit.stage: locate(fit.data) for fit in FITS.values()}
 
 _RUN_CONFIG = "config.yaml"  # all settings of a run, in its folder
 _RUN_INPUTS = "inputs.json"  # digests of its data and weights, beside it

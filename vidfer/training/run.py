@@ -54,7 +54,7 @@ def run_steps(
     done: dict[str, Step] = {}
     trial = trial_of(steps)
     for step in steps:
-        watched = watch_options(configuration, step, _input_files(step, done), trial)
+        watched = watch_options(configuration, step, _input_files(step, done), trial) if step.section else None
         if step.due:
             progress(step.name, 0.0)
             with _default_store(store):

@@ -76,6 +76,11 @@ def plan_steps(configuration: Configuration, store: Store, until: str | None = N
     sections = {section.name: section for section in configuration.sections}
     if until in FITS and until not in sections:
         raise UsageError(f"{configuration.name} trains no {until}: it has {', '.join(sections) or 'nothing'}")
+    if until not in FITS and "finetune" not in sections:
+        raise UsageError(
+            f"{configuration.name} has no image network, which a bundle needs: add the section finetune, such as "
+            "finetune: {use: compact}"
+        )
     for name in [until] if until in FITS else list(sections):
         _plan_fit(str(name), sections, steps, store)
     if until not in FITS:
