@@ -7,6 +7,8 @@ from tests.weights.lab import Lab
 from vidfer.cli.main import main
 from vidfer.weights import files
 
+SHIPPED_NAMES = ("compact", "compact64", "is10", "gan_sound", "small", "fusion", "gan_faces")
+
 
 @pytest.fixture
 def lab(monkeypatch, tmp_path, image_weights):
@@ -35,8 +37,10 @@ def test_the_list_tells_where_weights_are(lab, weights):
         ["compact", "image", "shipped"],
         ["compact64", "image", "shipped"],
         ["is10", "audio", "shipped"],
+        ["gan_sound", "audio", "shipped"],
         ["small", "denoise", "shipped"],
         ["fusion", "fusion", "shipped"],
+        ["gan_faces", "faces", "shipped"],
     ]
     assert "--registry FILE|URL" in said.err
     _, said = weights("list", "--registry", lab.registry)
@@ -45,7 +49,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
     assert weights("pull", "net", "--registry", lab.registry)[0] == 0
     _, said = weights("list")
     where = {line.split()[0]: line.split()[4] for line in said.out.splitlines()[1:]}
-    assert where == dict.fromkeys(("compact", "compact64", "is10", "small", "fusion"), "shipped") | {"net": "here"}
+    assert where == dict.fromkeys(SHIPPED_NAMES, "shipped") | {"net": "here"}
 
 
 def test_what_is_pulled_works_by_name(lab, weights, faces_root, image_weights):
@@ -81,7 +85,7 @@ def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
     assert f"{path} has the sha256" in told
     record = tmp_path / "pulled/net.pulled.json"
     assert told.endswith(f"delete what is wrong and fetch it again: vidfer weights pull net --registry {record}")
-    assert said.err.endswith("6 verified, 1 wrong\n")
+    assert said.err.endswith("8 verified, 1 wrong\n")
     path.unlink()
     assert weights("pull", "net", "--registry", str(record))[0] == 0
     assert path.read_bytes() == whole
@@ -106,8 +110,7 @@ def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):
     status, said = weights("pull", "nix")
     assert status == 2
     assert (
-        "no weights 'nix' in vidfer, nor pulled: there are compact, compact64, is10, small, fusion; others: --registry"
-        in said.err
+        f"no weights 'nix' in vidfer, nor pulled: there are {', '.join(SHIPPED_NAMES)}; others: --registry" in said.err
     )
     assert weights("pull", "../net", "--registry", lab.registry)[0] == 2
     status, said = weights("verify", "net", "--registry", lab.registry)
