@@ -13,6 +13,7 @@ from vidfer.models.generator import Generator
 from vidfer.tasks.callbacks import IntervalCheckpoint, WarmEMA
 from vidfer.tasks.denoise import DenoiseTask, mean_psnr, mean_ssim
 from vidfer.tasks.fit import train_here
+from vidfer.tasks.losses import content_loss
 from vidfer.tasks.optimizers import OPTIMIZERS, build_optimizer
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights
@@ -105,6 +106,22 @@ def test_each_optimiser_has_a_rate_of_its_own_unless_one_is_given():
         by_momentum[0] > 10 * 2e-3
     )  # a step of Adam's is as long as its rate, one of SGD's is shorter by the gradient
     assert rates(optimizer="sgdma", critic_optimizer="sgdma", lr=0.5, critic_lr=0.25) == (0.5, 0.25)
+
+
+def test_sgd_with_momentum_learns_at_its_own_rates(tmp_path):
+    task = fit(
+        tmp_path, norm="batch", output="direct", optimizer="sgdma", critic_optimizer="sgdma", warmup_share=0.5, n_critic=2,
+        epochs=6, limit=10,
+    )  # fmt: skip
+    data = DenoiseDataModule("sample", crop=16, crops_per_epoch=2, batch_size=2)
+    data.setup("fit")
+    crops = next(iter(data.val_dataloader()))
+    torch.manual_seed(0)
+    untrained = DenoiseTask(**SMALL, norm="batch", output="direct").eval()
+    with torch.no_grad():
+        before, after = (content_loss(each(crops["noisy"]), crops["clean"]) for each in (untrained, task.eval()))
+    assert after < before / 2
+    assert all(torch.isfinite(weight).all() for weight in task.parameters())
 
 
 def test_mse_has_no_critic_and_steps_on_every_batch(tmp_path):
