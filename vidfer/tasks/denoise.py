@@ -17,6 +17,7 @@ from vidfer.weights.files import find_weights
 
 _OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
 _LR: Final = {"sgd": 1.0, "sgdma": 0.1}  # the slope of a mean over pixels is small
+_LR_OF_FULL: Final = {"sgd": 0.2, "sgdma": 0.02}  # 0.1 does not settle there
 _CRITIC_LR: Final = {"sgd": 1e-2, "sgdma": 1e-3}
 _EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 
@@ -79,7 +80,8 @@ class DenoiseTask(BaseTask):
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
         if not (adversarial_weight >= 0 and penalty >= 0 and clip > 0):
             raise VidferError("adversarial_weight and penalty have to be at least 0, and clip above 0")
-        lr = _LR.get(optimizer, 2e-3) if lr is None else lr
+        rates = _LR_OF_FULL if preset == "full" else _LR
+        lr = rates.get(optimizer, 2e-3) if lr is None else lr
         critic_lr = _CRITIC_LR.get(critic_optimizer, 1e-4) if critic_lr is None else critic_lr
         self.optimisation = Optimisation(optimizer, lr, momentum, eps=_EPS)
         self.critic_optimisation = Optimisation(critic_optimizer, critic_lr, momentum, betas=(0.0, 0.9), eps=1e-8)
