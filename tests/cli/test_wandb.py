@@ -81,7 +81,7 @@ def fit(arguments, tmp_path):
 
 
 def test_two_trainings_in_one_place_have_folders_and_runs_of_their_own(fit):
-    _, first, _ = fit(version="one")
+    _, first, _ = fit("--model.init_args.lr=2e-3", version="one")
     _, second, runs = fit("--model.init_args.lr=1e-3", version="two")
     for folder, lr in ((first, 2e-3), (second, 1e-3)):
         assert yaml.safe_load((folder / "config.yaml").read_text())["model"]["init_args"]["lr"] == lr
@@ -89,7 +89,7 @@ def test_two_trainings_in_one_place_have_folders_and_runs_of_their_own(fit):
         assert (folder / "weights.safetensors").is_file()
         assert (folder / "curves.png").is_file()
     assert len(runs) == 2
-    assert sorted(wandb_files.config(run)["lr"] for run in runs) == [1e-3, 2e-3]
+    assert sorted(wandb_files.config(run)["model.init_args.lr"] for run in runs) == [1e-3, 2e-3]
 
 
 def test_the_client_gets_the_rows_of_the_curves_and_the_settings_and_nothing_to_look_at(fit):

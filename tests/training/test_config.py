@@ -57,7 +57,7 @@ def test_overrides_and_arguments_win_in_that_order(folder: Path) -> None:
     """`--set` wins over the file and `--args`, words of LightningCLI, over both; short forms and full names are the same."""
     found = read_configuration(
         folder / "pipeline.yaml",
-        ["classify.model.lr=1e-3", "data=elsewhere", "classify.trainer.max_epochs=3"],
+        ["classify.model.lr=1e-3", "data=elsewhere", "classify.trainer.max_epochs=3", "classify.data.val_people=6"],
         "--trainer.max_epochs 4 --model.init_args.momentum=0.5 --model.arguments.hidden 16 --seed_everything=7",
         "classify",
     )
@@ -70,6 +70,7 @@ def test_overrides_and_arguments_win_in_that_order(folder: Path) -> None:
         "momentum": 0.5,
     }
     assert settings["data"]["init_args"]["root"] == "elsewhere"
+    assert settings["data"]["init_args"]["val_people"] == "6"  # a name, not a number
     assert settings["trainer"]["max_epochs"] == 4
     assert settings["seed_everything"] == 7
 

@@ -42,7 +42,7 @@ def pipeline(tmp_path: Path) -> Path:
     content = {
         "name": "two",
         "denoise": {
-            "model": {"preset": "tiny", "norm": "none", "objective": "mse", "lr": 0.002},
+            "model": {"preset": "tiny", "norm": "none", "objective": "mse"},
             "data": {"crops_per_epoch": 8, "batch_size": 4, "crop": 16},
             "trainer": trainer,
         },
@@ -104,7 +104,7 @@ def test_a_run_is_a_group_with_a_run_for_each_training(pipeline: Path, tmp_path:
         assert {key: sent[key] for key in logged} == pytest.approx(logged)
         settings = wandb_files.config(path)
         assert settings["key"] == steps[name].key
-        assert settings["model.init_args.lr"] == settings["lr"]
+        assert settings["model.init_args.lr"] == {"denoise": 0.002, "finetune": 0.01}[name]
         (weights,) = [
             each.artifact for each in wandb_files.records(path) if each.WhichOneof("record_type") == "artifact"
         ]

@@ -25,7 +25,7 @@ from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.denoise import DenoiseTask
-from vidfer.tasks.loggers import CurveLogger, arrange_loggers, send_settings, send_weights, start_wandb
+from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_settings, send_weights, start_wandb
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import FITS
 from vidfer.types import UsageError, VidferError
@@ -55,6 +55,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         if ours is None:
             raise
         print(f"vidfer: {' '.join(str(ours).split())}", file=sys.stderr)
+        fail_wandb()
         return 2 if isinstance(ours, UsageError) else 1
     return 0
 
@@ -306,7 +307,7 @@ class RunConfig(SaveConfigCallback):
         self.parser.save(
             self.config, folder / self.config_filename, skip_none=False, overwrite=True, multifile=self.multifile
         )
-        send_settings(trainer, self.config.as_dict())
+        send_settings(trainer, self.config.as_dict(), pl_module.hparams)
 
 
 def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML

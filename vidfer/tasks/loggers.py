@@ -1,6 +1,7 @@
 """Loggers of trainings: the run's own curves, and Weights & Biases beside them on request."""
 
 import os
+import sys
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Mapping
@@ -236,11 +237,22 @@ def start_wandb(trainer: lightning.Trainer) -> None:
                 _ = logger.experiment
 
 
-def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any]) -> None:
-    """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep."""
+def fail_wandb() -> None:
+    """Let the run at Weights & Biases, if one was started, end as failed: the client sees uncaught exceptions only."""
+    if (client := sys.modules.get("wandb")) is not None and client.run is not None:
+        client.run.finish(exit_code=1)
+
+
+def send_settings(trainer: lightning.Trainer, config: Mapping[str, Any], hparams: Mapping[str, Any]) -> None:
+    """Add a subcommand's configuration to the run at Weights & Biases, under the command line's names, as in a sweep.
+
+    `hparams` are the task's, with the values that it chose itself, such as a learning rate that suits the optimiser.
+    """
+    model = config["model"]
+    used = {name: hparams.get(name, value) for name, value in model["init_args"].items()}
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            add_settings(logger.experiment, sent_settings(config))
+            add_settings(logger.experiment, sent_settings({**config, "model": {**model, "init_args": used}}))
 
 
 def send_weights(trainer: lightning.Trainer, weights: Path) -> None:

@@ -235,7 +235,11 @@ def _over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
             short = {key: known[key] for key in known if key not in ("class_path", "init_args")}
             kept = {**known.get("init_args", {}), **short} if class_path == known.get("class_path") else {}
             result[name] = {"class_path": class_path} if class_path else {}
-            result[name]["init_args"] = {**kept, **init_args, **part}  # `part`: the short form
+            given = {**kept, **init_args, **part}  # `part`: the short form
+            result[name]["init_args"] = {
+                key: str(each) if key.endswith("_people") and isinstance(each, int) else each
+                for key, each in given.items()
+            }  # YAML reads a person's number as a number
         else:
             result[name] = value
     return result
