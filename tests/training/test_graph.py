@@ -1,0 +1,28 @@
+"""The picture of the chain in the documentation is the one that the stages declare."""
+
+from pathlib import Path
+
+import vidfer.stages.chain
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.training.config import FITS
+from vidfer.training.graph import draw_chain
+
+
+def test_the_documentation_has_the_picture() -> None:
+    """`vidfer pipeline graph` and docs/pipeline.md agree."""
+    page = Path(vidfer.stages.chain.__file__).parents[2] / "docs" / "pipeline.md"
+    assert draw_chain() in page.read_text("utf-8")
+
+
+def test_every_training_and_every_stage_of_a_clip_is_drawn_with_what_it_reads() -> None:
+    """An arrow for each input, and no arrow to something that is not drawn."""
+    lines = draw_chain().splitlines()
+    drawn = {line.strip().partition("[")[0] for line in lines if line.endswith("]") and "subgraph" not in line}
+    arrows = [line.split() for line in lines if "->" in line]
+    assert {f"{name}_fit" for name in FITS} < drawn
+    for stage in build_chain(ChainOptions()):
+        assert f"{stage.name}_clip" in drawn
+        assert {f"{name}_clip" for name in stage.inputs} == {
+            start for start, kind, end in arrows if end == f"{stage.name}_clip" and kind == "-->"
+        }
+    assert {place for start, _, end in arrows for place in (start, end)} == drawn
