@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,18 @@ BLOCK = 32768
 LAST = (1, 4)  # kinds of a chunk that ends a record: a whole one, or the last of several
 
 
-def records(run: Path) -> Iterator[Any]:
-    """Read the records of one offline run: LevelDB's log format after a header of seven bytes."""
+def records(run: Path, patience: float = 20.0) -> list[Any]:
+    """Read the records of one offline run that has ended; the client's service may write them up to so many seconds later."""
+    last = time.monotonic() + patience
+    while True:
+        found = list(_records(run))
+        if time.monotonic() > last or any(each.WhichOneof("record_type") == "exit" for each in found):
+            return found
+        time.sleep(0.1)
+
+
+def _records(run: Path) -> Iterator[Any]:
+    """Read what is written: LevelDB's log format after a header of seven bytes."""
     from wandb.proto import wandb_internal_pb2
 
     (path,) = run.glob("run-*.wandb")
@@ -22,6 +33,8 @@ def records(run: Path) -> Iterator[Any]:
         if left < 7 or not kind:
             at += left
             continue
+        if at + 7 + size > len(data):  # not all of it is written
+            return
         whole += data[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in LAST:
