@@ -13,12 +13,14 @@ import yaml
 
 from tests import wandb_files
 from vidfer.datasets.synthetic import write_faces
-from vidfer.pipeline.store import Store
+from vidfer.pipeline.runner import cached
+from vidfer.pipeline.stage import Outcome
+from vidfer.pipeline.store import Draft, Store
 from vidfer.tasks.tracking import log_weights, without_paths
 from vidfer.training.config import read_configuration
 from vidfer.training.run import run_steps
 from vidfer.training.steps import Step, plan_steps, weights_of
-from vidfer.training.watch import watch_options
+from vidfer.training.watch import show_evaluation, watch_options
 from vidfer.types import UsageError
 from vidfer.weights.files import find_weights
 
@@ -65,7 +67,7 @@ def run(pipeline: Path, *overrides: str, until: str = "finetune") -> dict[str, S
     configuration = read_configuration(pipeline, overrides)
     store = Store(pipeline.parent / "store")
     steps = plan_steps(configuration, store, until)
-    return {step.name: step for step in run_steps(configuration, steps, store, 1, lambda *_: None)}
+    return {step.name: step for step in run_steps(configuration, steps, store, 1, lambda *_, **__: None)}
 
 
 def runs(folder: Path) -> dict[str, Path]:
@@ -165,6 +167,35 @@ def test_a_mistyped_entry_is_named(pipeline: Path, entry: str, message: str) -> 
     override = f"wandb={{{entry}}}" if ":" in entry else f"wandb={entry}"
     with pytest.raises(UsageError, match=message.replace("?", r"\?")):
         read_configuration(pipeline, [override])
+
+
+def test_a_bundles_figures_are_sent_with_their_intervals_and_no_names(pipeline: Path, tmp_path: Path) -> None:
+    """The evaluation is a run of the group, unless a sweep's agent asked: a trial is not chosen by it."""
+    found = {
+        "denoise": {"on": "photographs", "n": 3, "psnr_gain": 1.5, "psnr_gain_ci95": [1.0, 2.0], "ssim_gain_ci95": None},
+        "clips": [{"persons": ["anna"], "parts": {"fused": {"n": 4, "accuracy": 0.5, "persons": {"anna": [2, 4]}}},
+                   "predictions": [{"clip": "anna.mp4"}]}],
+    }  # fmt: skip
+    recipe = {"stage": "evaluate", "version": 1, "params": {}, "inputs": {}, "source": None, "tools": {}}
+
+    def make(draft: Draft) -> Outcome:
+        draft.write_json("evaluation.json", found)
+        return Outcome()
+
+    step = Step("evaluate", recipe, cached(Store(tmp_path / "store"), recipe, make))
+    configuration = read_configuration(pipeline)
+    assert watch_options(configuration, step, {}, "finetune") is None
+    options = watch_options(configuration, step, {}, None)
+    assert options is not None
+    show_evaluation(step, options)
+    (run,) = runs(tmp_path).values()
+    sent = wandb_files.history(run)
+    assert {name: value for name, value in sent.items() if name[0] != "_"} == {
+        "denoise.n": 3, "denoise.psnr_gain": 1.5, "denoise.psnr_gain_ci95.low": 1.0, "denoise.psnr_gain_ci95.high": 2.0,
+        "clips.0.fused.n": 4, "clips.0.fused.accuracy": 0.5,
+    }  # fmt: skip
+    assert "anna" not in sent_text(run)
+    assert wandb_files.config(run)["key"] == step.key
 
 
 def test_the_configuration_of_a_single_training_is_refused(pipeline: Path) -> None:

@@ -20,7 +20,7 @@ from vidfer.pipeline.store import Artifact, Draft, Store
 from vidfer.stages.fit import Settings
 from vidfer.training.config import KINDS, Configuration
 from vidfer.training.steps import Step, weights_of
-from vidfer.training.watch import show_stored, trial_of, watch_options
+from vidfer.training.watch import show_evaluation, show_stored, trial_of, watch_options
 from vidfer.types import VidferError
 from vidfer.weights.bundles import FORMAT, MANIFEST
 from vidfer.weights.files import find_weights, trained_weights
@@ -54,12 +54,15 @@ def run_steps(
     done: dict[str, Step] = {}
     trial = trial_of(steps)
     for step in steps:
-        watched = watch_options(configuration, step, _input_files(step, done), trial) if step.section else None
+        inputs = _input_files(step, done) if step.section else {}
+        watched = watch_options(configuration, step, inputs, trial)
         if step.due:
             progress(step.name, 0.0)
             with _default_store(store):
                 artifact = _make(configuration, step, done, store, jobs, partial(progress, step.name), watched)
             step = replace(step, artifact=artifact)
+            if watched and step.name == "evaluate":
+                show_evaluation(step, watched)
         elif watched and step.name == trial:
             show_stored(step, watched)
         done[step.name] = step

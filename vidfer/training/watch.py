@@ -1,9 +1,9 @@
 """A pipeline at Weights & Biases: its trainings are the runs of one group, and one of them is the trial of a sweep."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidfer.pipeline.digest import recipe_key
 from vidfer.tasks.tracking import (
@@ -19,6 +19,9 @@ from vidfer.training.config import Configuration
 from vidfer.training.steps import Step, weights_of
 from vidfer.weights.files import find_weights, trained_weights
 
+if TYPE_CHECKING:
+    import wandb
+
 _METRICS = "metrics.csv"
 
 
@@ -31,13 +34,13 @@ def trial_of(steps: Sequence[Step]) -> str | None:
 def watch_options(
     configuration: Configuration, step: Step, inputs: Mapping[str, Path], trial: str | None
 ) -> dict[str, Any] | None:
-    """Return the arguments of `vidfer.tasks.loggers.WandbCurves` for a training; None where nothing is to be sent.
+    """Return the arguments of `vidfer.tasks.loggers.WandbCurves` for a step; None where nothing is to be sent.
 
     The group is the pipeline's name and a digest of its configuration: what is run again, or goes on, joins its group. `inputs`
     are the weights files that the training reads its data with, by kind.
     """
-    if configuration.wandb is None or step.section is None:
-        return None
+    if configuration.wandb is None or (step.section is None and (step.name != "evaluate" or trial)):
+        return None  # the trial of a sweep is chosen by what is held out for it, not by the evaluation
     given = dict(configuration.wandb)
     return {
         "project": given.pop("project", None) or os.environ.get("WANDB_PROJECT") or "vidfer",
@@ -64,19 +67,45 @@ def show_stored(step: Step, options: Mapping[str, Any]) -> None:
     Raises:
         VidferError: There is no login, or no server.
     """
-    import wandb
-
     weights = trained_weights(weights_of(step))
     inputs = {kind: find_weights(kind, path) for kind, path in options["inputs"].items()}
+    with explained_client(), _start(options) as run:
+        add_settings(run, sent_settings(step.recipe["params"]) | identity(step.key, inputs))
+        log_curves(run, weights.path.with_name(_METRICS))
+        if options["weights"]:
+            log_weights(run, weights, step.key, inputs)
+
+
+def show_evaluation(step: Step, options: Mapping[str, Any]) -> None:
+    """Send the figures of a bundle with their counts and intervals, but no names of persons or clips.
+
+    Raises:
+        VidferError: There is no login, or no server.
+    """
+    found = step.artifact.json("evaluation.json") if step.artifact else {}
+    parts = {name: found.get(name) for name in ("denoise", "image")}
+    for number, clips in enumerate(found.get("clips", [])):
+        parts |= {f"clips.{number}.{name}": part for name, part in clips["parts"].items()}
+    with explained_client(), _start(options) as run:
+        add_settings(run, {"key": step.key})
+        run.log({f"{name}.{key}": value for name, part in parts.items() for key, value in _figures(part or {})})
+
+
+def _figures(part: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in part.items():
+        if isinstance(value, int | float):
+            yield name, value
+        elif name.endswith("_ci95") and value is not None:
+            yield from ((f"{name}.low", value[0]), (f"{name}.high", value[1]))
+
+
+def _start(options: Mapping[str, Any]) -> "wandb.Run":
+    """Start a run of this process."""
+    import wandb
+
     names = ("project", "name", "group", "entity", "tags", "notes")
-    with explained_client():
-        run = wandb.init(
-            **{name: options.get(name) for name in names},
-            dir=options.get("save_dir", "runs"),
-            settings=client_settings(console=False, machine=options["machine"]),
-        )
-        with run:
-            add_settings(run, sent_settings(step.recipe["params"]) | identity(step.key, inputs))
-            log_curves(run, weights.path.with_name(_METRICS))
-            if options["weights"]:
-                log_weights(run, weights, step.key, inputs)
+    return wandb.init(
+        **{name: options.get(name) for name in names},
+        dir=options.get("save_dir", "runs"),
+        settings=client_settings(console=False, machine=options["machine"]),
+    )
