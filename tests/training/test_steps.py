@@ -14,7 +14,8 @@ from vidfer.datasets.synthetic import write_faces
 from vidfer.pipeline.store import Store
 from vidfer.stages.fit import WEIGHTS
 from vidfer.training.config import read_configuration
-from vidfer.training.steps import STEPS, Step, plan_steps, reason
+from vidfer.training.reasons import reason
+from vidfer.training.steps import STEPS, Step, plan_steps
 from vidfer.types import UsageError
 
 Planner = Callable[..., dict[str, Step]]
@@ -122,7 +123,7 @@ def test_a_training_needs_only_what_it_reads(planner: Planner) -> None:
 def test_what_changed_is_said(planner: Planner, tmp_path: Path) -> None:
     """The reason names the values that differ from the most similar artifact, before and after."""
     store, step = Store(tmp_path / "store"), planner()["classify"]
-    assert reason(step) == "not made before"
+    assert reason(step.recipe, step.nearest) == "not made before"
     with store.draft("classify_fit", step.key) as draft:
         draft.write(WEIGHTS, b"weights")
         store.publish(draft.seal(step.recipe, meta={"seconds": 75.0}))
@@ -130,7 +131,7 @@ def test_what_changed_is_said(planner: Planner, tmp_path: Path) -> None:
     other = planner("classify.model.lr=0.01", "classify.seed_everything=3")["classify"]
     assert other.due
     assert other.seconds == 75.0
-    assert reason(other) == "seed_everything 0 -> 3, model.lr 0.02 -> 0.01"
+    assert reason(other.recipe, other.nearest) == "seed_everything 0 -> 3, model.lr 0.02 -> 0.01"
 
 
 def test_a_plan_needs_neither_torch_nor_lightning(planner: Planner, tmp_path: Path) -> None:

@@ -199,16 +199,26 @@ def _short(name: str, width: int = 32) -> str:
 
 def print_plan(steps: "Sequence[Step]", store: "Store", *, stderr: bool = False) -> None:
     """Print a row per step of a pipeline: its key, hit or miss, the time it takes, and why it has to be made."""
-    from vidfer.training.steps import reason, share_trained
+    from vidfer.training.reasons import reason
+    from vidfer.training.steps import share_trained
 
     rows = []
     for step in steps:
         if step.section is not None and not step.recipe:
-            rows.append((step.name, "-", "-", "-", f"uses the weights {step.section.use}"))
+            rows.append((step.label, "-", "-", "-", f"uses the weights {step.section.use}"))
             continue
         share = share_trained(step, store) if step.due else 0.0
+        why = reason(step.recipe, step.nearest) if step.due else ""
         state = "hit" if not step.due else f"miss, {share:.0%} trained" if share else "miss"
-        rows.append((step.name, step.key[:12], state, _duration(step.seconds), reason(step) if step.due else ""))
+        rows.append(
+            (
+                step.label,
+                step.key[:12],
+                state,
+                _duration(step.seconds),
+                why,
+            )
+        )
     due = [step for step in steps if step.due]
     known = [step.seconds for step in due if step.seconds is not None]
     last = f"{len(due)} of {len(steps)} steps have to be made" if due else f"all {len(steps)} steps are stored"
@@ -226,7 +236,7 @@ def print_status(steps: "Sequence[Step]", store: "Store") -> None:
     for step in steps:
         if step.due:
             share = share_trained(step, store)
-            print(f"{step.name:<15} {f'{share:.0%} trained' if share else 'missing'}")
+            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}")
         else:
             place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
             print(
@@ -270,7 +280,7 @@ def pipeline_bar(steps: "Sequence[Step]") -> "Iterator[StepsProgress]":
     from rich.progress import TextColumn
 
     due = [step for step in steps if step.due]
-    expected = {step.name: step.seconds for step in due}
+    expected = {step.label: step.seconds for step in due}
     names = list(expected)
     begun: dict[str, float] = {}
     at_work: dict[str, str] = {}

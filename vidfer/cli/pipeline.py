@@ -112,13 +112,13 @@ def run(options: RunOptions) -> int:
     """Run the pipeline, and say where its result is."""
     configuration, steps, store = _planned(options.pipeline)
     require_client(configuration.wandb is not None)
-    due = [step.name for step in steps if step.due]
+    due = [step.label for step in steps if step.due]
     if due:
         print_plan(steps, store, stderr=True)
     with pipeline_bar(steps) as progress:
         for step in run_steps(configuration, steps, store, options.jobs, progress):
-            if step.name in due:
-                say(f"{step.name}: finished, {time.strftime('%H:%M')}")
+            if step.label in due:
+                say(f"{step.label}: finished, {time.strftime('%H:%M')}")
     last = step
     if last.name == "bundle" and last.artifact is not None:
         out = options.out or Path("bundles") / configuration.name

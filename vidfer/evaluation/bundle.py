@@ -10,7 +10,7 @@ import numpy as np
 
 from vidfer.evaluation import Notify
 from vidfer.evaluation.analysed import measure_clips, never_seen
-from vidfer.evaluation.figures import BINS, calibration_record, persons_interval, summarise
+from vidfer.evaluation.figures import BINS, calibration_record, persons_interval, pool_folds, summarise
 from vidfer.evaluation.held_out import (
     Data,
     NotHeldOutError,
@@ -34,9 +34,17 @@ FORMAT: Final = 1
 _CLIP_KINDS: Final = ("fusion", "faces", "audio")
 
 
-def evaluate_bundle(folder: Path, data: Mapping[str, Data], further: Sequence[Data] = ()) -> dict[str, bytes]:
-    """Measure a bundle, see `measure_bundle`, and return `evaluation.json`, `evaluation.md` and `evaluation.html`."""
-    found = measure_bundle(folder, data, further)
+def evaluate_bundle(
+    folder: Path,
+    data: Mapping[str, Data],
+    further: Sequence[Data] = (),
+    folds: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, bytes]:
+    """Measure a bundle, see `measure_bundle`, and return `evaluation.json`, `evaluation.md` and `evaluation.html`.
+
+    `folds` are the evaluations of bundles that were trained in the same way without some of the people, see `pool_folds`.
+    """
+    found = {**measure_bundle(folder, data, further), "folds": pool_folds(folds) if folds else {}}
     cards = {kind: find_weights(kind, name).card for kind, name in read_bundle(folder).names.items()}
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     return {"evaluation.json": text.encode(), **render_page(found, cards)}

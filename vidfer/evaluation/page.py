@@ -50,13 +50,7 @@ def _blocks(found: Record, cards: Mapping[str, Record]) -> Iterator[Block]:
         yield f"> {warning}", None
     if lines := list(_short(found)):
         yield "\n".join(f"- {line}" for line in lines), None
-    yield "## Predictions for clips", None
-    if not found["clips"] and not found["missing"]:
-        yield "Nothing of this bundle was trained on clips by this pipeline, so that there are no test clips.", None
-    for kind, why in found["missing"].items():
-        yield f"{_MODELS.get(kind, kind).capitalize()}: no test clips, since {why}.", None
-    for group in found["clips"]:
-        yield from _group(group)
+    yield from _clips(found)
     yield "## Image model", None
     yield from _image(found["image"])
     yield "## Denoiser", None
@@ -78,6 +72,25 @@ def _blocks(found: Record, cards: Mapping[str, Record]) -> Iterator[Block]:
     licences = dict.fromkeys(str(card["licence"]) for card in cards.values() if card.get("licence"))
     if licences:
         yield "**Terms**: " + " ".join(licences), None
+
+
+def _clips(found: Record) -> Iterator[Block]:
+    yield "## Predictions for clips", None
+    if not found["clips"] and not found["missing"]:
+        yield "Nothing of this bundle was trained on clips by this pipeline, so that there are no test clips.", None
+    for kind, why in found["missing"].items():
+        yield f"{_MODELS.get(kind, kind).capitalize()}: no test clips, since {why}.", None
+    for group in found["clips"]:
+        yield from _group(group)
+    if found.get("folds"):
+        yield "## Cross-validation by persons", None
+        yield (
+            "Every clip is predicted by models that were trained in the same way without its person. These figures are of the "
+            "recipe: the bundle's own models were trained on most of these persons.",
+            None,
+        )
+    for on, group in found.get("folds", {}).items():
+        yield from _group({**group, "on": f"{on}, {group['folds']} folds", "notes": [], "left_out": {}})
 
 
 def _warnings(found: Record, cards: Mapping[str, Record]) -> Iterator[str]:
@@ -102,7 +115,8 @@ def _warnings(found: Record, cards: Mapping[str, Record]) -> Iterator[str]:
 
 def _short(found: Record) -> Iterator[str]:
     """Say in a line each what was reached."""
-    for group in found["clips"]:
+    folds = [{**group, "on": f"{on}, in {group['folds']} folds"} for on, group in found.get("folds", {}).items()]
+    for group in [*folds, *found["clips"]]:
         for part, each in [item for item in group["parts"].items() if item[1]["n"]][:1]:
             ends = {"clips": each["accuracy_ci95"], "persons": each["persons_ci95"] or (0, 0)}
             over = max(ends, key=lambda name: ends[name][1] - ends[name][0])  # the wider one, which promises less

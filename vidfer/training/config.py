@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,7 @@ class Configuration:
         sections: The trainings in their order.
         test_clips: Further clips that the bundle is measured on, as LightningCLI's `data` each.
         wandb: How its trainings are shown at Weights & Biases, see `vidfer.training.watch`; None: nothing is sent.
+        folds: The same pipeline without the people of each fold, for cross-validation.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Configuration:
     settings: Mapping[str, Any]
     test_clips: tuple[Settings, ...]
     wandb: Mapping[str, Any] | None = None
+    folds: tuple["Configuration", ...] = ()
 
 
 def read_configuration(
@@ -77,11 +79,27 @@ def read_configuration(
 
     `model`, `data` and `trainer` of a section lie above those of the files that its `config` names, which are relative to the
     pipeline's file, and may leave `init_args` out: `classify.model.lr=0.01`. `arguments` are words of LightningCLI's command
-    line, such as `--trainer.max_epochs 3`, for the section `target`.
+    line, such as `--trainer.max_epochs 3`, for the section `target`. Where the entry `folds` is 2 or more, the pipeline is read
+    again for each fold, with `fold` set to 0, 1, ..., and for itself with `folds` set to 0.
 
     Raises:
         UsageError: A file cannot be read, or something in it, an override or an argument is unknown.
     """
+    found = _resolved(path, overrides)
+    count = found.get("folds") or 0
+    if not isinstance(count, int) or count < 0 or count == 1:
+        raise UsageError(f"{path}: folds has to be 0, or a whole number from 2 on, not {count!r}")
+    if not count:
+        return _configuration(path, found, arguments, target)
+    whole = _configuration(path, _resolved(path, [*overrides, "folds=0"]), arguments, target)
+    each = (_resolved(path, [*overrides, f"fold={number}"]) for number in range(count))
+    return replace(
+        whole, folds=tuple(_configuration(path, one | {"test_clips": None}, arguments, target) for one in each)
+    )
+
+
+def _resolved(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Read a pipeline's entries, with all that they refer to."""
     whole = _load(path, ())
     try:
         merged: Any = OmegaConf.to_container(
@@ -96,6 +114,10 @@ def read_configuration(
         raise UsageError(f"{path} needs a value for {missing}: give it by --set {missing}=VALUE") from error
     except OmegaConfBaseException as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
+    return dict(found)
+
+
+def _configuration(path: Path, found: Mapping[str, Any], arguments: str, target: str | None) -> Configuration:
     free = {name for name in found if not isinstance(found[name], Mapping)}  # values that others refer to
     _refuse_unknown(path, "", set(found) - free, _ENTRIES)
     if arguments and target not in FITS:

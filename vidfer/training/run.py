@@ -51,21 +51,28 @@ def run_steps(
     Raises:
         VidferError: A step failed; what was finished before is stored.
     """
-    done: dict[str, Step] = {}
+    own: dict[str, Step] = {}
+    of_folds: dict[int, dict[str, Step]] = {}
     trial = trial_of(steps)
     for step in steps:
+        pipeline, done = configuration, own
+        if step.fold is not None:
+            pipeline = configuration.folds[step.fold]
+            done = of_folds.setdefault(step.fold, dict(own))  # what does not depend on people is shared
         inputs = _input_files(step, done) if step.section else {}
         watched = watch_options(configuration, step, inputs, trial)
         if step.due:
-            progress(step.name, 0.0)
+            progress(step.label, 0.0)
             with _default_store(store):
-                artifact = _make(configuration, step, done, store, jobs, partial(progress, step.name), watched)
+                artifact = _make(pipeline, step, done, store, jobs, partial(progress, step.label), watched)
             step = replace(step, artifact=artifact)
             if watched and step.name == "evaluate":
                 show_evaluation(step, watched)
         elif watched and step.name == trial:
             show_stored(step, watched)
         done[step.name] = step
+        if step.fold is not None and step.name == "evaluate":
+            own[step.label] = step
         yield step
 
 
@@ -165,7 +172,10 @@ def _evaluate(configuration: Configuration, done: Mapping[str, Step], draft: Dra
         for name, content in _assemble(configuration, done).items():
             (Path(folder) / name).write_bytes(content)
         by_kind = {kind: _data(done)[name] for kind, name in _kinds(done).items() if name in _data(done)}
-        for name, content in evaluate_bundle(Path(folder), by_kind, configuration.test_clips).items():
+        folds = [
+            each.artifact.json("evaluation.json") for each in done.values() if each.name == "evaluate" and each.artifact
+        ]
+        for name, content in evaluate_bundle(Path(folder), by_kind, configuration.test_clips, folds).items():
             draft.write(name, content)
 
 

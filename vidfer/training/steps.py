@@ -1,17 +1,17 @@
 """The steps of a pipeline with their keys: which are stored, why the others are not, and how long they may take."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from vidfer.datasets.contents import data_contents
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.stage import tool_versions
-from vidfer.pipeline.store import MANIFEST, Artifact, Store
+from vidfer.pipeline.store import Artifact, Store
 from vidfer.stages.fit import UNFINISHED, WEIGHTS, Settings, progress_of
 from vidfer.training.config import FITS, KINDS, Configuration, Section
+from vidfer.training.reasons import find_nearest
 from vidfer.types import UsageError
 from vidfer.weights.files import find_weights, weights_digest
 
@@ -20,7 +20,6 @@ LAST: Final = ("calibrate", "evaluate", "bundle")
 
 STEPS: Final = (*FITS, *LAST)
 _VERSIONS: Final = {"calibrate": 1, "evaluate": 1, "bundle": 1}
-_LONGEST = 40  # characters of a value in a reason
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Step:
         needs: Names of the steps whose artifacts it reads.
         given: Of what a training reads, the weights that its configuration names, by kind.
         nearest: The manifest of the most similar artifact of another key; empty where there is none.
+        fold: Number of the fold that it is of, from 0; None for what ends in the bundle.
     """
 
     name: str
@@ -46,6 +46,12 @@ class Step:
     needs: tuple[str, ...] = ()
     given: Mapping[str, str] = field(default_factory=dict)
     nearest: Mapping[str, Any] = field(default_factory=dict)
+    fold: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The name that people read: with the number of the fold, from 1."""
+        return self.name if self.fold is None else f"{self.name} {self.fold + 1}"
 
     @property
     def key(self) -> str:
@@ -72,6 +78,23 @@ def plan_steps(configuration: Configuration, store: Store, until: str | None = N
         UsageError: The configuration lacks the step `until`, or names weights that are not there.
         VidferError: Data cannot be found or read.
     """
+    folds: list[dict[str, Step]] = []
+    if until not in (*FITS, "calibrate"):
+        folds = [_plan(each, store, "evaluate", {}) for each in configuration.folds]
+    own = _plan(configuration, store, until, {f"fold {n}": steps["evaluate"] for n, steps in enumerate(folds, start=1)})
+    known = {step.key for step in own.values()}
+    of_folds = [
+        replace(step, fold=number)
+        for number, steps in enumerate(folds)
+        for step in steps.values()
+        if step.recipe and step.key not in known
+    ]
+    ends = [step for step in own.values() if step.name in LAST[1:]]
+    return [*(step for step in own.values() if step.name not in LAST[1:]), *of_folds, *ends]
+
+
+def _plan(configuration: Configuration, store: Store, until: str | None, folds: Mapping[str, Step]) -> dict[str, Step]:
+    """Plan a pipeline by itself; its evaluation reads those of the folds."""
     steps: dict[str, Step] = {}
     sections = {section.name: section for section in configuration.sections}
     if until in FITS and until not in sections:
@@ -85,10 +108,10 @@ def plan_steps(configuration: Configuration, store: Store, until: str | None = N
         _plan_fit(str(name), sections, steps, store)
     if until not in FITS:
         for name in LAST:
-            _plan_last(name, configuration, steps, store)
+            _plan_last(name, configuration, steps, store, folds if name == "evaluate" else {})
             if name == until:
                 break
-    return [steps[name] for name in STEPS if name in steps]
+    return {name: steps[name] for name in STEPS if name in steps}
 
 
 def _plan_fit(name: str, sections: Mapping[str, Section], steps: dict[str, Step], store: Store) -> None:
@@ -124,9 +147,11 @@ def _plan_fit(name: str, sections: Mapping[str, Section], steps: dict[str, Step]
     steps[name] = _found(name, recipe, store, section=section, settings=settings, needs=tuple(needs), given=given)
 
 
-def _plan_last(name: str, configuration: Configuration, steps: dict[str, Step], store: Store) -> None:
-    """Add a step after the trainings; it reads all of them, and the steps of `LAST` before it."""
-    inputs = {}
+def _plan_last(
+    name: str, configuration: Configuration, steps: dict[str, Step], store: Store, folds: Mapping[str, Step]
+) -> None:
+    """Add a step after the trainings; it reads all of them, the steps of `LAST` before it, and the folds' evaluations."""
+    inputs = {fold: step.key for fold, step in folds.items()}
     for step in steps.values():
         used = step.section.use if step.section and not step.recipe else None
         inputs[step.name] = step.key if used is None else weights_digest(KINDS[step.name], used)
@@ -151,63 +176,8 @@ def _plan_last(name: str, configuration: Configuration, steps: dict[str, Step], 
 
 def _found(name: str, recipe: Mapping[str, Any], store: Store, **more: Any) -> Step:  # noqa: ANN401 - fields of a step
     artifact = store.find(str(recipe["stage"]), recipe_key(recipe))
-    nearest = {} if artifact else _nearest(recipe, store)
+    nearest = {} if artifact else find_nearest(recipe, store)
     return Step(name, recipe, artifact, nearest=nearest, **more)
-
-
-def _nearest(recipe: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """Find the manifest of the stored artifact whose recipe differs in the fewest values; nothing where there is none."""
-    best: tuple[int, dict[str, Any]] | None = None
-    for folder in sorted(store.path(str(recipe["stage"]), "x" * 64).parent.parent.glob("??/*")):
-        try:
-            manifest = json.loads((folder / MANIFEST).read_bytes())
-            count = len(_changes(manifest["recipe"], recipe))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # removed meanwhile, or damaged
-            continue
-        if best is None or count < best[0]:
-            best = count, manifest
-    return best[1] if best else {}
-
-
-def reason(step: Step) -> str:
-    """Say why a step has to be made: what changed since the most similar artifact."""
-    if not step.nearest:
-        return "not made before"
-    changes = _changes(step.nearest["recipe"], step.recipe)
-    parts = [_change(name, before, after) for name, (before, after) in changes.items()]
-    return ", ".join(parts[:3]) + (f", and {len(parts) - 3} more" if len(parts) > 3 else "")
-
-
-def _change(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - any JSON
-    group, _, rest = name.partition(".")
-    if group == "source":
-        return "the data"
-    if group == "inputs":
-        return f"{rest} (weights)" if before and after else f"{rest} {'added' if after else 'left out'}"
-    if group == "tools":
-        return f"{rest} {before} -> {after}"
-    shown = (rest or name).replace(".init_args", "")
-    return f"{shown} {_short(before)} -> {_short(after)}"
-
-
-def _short(value: Any) -> str:  # noqa: ANN401 - any JSON
-    text = "unset" if value is None else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """List the values in which two recipes differ, by their dotted names."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    names = dict.fromkeys([*new, *old])
-    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any JSON
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{name}.{key}".lstrip("."))
-    else:
-        yield name, value
 
 
 def share_trained(step: Step, store: Store) -> float:

@@ -27,7 +27,7 @@ _METRICS = "metrics.csv"
 
 def trial_of(steps: Sequence[Step]) -> str | None:
     """Return the training that a sweep's agent waits for, the last one; None where no agent started this process."""
-    trained = [step.name for step in steps if step.section is not None and step.recipe]
+    trained = [step.name for step in steps if step.section is not None and step.recipe and step.fold is None]
     return trained[-1] if trained and os.environ.get("WANDB_SWEEP_ID") else None
 
 
@@ -44,7 +44,7 @@ def watch_options(
     given = dict(configuration.wandb)
     return {
         "project": given.pop("project", None) or os.environ.get("WANDB_PROJECT") or "vidfer",
-        "name": None if step.name == trial else step.name,  # the server names a sweep's trials
+        "name": None if step.name == trial else step.label,  # the server names a sweep's trials
         "group": f"{configuration.name}-{_digest(configuration)}",
         "weights": given.pop("weights", True),
         "key": step.key,
