@@ -68,7 +68,7 @@ def run_steps(
             step = replace(step, artifact=artifact)
             if watched and step.name == "evaluate":
                 show_evaluation(step, watched)
-        elif watched and step.name == trial:
+        elif watched and step.label == trial:
             show_stored(step, watched)
         done[step.name] = step
         if step.fold is not None and step.name == "evaluate":

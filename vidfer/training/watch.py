@@ -44,13 +44,13 @@ def watch_options(
     given = dict(configuration.wandb)
     return {
         "project": given.pop("project", None) or os.environ.get("WANDB_PROJECT") or "vidfer",
-        "name": None if step.name == trial else step.label,  # the server names a sweep's trials
+        "name": None if step.label == trial else step.label,  # the server names a sweep's trials
         "group": f"{configuration.name}-{_digest(configuration)}",
         "weights": given.pop("weights", True),
         "key": step.key,
         "inputs": {kind: str(path) for kind, path in inputs.items()},
         "machine": False,  # the command line names the store
-        "trial": step.name == trial,
+        "trial": step.label == trial,
         **given,
     }
 
