@@ -15,14 +15,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
     from rich.table import Table
 
-    from vidfer.pipeline.store import Store
     from vidfer.pipeline.workers import Work
-    from vidfer.training.run import Progress as StepsProgress
-    from vidfer.training.steps import Step
 
 
-def _bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
-    """Make bars on standard error, where it is a terminal, and until they end; with `keep` anywhere, and they stay."""
+def bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
+    """Make progress bars on standard error, where it is a terminal, and until they end; with `keep` anywhere, and they stay."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -40,9 +37,9 @@ def progress_bar() -> Iterator[Callable[[float, float, str], None]]:
     """Show a bar for work in steps; it takes the steps done, their number, and the one at work."""
     from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
-    with _bars(MofNCompleteColumn(), TimeElapsedColumn()) as bars:
-        bar = bars.add_task("")
-        yield lambda done, total, what: bars.update(bar, completed=done, total=total, description=what)
+    with bars(MofNCompleteColumn(), TimeElapsedColumn()) as shown:
+        bar = shown.add_task("")
+        yield lambda done, total, what: shown.update(bar, completed=done, total=total, description=what)
 
 
 @contextmanager
@@ -50,9 +47,9 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar for a download; it takes the bytes that came and, where known, their number."""
     from rich.progress import DownloadColumn, TimeRemainingColumn
 
-    with _bars(DownloadColumn(), TimeRemainingColumn(), keep=True) as bars:
-        bar = bars.add_task(name, total=None, visible=False)  # nothing may have to be fetched
-        yield lambda done, total: bars.update(bar, completed=done, total=total, visible=True)
+    with bars(DownloadColumn(), TimeRemainingColumn(), keep=True) as shown:
+        bar = shown.add_task(name, total=None, visible=False)  # nothing may have to be fetched
+        yield lambda done, total: shown.update(bar, completed=done, total=total, visible=True)
 
 
 def say(message: str) -> None:
@@ -66,22 +63,22 @@ def run_with_bars(work: "Work[Path]", clips: Sequence[Path], jobs: int) -> "Iter
 
     from vidfer.pipeline.workers import run_all
 
-    with _bars(MofNCompleteColumn(), TimeElapsedColumn()) as bars:
-        whole = bars.add_task("clips", total=len(clips))
+    with bars(MofNCompleteColumn(), TimeElapsedColumn()) as shown:
+        whole = shown.add_task("clips", total=len(clips))
         inside: dict[int, TaskID] = {}
 
         def update(position: int, stage: str, share: float) -> None:
             if position not in inside:
-                inside[position] = bars.add_task("", total=100)
-            bars.update(
+                inside[position] = shown.add_task("", total=100)
+            shown.update(
                 inside[position], completed=100 * share, description=f"  {_short(clips[position].name)} · {stage}"
             )
 
         for position, done in run_all(work, clips, jobs, update):
             yield position, done
             if position in inside:
-                bars.remove_task(inside.pop(position))
-            bars.advance(whole)
+                shown.remove_task(inside.pop(position))
+            shown.advance(whole)
 
 
 def print_overview(summaries: list[dict[str, Any]]) -> None:
@@ -195,112 +192,3 @@ def _modality(part: dict[str, Any]) -> str:
 
 def _short(name: str, width: int = 32) -> str:
     return name if len(name) <= width else f"{name[: width - 1]}…"
-
-
-def print_plan(steps: "Sequence[Step]", store: "Store", *, stderr: bool = False) -> None:
-    """Print a row per step of a pipeline: its key, hit or miss, the time it takes, and why it has to be made."""
-    from vidfer.training.reasons import reason
-    from vidfer.training.steps import share_trained
-
-    rows = []
-    for step in steps:
-        if step.section is not None and not step.recipe:
-            rows.append((step.label, "-", "-", "-", f"uses the weights {step.section.use}"))
-            continue
-        share = share_trained(step, store) if step.due else 0.0
-        why = reason(step.recipe, step.nearest) if step.due else ""
-        state = "hit" if not step.due else f"miss, {share:.0%} trained" if share else "miss"
-        rows.append(
-            (
-                step.label,
-                step.key[:12],
-                state,
-                _duration(step.seconds),
-                why,
-            )
-        )
-    due = [step for step in steps if step.due]
-    known = [step.seconds for step in due if step.seconds is not None]
-    last = f"{len(due)} of {len(steps)} steps have to be made" if due else f"all {len(steps)} steps are stored"
-    if known:
-        last += f", in about {_duration(sum(known))}"
-    if len(due) > len(known):
-        last += f"; {len(due) - len(known)} take a time that is not known"
-    _print_rows(("step", "key", "state", "time", "what changed"), rows, last, stderr=stderr)
-
-
-def print_status(steps: "Sequence[Step]", store: "Store") -> None:
-    """Print of each step of a pipeline whether it is finished, how long it took, and below it where its artifact is."""
-    from vidfer.training.steps import share_trained, weights_of
-
-    for step in steps:
-        if step.due:
-            share = share_trained(step, store)
-            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}")
-        else:
-            place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
-            print(
-                f"{step.name:<15} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
-            )
-            print(f"  {place}")
-
-
-def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, *, stderr: bool = False) -> None:
-    """Print a table whose last column wraps, and a line below it."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for name in names[:-1]:
-        table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
-    table.add_column(names[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(stderr=stderr)
-    console.print(table)
-    if last:
-        console.print(Text(last))
-
-
-def _duration(seconds: float | None) -> str:
-    """Write a time span in its largest units."""
-    if seconds is None:
-        return "?"
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
-
-
-@contextmanager
-def pipeline_bar(steps: "Sequence[Step]") -> "Iterator[StepsProgress]":
-    """Show a bar over the steps of a pipeline that have to be made, with the time left; it takes a step and its share."""
-    import time
-
-    from rich.progress import TextColumn
-
-    due = [step for step in steps if step.due]
-    expected = {step.label: step.seconds for step in due}
-    names = list(expected)
-    begun: dict[str, float] = {}
-    at_work: dict[str, str] = {}
-    with _bars(TextColumn("{task.fields[left]}", markup=False)) as bars:
-        bar = bars.add_task("", total=max(1, len(due)), left="", visible=bool(due))
-
-        def update(name: str, share: float, doing: str = "") -> None:
-            if doing != at_work.get(name, doing):  # from reading clips to training
-                begun.pop(name)
-            at_work[name] = doing
-            elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
-            if share > 0.05:
-                expected[name] = elapsed / share
-            ahead = [expected[each] for each in names[names.index(name) + 1 :]]
-            now = expected[name]
-            left = (0.0 if now is None else max(0.0, now * (1 - share))) + sum(each or 0.0 for each in ahead)
-            open_end = now is None or None in ahead
-            text = f"{_duration(left)} left" + (", more unknown" if open_end else "") if left else ""
-            place = names.index(name)
-            what = f"{name} ({place + 1} of {len(due)})" + (f", {doing}" if doing else "")
-            bars.update(bar, completed=place + share, description=what, left=text)
-
-        yield update

@@ -1,18 +1,21 @@
 """`vidfer pipeline`: train all models of a configuration, stage by stage, into a bundle."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from vidfer.cli.display import pipeline_bar, print_plan, print_status, say
+from vidfer.cli.display import bars, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.store import Store, default_store
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import Configuration, read_configuration
 from vidfer.training.graph import draw_chain
-from vidfer.training.run import run_steps, write_bundle
-from vidfer.training.steps import Step, plan_steps, weights_of
+from vidfer.training.reasons import reason
+from vidfer.training.run import Progress, run_steps, write_bundle
+from vidfer.training.steps import Step, plan_steps, share_trained, weights_of
 from vidfer.types import UsageError
 
 ACTIONS: Final = {
@@ -137,3 +140,105 @@ def _planned(options: PipelineOptions) -> tuple[Configuration, list[Step], Store
     configuration = read_configuration(options.config, overrides, options.args, options.until)
     store = Store(options.store or default_store())
     return configuration, plan_steps(configuration, store, options.until), store
+
+
+def print_plan(steps: Sequence[Step], store: Store, *, stderr: bool = False) -> None:
+    """Print a row per step of a pipeline: its key, hit or miss, the time it takes, and why it has to be made."""
+    rows = []
+    for step in steps:
+        if step.section is not None and not step.recipe:
+            rows.append((step.label, "-", "-", "-", f"uses the weights {step.section.use}"))
+            continue
+        share = share_trained(step, store) if step.due else 0.0
+        why = reason(step.recipe, step.nearest) if step.due else ""
+        state = "hit" if not step.due else f"miss, {share:.0%} trained" if share else "miss"
+        rows.append(
+            (
+                step.label,
+                step.key[:12],
+                state,
+                _duration(step.seconds),
+                why,
+            )
+        )
+    due = [step for step in steps if step.due]
+    known = [step.seconds for step in due if step.seconds is not None]
+    last = f"{len(due)} of {len(steps)} steps have to be made" if due else f"all {len(steps)} steps are stored"
+    if known:
+        last += f", in about {_duration(sum(known))}"
+    if len(due) > len(known):
+        last += f"; {len(due) - len(known)} take a time that is not known"
+    _print_rows(("step", "key", "state", "time", "what changed"), rows, last, stderr=stderr)
+
+
+def print_status(steps: Sequence[Step], store: Store) -> None:
+    """Print of each step of a pipeline whether it is finished, how long it took, and below it where its artifact is."""
+    for step in steps:
+        if step.due:
+            share = share_trained(step, store)
+            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}")
+        else:
+            place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
+            print(
+                f"{step.name:<15} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
+            )
+            print(f"  {place}")
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, *, stderr: bool = False) -> None:
+    """Print a table whose last column wraps, and a line below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name in names[:-1]:
+        table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
+    table.add_column(names[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(stderr=stderr)
+    console.print(table)
+    if last:
+        console.print(Text(last))
+
+
+def _duration(seconds: float | None) -> str:
+    """Write a time span in its largest units."""
+    if seconds is None:
+        return "?"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+@contextmanager
+def pipeline_bar(steps: Sequence[Step]) -> Iterator[Progress]:
+    """Show a bar over the steps of a pipeline that have to be made, with the time left; it takes a step and its share."""
+    from rich.progress import TextColumn
+
+    due = [step for step in steps if step.due]
+    expected = {step.label: step.seconds for step in due}
+    names = list(expected)
+    begun: dict[str, float] = {}
+    at_work: dict[str, str] = {}
+    with bars(TextColumn("{task.fields[left]}", markup=False)) as shown:
+        bar = shown.add_task("", total=max(1, len(due)), left="", visible=bool(due))
+
+        def update(name: str, share: float, doing: str = "") -> None:
+            if doing != at_work.get(name, doing):  # from reading clips to training
+                begun.pop(name)
+            at_work[name] = doing
+            elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
+            if share > 0.05:
+                expected[name] = elapsed / share
+            ahead = [expected[each] for each in names[names.index(name) + 1 :]]
+            now = expected[name]
+            left = (0.0 if now is None else max(0.0, now * (1 - share))) + sum(each or 0.0 for each in ahead)
+            open_end = now is None or None in ahead
+            text = f"{_duration(left)} left" + (", more unknown" if open_end else "") if left else ""
+            place = names.index(name)
+            what = f"{name} ({place + 1} of {len(due)})" + (f", {doing}" if doing else "")
+            shown.update(bar, completed=place + share, description=what, left=text)
+
+        yield update
