@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from vidfer.pipeline.store import Store
+from vidfer.stages.fit import Fit
 from vidfer.training.config import read_configuration
 from vidfer.training.run import run_steps, write_bundle
 from vidfer.training.steps import Step, plan_steps
@@ -113,6 +115,38 @@ def test_a_failed_training_is_named_with_its_reason_and_not_stored(pipeline: Pat
         run(pipeline, store, "classify.model.lrr=3")
     configuration = read_configuration(pipeline, ["classify.model.lrr=3"])
     assert next(step for step in plan_steps(configuration, Store(store)) if step.name == "classify").due
+
+
+def test_a_training_whose_data_were_changed_meanwhile_is_not_stored(
+    pipeline: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key says which data it is of: those of the plan, and hours may lie between."""
+    run(pipeline, store)
+    train, path = Fit._train, sorted((pipeline.parent / "sounds").rglob("*.wav"))[0]
+    sound = path.read_bytes()
+
+    def train_meanwhile(self: Fit, *given: Any) -> None:
+        train(self, *given)
+        path.write_bytes(sound[:-2000])
+
+    lr = "classify.model.lr=0.005"
+    monkeypatch.setattr(Fit, "_train", train_meanwhile)
+    with pytest.raises(VidferError, match="the data of classify were changed while it was trained: run it again"):
+        run(pipeline, store, lr)
+    monkeypatch.undo()
+    assert not list((store / "fits").glob("*/weights.safetensors"))
+    path.write_bytes(sound)
+    monkeypatch.setattr("vidfer.training.run._calibrate", lambda *_: path.write_bytes(sound[:-2000]))
+    with pytest.raises(VidferError, match="the data of classify were changed while it was measured: run it again"):
+        run(pipeline, store, lr)
+    path.write_bytes(sound)
+    configuration = read_configuration(pipeline, [lr])
+    due = [step.name for step in plan_steps(configuration, Store(store)) if step.due]
+    assert due == [
+        "calibrate",
+        "evaluate",
+        "bundle",
+    ]  # what was trained meanwhile, on the data as they are again, counts
 
 
 def test_a_folder_of_something_else_is_not_filled(pipeline: Path, store: Path, tmp_path: Path) -> None:

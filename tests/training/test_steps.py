@@ -1,5 +1,6 @@
 """Keys of a pipeline's steps: what changes them, what does not, and what is said of it; nothing is trained here."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,15 @@ import yaml
 
 from vidfer.datasets.synthetic import write_faces
 from vidfer.pipeline.store import Store
+from vidfer.stages.audio import AudioStage
+from vidfer.stages.classify import ClassifyStage
+from vidfer.stages.faces import FacesStage
 from vidfer.stages.fit import WEIGHTS
 from vidfer.training.config import read_configuration
 from vidfer.training.reasons import reason
 from vidfer.training.steps import STEPS, Step, plan_steps
 from vidfer.types import UsageError
+from vidfer.weights.bundles import SHIPPED_BUNDLE
 
 Planner = Callable[..., dict[str, Step]]
 
@@ -101,6 +106,57 @@ def test_data_count_by_content_and_not_by_place(planner: Planner, tmp_path: Path
     other = next(each for each in sorted((tmp_path / "moved" / "train").rglob("*.png"), reverse=True))
     image.write_bytes(other.read_bytes())
     assert changed(before, planner(place)) == ["finetune", "fusion", *ENDS]
+
+
+def test_a_new_version_of_what_reads_clips_retrains_on_what_it_reads(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features are read inside the training: a stage of a clip that reads otherwise makes another training."""
+    before = planner()
+    with monkeypatch.context() as patch:
+        patch.setattr(AudioStage, "version", AudioStage.version + 1)
+        assert changed(before, planner()) == ["classify", "fusion", *ENDS]
+    with monkeypatch.context() as patch:
+        patch.setattr(FacesStage, "version", FacesStage.version + 1)
+        assert changed(before, planner()) == ["fusion", *ENDS]
+    monkeypatch.setattr(ClassifyStage, "version", ClassifyStage.version + 1)
+    assert changed(before, planner()) == ENDS
+
+
+def test_weights_by_name_count_by_what_they_are(
+    planner: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulled weights may be replaced under their name, which a training starts from, or a bundle takes as they are."""
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path))
+    starts, uses = "finetune.model.weights=mine", "finetune={use: mine}"
+
+    def put(name: str, **card: object) -> None:
+        shipped = SHIPPED_BUNDLE / f"{name}.safetensors"
+        (tmp_path / "mine.safetensors").write_bytes(shipped.read_bytes())
+        content = json.loads(shipped.with_suffix(".json").read_text())
+        (tmp_path / "mine.json").write_text(json.dumps(content | card))
+
+    put("compact")
+    before, used = planner(starts), planner(uses)
+    put("compact", calibration={"temperature": 2.0})  # of the same network's answers, not of what is trained on them
+    assert changed(before, planner(starts)) == []
+    assert changed(used, planner(uses)) == ENDS
+    put("compact64")
+    assert changed(before, planner(starts)) == ["finetune", "fusion", *ENDS]
+
+
+def test_settings_of_paired_test_clips_count(planner: Planner, tmp_path: Path) -> None:
+    """What is drawn for a test clip is measured, so another draw is another evaluation."""
+    clips = f"class_path: vidfer.datamodules.paired.SamplePairedDataModule, root: {tmp_path / 'samples'}"
+    before = planner(f"test_clips=[{{{clips}}}]")
+    assert changed(before, planner(f"test_clips=[{{{clips}, pairing_seed: 1}}]")) == ["evaluate", "bundle"]
+
+
+def test_a_classifier_of_faces_needs_an_image_network(planner: Planner) -> None:
+    """None is put in its place unsaid."""
+    with pytest.raises(UsageError, match=r"fusion reads embeddings of faces, .* has no image network: add the section"):
+        planner("finetune=null", until="fusion")
+    assert list(planner("finetune=null", until="classify")) == ["classify"]
 
 
 def test_weights_that_are_used_replace_a_training(planner: Planner) -> None:

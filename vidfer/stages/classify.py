@@ -12,8 +12,12 @@ from vidfer.inference import decision
 from vidfer.inference.decision import UNCERTAIN, FacePrediction, FusedPrediction, Rules, SoundPrediction
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.stages.audio import AudioStage
 from vidfer.stages.clip_faces import read_faces, spread
-from vidfer.stages.fit import Fit, Settings
+from vidfer.stages.denoise import DenoiseStage
+from vidfer.stages.faces import FacesStage
+from vidfer.stages.finetune import ImageStage
+from vidfer.stages.fit import Fit, Settings, stage_versions
 from vidfer.types import EMOTIONS, Status
 
 Floats = npt.NDArray[np.floating]
@@ -39,12 +43,19 @@ def _needs(settings: Settings) -> Mapping[str, str]:
     return {"denoise_model": "denoise"} | ({} if name in _PIXELS else {"image_model": "image"})
 
 
+def _tools(settings: Settings) -> Mapping[str, str | None]:
+    """Name the stages of a clip that make what a classifier reads: of sound the last one alone."""
+    faces = (FacesStage(), DenoiseStage(), ImageStage("")) if _needs(settings) else ()
+    return stage_versions(*faces, AudioStage())
+
+
 FIT: Final = Fit(
     "classify",
     version=1,
     task="vidfer.tasks.clip.ClipTask",
     data="vidfer.datamodules.clips.ClipDataModule",
     needs=_needs,
+    tools=_tools,
 )
 
 

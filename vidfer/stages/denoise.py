@@ -20,7 +20,11 @@ DenoiseMode = Literal["auto", "on", "off"]
 
 
 FIT: Final = Fit(
-    "denoise", version=1, task="vidfer.tasks.denoise.DenoiseTask", data="vidfer.datamodules.denoise.DenoiseDataModule"
+    "denoise",
+    version=1,
+    task="vidfer.tasks.denoise.DenoiseTask",
+    data="vidfer.datamodules.denoise.DenoiseDataModule",
+    weights="denoise",
 )
 
 

@@ -7,11 +7,23 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
+from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
-from vidfer.stages.denoise import read_denoised
-from vidfer.stages.fit import Fit
+from vidfer.stages.denoise import DenoiseStage, read_denoised
+from vidfer.stages.faces import FacesStage
+from vidfer.stages.fit import Fit, Settings, stage_versions
 from vidfer.types import TRANSIENT
+
+
+def _tools(settings: Settings) -> Mapping[str, str | None]:
+    """Name the stages of a clip that make the images, unless they come as such, and the package of the network."""
+    images = settings["data"]["class_path"].rpartition(".")[0] == "vidfer.datamodules.fer2013"
+    compact = settings["model"].get("init_args", {}).get("backbone", "compact") == "compact"
+    return {
+        **({} if images else stage_versions(FacesStage(), DenoiseStage())),
+        **({} if compact else tool_versions("timm")),
+    }
+
 
 FIT: Final = Fit(
     "finetune",
@@ -19,6 +31,8 @@ FIT: Final = Fit(
     task="vidfer.tasks.image.ImageTask",
     data="vidfer.datamodules.fer2013.Fer2013DataModule",
     needs=lambda _settings: {"denoise_model": "denoise"},
+    tools=_tools,
+    weights="image",
 )
 
 

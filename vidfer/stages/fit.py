@@ -22,9 +22,10 @@ from vidfer.datasets.contents import data_contents
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.digest import file_digest, recipe_key
 from vidfer.pipeline.runner import cached
-from vidfer.pipeline.stage import Outcome, Progress, tool_versions
+from vidfer.pipeline.stage import Outcome, Progress, Stage, tool_versions
 from vidfer.pipeline.store import Artifact, Draft, Store, explained
 from vidfer.types import VidferError
+from vidfer.weights.files import weights_digest
 
 Settings = Mapping[str, Any]
 """A configuration as LightningCLI reads it: `seed_everything`, `model` and `data` (`class_path`, `init_args`), `trainer`."""
@@ -38,9 +39,7 @@ _NEUTRAL_TRAINER = frozenset(
     {"accelerator", "logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
 )
 _NEUTRAL_CALLBACKS = ("IntervalCheckpoint", "SampleImages", "DenoisedImages", "RichProgressBar", "TQDMProgressBar")
-_NEUTRAL = frozenset(
-    {"compiled", "num_workers", "store", "data"}
-)  # and what ends with "root"; content tells what data are
+_NEUTRAL = frozenset({"num_workers", "store", "data"})  # of data modules, and what ends with "root"
 _LOOK = 0.2  # seconds between two looks at a training
 
 
@@ -54,6 +53,8 @@ class Fit:
         task: Dotted path of the Lightning module, and of any it may be replaced by the base class.
         data: Dotted path of the data module that is used where a configuration names none.
         needs: Of a training's settings: which arguments of its data take weights of which kind, such as `image_model` `image`.
+        tools: Of a training's settings: what else decides the weights, with its version, such as the stages that read clips.
+        weights: Kind of the weights that its task may start from, by name or file.
     """
 
     stage: str
@@ -61,6 +62,8 @@ class Fit:
     task: str
     data: str
     needs: Callable[[Settings], Mapping[str, str]] = field(default=lambda _settings: {})
+    tools: Callable[[Settings], Mapping[str, str | None]] = field(default=lambda _settings: {})
+    weights: str | None = None
 
     @property
     def artifact(self) -> str:
@@ -75,15 +78,17 @@ class Fit:
         Raises:
             VidferError: The data cannot be found or read.
         """
-        data = settings["data"]
-        contents = data_contents(data["class_path"], data.get("init_args", {}), store.root)
+        params = decisive_settings(settings, self.needs(settings))
+        begun_from = params["model"]["init_args"]
+        if self.weights and isinstance(name := begun_from.get("weights"), str):
+            begun_from["weights"] = weights_digest(self.weights, name)
         return {
             "stage": self.artifact,
             "version": self.version,
-            "params": decisive_settings(settings, self.needs(settings)),
+            "params": params,
             "inputs": dict(inputs),
-            "source": recipe_key({"data": contents}),
-            "tools": tool_versions("torch", "lightning"),
+            "source": data_digest(settings, store),
+            "tools": {**tool_versions("torch", "lightning"), **self.tools(settings)},
         }
 
     def run(
@@ -102,7 +107,7 @@ class Fit:
         arguments of `vidfer.tasks.loggers.WandbCurves` where Weights & Biases is to show it.
 
         Raises:
-            VidferError: The training failed; the message has its last line.
+            VidferError: The training failed, and the message has its last line; or its data were changed meanwhile.
         """
         key = recipe_key(recipe)
         folder = store.root / UNFINISHED / key
@@ -114,6 +119,9 @@ class Fit:
                     logger = {"class_path": "vidfer.tasks.loggers.WandbCurves", "init_args": dict(watched)}
                     complete["wandb"] = logger
                 self._train(folder, complete, store, lock, report)
+                if data_digest(settings, store) != recipe["source"]:
+                    shutil.rmtree(folder, ignore_errors=True)  # what it has learned is of nobody knows which data
+                    raise VidferError(f"the data of {self.stage} were changed while it was trained: run it again")
                 for name in _KEPT:
                     if (folder / name).is_file():
                         draft.write(name, (folder / name).read_bytes())
@@ -147,6 +155,20 @@ class Fit:
             raise VidferError(f"the training of {self.stage} failed: {_last_line(folder / 'log.txt')}")
 
 
+def data_digest(settings: Settings, store: Store) -> str:
+    """Digest the content of a training's data, see `data_contents`."""
+    data = settings["data"]
+    return recipe_key({"data": data_contents(data["class_path"], data.get("init_args", {}), store.root)})
+
+
+def stage_versions(*stages: Stage) -> dict[str, str | None]:
+    """Return what else decides the results of stages of a clip: their versions, and those of their tools."""
+    found: dict[str, str | None] = {}
+    for stage in stages:
+        found |= {f"stage {stage.name}": str(stage.version), **stage.tools()}
+    return found
+
+
 def progress_of(folder: Path) -> dict[str, float]:
     """Return the `share` of an unfinished training that is done, in [0, 1], and the `seconds` it took so far."""
     try:
@@ -161,16 +183,21 @@ def decisive_settings(settings: Settings, links: Container[str] = ()) -> dict[st
     trainer = {name: value for name, value in settings.get("trainer", {}).items() if name not in _NEUTRAL_TRAINER}
     callbacks = [each for each in trainer.pop("callbacks", None) or [] if not _only_observes(each)]
     trainer |= {"callbacks": callbacks} if callbacks else {}
-    parts = {name: _arguments(settings[name], links) for name in ("model", "data")}
-    return {"seed_everything": settings.get("seed_everything", 0), **parts, "trainer": trainer}
-
-
-def _arguments(part: Mapping[str, Any], links: Container[str]) -> dict[str, Any]:
-    kept = {
-        name: _content(value)
-        for name, value in part.get("init_args", {}).items()
-        if name not in _NEUTRAL and name not in links and not name.endswith("root")
+    return {
+        "seed_everything": settings.get("seed_everything", 0),
+        "model": _arguments(settings["model"], lambda name: name == "compiled"),
+        "data": decisive_data(settings["data"], links),
+        "trainer": trainer,
     }
+
+
+def decisive_data(data: Mapping[str, Any], links: Container[str] = ()) -> dict[str, Any]:
+    """Leave out of a data module's settings where its data lie, which content tells, and the arguments `links`."""
+    return _arguments(data, lambda name: name in _NEUTRAL or name.endswith("root") or name in links)
+
+
+def _arguments(part: Mapping[str, Any], leave_out: Callable[[str], bool]) -> dict[str, Any]:
+    kept = {name: _content(value) for name, value in part.get("init_args", {}).items() if not leave_out(name)}
     return {"class_path": part["class_path"], "init_args": kept}
 
 

@@ -17,7 +17,7 @@ from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome
 from vidfer.pipeline.store import Artifact, Draft, Store
-from vidfer.stages.fit import Settings
+from vidfer.stages.fit import Settings, data_digest
 from vidfer.training.config import KINDS, Configuration
 from vidfer.training.steps import Step, weights_of
 from vidfer.training.watch import show_evaluation, show_stored, trial_of, watch_options
@@ -94,6 +94,9 @@ def _make(
     def timed(draft: Draft) -> Outcome:
         start = time.monotonic()
         make(configuration, done, draft)
+        for name, each in done.items():
+            if each.recipe and each.section and data_digest(each.settings, store) != each.recipe["source"]:
+                raise VidferError(f"the data of {name} were changed while it was measured: run it again")
         return Outcome(meta={"seconds": round(time.monotonic() - start, 1)})
 
     return cached(store, step.recipe, timed)

@@ -9,7 +9,8 @@ from vidfer.datasets.contents import data_contents
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.stage import tool_versions
 from vidfer.pipeline.store import Artifact, Store
-from vidfer.stages.fit import UNFINISHED, WEIGHTS, Settings, progress_of
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.fit import UNFINISHED, WEIGHTS, Settings, decisive_data, progress_of, stage_versions
 from vidfer.training.config import FITS, KINDS, Configuration, Section
 from vidfer.training.reasons import find_nearest
 from vidfer.types import UsageError
@@ -135,8 +136,12 @@ def _plan_fit(name: str, sections: Mapping[str, Section], steps: dict[str, Step]
         if named := data.pop(argument, None):
             given[kind], keys[kind] = str(named), weights_digest(kind, str(named))
         elif kind not in upstream:
-            if kind == "denoise":
-                data["denoise"] = "off"
+            if kind == "image":
+                raise UsageError(
+                    f"{name} reads embeddings of faces, and {', '.join(sections)} has no image network: add the section "
+                    "finetune, such as finetune: {use: compact}"
+                )
+            data["denoise"] = "off"
         else:
             _plan_fit(upstream[kind], sections, steps, store)
             before = steps[upstream[kind]]
@@ -153,13 +158,13 @@ def _plan_last(
     """Add a step after the trainings; it reads all of them, the steps of `LAST` before it, and the folds' evaluations."""
     inputs = {fold: step.key for fold, step in folds.items()}
     for step in steps.values():
-        used = step.section.use if step.section and not step.recipe else None
-        inputs[step.name] = step.key if used is None else weights_digest(KINDS[step.name], used)
+        inputs[step.name] = step.key or _with_card(KINDS[step.name], step)
     params: dict[str, Any] = {}
     if name != "calibrate":
         params["settings"] = dict(configuration.settings)
         params["test_clips"] = [
-            data_contents(data["class_path"], data["init_args"], store.root) for data in configuration.test_clips
+            [decisive_data(data), data_contents(data["class_path"], data["init_args"], store.root)]
+            for data in configuration.test_clips
         ]
     if name == "bundle":
         params |= {"name": configuration.name, "description": configuration.description}
@@ -169,9 +174,15 @@ def _plan_last(
         "params": params,
         "inputs": inputs,
         "source": None,
-        "tools": tool_versions("torch", "opensmile", "facenet-pytorch"),
+        "tools": tool_versions("torch") | stage_versions(*build_chain(ChainOptions())),
     }
     steps[name] = _found(name, recipe, store, needs=tuple(steps))
+
+
+def _with_card(kind: str, step: Step) -> str:
+    """Digest weights that are used as they are with all of their card, which goes into the bundle and says how they predict."""
+    weights = find_weights(kind, weights_of(step))
+    return recipe_key({"weights": weights_digest(kind, weights.path), "card": weights.card})
 
 
 def _found(name: str, recipe: Mapping[str, Any], store: Store, **more: Any) -> Step:  # noqa: ANN401 - fields of a step
