@@ -9,6 +9,7 @@ READY := .venv/.ready
 CONFIG ?= configs/pipeline_$(if $(wildcard data/fer2013 data/ravdess_speech),compact,sample).yaml
 PIPELINE = $(BIN)/vidfer pipeline run $(CONFIG)
 PROJECT ?= $(or $(WANDB_PROJECT),vidfer)
+GIVEN := $(DATA)
 DATA ?= $(if $(wildcard data/ravdess_speech),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),paired,ravdess),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),sample_paired,sample_sounds))
 
 help:  ## Show this list
@@ -49,7 +50,7 @@ denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG
 	@$(PIPELINE) $(SET) --until $@ --args "$(ARGS)"
 
 classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
-	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]' classify.data=data/$(DATA).yaml) $(SET) --until $@ --args "$(ARGS)"
+	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args "$(ARGS)"
 
 sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/sweeps.md
 	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }

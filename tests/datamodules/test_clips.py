@@ -1,6 +1,8 @@
 import shutil
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from vidfer.datamodules.clips import ClipDataModule, draw_evenly, standardise_speakers
@@ -202,3 +204,22 @@ def test_without_a_test_split_nothing_is_tested(module):
     data.setup("test")
     with pytest.raises(VidferError, match="is held out to test on"):
         data.test_dataloader()
+
+
+def test_people_without_any_sound_end_no_training_unless_they_are_trained_on(module, sounds_root, tmp_path):
+    """Silence is found only when the clips are read: nobody is then validated on, and there is nothing to test or train on."""
+    root = tmp_path / "r"
+    shutil.copytree(sounds_root, root)
+    for more, clip in enumerate(sorted((root / "Actor_02").iterdir())):  # no two are alike: they would be left out
+        soundfile.write(clip, np.zeros(16000 + more), 16000)
+    lines = []
+    data = module(root=str(root))
+    data.notify = lines.append
+    data.setup("fit")
+    assert set(data.samples) == {"train"}
+    assert data.val_dataloader() == []
+    assert "WARNING: no clip of ravdess to validate on has sound" in lines
+    with pytest.raises(VidferError, match="no clip of ravdess to test on has sound"):
+        module(root=str(root), val_people="1", test_people="2", train_people="3").setup("test")
+    with pytest.raises(VidferError, match="no clip of ravdess to train on has sound: give clips that have, or leave"):
+        module(root=str(root), val_people="1", test_people="3", train_people="2").setup("fit")

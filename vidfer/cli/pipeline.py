@@ -35,7 +35,7 @@ class PipelineOptions:
     Args:
         config: The pipeline's YAML file, such as configs/pipeline_sample.yaml.
         overrides: Values above those of the file, such as classify.model.lr=0.01.
-        set: The same.
+        set: The same as an option; may be given several times.
         until: Last step, with all that it needs (default: all, to the bundle).
         wandb: Show the trainings at Weights & Biases, by what the file's `wandb` says, see docs/sweeps.md.
         args: Words of LightningCLI's command line for the training that --until names, such as "--trainer.max_epochs 3".
@@ -119,7 +119,7 @@ def run(options: RunOptions) -> int:
     if due:
         print_plan(steps, store, stderr=True)
     with pipeline_bar(steps) as progress:
-        for step in run_steps(configuration, steps, store, options.jobs, progress):
+        for step in run_steps(configuration, steps, store, options.jobs, progress, say):
             if step.label in due:
                 say(f"{step.label}: finished, {time.strftime('%H:%M')}")
     last = step
@@ -180,7 +180,7 @@ def print_status(steps: Sequence[Step], store: Store) -> None:
         else:
             place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
             print(
-                f"{step.name:<15} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
+                f"{step.label:<17} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
             )
             print(f"  {place}")
 
@@ -218,9 +218,11 @@ def pipeline_bar(steps: Sequence[Step]) -> Iterator[Progress]:
     from rich.progress import TextColumn
 
     due = [step for step in steps if step.due]
-    expected = {step.label: step.seconds for step in due}
+    usual = {step.label: step.seconds for step in due}
+    expected = dict(usual)
     names = list(expected)
     begun: dict[str, float] = {}
+    shares: dict[str, float] = {}
     at_work: dict[str, str] = {}
     with bars(TextColumn("{task.fields[left]}", markup=False)) as shown:
         bar = shown.add_task("", total=max(1, len(due)), left="", visible=bool(due))
@@ -228,13 +230,16 @@ def pipeline_bar(steps: Sequence[Step]) -> Iterator[Progress]:
         def update(name: str, share: float, doing: str = "") -> None:
             if doing != at_work.get(name, doing):  # from reading clips to training
                 begun.pop(name)
+                shares.pop(name)
+                expected[name] = usual[name]
             at_work[name] = doing
             elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
-            if share > 0.05:
+            if share > 0.05 and share != shares.get(name):  # it moves in steps; between them the time left falls
                 expected[name] = elapsed / share
+            shares[name] = share
             ahead = [expected[each] for each in names[names.index(name) + 1 :]]
             now = expected[name]
-            left = (0.0 if now is None else max(0.0, now * (1 - share))) + sum(each or 0.0 for each in ahead)
+            left = (0.0 if now is None else max(0.0, now - elapsed)) + sum(each or 0.0 for each in ahead)
             open_end = now is None or None in ahead
             text = f"{_duration(left)} left" + (", more unknown" if open_end else "") if left else ""
             place = names.index(name)

@@ -31,6 +31,8 @@ from vidfer.models.batches import ClipBatch
 from vidfer.types import VidferError
 from vidfer.weights.files import embedding_width, weights_digest
 
+_VERBS = {"train": "train", "val": "validate", "test": "test"}
+
 
 class ClipDataModule(BaseDataModule):
     """Clips by person: named people, folds of subject-independent cross-validation, or the split that a data set publishes.
@@ -95,7 +97,16 @@ class ClipDataModule(BaseDataModule):
         needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
         for split in needed:
             if split not in self.samples and (clips := self.splits()[split]):
-                self.samples[split] = self.prepare_split(split, clips)
+                if samples := self.prepare_split(split, clips):
+                    self.samples[split] = samples
+                    continue
+                inputs = " or ".join(dict.fromkeys("sound" if name == "sound" else "faces" for name in self.reads))
+                lacking = f"no clip of {self.source} to {_VERBS[split]} on has {inputs}"
+                if split == "train":
+                    raise VidferError(f"{lacking}: give clips that have, or leave this classifier out")
+                if stage != "fit":
+                    raise VidferError(lacking)
+                self.notify(f"WARNING: {lacking}")
 
     def splits(self) -> Splits:
         """Divide the clips, once, so that no person and no content is in two splits."""
@@ -104,13 +115,13 @@ class ClipDataModule(BaseDataModule):
         return self._splits
 
     def prepare_split(self, split: str, clips: Sequence[LabelledClip]) -> list[Sample]:
-        """Read every entry that the classifier reads, empty where a clip lacks it, and report which clips could not be read."""
+        """Read what the classifier reads, empty where a clip lacks it, and report which clips could not be read: perhaps all."""
         samples, dropped, noted = self.read(split, clips)
         self.left_out[split] = dropped
         lost = {name for names in dropped.values() for name in names}
         self.announce(PreparationReport(f"{self.source}, {split}", len(clips), len(clips) - len(lost), dropped, noted))
         if not samples:
-            raise VidferError(f"no clip of {self.source} has what is to be read of it ({', '.join(self.reads)})")
+            return []
         if self.features.standardise == "speaker":
             samples = standardise_speakers(samples)
         return complete(samples, self.reads, embedding_width(self.features.image_model))

@@ -118,6 +118,7 @@ class Fit:
                 if watched is not None:
                     logger = {"class_path": "vidfer.tasks.loggers.WandbCurves", "init_args": dict(watched)}
                     complete["wandb"] = logger
+                before, begun = progress_of(folder)["seconds"], time.monotonic()
                 self._train(folder, complete, store, lock, report)
                 if data_digest(settings, store) != recipe["source"]:
                     shutil.rmtree(folder, ignore_errors=True)  # what it has learned is of nobody knows which data
@@ -127,7 +128,7 @@ class Fit:
                         draft.write(name, (folder / name).read_bytes())
                 shown = {name: recipe[name] for name in ("stage", "version", "params", "inputs", "source", "tools")}
                 draft.write("recipe.yaml", yaml.safe_dump(shown, sort_keys=False).encode())
-                return Outcome(meta={"seconds": round(progress_of(folder)["seconds"], 1)})
+                return Outcome(meta={"seconds": round(before + time.monotonic() - begun, 1)})
 
             artifact = cached(store, recipe, make)
             shutil.rmtree(folder, ignore_errors=True)

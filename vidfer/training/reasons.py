@@ -7,6 +7,7 @@ from typing import Any, Final
 from vidfer.pipeline.store import MANIFEST, Store
 
 _LONGEST: Final = 40  # characters of a value in a reason
+_MOST: Final = 6  # values that differ between two forms of one training; more are another training
 
 
 def find_nearest(recipe: Mapping[str, Any], store: Store) -> dict[str, Any]:
@@ -28,6 +29,8 @@ def reason(recipe: Mapping[str, Any], nearest: Mapping[str, Any]) -> str:
     if not nearest:
         return "not made before"
     changes = _changes(nearest["recipe"], recipe)
+    if len(changes) > _MOST:
+        return f"not made before ({len(changes)} values differ from the most similar)"
     parts = [_change(name, before, after) for name, (before, after) in changes.items()]
     return ", ".join(parts[:3]) + (f", and {len(parts) - 3} more" if len(parts) > 3 else "")
 
@@ -37,7 +40,7 @@ def _change(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - any JS
     if group == "source":
         return "the data"
     if group == "inputs":
-        return f"{rest} (weights)" if before and after else f"{rest} {'added' if after else 'left out'}"
+        return rest if before and after else f"{rest} {'added' if after else 'left out'}"
     if group == "tools":
         return f"{rest} {before} -> {after}"
     shown = (rest or name).replace(".init_args", "")

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -44,9 +44,14 @@ _EVALUATION = ("evaluation.json", "evaluation.md", "evaluation.html")
 
 
 def run_steps(
-    configuration: Configuration, steps: list[Step], store: Store, jobs: int, progress: Progress
+    configuration: Configuration,
+    steps: list[Step],
+    store: Store,
+    jobs: int,
+    progress: Progress,
+    warn: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Step]:
-    """Make what is missing, in order, and yield every step once it is finished.
+    """Make what is missing, in order, and yield every step once it is finished; `warn` takes each warning about data once.
 
     Raises:
         VidferError: A step failed; what was finished before is stored.
@@ -54,6 +59,13 @@ def run_steps(
     own: dict[str, Step] = {}
     of_folds: dict[int, dict[str, Step]] = {}
     trial = trial_of(steps)
+    warned: set[str] = set()
+
+    def notify(line: str) -> None:
+        if line.startswith("WARNING") and line not in warned:  # several trainings read the same clips
+            warned.add(line)
+            warn(line)
+
     for step in steps:
         pipeline, done = configuration, own
         if step.fold is not None:
@@ -64,7 +76,9 @@ def run_steps(
         if step.due:
             progress(step.label, 0.0)
             with _default_store(store):
-                artifact = _make(pipeline, step, done, store, jobs, partial(progress, step.label), watched)
+                if step.section is not None:
+                    _read_features(step, done, jobs, partial(progress, step.label), notify)
+                artifact = _make(pipeline, step, done, store, partial(progress, step.label), watched)
             step = replace(step, artifact=artifact)
             if watched and step.name == "evaluate":
                 show_evaluation(step, watched)
@@ -81,12 +95,10 @@ def _make(
     step: Step,
     done: Mapping[str, Step],
     store: Store,
-    jobs: int,
     progress: StepProgress,
     watched: Mapping[str, Any] | None,
 ) -> Artifact:
     if step.section is not None:
-        _read_features(step, done, jobs, progress)
         inputs, report = _input_files(step, done), partial(progress, doing="training")
         return step.section.fit.run(step.recipe, step.settings, inputs, store, report, watched)
     make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
@@ -102,7 +114,9 @@ def _make(
     return cached(store, step.recipe, timed)
 
 
-def _read_features(step: Step, done: Mapping[str, Step], jobs: int, progress: StepProgress) -> None:
+def _read_features(
+    step: Step, done: Mapping[str, Step], jobs: int, progress: StepProgress, notify: Callable[[str], None]
+) -> None:
     """Compute the features of clips that a training reads, clip by clip; what is stored is not computed again."""
     from vidfer.datamodules.prefetch import prefetch
     from vidfer.evaluation.held_out import build_module
@@ -112,6 +126,7 @@ def _read_features(step: Step, done: Mapping[str, Step], jobs: int, progress: St
     classifies = step.section is not None and step.section.fit.stage == "classify"
     reads = list(build_classifier(given.get("classifier", "mlp"), given.get("arguments")).reads) if classifies else None
     module: Any = build_module(_linked_data(step, done), **({"reads": reads} if reads else {}))
+    module.notify = notify
     if hasattr(module, "feature_jobs"):
         total = len(module.feature_jobs())
         prefetch(module, jobs, lambda at, _stage, share: progress(min(1.0, (at + share) / total), "reading clips"))
