@@ -4,7 +4,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, get_args, get_type_hints
 
 from vidfer.datasets.div2k import find_div2k, is_div2k
 from vidfer.datasets.fer2013 import TEST_SPLITS, image_files
@@ -12,7 +13,7 @@ from vidfer.datasets.photos import photo_files
 from vidfer.datasets.selection import Selection, Splits
 from vidfer.pipeline.digest import digest_files
 from vidfer.pipeline.stage import tool_versions
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import weights_digest
 
 Place = str | Path | None
@@ -36,6 +37,7 @@ def data_contents(class_path: str, init_args: Mapping[str, Any], store: Place = 
     """
     if read := CONTENTS.get(class_path):
         settings = dict(init_args)
+        _require_types({**get_type_hints(Selection), **get_type_hints(read)}, settings)
         kept_in = settings.pop("store", None)
         return read(store or kept_in, **settings)
     module, _, name = class_path.rpartition(".")
@@ -43,7 +45,24 @@ def data_contents(class_path: str, init_args: Mapping[str, Any], store: Place = 
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise VidferError(f"there is no data module {class_path}: {error}") from error
-    return [kind(**init_args).content_digest()]
+    if not hasattr(kind, "content_digest"):
+        raise VidferError(f"{class_path} is no data module: it has no content_digest")
+    try:
+        made = kind(**init_args)
+    except (TypeError, ValueError) as error:
+        raise VidferError(f"the data module {class_path} does not take these arguments: {error}") from error
+    return [made.content_digest()]
+
+
+def _require_types(hints: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse arguments of another type than is declared, where YAML read a list or nothing, say, for a text."""
+    for name, value in given.items():
+        kinds = get_args(hints.get(name)) or (hints.get(name, Any),)
+        known = [kind for kind in kinds if kind in _TYPES]
+        accepted = (*known, int) if float in known else tuple(known)
+        if known and (not isinstance(value, accepted) or (isinstance(value, bool) and bool not in known)):
+            text = " or ".join(_TYPES[kind] for kind in known)
+            raise UsageError(f"the data's {name} has to be {text}, not {'null' if value is None else repr(value)}")
 
 
 def input_weights(class_path: str, init_args: Mapping[str, Any]) -> dict[str, str]:
@@ -164,6 +183,14 @@ def _sample_paired(
     }
     return _paired(store, **settings, **places, train_people=train_people, test_people=test_people)
 
+
+_TYPES: Final[dict[Any, str]] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    NoneType: "null",
+}
 
 PAIRED_SOUNDS: Final = "data/ravdess_speech"
 """Where the recordings of paired clips lie unless told otherwise."""

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,15 @@ from vidfer.stages.classify import FIT as CLASSIFY
 from vidfer.stages.denoise import FIT as DENOISE
 from vidfer.stages.finetune import FIT as FINETUNE
 from vidfer.stages.fit import Fit, Settings
+from vidfer.training.checks import (
+    on_or_off,
+    read_rules,
+    read_wandb,
+    refuse_unknown,
+    require_layer,
+    require_name,
+    require_settings,
+)
 from vidfer.types import UsageError
 
 FITS: Final[dict[str, Fit]] = {
@@ -33,7 +43,6 @@ KINDS: Final = {
 
 _SECTION = ("config", "use", "model", "data", "trainer", "seed_everything")
 _ENTRIES = ("base", "name", "description", "settings", "test_clips", "wandb", *FITS)
-_WANDB = ("project", "entity", "tags", "notes", "save_dir", "weights")
 _GROUPS = ("model", "data", "trainer")
 
 
@@ -93,18 +102,18 @@ def read_configuration(
         return _configuration(path, found, arguments, target)
     whole = _configuration(path, _resolved(path, [*overrides, "folds=0"]), arguments, target)
     each = (_resolved(path, [*overrides, f"fold={number}"]) for number in range(count))
-    return replace(
-        whole, folds=tuple(_configuration(path, one | {"test_clips": None}, arguments, target) for one in each)
-    )
+    parts = tuple(_configuration(path, one | {"test_clips": None}, arguments, target) for one in each)
+    if any(one.sections == other.sections for one, other in pairwise(parts)):  # the same people would be counted twice
+        raise UsageError(f"{path}: folds is {count}, and its data have no `folds: ${{folds}}` and `fold: ${{fold}}`")
+    return replace(whole, folds=parts)
 
 
 def _resolved(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Read a pipeline's entries, with all that they refer to."""
     whole = _load(path, ())
+    changed = [_override(path, each, whole) for each in overrides]
     try:
-        merged: Any = OmegaConf.to_container(
-            OmegaConf.merge(OmegaConf.create(whole), *(_override(each) for each in overrides))
-        )
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.create(whole), *changed))
         sections_read = {name: _with_files(merged[name], path.parent) for name in FITS if name in merged}
         found: Any = OmegaConf.to_container(
             OmegaConf.create({**merged, **sections_read}), resolve=True, throw_on_missing=True
@@ -114,12 +123,14 @@ def _resolved(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"{path} needs a value for {missing}: give it by --set {missing}=VALUE") from error
     except OmegaConfBaseException as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error
+    except TypeError as error:  # a list over entries by name, say
+        raise UsageError(f"{path}: {' '.join(overrides)} does not fit the entry of that name: {error}") from error
     return dict(found)
 
 
 def _configuration(path: Path, found: Mapping[str, Any], arguments: str, target: str | None) -> Configuration:
     free = {name for name in found if not isinstance(found[name], Mapping)}  # values that others refer to
-    _refuse_unknown(path, "", set(found) - free, _ENTRIES)
+    refuse_unknown(path, "", set(found) - free, _ENTRIES)
     if arguments and target not in FITS:
         raise UsageError(f"--args is for one training: name it by --until {'|'.join(FITS)}")
     sections = []
@@ -129,27 +140,17 @@ def _configuration(path: Path, found: Mapping[str, Any], arguments: str, target:
             continue
         if isinstance(given, str) or not isinstance(given, Mapping):
             raise UsageError(f"{path}: {name} has to be a section with {', '.join(_SECTION)}, not {given!r}")
-        _refuse_unknown(path, f"{name}.", given, _SECTION)
+        refuse_unknown(path, f"{name}.", given, _SECTION)
         words = shlex.split(arguments) if name == target else []
-        sections.append(_section(name, given, words))
+        sections.append(_section(path, name, given, words))
     return Configuration(
-        str(found.get("name") or path.stem),
+        require_name(path, found.get("name")),
         str(found.get("description") or ""),
         tuple(sections),
-        found.get("settings") or {},
+        read_rules(path, found.get("settings")),
         tuple(_test_clips(path, found.get("test_clips") or [])),
-        _wandb(path, found.get("wandb")),
+        read_wandb(path, found.get("wandb")),
     )
-
-
-def _wandb(path: Path, given: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any YAML
-    """Check what a pipeline says of Weights & Biases."""
-    if given is None or given is False:
-        return None
-    if not isinstance(given, Mapping):
-        raise UsageError(f"{path}: wandb has to be a section with some of {', '.join(_WANDB)}, or null")
-    _refuse_unknown(path, "wandb.", given, _WANDB)
-    return given
 
 
 def _test_clips(path: Path, given: Any) -> Iterator[Settings]:  # noqa: ANN401 - any YAML
@@ -159,15 +160,8 @@ def _test_clips(path: Path, given: Any) -> Iterator[Settings]:  # noqa: ANN401 -
             f"{path}: test_clips has to be a list of data, such as {{data: manifest.csv, test_people: anna}}"
         )
     for each in given:
+        require_layer(path, "test_clips", {"data": each})
         yield _over({"data": {"class_path": CLASSIFY.data}}, {"data": each})["data"]
-
-
-def _refuse_unknown(path: Path, where: str, given: Any, known: Sequence[str]) -> None:  # noqa: ANN401 - names
-    for name in given:
-        if name not in known:
-            near = get_close_matches(str(name), known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"{path} has an unknown entry {where}{name}: {hint}")
 
 
 def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -193,7 +187,7 @@ def _with_files(section: Any, folder: Path) -> Any:  # noqa: ANN401 - any YAML
     if not isinstance(section, Mapping):
         return section
     files = section.get("config") or []
-    layers = [files] if isinstance(files, str) else files
+    layers = files if isinstance(files, list) else [files]
     named = {"config": [each if isinstance(each, Mapping) else _read(folder / str(each)) for each in layers]}
     parts = {name: _read(folder / section[name]) for name in _GROUPS if isinstance(section.get(name), str)}
     return {**section, **(named if layers else {}), **parts}
@@ -217,29 +211,33 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _override(text: str) -> Any:  # noqa: ANN401 - a configuration
+def _override(path: Path, text: str, whole: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a configuration
     name, given, value = text.partition("=")
     if not given or not name.strip("."):
         raise UsageError(f"--set {text}: give section.key=value, such as classify.model.lr=0.01")
+    refuse_unknown(path, "", [name.partition(".")[0]], list(dict.fromkeys([*whole, *_ENTRIES[1:], "folds", "fold"])))
     try:
         return OmegaConf.from_dotlist([text])
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise UsageError(f"--set {text}: '{value}' is no value of YAML") from error
 
 
-def _section(name: str, given: Mapping[str, Any], words: Sequence[str]) -> Section:
+def _section(path: Path, name: str, given: Mapping[str, Any], words: Sequence[str]) -> Section:
     if given.get("use") is not None:
         if words:
             raise UsageError(f"{name} uses the weights {given['use']}: nothing is trained that --args could change")
         return Section(name, None, str(given["use"]))
     own = {key: given[key] for key in (*_GROUPS, "seed_everything") if given.get(key) is not None}
     fit = FITS[name]
-    whole: dict[str, Any] = {"seed_everything": 0, "model": {"class_path": fit.task}, "data": {"class_path": fit.data}}
+    whole: dict[str, Any] = {"seed_everything": 0}
+    whole |= {group: {"class_path": kind, "init_args": {}} for group, kind in (("model", fit.task), ("data", fit.data))}
     for layer in [*(given.get("config") or []), own, *_arguments(words)]:
+        require_layer(path, name, layer)
         whole = _over(whole, layer)
     if "wandb" in whole:
         raise UsageError(f"{name}: Weights & Biases is for a whole pipeline, by --wandb, not for one of its trainings")
     resolved: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
+    require_settings(path, name, resolved)
     return Section(name, resolved, None)
 
 
@@ -259,9 +257,13 @@ def _over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
             result[name] = {"class_path": class_path} if class_path else {}
             given = {**kept, **init_args, **part}  # `part`: the short form
             result[name]["init_args"] = {
-                key: str(each) if key.endswith("_people") and isinstance(each, int) else each
+                key: str(each)
+                if key.endswith("_people") and isinstance(each, int)
+                else on_or_off(each)
+                if key == "denoise"
+                else each
                 for key, each in given.items()
-            }  # YAML reads a person's number as a number
+            }  # YAML reads a person's number as a number, and `off` as false
         else:
             result[name] = value
     return result
@@ -289,7 +291,8 @@ def _arguments(words: Sequence[str]) -> Iterator[dict[str, Any]]:
                 else {first: {"class_path": value}}
             )
         elif first in _GROUPS or first == "seed_everything":
-            laid: dict[str, Any] = OmegaConf.to_container(_override(f"{'.'.join([first, *inner])}={value}"))  # type: ignore[assignment]
+            given_here = _override(Path("--args"), f"{name[2:]}={value}", dict.fromkeys(_SECTION))
+            laid: Any = OmegaConf.to_container(given_here)
             yield laid
         else:
             raise UsageError(f"--args: {name} is none of --config, --seed_everything, --model, --data and --trainer")
