@@ -7,11 +7,11 @@ from typing import Any, Final
 from vidfer.pipeline.store import MANIFEST, Store
 
 _LONGEST: Final = 40  # characters of a value in a reason
-_MOST: Final = 6  # values that differ between two forms of one training; more are another training
+_MOST: Final = 8  # values that differ between two forms of one step; with more it is another one, and takes another time
 
 
 def find_nearest(recipe: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """Find the manifest of the stored artifact whose recipe differs in the fewest values; nothing where there is none."""
+    """Find the manifest of the stored artifact whose recipe differs in the fewest values; nothing where none is similar."""
     best: tuple[int, dict[str, Any]] | None = None
     for folder in sorted(store.path(str(recipe["stage"]), "x" * 64).parent.parent.glob("??/*")):
         try:
@@ -19,7 +19,7 @@ def find_nearest(recipe: Mapping[str, Any], store: Store) -> dict[str, Any]:
             count = len(_changes(manifest["recipe"], recipe))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # removed meanwhile, or damaged
             continue
-        if best is None or count < best[0]:
+        if count <= (_MOST if best is None else best[0] - 1):
             best = count, manifest
     return best[1] if best else {}
 
@@ -29,8 +29,6 @@ def reason(recipe: Mapping[str, Any], nearest: Mapping[str, Any]) -> str:
     if not nearest:
         return "not made before"
     changes = _changes(nearest["recipe"], recipe)
-    if len(changes) > _MOST:
-        return f"not made before ({len(changes)} values differ from the most similar)"
     parts = [_change(name, before, after) for name, (before, after) in changes.items()]
     return ", ".join(parts[:3]) + (f", and {len(parts) - 3} more" if len(parts) > 3 else "")
 
@@ -42,7 +40,7 @@ def _change(name: str, before: Any, after: Any) -> str:  # noqa: ANN401 - any JS
     if group == "inputs":
         return rest if before and after else f"{rest} {'added' if after else 'left out'}"
     if group == "tools":
-        return f"{rest} {before} -> {after}"
+        return f"{rest} {_short(before)} -> {_short(after)}"
     shown = (rest or name).replace(".init_args", "")
     return f"{shown} {_short(before)} -> {_short(after)}"
 
