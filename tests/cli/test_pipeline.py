@@ -1,11 +1,13 @@
 """What is shown in the terminal while a pipeline runs."""
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vidfer.cli import pipeline
+from vidfer.cli.main import main
 from vidfer.training.steps import Step
 
 
@@ -44,3 +46,18 @@ def test_time_left_falls_while_a_step_reports_no_news(monkeypatch: pytest.Monkey
         clock[0] = 90.0
         update("finetune", 0.0, "training")  # the reading's time says nothing of the training's
         assert bars.last["left"] == "40 s left"
+
+
+def test_options_are_read_from_a_file_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--config` names a file of options, whatever the pipeline's own file is called."""
+    (tmp_path / "options.yaml").write_text("until: finetune\n")
+    (tmp_path / "pipeline.yaml").write_text("finetune: {use: compact}\n")
+    store, options = str(tmp_path / "store"), str(tmp_path / "options.yaml")
+    assert main(["pipeline", "plan", str(tmp_path / "pipeline.yaml"), "--config", options, "--store", store]) == 0
+    assert "uses the weights compact" in capsys.readouterr().out
+
+
+def test_values_after_the_options_are_told_where_to_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["pipeline", "plan", "configs/pipeline_sample.yaml", "--until", "denoise", "denoise.model.lr=1"])
+    assert "denoise.model.lr=1 (what is no option has to stand together, before the options)" in capsys.readouterr().err

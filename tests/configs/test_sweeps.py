@@ -119,7 +119,7 @@ def test_every_value_is_understood_and_wins(stage: str, monkeypatch: pytest.Monk
         command = started.pop()
         assert command[:6] == ["/usr/bin/env", "python", "-m", "vidfer", "pipeline", "run"]
         options = parser.parse(command[6:]).pipeline
-        found = read_configuration(options.config, options.overrides)
+        found = read_configuration(options.file, options.overrides)
         model = next(each.settings for each in found.sections if each.name == stage)["model"]["init_args"]  # type: ignore[index]
         assert (model["lr"], model["momentum"]) == (lr, momentum)
         assert options.until == stage

@@ -222,6 +222,8 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
     line = " ".join(message.split()).replace("File does not exist: ", "there is no file ")
     if found := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
         known = [name for name in parser._option_string_actions if name.startswith("--")]
+        if not found[1].startswith("-"):
+            return f"unrecognized arguments: {found[1]} (what is no option has to stand together, before the options)"
         return f"unrecognized arguments: {found[1]}{did_you_mean(found[1].split()[0].partition('=')[0], known)}"
     if found := re.match(r"the following arguments are required: (.*)", message):
         named = {action.dest: str(action.metavar) for action in parser._actions if not action.option_strings}

@@ -33,7 +33,7 @@ class PipelineOptions:
     """Which pipeline.
 
     Args:
-        config: The pipeline's YAML file, such as configs/pipeline_sample.yaml.
+        file: The pipeline's YAML file, such as configs/pipeline_sample.yaml.
         overrides: Values above those of the file, such as classify.model.lr=0.01.
         set: The same as an option; may be given several times.
         until: Last step, with all that it needs (default: all, to the bundle).
@@ -42,7 +42,7 @@ class PipelineOptions:
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
 
-    config: Path = field(metadata=POSITIONAL)
+    file: Path = field(metadata=POSITIONAL | {"metavar": "CONFIG"})  # `config` is the file of options, --config
     overrides: list[str] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "KEY=VALUE"})
     set: list[str] = field(default_factory=list, metadata={"metavar": "KEY=VALUE"})
     until: StepName | None = None
@@ -137,7 +137,7 @@ def run(options: RunOptions) -> int:
 
 def _planned(options: PipelineOptions) -> tuple[Configuration, list[Step], Store]:
     overrides = [*options.overrides, *options.set, *(["wandb={}"] if options.wandb else [])]
-    configuration = read_configuration(options.config, overrides, options.args, options.until)
+    configuration = read_configuration(options.file, overrides, options.args, options.until)
     store = Store(options.store or default_store())
     return configuration, plan_steps(configuration, store, options.until), store
 

@@ -3,7 +3,7 @@
 The same figures and cards give the same bytes: there is no time and no path on the page.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from vidfer.evaluation.export import INTENDED, PROHIBITED
@@ -134,8 +134,13 @@ def _short(found: Record) -> Iterator[str]:
         yield f"denoiser on {denoiser['on']}: **{denoiser['psnr_gain']:.2f} dB** gained ({interval}n = {denoiser['n']})"
 
 
+def _known(persons: Collection[Any]) -> str:
+    """Say how many persons are known."""
+    return f"{len(persons)} known person{'s' * (len(persons) > 1)}" if persons else "persons not known"
+
+
 def _group(group: Record) -> Iterator[Block]:
-    persons = f"{len(group['persons'])} known persons" if group["persons"] else "persons not known"
+    persons = _known(group["persons"])
     yield f"### {group['on']}", None
     known = "" if group["unknown_persons"] else ", none of whom any model of the bundle was trained on"
     yield f"{group['n']} clips, {persons}{known}.", None
@@ -199,7 +204,7 @@ def _image(found: Record) -> Iterator[Block]:
     if "missing" in found:
         yield f"Not measured: {found['missing']}.", None
         return
-    persons = f"{len(found['persons'])} known persons" if found["persons"] else "persons not known"
+    persons = _known(found["persons"])
     over = f"; over persons {_interval(found['persons_ci95'])}" if found["persons_ci95"] else ""
     yield (
         (

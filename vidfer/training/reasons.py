@@ -7,7 +7,9 @@ from typing import Any, Final
 from vidfer.pipeline.store import MANIFEST, Store
 
 _LONGEST: Final = 40  # characters of a value in a reason
-_MOST: Final = 8  # values that differ between two forms of one step; with more it is another one, and takes another time
+_MOST: Final = (
+    8  # values that differ between two forms of one step; with more it is another one, and takes another time
+)
 
 
 def find_nearest(recipe: Mapping[str, Any], store: Store) -> dict[str, Any]:
