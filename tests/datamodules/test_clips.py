@@ -1,4 +1,5 @@
 import shutil
+import wave
 
 import numpy as np
 import pytest
@@ -197,6 +198,30 @@ def test_clips_of_a_manifest_without_a_label_teach_but_are_not_measured(
     data.size = 5
     target = data.training_clips()["target"]  # the seven beyond the five are withheld, or left out
     assert ((target == -1).sum(), (target >= 0).sum()) == (11 if unlabelled else 0, 5)
+
+
+@pytest.mark.parametrize(("people", "stage", "fails"), [("2", "fit", False), ("1", "fit", True), ("3", "test", True)])
+def test_validation_clips_without_sound_are_named_and_stop_no_training(
+    module, sounds_root, tmp_path, people, stage, fails
+):
+    root = tmp_path / "r"
+    shutil.copytree(sounds_root, root)
+    for path in (root / f"Actor_0{people}").iterdir():
+        with wave.open(str(path)) as sound:
+            parameters = sound.getparams()
+        with wave.open(str(path), "wb") as sound:
+            sound.setparams(parameters)
+            sound.writeframes(bytes(2 * (parameters.nframes - int(path.stem[7:8]))))  # silent, and no copies
+    data, lines = module(root=str(root)), []
+    data.notify = lines.append
+    if fails:
+        with pytest.raises(VidferError, match="no clip of ravdess to (train|test) on has sound"):
+            data.setup(stage)
+        return
+    data.setup("fit")
+    assert {split: len(samples) for split, samples in data.samples.items()} == {"train": 16}
+    assert list(data.val_dataloader()) == []
+    assert "WARNING: no clip of ravdess to validate on has sound" in lines
 
 
 def test_without_a_test_split_nothing_is_tested(module):

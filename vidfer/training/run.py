@@ -70,7 +70,8 @@ def run_steps(
         pipeline, done = configuration, own
         if step.fold is not None:
             pipeline = configuration.folds[step.fold]
-            done = of_folds.setdefault(step.fold, dict(own))  # what does not depend on people is shared
+            trained = {name: each for name, each in own.items() if each.section is not None}
+            done = of_folds.setdefault(step.fold, trained)  # what does not depend on people is shared
         inputs = _input_files(step, done) if step.section else {}
         watched = watch_options(configuration, step, inputs, trial)
         if step.due:
