@@ -215,7 +215,7 @@ def test_validation_clips_without_sound_are_named_and_stop_no_training(
     data, lines = module(root=str(root)), []
     data.notify = lines.append
     if fails:
-        with pytest.raises(VidferError, match="no clip of ravdess to (train|test) on has sound"):
+        with pytest.raises(VidferError, match=r"no clip of ravdess to (train|test) on has sound"):
             data.setup(stage)
         return
     data.setup("fit")

@@ -159,6 +159,23 @@ def test_a_folder_of_something_else_is_not_filled(pipeline: Path, store: Path, t
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
+def test_folds_are_pooled_so_that_every_person_is_predicted_by_models_that_never_saw_them(
+    pipeline: Path, store: Path
+) -> None:
+    """The evaluation has every clip of the people once, and the fold that tested it trained on others."""
+    overrides = ("folds=3", "fold=0", "classify.data.folds=${folds}", "classify.data.fold=${fold}")
+    people = ("classify.data.train_people=1-6", "classify.data.val_people=''", "classify.data.test_people=''")
+    _, steps = run(pipeline, store, *overrides, *people)
+    artifact = steps["bundle"].artifact
+    assert artifact is not None
+    (pooled,) = artifact.json("evaluation.json")["folds"].values()
+    assert pooled["folds"] == 3
+    assert pooled["persons"] == [f"ravdess-{number}" for number in range(1, 7)]
+    assert pooled["n"] == len({row["clip"] for row in pooled["predictions"]}) == 96
+    assert "Cross-validation by persons" in (artifact.path / "evaluation.md").read_text("utf-8")
+
+
 def command(pipeline: Path, store: Path, out: Path) -> list[str]:
     """Return the command line that runs a pipeline."""
     where = ["--store", str(store), "--out", str(out)]

@@ -52,9 +52,10 @@ def planner(tmp_path: Path) -> Planner:
     pipeline["fusion"]["data"] |= {"root": str(samples)}
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(pipeline))
 
-    def plan(*overrides: str, until: str | None = None) -> dict[str, Step]:
+    def plan(*overrides: str, until: str | None = None, label: bool = False) -> dict[str, Step]:
         configuration = read_configuration(tmp_path / "pipeline.yaml", overrides)
-        return {step.name: step for step in plan_steps(configuration, Store(tmp_path / "store"), until)}
+        steps = plan_steps(configuration, Store(tmp_path / "store"), until)
+        return {step.label if label else step.name: step for step in steps}
 
     return plan
 
@@ -174,6 +175,18 @@ def test_a_training_needs_only_what_it_reads(planner: Planner) -> None:
     assert list(planner(until="evaluate")) == [name for name in STEPS if name not in ("classify_faces", "bundle")]
     with pytest.raises(UsageError, match="trains no classify_faces: it has denoise, finetune, classify, fusion"):
         planner(until="classify_faces")
+
+
+def test_folds_repeat_what_depends_on_people_and_nothing_else(planner: Planner) -> None:
+    """Each fold is planned up to its evaluation, the bundle's own models as without folds, and both evaluations are read."""
+    folds = ("folds=2", "fold=0", "classify.data.folds=${folds}", "classify.data.fold=${fold}", "classify.data.test_people=''")
+    whole = planner(*folds, label=True)
+    alone = planner("folds=0", *folds[1:], label=True)
+    of_fold = [f"{name} {number}" for number in (1, 2) for name in ("classify", "calibrate", "evaluate")]
+    assert list(whole) == [*list(alone)[:-2], *of_fold, "evaluate", "bundle"]
+    assert changed(alone, whole) == ["evaluate", "bundle"]
+    assert {whole[f"evaluate {number}"].key for number in (1, 2)} < set(whole["evaluate"].recipe["inputs"].values())
+    assert whole["classify 1"].key != whole["classify 2"].key
 
 
 def test_what_changed_is_said(planner: Planner, tmp_path: Path) -> None:
