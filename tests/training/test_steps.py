@@ -179,7 +179,13 @@ def test_a_training_needs_only_what_it_reads(planner: Planner) -> None:
 
 def test_folds_repeat_what_depends_on_people_and_nothing_else(planner: Planner) -> None:
     """Each fold is planned up to its evaluation, the bundle's own models as without folds, and both evaluations are read."""
-    folds = ("folds=2", "fold=0", "classify.data.folds=${folds}", "classify.data.fold=${fold}", "classify.data.test_people=''")
+    folds = (
+        "folds=2",
+        "fold=0",
+        "classify.data.folds=${folds}",
+        "classify.data.fold=${fold}",
+        "classify.data.test_people=''",
+    )
     whole = planner(*folds, label=True)
     alone = planner("folds=0", *folds[1:], label=True)
     of_fold = [f"{name} {number}" for number in (1, 2) for name in ("classify", "calibrate", "evaluate")]
