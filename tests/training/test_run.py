@@ -111,7 +111,7 @@ def test_a_change_trains_what_depends_on_it_and_nothing_else(pipeline: Path, sto
 
 def test_a_failed_training_is_named_with_its_reason_and_not_stored(pipeline: Path, store: Path) -> None:
     """The message is the training's own, and names its log; the next run tries again."""
-    with pytest.raises(VidferError, match=r"the training of classify failed: .*takes no option 'lrr'.*log\.txt"):
+    with pytest.raises(VidferError, match=r"classify: the training failed: .*takes no option 'lrr'.*log\.txt"):
         run(pipeline, store, "classify.model.lrr=3")
     configuration = read_configuration(pipeline, ["classify.model.lrr=3"])
     assert next(step for step in plan_steps(configuration, Store(store)) if step.name == "classify").due

@@ -153,7 +153,7 @@ class Fit:
                 process.terminate()
                 process.wait()
         if process.returncode or not (folder / WEIGHTS).is_file():
-            raise VidferError(f"the training of {self.stage} failed: {_last_line(folder / 'log.txt')}")
+            raise VidferError(f"the training failed: {_last_line(folder / 'log.txt')}")
 
 
 def data_digest(settings: Settings, store: Store) -> str:

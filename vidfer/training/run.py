@@ -101,7 +101,10 @@ def _make(
 ) -> Artifact:
     if step.section is not None:
         inputs, report = _input_files(step, done), partial(progress, doing="training")
-        return step.section.fit.run(step.recipe, step.settings, inputs, store, report, watched)
+        try:
+            return step.section.fit.run(step.recipe, step.settings, inputs, store, report, watched)
+        except VidferError as error:
+            raise VidferError(f"{step.label}: {error}") from error
     make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
 
     def timed(draft: Draft) -> Outcome:
