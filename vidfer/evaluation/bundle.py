@@ -1,6 +1,7 @@
 """What a bundle reaches on photographs, face images and people that none of its models was trained on."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -83,7 +84,13 @@ def measure_bundle(
             _add_group(bundle, each, groups, notify)
         except NotHeldOutError as error:
             found["missing"][name] = why(error, each)
-    found["clips"] = list(groups.values())
+    names = Counter(group["on"] for group in groups.values())
+    found["clips"] = [
+        {**group, "on": f"{group['on']} of {', '.join(group['persons']) or 'unknown persons'}"}
+        if names[group["on"]] > 1  # sets of one name are told apart by who is in them
+        else group
+        for group in groups.values()
+    ]
     return found
 
 
