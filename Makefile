@@ -47,10 +47,10 @@ pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and pu
 	@$(PIPELINE) $(SET)
 
 denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG up to date, with what it needs before it
-	@$(PIPELINE) $(SET) --until $@ --args "$(ARGS)"
+	@$(PIPELINE) $(SET) --until $@ --args="$(ARGS)"
 
 classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
-	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args "$(ARGS)"
+	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args="$(ARGS)"
 
 sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/sweeps.md
 	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }

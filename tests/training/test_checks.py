@@ -65,6 +65,12 @@ def test_a_fault_is_one_sentence_that_names_the_entry(pipeline: Path, override: 
     assert "\n" not in str(fault.value)
 
 
+def test_arguments_with_an_open_quote_are_refused(pipeline: Path) -> None:
+    """They cannot be divided into words."""
+    with pytest.raises(VidferError, match=r"--args --model.lr '3: No closing quotation"):
+        read_configuration(pipeline, (), "--model.lr '3", "classify")
+
+
 @pytest.mark.parametrize(("written", "meant"), [("off", "off"), ("on", "on"), ("auto", "auto")])
 def test_on_and_off_need_no_quotes(pipeline: Path, written: str, meant: str) -> None:
     """YAML reads them as true and false, which no option is."""

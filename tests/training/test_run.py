@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.store import Store
 from vidfer.stages.fit import Fit
 from vidfer.training.config import read_configuration
@@ -174,6 +175,53 @@ def test_folds_are_pooled_so_that_every_person_is_predicted_by_models_that_never
     assert pooled["persons"] == [f"ravdess-{number}" for number in range(1, 7)]
     assert pooled["n"] == len({row["clip"] for row in pooled["predictions"]}) == 96
     assert "Cross-validation by persons" in (artifact.path / "evaluation.md").read_text("utf-8")
+
+
+def test_a_bundle_is_whole_or_says_that_it_is_not(
+    pipeline: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted over an older bundle, it would else mix the models of both; the next run writes it anew."""
+    _, steps = run(pipeline, store)
+    artifact = steps["bundle"].artifact
+    assert artifact is not None
+    write_bundle(artifact, tmp_path)
+    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    write_bundle(artifact, tmp_path)  # the same: nobody who reads it meanwhile is disturbed
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+    (tmp_path / "image.json").write_text("{}")
+
+    def interrupted(path: Path, data: bytes | str) -> None:
+        if path.name == "denoise.safetensors":
+            raise KeyboardInterrupt
+        write_atomic(path, data)
+
+    monkeypatch.setattr("vidfer.training.run.write_atomic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(artifact, tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(VidferError, match="is of format 'unfinished', not 1: make the bundle again"):
+        read_bundle(tmp_path)
+    write_bundle(artifact, tmp_path)
+    assert set(read_bundle(tmp_path).models) == {"denoise", "image", "audio"}
+
+
+def test_a_training_that_is_killed_says_so(pipeline: Path, store: Path) -> None:
+    """Its log cannot say why it ends."""
+    stopped: list[int] = []
+
+    def kill(_name: str, _share: float, doing: str = "") -> None:
+        for folder in (store / "fits").glob("*/progress.json") if doing == "training" and not stopped else ():
+            found = subprocess.run(["pgrep", "-f", folder.parent.name], capture_output=True, text=True, check=False)
+            stopped.extend(map(int, found.stdout.split()))
+            for number in stopped:
+                os.kill(number, signal.SIGKILL)
+
+    configuration = read_configuration(pipeline, ["denoise.model.lr=0.003", "denoise.trainer.max_epochs=20"])
+    steps = plan_steps(configuration, Store(store), "denoise")
+    with pytest.raises(
+        VidferError, match=r"the training of denoise was ended by signal 9, .* it goes on from the last"
+    ):
+        list(run_steps(configuration, steps, Store(store), 1, kill))
 
 
 def command(pipeline: Path, store: Path, out: Path) -> list[str]:

@@ -152,6 +152,11 @@ class Fit:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+        if process.returncode < 0:
+            raise VidferError(
+                f"the training of {self.stage} was ended by signal {-process.returncode}, as by a system whose memory is full: "
+                "run the same command again, it goes on from the last checkpoint"
+            )
         if process.returncode or not (folder / WEIGHTS).is_file():
             raise VidferError(f"the training failed: {_last_line(folder / 'log.txt')}")
 

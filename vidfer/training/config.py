@@ -141,7 +141,7 @@ def _configuration(path: Path, found: Mapping[str, Any], arguments: str, target:
         if isinstance(given, str) or not isinstance(given, Mapping):
             raise UsageError(f"{path}: {name} has to be a section with {', '.join(_SECTION)}, not {given!r}")
         refuse_unknown(path, f"{name}.", given, _SECTION)
-        words = shlex.split(arguments) if name == target else []
+        words = _words(arguments) if name == target else []
         sections.append(_section(path, name, given, words))
     return Configuration(
         require_name(path, found.get("name")),
@@ -267,6 +267,13 @@ def _over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[name] = value
     return result
+
+
+def _words(arguments: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise UsageError(f"--args {arguments}: {error}") from error
 
 
 def _arguments(words: Sequence[str]) -> Iterator[dict[str, Any]]:

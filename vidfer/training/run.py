@@ -244,16 +244,23 @@ def _shown(step: Step) -> Settings:
 
 
 def write_bundle(artifact: Artifact, folder: Path) -> None:
-    """Copy a bundle out of the store, file by file, each whole or not at all, its manifest last; other files there stay.
+    """Copy a bundle out of the store, unless it is there; other files there stay.
+
+    Until all of its files are there, its manifest says that it is unfinished, so that nobody predicts by a mixture of two bundles
+    where this is interrupted.
 
     Raises:
         VidferError: The folder cannot be written, or holds files of something else.
     """
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise VidferError(f"{folder} holds files that are no bundle's: give another folder by --out")
+    files = {name: (artifact.path / name).read_bytes() for name in artifact.names()}
     with results_folder(folder):
-        for name in sorted(artifact.names(), key=lambda each: (each == MANIFEST, each)):
-            write_atomic(folder / name, (artifact.path / name).read_bytes())
+        if all((folder / name).is_file() and (folder / name).read_bytes() == files[name] for name in files):
+            return
+        write_atomic(folder / MANIFEST, json.dumps({"format": "unfinished"}))
+        for name in sorted(files, key=lambda each: (each == MANIFEST, each)):
+            write_atomic(folder / name, files[name])
 
 
 @contextmanager
