@@ -38,11 +38,14 @@ def test_time_left_falls_while_a_step_reports_no_news(monkeypatch: pytest.Monkey
         update("finetune", 0.0, "reading clips")
         assert bars.last["left"] == "40 s left"
         clock[0] = 20.0
-        update("finetune", 0.25, "reading clips")  # 80 s in all: 60 s more
-        assert bars.last["left"] == "70 s left"
-        clock[0] = 25.0
-        update("finetune", 0.25, "reading clips")
-        assert bars.last["left"] == "65 s left"
+        update("finetune", 0.25, "reading clips")  # done in an earlier run, or while it got ready: no rate yet
+        assert bars.last["left"] == "20 s left"
+        clock[0] = 30.0
+        update("finetune", 0.5, "reading clips")  # a quarter in 10 s: 20 s more
+        assert bars.last["left"] == "30 s left"
+        clock[0] = 35.0
+        update("finetune", 0.5, "reading clips")
+        assert bars.last["left"] == "25 s left"
         clock[0] = 90.0
         update("finetune", 0.0, "training")  # the reading's time says nothing of the training's
         assert bars.last["left"] == "40 s left"

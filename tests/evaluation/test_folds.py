@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from vidfer.evaluation.folds import predict_svms
+from vidfer.datasets.report import LabelledClip
+from vidfer.evaluation.folds import leave_out_trained, predict_svms
 
 
 def clips(count, seed):
@@ -42,3 +45,16 @@ def test_a_class_without_training_clips_is_not_predicted():
     kept = train["target"] != 2
     found = predict_svms({name: value[kept] for name, value in train.items()}, clips(30, 1))
     assert all(2 not in np.unique(preds) for preds in found.values())
+
+
+def test_a_model_that_was_trained_on_unknown_persons_is_warned_of():
+    """Its card cannot show that the clips' persons are others."""
+    clips = [LabelledClip(Path("a.mp4"), "happy", "anna")]
+    lines = []
+    cards = {
+        "mine": {"data": {"people": {"train": ["ben", "unknown"]}}},
+        "other": {"data": {"people": {"train": ["ben"]}}},
+    }
+    assert leave_out_trained(clips, cards, named=False, notify=lines.append) == clips
+    (line,) = lines
+    assert line.startswith("WARNING: mine: trained on clips of persons not known")

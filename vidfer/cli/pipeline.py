@@ -223,6 +223,7 @@ def pipeline_bar(steps: Sequence[Step]) -> Iterator[Progress]:
     names = list(expected)
     begun: dict[str, float] = {}
     shares: dict[str, float] = {}
+    first_seen: dict[str, tuple[float, float]] = {}  # when a step was ready, and what it had done in an earlier run
     at_work: dict[str, str] = {}
     with bars(TextColumn("{task.fields[left]}", markup=False)) as shown:
         bar = shown.add_task("", total=max(1, len(due)), left="", visible=bool(due))
@@ -231,11 +232,15 @@ def pipeline_bar(steps: Sequence[Step]) -> Iterator[Progress]:
             if doing != at_work.get(name, doing):  # from reading clips to training
                 begun.pop(name)
                 shares.pop(name)
+                first_seen.pop(name, None)
                 expected[name] = usual[name]
             at_work[name] = doing
             elapsed = time.monotonic() - begun.setdefault(name, time.monotonic())
-            if share > 0.05 and share != shares.get(name):  # it moves in steps; between them the time left falls
-                expected[name] = elapsed / share
+            since, first = first_seen.setdefault(name, (elapsed, share)) if share else (0.0, 0.0)
+            if share - first > 0.05 and share != shares.get(
+                name
+            ):  # it moves in steps; between them the time left falls
+                expected[name] = elapsed + (elapsed - since) / (share - first) * (1 - share)
             shares[name] = share
             ahead = [expected[each] for each in names[names.index(name) + 1 :]]
             now = expected[name]

@@ -249,7 +249,8 @@ def leave_out_trained(
 ) -> list[LabelledClip]:
     """Leave out the clips of people whom a model, by its card, was trained on; warn by `notify` about unknown people.
 
-    Raises `UsageError` instead if the user `named` the people, and `VidferError` if no clip is left.
+    These may be in the clips, or in what a model was trained on. Raises `UsageError` instead if the user `named` the people,
+    and `VidferError` if no clip is left.
     """
     for model, card in cards.items():
         known = sorted({clip.person for clip in clips if clip.person} & _trained_people(card))
@@ -264,5 +265,10 @@ def leave_out_trained(
         notify(
             f"WARNING: it is not known who is in {unknown} of the {len(clips)} clips. The model may have been trained on the "
             "same people, so the accuracy may be too high: give a manifest with a person column"
+        )
+    if unsure := [model for model, card in cards.items() if "unknown" in _trained_people(card)]:
+        notify(
+            f"WARNING: {', '.join(unsure)}: trained on clips of persons not known, who may be in these clips, so that "
+            "the accuracy may be too high"
         )
     return list(clips)
