@@ -58,3 +58,15 @@ def test_a_model_that_was_trained_on_unknown_persons_is_warned_of():
     assert leave_out_trained(clips, cards, named=False, notify=lines.append) == clips
     (line,) = lines
     assert line.startswith("WARNING: mine: trained on clips of persons not known")
+
+
+def test_people_of_weights_that_were_started_from_are_left_out():
+    """Also those of weights before these: who was seen once is known."""
+    clips = [LabelledClip(Path(f"{name}.mp4"), "sad", name) for name in ("anna", "ben", "cleo", "dora")]
+    first = {"people": {"train": ["anna"], "test": ["dora"]}}
+    card = {
+        "data": {"people": {"train": ["cleo"]}},
+        "recipe": {"started_from": {"people": {"val": ["ben"]}, "started_from": first}},
+    }
+    kept = leave_out_trained(clips, {"the image model": card}, named=False, notify=lambda _: None)
+    assert [clip.person for clip in kept] == ["dora"]

@@ -132,13 +132,13 @@ def test_a_training_whose_data_were_changed_meanwhile_is_not_stored(
 
     lr = "classify.model.lr=0.005"
     monkeypatch.setattr(Fit, "_train", train_meanwhile)
-    with pytest.raises(VidferError, match="the data of classify were changed while it was trained: run it again"):
+    with pytest.raises(VidferError, match="classify: the data were changed during the training"):
         run(pipeline, store, lr)
     monkeypatch.undo()
     assert not list((store / "fits").glob("*/weights.safetensors"))
     path.write_bytes(sound)
     monkeypatch.setattr("vidfer.training.run._calibrate", lambda *_: path.write_bytes(sound[:-2000]))
-    with pytest.raises(VidferError, match="the data of classify were changed while it was measured: run it again"):
+    with pytest.raises(VidferError, match="the data of classify were changed while they were read"):
         run(pipeline, store, lr)
     path.write_bytes(sound)
     configuration = read_configuration(pipeline, [lr])
@@ -218,9 +218,7 @@ def test_a_training_that_is_killed_says_so(pipeline: Path, store: Path) -> None:
 
     configuration = read_configuration(pipeline, ["denoise.model.lr=0.003", "denoise.trainer.max_epochs=20"])
     steps = plan_steps(configuration, Store(store), "denoise")
-    with pytest.raises(
-        VidferError, match=r"the training of denoise was ended by signal 9, .* it goes on from the last"
-    ):
+    with pytest.raises(VidferError, match=r"denoise: the training was ended by signal 9, .* it goes on from the last"):
         list(run_steps(configuration, steps, Store(store), 1, kill))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from vidfer.evaluation import Notify
 from vidfer.evaluation.analysed import measure_clips, never_seen
 from vidfer.evaluation.figures import BINS, calibration_record, persons_interval, pool_folds, summarise
+from vidfer.evaluation.folds import trained_people
 from vidfer.evaluation.held_out import (
     Data,
     NotHeldOutError,
@@ -136,6 +137,8 @@ def _measure_images(name: str, data: Data) -> dict[str, Any]:
     """Score an image model on the test images of its data, with its probabilities as its card calibrates them."""
     weights = find_weights("image", name)
     found = predict_held_out("image", weights.path, data, "test")
+    if seen := sorted({each for each in found.person if each} & trained_people(weights.card)):
+        raise NotHeldOutError(f"the weights that it was started from were trained on {', '.join(seen)}")
     logits, target = np.concatenate(found.logits), np.array(found.target)
     probabilities = calibrate(logits, read_calibration(weights))
     preds = probabilities.argmax(1)

@@ -53,6 +53,7 @@ def export_weights(
     from lightning.pytorch.callbacks import WeightAveraging
     from lightning.pytorch.utilities import rank_zero_info
 
+    from vidfer.evaluation.folds import trained_people
     from vidfer.tasks.denoise import DenoiseTask
 
     if isinstance(task, DenoiseTask) and not task.generator_steps:
@@ -83,9 +84,15 @@ def export_weights(
         steps = {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
         card["recipe"]["steps"] = steps
     if task.hparams.get("weights"):
-        card["recipe"]["started_from"] = find_weights(card["kind"], task.hparams["weights"]).card.get("recipe")
+        before = find_weights(card["kind"], task.hparams["weights"]).card
+        people = (before.get("data") or {}).get("people")  # whom it knows already, see `trained_people`
+        card["recipe"]["started_from"] = {**(before.get("recipe") or {}), **({"people": people} if people else {})}
     save_weights(path, state, card)
-    card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
+    card["metrics"] = []
+    if known := sorted({*card["data"].get("people", {}).get("test", [])} & trained_people(card)):
+        rank_zero_info(f"not measured: the weights that it was started from were trained on {', '.join(known)}")
+    else:
+        card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
 

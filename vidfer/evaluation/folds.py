@@ -231,13 +231,15 @@ def _vectors(
     return np.stack([values[clip == at].mean(0) for at in there]), there
 
 
-def _trained_people(card: Mapping[str, Any]) -> set[str]:
-    """Read from a card whom its model was trained or validated on; nobody where it does not say."""
-    data = card.get("data")
+def trained_people(card: Mapping[str, Any]) -> set[str]:
+    """Read from a card whom its model, or one that it was started from, was trained or validated on; nobody if it is not said."""
+    data, recipe = card.get("data"), card.get("recipe")
     people = data.get("people") if isinstance(data, dict) else None
+    before = recipe.get("started_from") if isinstance(recipe, dict) else None
+    found = trained_people({"data": before, "recipe": before}) if isinstance(before, dict) else set()
     if not isinstance(people, dict):
-        return set()
-    return {str(name) for split in ("train", "val") for name in people.get(split, [])}
+        return found
+    return found | {str(name) for split in ("train", "val") for name in people.get(split, [])}
 
 
 def leave_out_trained(
@@ -253,7 +255,7 @@ def leave_out_trained(
     and `VidferError` if no clip is left.
     """
     for model, card in cards.items():
-        known = sorted({clip.person for clip in clips if clip.person} & _trained_people(card))
+        known = sorted({clip.person for clip in clips if clip.person} & trained_people(card))
         if known and named:
             raise UsageError(f"{model} was trained on {', '.join(known)}: its accuracy on them says nothing of others")
         if known:
@@ -266,7 +268,7 @@ def leave_out_trained(
             f"WARNING: it is not known who is in {unknown} of the {len(clips)} clips. The model may have been trained on the "
             "same people, so the accuracy may be too high: give a manifest with a person column"
         )
-    if unsure := [model for model, card in cards.items() if "unknown" in _trained_people(card)]:
+    if unsure := [model for model, card in cards.items() if "unknown" in trained_people(card)]:
         notify(
             f"WARNING: {', '.join(unsure)}: trained on clips of persons not known, who may be in these clips, so that "
             "the accuracy may be too high"

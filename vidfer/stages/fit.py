@@ -122,7 +122,7 @@ class Fit:
                 self._train(folder, complete, store, lock, report)
                 if data_digest(settings, store) != recipe["source"]:
                     shutil.rmtree(folder, ignore_errors=True)  # what it has learned is of nobody knows which data
-                    raise VidferError(f"the data of {self.stage} were changed while it was trained: run it again")
+                    raise VidferError("the data were changed during the training: run the same command again")
                 for name in _KEPT:
                     if (folder / name).is_file():
                         draft.write(name, (folder / name).read_bytes())
@@ -154,7 +154,7 @@ class Fit:
                 process.wait()
         if process.returncode < 0:
             raise VidferError(
-                f"the training of {self.stage} was ended by signal {-process.returncode}, as by a system whose memory is full: "
+                f"the training was ended by signal {-process.returncode}, as by a system whose memory is full: "
                 "run the same command again, it goes on from the last checkpoint"
             )
         if process.returncode or not (folder / WEIGHTS).is_file():

@@ -112,7 +112,7 @@ def _make(
         make(configuration, done, draft)
         for name, each in done.items():
             if each.recipe and each.section and data_digest(each.settings, store) != each.recipe["source"]:
-                raise VidferError(f"the data of {name} were changed while it was measured: run it again")
+                raise VidferError(f"the data of {name} were changed while they were read: run the same command again")
         return Outcome(meta={"seconds": round(time.monotonic() - start, 1)})
 
     return cached(store, step.recipe, timed)
