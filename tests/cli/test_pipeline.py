@@ -64,3 +64,20 @@ def test_values_after_the_options_are_told_where_to_stand(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         main(["pipeline", "plan", "configs/pipeline_sample.yaml", "--until", "denoise", "denoise.model.lr=1"])
     assert "denoise.model.lr=1 (what is no option has to stand together, before the options)" in capsys.readouterr().err
+
+
+def test_a_mistyped_setting_of_the_last_training_is_found_before_the_first_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LightningCLI reads the settings of all trainings first: the message is its own, and nothing has been trained."""
+    (tmp_path / "pipeline.yaml").write_text(
+        "denoise: {trainer: {max_epochs: 1}}\nfinetune: {use: compact}\n"
+        "classify:\n  model: {classifier: linear, lrr: 3}\n"
+        "  data: {class_path: vidfer.datamodules.clips.SampleSoundsDataModule, train_people: 1-4, test_people: 5-6,\n"
+        f"         root: {tmp_path / 'sounds'}}}\n"
+    )
+    with pytest.raises(SystemExit) as end:
+        main(["pipeline", "run", str(tmp_path / "pipeline.yaml"), "--store", str(tmp_path / "store")])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "classify fit: ClipTask takes no option 'lrr'"
+    assert not (tmp_path / "store" / "fits").exists()

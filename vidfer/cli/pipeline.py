@@ -118,6 +118,7 @@ def run(options: RunOptions) -> int:
     due = [step.label for step in steps if step.due]
     if due:
         print_plan(steps, store, stderr=True)
+    _check([step for step in steps if step.due and step.fold is None])
     with pipeline_bar(steps) as progress:
         for step in run_steps(configuration, steps, store, options.jobs, progress, say):
             if step.label in due:
@@ -133,6 +134,17 @@ def run(options: RunOptions) -> int:
     elif last.artifact is not None:
         print(last.artifact.path)
     return 0
+
+
+def _check(due: Sequence[Step]) -> None:
+    """Check the settings of several trainings before the first begins: a word mistyped in the last one may cost hours."""
+    trainings = [(step.section, step.settings) for step in due if step.section is not None]
+    if len(trainings) < 2:
+        return
+    from vidfer.cli.train import check_settings
+
+    for section, settings in trainings:
+        check_settings(section.fit.stage, settings, section.name)
 
 
 def _planned(options: PipelineOptions) -> tuple[Configuration, list[Step], Store]:

@@ -5,8 +5,11 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from pydoc import locate
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -58,6 +61,21 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
         fail_wandb()
         return 2 if isinstance(ours, UsageError) else 1
     return 0
+
+
+def check_settings(stage: str, settings: Mapping[str, Any], name: str) -> None:
+    """Let LightningCLI read a training's settings, and do nothing; what it does not take ends the process with a line on it.
+
+    `name` is what the line calls the training.
+    """
+    with TemporaryDirectory(prefix="vidfer-") as folder, redirect_stdout(StringIO()):
+        file = Path(folder) / "fit.yaml"
+        OmegaConf.save(OmegaConf.create(dict(settings)), file)
+        try:
+            VidferCLI(stage, name, args=["fit", "--config", str(file), "--print_config"])
+        except SystemExit as end:
+            if end.code:
+                raise
 
 
 def _sentence(error: BaseException | None) -> BaseException | None:
