@@ -85,6 +85,7 @@ ENDS = ["calibrate", "evaluate", "bundle"]
         ("finetune.model.compiled=true", []),
         ("denoise.trainer.callbacks=[{class_path: vidfer.tasks.callbacks.SampleImages}]", []),
         # and what can, although it is no number
+        ("classify.trainer.callbacks=[{class_path: mine.SampleImages}]", ["classify", *ENDS]),
         (
             "denoise.trainer.callbacks=[{class_path: vidfer.tasks.callbacks.WarmEMA}]",
             ["denoise", "finetune", "fusion", *ENDS],

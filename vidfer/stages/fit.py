@@ -38,8 +38,14 @@ _KEPT = (WEIGHTS, "weights.json", "metrics.csv", "curves.png")
 _NEUTRAL_TRAINER = frozenset(
     {"accelerator", "logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
 )
-_NEUTRAL_CALLBACKS = ("IntervalCheckpoint", "SampleImages", "DenoisedImages", "RichProgressBar", "TQDMProgressBar")
+_NEUTRAL_CALLBACKS = frozenset(
+    {
+        *(f"vidfer.tasks.callbacks.{name}" for name in ("IntervalCheckpoint", "SampleImages", "DenoisedImages")),
+        *(f"lightning.pytorch.callbacks.{name}" for name in ("RichProgressBar", "TQDMProgressBar")),
+    }
+)
 _NEUTRAL = frozenset({"num_workers", "store", "data"})  # of data modules, and what ends with "root"
+_PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")  # of every training
 _LOOK = 0.2  # seconds between two looks at a training
 
 
@@ -88,7 +94,7 @@ class Fit:
             "params": params,
             "inputs": dict(inputs),
             "source": data_digest(settings, store),
-            "tools": {**tool_versions("torch", "lightning"), **self.tools(settings)},
+            "tools": {**tool_versions(*_PACKAGES), **self.tools(settings)},
         }
 
     def run(
@@ -215,8 +221,9 @@ def _content(value: Any) -> Any:  # noqa: ANN401 - any value of a configuration
 
 def _only_observes(callback: Mapping[str, Any]) -> bool:
     """Tell whether a callback only watches, or saves checkpoints that nothing but a resumed training reads."""
-    name, given = callback["class_path"].rpartition(".")[2], callback.get("init_args", {})
-    return name in _NEUTRAL_CALLBACKS or (name == "ModelCheckpoint" and given.get("monitor") in (None, "step"))
+    name, given = callback["class_path"], callback.get("init_args", {})
+    saves = name == "lightning.pytorch.callbacks.ModelCheckpoint"
+    return name in _NEUTRAL_CALLBACKS or (saves and given.get("monitor") in (None, "step"))
 
 
 def _complete(settings: Settings, links: Mapping[str, str], inputs: Mapping[str, Path], folder: Path) -> dict[str, Any]:
