@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -58,13 +58,22 @@ def _existing(paths: Iterable[Path]) -> list[Entry]:
     found = []
     for path in paths:
         with reading(path), suppress(FileNotFoundError):  # published or removed by another process since it was listed
-            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+            files = [path] if path.is_file() else list(_files(path))
             size = sum(file.stat().st_size for file in files)
             manifest = _manifest(path / MANIFEST)
             stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
             status, age = str(manifest.get("status", _UNREADABLE)), time.time() - path.stat().st_mtime
             found.append(Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {})))
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and below; unlike `rglob`, raise an OSError where one cannot be listed."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            yield from _files(path)
+        elif path.is_file():
+            yield path
 
 
 def _manifest(path: Path) -> dict[str, Any]:

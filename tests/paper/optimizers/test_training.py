@@ -5,7 +5,7 @@ import torch
 from scipy.stats import t
 from torch.utils.data import DataLoader
 
-from vidfer.datamodules.features import Sample, collate_clips
+from vidfer.datamodules.features import FeatureOptions, Sample, collate_clips
 from vidfer.paper.optimizers.training import Curves, train_by_each
 from vidfer.tasks.optimizers import OPTIMIZERS
 
@@ -17,6 +17,7 @@ class Clips(lightning.LightningDataModule):
 
     def __init__(self, turned=False):
         super().__init__()
+        self.features = FeatureOptions(reads=["sound"])
         generator = torch.Generator().manual_seed(0)
         self.samples = {}
         for split, shift in (("train", 0), ("val", int(turned))):
