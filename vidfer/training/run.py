@@ -40,9 +40,6 @@ class Progress(Protocol):
         """Take a step's name, and the share, in [0, 1], of what it is doing."""
 
 
-_EVALUATION = ("evaluation.json", "evaluation.md", "evaluation.html")
-
-
 def run_steps(
     configuration: Configuration,
     steps: list[Step],
