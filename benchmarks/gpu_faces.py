@@ -226,15 +226,14 @@ class Heads(nn.Module):
 
     def __init__(self, arch: str, in_chans: int, dropout: float = 0.2) -> None:
         super().__init__()
-        self.trunk = build_backbone(arch, in_chans=in_chans)
-        width = self.trunk.head.in_features
-        self.others = nn.ModuleDict({name: nn.Linear(width, len(EMOTIONS)) for name in HEADS[:2]})
+        self.trunk = build_backbone(arch, in_chans=in_chans, heads=HEADS[:2])
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Compute logits `(B, 7)` by head of standardised images `(B, C, H, W)`."""
         embedding = self.dropout(self.trunk.embed(image))
-        return {"video": self.trunk.head(embedding), **{name: head(embedding) for name, head in self.others.items()}}
+        others = {name: self.trunk.heads[name](embedding) for name in HEADS[:2]}
+        return {"video": self.trunk.head(embedding), **others}
 
 
 def batch_of(
@@ -404,57 +403,17 @@ def _write(options: argparse.Namespace, report: dict[str, Any], model: Any, prep
         name: value.half().contiguous() if value.is_floating_point() else value
         for name, value in model.trunk.state_dict().items()
     }
-    heads = {name: value.half().contiguous() for name, value in model.others.state_dict().items()}
     if sum(value.numel() * value.element_size() for value in tensors.values()) > 15e6:
         print(f"{options.name}: the weights are over 15 MB and stay behind")
         return
     save_file({**tensors}, options.out / f"{options.name}.safetensors")
-    save_file(heads, options.out / f"{options.name}.heads.safetensors")
     card = {
         "kind": "image",
         "arch": options.arch,
-        "arguments": {"in_chans": prepare.in_chans},
+        "arguments": {"in_chans": prepare.in_chans, "heads": list(HEADS[:2])},
         "preprocessing": prepare.as_card(),
     }
     (options.out / f"{options.name}.json").write_text(json.dumps(card, indent=2) + "\n")
-
-
-@torch.inference_mode()
-def score(options: argparse.Namespace) -> None:
-    """Print what the heads of trained weights reach on FER2013's public test, original pixels, with the mirror image."""
-    from safetensors.torch import load_file
-    from scipy.stats import binomtest
-
-    card = json.loads(options.weights.with_suffix(".json").read_text())
-    prepare = Preprocessing(**card["preprocessing"])
-    trunk = build_backbone(card["arch"], **card["arguments"]).eval()
-    trunk.load_state_dict(load_file(options.weights))
-    heads = load_file(options.weights.with_suffix(".heads.safetensors"))
-    images, labels, majority = _public_test(options.data / "fer2013")
-    parts = [image.float() / 255 for image in torch.split(torch.from_numpy(images)[:, None], 64)]
-    embedding = torch.cat([trunk.embed(prepare(view)) + trunk.embed(prepare(view.flip(3))) for view in parts]) / 2
-    for name, truth in (("fer2013", labels), ("ferplus", majority)):
-        logits = embedding @ heads[f"{name}.weight"].float().T + heads[f"{name}.bias"].float()
-        known = truth >= 0
-        right, count = int((logits.argmax(1).numpy() == truth)[known].sum()), int(known.sum())
-        interval = binomtest(right, count).proportion_ci(method="wilson")
-        print(f"{name}: {right / count:.4f} ({interval.low:.3f} to {interval.high:.3f}), n = {count}")
-
-
-def _public_test(folder: Path) -> tuple[Any, Any, Any]:
-    """Return images, FER2013 labels and FER+ majorities; -1 where a label is unknown, tied, or none of the seven classes."""
-    images, labels, majority = [], [], []
-    with (folder / "fer2013.csv").open(newline="") as rows, (folder / "fer2013new.csv").open(newline="") as votes:
-        for image, vote in zip(csv.DictReader(rows), csv.DictReader(votes), strict=True):
-            if image["Usage"] != "PublicTest":
-                continue
-            images.append(np.array(image["pixels"].split(), np.uint8).reshape(48, 48))
-            labels.append(int(image["emotion"] or -1))
-            counts = np.array([int(vote[name] or 0) for name in VOTES])
-            other = max(int(vote[name] or 0) for name in ("contempt", "unknown", "NF"))
-            clear = counts.max() > other and (counts == counts.max()).sum() == 1
-            majority.append(counts.argmax() if clear else -1)
-    return np.stack(images), np.array(labels), np.array(majority)
 
 
 def rate(options: argparse.Namespace) -> None:
@@ -504,15 +463,12 @@ def rate(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run one of `pack`, `train`, `score` and `rate`."""
+    """Run one of `pack`, `train` and `rate`."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     packing = verbs.add_parser("pack")
     packing.add_argument("--data", type=Path, default=Path("data"))
     packing.add_argument("--out", type=Path, default=Path(".gpu/faces.npz"))
-    scoring = verbs.add_parser("score")
-    scoring.add_argument("weights", type=Path)
-    scoring.add_argument("--data", type=Path, default=Path("data"))
     for verb in ("train", "rate"):
         each = verbs.add_parser(verb)
         each.add_argument("--arch", default="compact")
@@ -533,7 +489,7 @@ def main() -> None:
     if options.verb == "pack":
         pack(options.data, options.out)
     else:
-        {"train": train, "rate": rate, "score": score}[options.verb](options)
+        {"train": train, "rate": rate}[options.verb](options)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,20 @@ def test_embedding_head_and_logits_belong_together(name, in_chans):
     assert net(image).shape == (2, 7)
 
 
+@pytest.mark.parametrize(("name", "in_chans"), [("compact", 1), ("test_resnet", 1), ("test_efficientnet", 3)])
+def test_further_heads_read_the_same_embedding_and_leave_the_logits_alone(name, in_chans):
+    torch.manual_seed(0)
+    net = build_backbone(name, in_chans=in_chans, heads=["fer2013", "ferplus"]).eval()
+    image = torch.randn(2, in_chans, 64, 64)
+    plain = build_backbone(name, in_chans=in_chans).eval()
+    plain.load_state_dict({key: value for key, value in net.state_dict().items() if not key.startswith("heads.")})
+    torch.testing.assert_close(plain(image), net(image))
+    logits = {each: head(net.embed(image)) for each, head in net.heads.items()}
+    assert list(logits) == ["fer2013", "ferplus"]
+    assert all(each.shape == (2, 7) for each in logits.values())
+    assert not torch.allclose(logits["fer2013"], logits["ferplus"])
+
+
 def test_inception_resnet_v2_has_the_papers_deep_feature():
     net = build_backbone("inception_resnet_v2", in_chans=3)
     net.train()

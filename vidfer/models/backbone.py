@@ -1,6 +1,6 @@
 """Image backbones by name: our compact network and everything timm has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +49,7 @@ class CompactNet(nn.Module):
         widths: Channels of the three stages; the last is the embedding's size.
         depths: Residual blocks of the three stages.
         dropout: Share of the embedding dropped in training, in [0, 1).
+        heads: Names of further linear layers `heads[name]` from the embedding to logits, for other labelling conventions.
 
     Example:
         >>> import torch
@@ -63,6 +64,7 @@ class CompactNet(nn.Module):
         widths: tuple[int, ...] = (32, 64, 128),
         depths: tuple[int, ...] = (2, 2, 3),
         dropout: float = 0.2,
+        heads: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -78,6 +80,7 @@ class CompactNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
+        self.heads = nn.ModuleDict({name: nn.Linear(channels, num_classes) for name in heads})
 
     def embed(self, image: Tensor) -> Tensor:
         """Embed standardised images `(B, in_chans, H, W)` as the mean of the last feature map, `(B, widths[-1])`."""
@@ -108,6 +111,7 @@ class TimmBackbone(nn.Module):
     Args:
         name: A model name of timm, such as `inception_resnet_v2`.
         in_chans: Channels of the image; timm adapts pretrained first layers to other than 3.
+        heads: As of `CompactNet`.
         pretrained: Start from weights trained on another task, all but the last layer: True for timm's (cached or downloaded),
             or the path of a `.safetensors` file of them.
 
@@ -117,7 +121,9 @@ class TimmBackbone(nn.Module):
 
     network: Any
 
-    def __init__(self, name: str, num_classes: int, in_chans: int, pretrained: bool | str) -> None:
+    def __init__(
+        self, name: str, num_classes: int, in_chans: int, pretrained: bool | str, heads: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         import timm
 
@@ -135,6 +141,8 @@ class TimmBackbone(nn.Module):
             )
             if isinstance(pretrained, str):
                 self._require_all(pretrained)
+        width = int(self.network.num_features)
+        self.heads = nn.ModuleDict({each: nn.Linear(width, num_classes) for each in heads})
 
     def _require_all(self, file: str) -> None:
         """Refuse a file that lacks tensors: timm would leave their layers at random without a word."""
@@ -205,21 +213,26 @@ class AuxiliaryHead(nn.Module):
 
 
 def build_backbone(
-    name: str, *, num_classes: int = len(EMOTIONS), in_chans: int = 1, pretrained: bool | str = False
+    name: str,
+    *,
+    num_classes: int = len(EMOTIONS),
+    in_chans: int = 1,
+    pretrained: bool | str = False,
+    heads: Sequence[str] = (),
 ) -> CompactNet | TimmBackbone:
     """Build `compact` or a network of timm, with options as for `TimmBackbone`.
 
-    It maps images `(B, in_chans, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by `head`, and
-    images to logits by `forward`.
+    It maps images `(B, in_chans, H, W)` to embeddings `(B, D)` by `embed`, embeddings to logits `(B, num_classes)` by `head` and
+    by each of `heads`, and images to logits of `head` by `forward`.
 
     Raises:
         VidferError: The name is unknown, pretrained weights are not at hand, or were asked for with `compact`.
     """
     if name != "compact":
-        return TimmBackbone(name, num_classes, in_chans, pretrained)
+        return TimmBackbone(name, num_classes, in_chans, pretrained, heads)
     if pretrained:
         raise VidferError("'compact' has no pretrained weights to start from: set pretrained to false")
-    return CompactNet(num_classes, in_chans)
+    return CompactNet(num_classes, in_chans, heads=heads)
 
 
 @contextmanager
