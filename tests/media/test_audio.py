@@ -24,7 +24,7 @@ def test_vectors_equal_opensmiles_own_reading_of_the_file(write_sound):
     path = write_sound("voice.wav", voice(2.0))
     smile = opensmile.Smile(opensmile.FeatureSet.IS10, opensmile.FeatureLevel.Functionals)
     reference = smile.process_file(str(path))
-    windows = read_windows(path)
+    windows = read_windows(path, loudness=None)
     assert windows.status is Status.OK
     assert windows.vectors.shape == (1, 1582)
     assert windows.vectors.dtype == np.float32

@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
+from vidfer.media.loudness import TARGET
 from vidfer.models.classifiers import build_classifier
-from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.chain import ChainOptions, audio_stage, build_chain
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, save_weights, weights_digest
 
@@ -101,7 +102,8 @@ def fusion_weights(tmp_path):
     def make(**preprocessing):
         torch.manual_seed(0)
         path = tmp_path / "mine.safetensors"
-        trained = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0} | preprocessing
+        trained = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0}
+        trained |= {"loudness": audio_stage("is10").loudness} | preprocessing
         card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": trained}
         save_weights(path, build_classifier("fusion").state_dict(), card)
         return str(path)
@@ -125,6 +127,10 @@ def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image
     [
         ({"image_weights": "others"}, "other image weights"),
         ({"hop_dur": 0.5}, r"other windows of sound \(2.0 s every 0.5 s\) than 2 s every 1 s"),
+        (
+            {"loudness": -30.0},
+            r"trained on sound brought to -30 LUFS, and gets it (as loud as it was recorded|brought to)",
+        ),
     ],
 )
 def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, trained, message):
@@ -152,3 +158,29 @@ def test_weights_that_are_not_there_are_wrong_usage(kind):
 
 def test_weights_that_are_not_used_are_not_looked_for():
     assert ChainOptions(denoise="off", denoise_model="nonsense").denoise_model == "nonsense"
+
+
+@pytest.fixture
+def audio_weights(tmp_path):
+    """Save an untrained audio model with these entries in its card's preprocessing."""
+
+    def make(**preprocessing):
+        path = tmp_path / "sound.safetensors"
+        card = {"kind": "audio", "arch": "linear", "arguments": {}, "preprocessing": {"win_dur": 2.0} | preprocessing}
+        save_weights(path, build_classifier("linear").state_dict(), card)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(("kept", "loudness"), [({}, None), ({"loudness": None}, None), ({"loudness": -30}, -30.0)])
+def test_sound_is_as_loud_as_the_model_was_trained_on(audio_weights, kept, loudness):
+    """A card from before loudness was a setting names none, and its model gets recordings as they are."""
+    assert audio_stage(audio_weights(**kept)).loudness == loudness
+    assert audio_stage(None).loudness == TARGET
+
+
+@pytest.mark.parametrize("wrong", ["loud", True, 3, float("nan")])
+def test_a_loudness_that_cannot_be_is_refused(audio_weights, wrong):
+    with pytest.raises(VidferError, match=r"a loudness of .*export it again"):
+        audio_stage(audio_weights(loudness=wrong))

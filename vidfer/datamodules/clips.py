@@ -38,9 +38,11 @@ class ClipDataModule(BaseDataModule):
     """Clips by person: named people, folds of subject-independent cross-validation, or the split that a data set publishes.
 
     Args:
-        data: `ravdess`, `crema_d`, `afew`, `folders` or `manifest`; or a folder or CSV file whose layout is recognised.
+        data: `ravdess`, `crema_d`, `nemo`, `ased`, `afew`, `folders` or `manifest`; or a folder or CSV file whose layout is
+            recognised; or several of them, divided by commas, such as `ravdess,nemo,ased`.
         root: Where it lies; `data/<name>` if not given.
-        train_people: Who is trained on, such as `2-16`; with `val_people` and `test_people` empty too, the published split.
+        train_people: Who is trained on, such as `2-16`, or `ravdess-2-16,nemo,ased`; with `val_people` and `test_people` empty
+            too, the published split.
         val_people: Who is validated on; nobody to train on all there are, once everything is chosen.
         test_people: Who is tested on.
         folds: With 2 or more, the number of folds; of `train_people` where they are given, else of all.
@@ -180,7 +182,9 @@ class ClipDataModule(BaseDataModule):
         preprocessing: dict[str, Any] = {}
         if "sound" in reads:
             preprocessing |= {"features": "openSMILE IS10 functionals", "sampling_rate": 16000}
-            preprocessing |= {name: getattr(options, name) for name in ("win_dur", "hop_dur", "voice", "standardise")}
+            preprocessing |= {
+                name: getattr(options, name) for name in ("win_dur", "hop_dur", "voice", "loudness", "standardise")
+            }
         if {"frames", "image"} & reads:
             preprocessing |= {"max_frames": options.max_frames, **options.denoising.card()}
         if "frames" in reads:

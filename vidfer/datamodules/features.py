@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vidfer.datamodules.denoised import Denoise
 from vidfer.datasets.report import LabelledClip
+from vidfer.media.loudness import TARGET
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
@@ -43,6 +44,7 @@ class FeatureOptions:
         voice: Whether windows of sound count only where someone speaks.
         speeds: Playing speeds of the sound of training clips, from 0.25 to 4: above 1 it is faster and higher, as if someone
             else spoke; None for the recordings as they are.
+        loudness: Loudness in LUFS, from -70 to 0, that every recording is brought to; None leaves recordings as loud as they are.
         image_model: Name or file of the weights whose embeddings of faces are read.
         denoise_model: Name or file of the weights that faces are denoised by before; None for none.
         denoise: `auto` denoises what is noisier than the threshold, `on` every face, `off` none.
@@ -59,6 +61,7 @@ class FeatureOptions:
     hop_dur: float = 1.0
     voice: bool = True
     speeds: list[float] | None = None
+    loudness: float | None = TARGET
     image_model: str = "compact"
     denoise_model: str | None = "small"
     denoise: DenoiseMode = "auto"
@@ -78,6 +81,8 @@ class FeatureOptions:
             raise VidferError("win_dur has to be at least 0.1, and hop_dur above 0 and at most win_dur")
         if not all(0.25 <= speed <= 4 for speed in self.speeds or []):
             raise VidferError(f"speeds have to be from 0.25 to 4, not {self.speeds}")
+        if self.loudness is not None and not -70 <= self.loudness <= 0:
+            raise VidferError(f"loudness has to be from -70 to 0 LUFS, or null, not {self.loudness}")
         _ = self.denoising
 
     @property
@@ -117,7 +122,8 @@ class FeatureReader:
         self.options, self.reads, self._progress = options, frozenset(reads), progress
         self._store = Store(options.store or default_store())
         shared = speed == 1.0  # with analysis, which detects speech; a variant for training alone may do without
-        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed=speed, vad=shared or options.voice),)
+        vad = shared or options.voice
+        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed, vad, options.loudness),)
 
     @cached_property
     def _chain(self) -> tuple[Stage, ...]:

@@ -9,7 +9,7 @@ import torch
 
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import FeatureReader, Features, ReadClips, Sample
-from vidfer.datasets.clips import recognise
+from vidfer.datasets.clips import recognise, split_names
 from vidfer.datasets.contents import PAIRED_SOUNDS, image_contents
 from vidfer.datasets.fer2013 import LabelledImages, read_images, read_train_val
 from vidfer.datasets.paired import NAME, Pairing, pair_faces
@@ -189,5 +189,7 @@ def build_clip_data(data: str, root: str | None = None, **options: Any) -> ClipD
     if data in ("paired", "sample"):
         kind = PairedDataModule if data == "paired" else SamplePairedDataModule
         return kind(**options) if root is None else kind(root=root, **options)
+    if len(split_names(data)) > 1:
+        return ClipDataModule(data=data, root=root, **options)
     name, where = recognise(data, None if root is None else Path(root))
     return ClipDataModule(data=name, root=str(where), **{**PEOPLE.get(name, {}), **options})

@@ -1,5 +1,6 @@
 """Labelled clips of any data set, by its name or by the layout of a folder."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ from vidfer.datasets.crema_d import find_crema_d, is_crema_d
 from vidfer.datasets.manifest import find_folders, find_manifest, is_folders
 from vidfer.datasets.ravdess import find_ravdess, is_ravdess
 from vidfer.datasets.report import LabelledClip, PreparationReport
+from vidfer.datasets.speech import find_ased, find_nemo, is_ased, is_nemo
 from vidfer.types import VidferError
 
 _FINDERS: Final[dict[str, Callable[..., tuple[list[LabelledClip], PreparationReport]]]] = {
     "ravdess": find_ravdess,
     "crema_d": find_crema_d,
+    "nemo": find_nemo,
+    "ased": find_ased,
     "afew": find_afew,
     "folders": find_folders,
     "manifest": find_manifest,
@@ -25,12 +29,25 @@ DATASETS: Final = tuple(_FINDERS)
 
 _CHOICES: Final = {"ravdess": ("channel", "modality"), "crema_d": ("modality",)}
 
-_RECOGNISED: Final = {"afew": is_afew, "ravdess": is_ravdess, "crema_d": is_crema_d, "folders": is_folders}
+_RECOGNISED: Final = {
+    "afew": is_afew,
+    "ravdess": is_ravdess,
+    "crema_d": is_crema_d,
+    "nemo": is_nemo,
+    "ased": is_ased,
+    "folders": is_folders,
+}
 
-_ROOTS: Final = {"ravdess": ("data/ravdess", "data/ravdess_speech"), "manifest": ("data/manifest.csv", "data/manifest")}
+_ROOTS: Final = {
+    "ravdess": ("data/ravdess", "data/ravdess_speech"),
+    "nemo": ("data/nemo", "data/speech_corpora/nemo"),
+    "ased": ("data/ased", "data/speech_corpora/ased"),
+    "manifest": ("data/manifest.csv", "data/manifest"),
+}
 
 _LAYOUTS: Final = (
-    "RAVDESS (03-01-05-01-02-01-12.wav), CREMA-D (1001_DFA_ANG_XX.wav), AFEW (Train_AFEW/Angry/*.avi, Val_AFEW), "
+    "RAVDESS (03-01-05-01-02-01-12.wav), CREMA-D (1001_DFA_ANG_XX.wav), nEMO (EB0_anger_16.wav), ASED (a5-03-01-01-01.wav), "
+    "AFEW (Train_AFEW/Angry/*.avi, Val_AFEW), "
     "a folder per class (happy/*.mp4, or train/happy/*.mp4), or a CSV file with the columns path and label"
 )
 
@@ -45,13 +62,13 @@ def find_clips(
     """Find the labelled clips of a data set in its order, with a report of what was found, dropped and noted.
 
     A folder is recognised in this order: a `.csv` file, or a folder with `manifest.csv`, is a manifest; a folder with
-    `Train_AFEW` or `Val_AFEW` is AFEW; a folder whose clips are mostly named as in RAVDESS or CREMA-D is that; a folder whose
-    subfolders are named as classes is one of classes.
+    `Train_AFEW` or `Val_AFEW` is AFEW; a folder whose clips are mostly named as in RAVDESS, CREMA-D, nEMO or ASED is that; a
+    folder whose subfolders are named as classes is one of classes.
 
     Args:
-        data: One of `DATASETS`, or a folder or CSV file.
-        root: Where it lies; `data/<name>` if not given, of `ravdess` also `data/ravdess_speech`, of `manifest`
-            `data/manifest.csv`. Not with a folder in `data`.
+        data: One of `DATASETS`, or a folder or CSV file; or several, divided by commas, see `split_names`.
+        root: Where it lies; `data/<name>` if not given, of `ravdess` also `data/ravdess_speech`, of `nemo` and `ased` also
+            `data/speech_corpora/<name>`, of `manifest` `data/manifest.csv`. Neither with a folder in `data` nor with several.
         unlabelled: Whether clips without a label, which a manifest may name, are among them; else the report drops them.
         choices: Of `ravdess`: `channel` (speech, song, both) and `modality` (sound, faces, audio-visual, video-only,
             audio-only); of `crema_d`: `modality` (any, sound, video).
@@ -59,11 +76,15 @@ def find_clips(
     Raises:
         VidferError: There is no such data set, its layout is not recognised, a label is unknown, or nothing labelled is usable.
     """
+    if len(parts := split_names(data)) > 1:
+        return _find_several(parts, root, unlabelled=unlabelled)
     name, where = recognise(data, root)
     known = _CHOICES.get(name, ())
     if wrong := sorted(set(choices) - set(known)):
         raise VidferError(f"of {name} there is no choice of {', '.join(wrong)}, but of {', '.join(known) or 'nothing'}")
     clips, report = _FINDERS[name](where, **choices)
+    own = where.parent if where.name == "manifest.csv" else where
+    clips = [replace(clip, corpus=own.stem if name in ("folders", "manifest") else name) for clip in clips]
     labelled = [clip for clip in clips if clip.label is not None]
     if len(labelled) == len(clips):
         return clips, report
@@ -73,6 +94,42 @@ def find_clips(
     if unlabelled:
         return clips, replace(report, noted={**report.noted, **bare})
     return labelled, replace(report, kept=len(labelled), dropped={**report.dropped, **bare})
+
+
+def split_names(data: str) -> list[str]:
+    """Divide `ravdess,nemo` into the names and paths of data sets; what exists under the whole name is one.
+
+    Raises:
+        VidferError: One is empty, or there twice.
+    """
+    parts = [data] if Path(data).exists() else [part.strip() for part in data.split(",")]
+    if "" in parts or len(set(parts)) < len(parts):
+        raise VidferError(f"data sets '{data}': name each once, divided by commas, such as ravdess,nemo")
+    return parts
+
+
+def _find_several(
+    parts: list[str], root: Path | None, *, unlabelled: bool
+) -> tuple[list[LabelledClip], PreparationReport]:
+    """Find the clips of several data sets, their names made unique; persons of folders are called by the folder, too."""
+    if root is not None:
+        raise VidferError(f"root {root} cannot be that of several data sets: give their folders instead of their names")
+    found: list[LabelledClip] = []
+    corpora: list[str] = []
+    merged = PreparationReport("", 0, 0)
+    for part in parts:
+        clips, report = find_clips(part, unlabelled=unlabelled)
+        merged, corpus = merged.merge(report, ", ".join(filter(None, [merged.source, report.source]))), clips[0].corpus
+        if corpus in corpora:
+            raise VidferError(
+                f"two of the data sets '{','.join(parts)}' are called {corpus}: name each once, or rename a folder"
+            )
+        corpora.append(corpus)
+        if recognise(part)[0] == "folders":
+            clips = [replace(each, person=each.person and f"{corpus}-{each.person}") for each in clips]
+        found += clips
+    names = Counter(clip.name for clip in found)
+    return [replace(c, shown=f"{c.corpus}/{c.name}") if names[c.name] > 1 else c for c in found], merged
 
 
 def recognise(data: str, root: Path | None = None) -> tuple[str, Path]:

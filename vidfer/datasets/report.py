@@ -59,6 +59,7 @@ class LabelledClip:
     label: str | None  # one of `EMOTIONS`; None where nobody has said
     person: str | None = None  # unique across data sets, such as `ravdess-17`; None where not known
     split: str | None = None  # `train`, `val` or `test`, where the data set publishes one
+    corpus: str = ""  # the data set that it is of, such as `ravdess`
     shown: str = ""  # its name where that of the file alone is not unique in the data set
 
     @property

@@ -38,7 +38,8 @@ def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip
     """Take the clips of some people, in order; those of unknown persons never.
 
     People are names such as `ravdess-17`, and numbers or ranges such as `2-16,19`, divided by commas. Numbers are looked for at
-    the end of the names: `2-16` takes `ravdess-2` to `ravdess-16`, `ravdess-2-16` takes them of RAVDESS alone.
+    the end of the names: `2-16` takes `ravdess-2` to `ravdess-16`, `ravdess-2-16` takes them of RAVDESS alone. The name of a data
+    set takes all of its people.
 
     Raises:
         VidferError: No person is known, or a part matches no known person.
@@ -54,7 +55,7 @@ def take_people(clips: Sequence[LabelledClip], people: str) -> list[LabelledClip
         raise VidferError(f"nobody is known by name in these {len(clips)} clips, so people cannot be chosen: {_REMEDY}")
     chosen: set[str] = set()
     for part in parse_list(people, str, what="person", example="2-16,19, or names"):
-        meant = _meant(part, known)
+        meant = _meant(part, known) or {str(clip.person) for clip in clips if clip.corpus == part and clip.person}
         if not meant:
             shown = ", ".join(sorted(known, key=_natural)[:6]) + (", ..." if len(known) > 6 else "")
             raise VidferError(f"no clip is of '{part}': there are {shown}; name people as 2-16,19 or by their names")

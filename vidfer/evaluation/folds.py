@@ -35,7 +35,7 @@ Cortes, Vapnik: Machine Learning 20, 1995; linear on these vectors as in Schulle
 POOLS: Final = ("mean vector", "mean score")
 """Whether a clip is predicted from the mean of its vectors, or by the mean of their scores."""
 
-_KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "batch_size", "standardise")
+_KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "loudness", "batch_size", "standardise")
 _OPTIONS: Final = ("folds", "classifier", "against", "standardise", "seed")
 
 
@@ -156,7 +156,10 @@ def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recip
         raise VidferError("the card of these weights does not say how they were trained: name a --classifier")
     settings = {name: value for name, value in task.items() if name not in ("name", "classifier", "arguments")}
     found = Recipe(task["classifier"], task["arguments"] or {}, int(parts["epochs"]), settings)
-    return found, {name: data[name] for name in _KEPT if name in data}
+    return found, {
+        "loudness": None,
+        **{name: data[name] for name in _KEPT if name in data},
+    }  # none before it was a setting
 
 
 def _one_fold(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import Child, Header, require_local_file
+from vidfer.media.loudness import BEAT, TARGET
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
@@ -30,6 +31,8 @@ class AudioWindows:
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
         message: What is the matter, and which of several tracks was taken; empty if nothing is to be said.
+        loudness: Of the whole in LUFS before the gain; None if it was not measured, or of silence.
+        gain: In dB, which the whole was amplified by.
     """
 
     times: NDArray[np.float64]
@@ -38,6 +41,8 @@ class AudioWindows:
     window_status: list[str]
     status: Status
     message: str
+    loudness: float | None = None
+    gain: float = 0.0
 
 
 def read_windows(
@@ -47,6 +52,7 @@ def read_windows(
     hop_dur: float = 1.0,
     speed: float = 1.0,
     vad: bool = True,
+    loudness: float | None = TARGET,
     timeout: float = 120.0,
 ) -> AudioWindows:
     """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
@@ -56,6 +62,10 @@ def read_windows(
     window gets one more that ends with the clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent
     and gets no vector; one in which hardly anyone speaks is marked, so that no prediction is made from music and noise.
 
+    All this is said of the sound after one gain for the whole recording, see `LoudnessMeter.gain`, so that how loud it was
+    recorded, or is played, changes nothing; without it, features and the answer hang on the recording's level. A recording
+    whose peak stays below -80 dB is silent as it is.
+
     Args:
         path: A local file, with or without video.
         win_dur: Length of a window in seconds, at least 0.1.
@@ -63,7 +73,9 @@ def read_windows(
         speed: Playing speed, above 0, which changes tempo and pitch together; windows are of the sound as played, and their
             times those in the clip.
         vad: Whether to detect speech, two thirds of the work; else every window that is not silent counts as speech.
-        timeout: Seconds of waiting that are allowed beyond the playing time of what was processed.
+        loudness: Loudness in LUFS that the recording is brought to; None leaves it as it is.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was processed; of each pass where the
+            loudness is measured before.
 
     Raises:
         ClipError: `unreadable`, `timeout`, `crashed` or `out_of_memory`; everything else is a status of the result.
@@ -75,7 +87,8 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
+    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur, "loudness": loudness}
+    heard: Header = {"loudness": None, "gain": 0.0}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
@@ -83,10 +96,14 @@ def read_windows(
             child.send({**request, "speed": speed, "vad": vad})
             while "end" not in (answer := child.receive())[0]:
                 header, payload = answer
+                if "measured" in header:
+                    child.left += BEAT
+                    continue
                 windows.append(header)
                 vectors.append(np.frombuffer(payload, np.float32) if len(payload) else np.zeros(FEATURES, np.float32))
                 child.left += hop_dur * max(speed, 1.0)
-        status, message = _overall({window["status"] for window in windows}, answer[0])
+        heard = answer[0]
+        status, message = _overall({window["status"] for window in windows}, heard)
     except ClipError as error:
         if error.status in TRANSIENT:
             raise
@@ -98,6 +115,8 @@ def read_windows(
         window_status=[window["status"] for window in windows],
         status=status,
         message=message,
+        loudness=heard["loudness"],
+        gain=heard["gain"],
     )
 
 

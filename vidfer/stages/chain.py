@@ -157,10 +157,12 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
 
 
 def audio_stage(audio_model: str | None, timeout: float = 120.0) -> AudioStage:
-    """Build the stage with the windows of sound that an audio model was trained on, by its card; 2 s every 1 s without one.
+    """Build the stage with the windows and the loudness of sound that an audio model was trained on, by its card.
+
+    Without a model they are the stage's own. Cards of weights that were trained on recordings as they are name no loudness.
 
     Raises:
-        VidferError: There are no such weights, or their card has windows that cannot be.
+        VidferError: There are no such weights, or their card has windows or a loudness that cannot be.
     """
     card = find_weights("audio", audio_model).card["preprocessing"] if audio_model else {}
     win_dur, hop_dur = (card.get(name, getattr(AudioStage, name)) for name in ("win_dur", "hop_dur"))
@@ -169,7 +171,11 @@ def audio_stage(audio_model: str | None, timeout: float = 120.0) -> AudioStage:
     ):
         windows = f"windows of sound that cannot be, {win_dur!r} s every {hop_dur!r} s"
         raise VidferError(f"the card of the audio model {audio_model} has {windows}: export it again")
-    return AudioStage(float(win_dur), float(hop_dur), timeout=timeout)
+    loudness = card.get("loudness") if audio_model else AudioStage.loudness
+    if loudness is not None and not (type(loudness) in (int, float) and -70 <= loudness <= 0):
+        wrong = f"the card of the audio model {audio_model} has a loudness of {loudness!r}, not one from -70 to 0 LUFS"
+        raise VidferError(f"{wrong}: export it again")
+    return AudioStage(float(win_dur), float(hop_dur), loudness=loudness, timeout=timeout)
 
 
 def build_rules(options: ChainOptions) -> Rules:
@@ -251,11 +257,18 @@ def incompatibility(
         if trained.get(length, getattr(windows, length)) != getattr(windows, length):
             own = " every ".join(f"{trained.get(each, '?')} s" for each in ("win_dur", "hop_dur"))
             return f"it was trained on other windows of sound ({own}) than {windows.win_dur:g} s every {windows.hop_dur:g} s"
+    if "win_dur" in trained and trained.get("loudness") != windows.loudness:
+        own, given = (_level(each) for each in (trained.get("loudness"), windows.loudness))
+        return f"it was trained on sound {own}, and gets it {given}"
     if trained.get("standardise", "global") != "global":
         return "it needs sound standardised by each speaker's other recordings, which a single clip does not have"
     if arguments.get("num_sound_features", FEATURES) != FEATURES:
         return f"it reads other vectors of sound than openSMILE's {FEATURES} features"
     return ""
+
+
+def _level(loudness: float | None) -> str:
+    return "as loud as it was recorded" if loudness is None else f"brought to {loudness:g} LUFS"
 
 
 def _other_faces(card: Card, kind: str, image_model: str, denoise_model: str | None) -> str:
