@@ -99,3 +99,40 @@ def write_image(tmp_path):
         return path
 
     return write
+
+
+VOTE_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+
+
+@pytest.fixture
+def soft_root(tmp_path):
+    """Write 60 rows in FER2013's form with FER+ votes and teachers, ten of them of the public test, and 20 photographs."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    root, wild = tmp_path / "fer2013", tmp_path / "wild"
+    root.mkdir()
+    wild.mkdir()
+    networks = [f"{network}_{name}" for network in ("large", "small") for name in EMOTIONS]
+    rows, votes, teacher = [], [], []
+    for number in range(1, 61):
+        usage = "Training" if number <= 50 else "PublicTest"
+        label = "" if number == 7 else number % 7
+        rows.append(f"{label},{' '.join(map(str, rng.integers(0, 256, 48 * 48)))},{usage}")
+        counts = np.bincount(rng.integers(0, 7, 10), minlength=10)
+        votes.append(f"{usage},fer{number:07d}.png,{','.join(map(str, counts))}")
+        if number <= 50:
+            teacher.append(f"{number}," + ",".join(f"{p:.4f}" for p in rng.dirichlet(np.ones(7), 2).ravel()))
+    (root / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    (root / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{','.join(VOTE_COLUMNS)}", *votes]) + "\n")
+    (root / "teacher.csv").write_text("\n".join([f"row,{','.join(networks)}", *teacher]) + "\n")
+    crops = [
+        f"{network}_{crop}_{name}" for network in ("large", "small") for crop in ("full", "tight") for name in EMOTIONS
+    ]
+    lines = []
+    for number in range(20):
+        name, person = f"{number // 2:02d}_{number}.png", number // 2
+        cv2.imwrite(str(wild / name), rng.integers(0, 256, (128, 128), np.uint8))
+        lines.append(f"{name},{person}," + ",".join(f"{p:.4f}" for p in rng.dirichlet(np.ones(7), 4).ravel()))
+    (wild / "wild.csv").write_text("\n".join([f"image,person,{','.join(crops)}", *lines]) + "\n")
+    return tmp_path

@@ -19,13 +19,14 @@ PEOPLE = {"train_people": "1-2", "test_people": "3"}
 
 
 @pytest.fixture
-def arguments(tmp_path, sounds_root, faces_root):
+def arguments(tmp_path, sounds_root, faces_root, soft_root):
     """What each of the data modules is made with here."""
     return {
         "DenoiseDataModule": {"root": "sample"},
         "Fer2013DataModule": {"root": str(faces_root)},
         "SampleFacesDataModule": {"root": str(tmp_path / "drawn")},
         "ClipFacesDataModule": {"data": "ravdess", "clips_root": str(sounds_root), "root": str(faces_root), **PEOPLE},
+        "SoftFacesDataModule": {"root": str(soft_root / "fer2013"), "wild_root": str(soft_root / "wild")},
         "ClipDataModule": {"root": str(sounds_root), **PEOPLE},
         "SampleSoundsDataModule": {"root": str(tmp_path / "voices"), **PEOPLE},
         "PairedDataModule": {"root": str(sounds_root), "faces_root": str(faces_root), **PEOPLE},

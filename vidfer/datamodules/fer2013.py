@@ -120,7 +120,7 @@ class Fer2013DataModule(BaseDataModule):
 
     def train_dataloader(self) -> DataLoader[ImageBatch]:
         """Return shuffled full batches of the training images."""
-        return self.shuffled(self.data["train"], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
+        return self.shuffled(self.data["train"], self.batch_size, num_workers=self.num_workers, collate_fn=whole_batch)
 
     def training_size(self, epoch: int) -> int:
         """Return the edge of the training images in px in an epoch, from 0."""
@@ -167,7 +167,7 @@ class Fer2013DataModule(BaseDataModule):
         return image_contents(**self.hparams)
 
     def _in_order(self, split: str) -> DataLoader[ImageBatch]:
-        return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=_whole)
+        return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=whole_batch)
 
 
 class SampleFacesDataModule(Fer2013DataModule):
@@ -204,5 +204,6 @@ class BatchedImages(Dataset[ImageBatch]):
         return batch
 
 
-def _whole(batch: Any) -> Any:  # noqa: ANN401 - DataLoader's type knows lists only
+def whole_batch(batch: Any) -> Any:  # noqa: ANN401 - DataLoader's type knows lists only
+    """Return a batch that the data set fetched at once as it is: a `collate_fn`."""
     return batch

@@ -8,9 +8,10 @@ from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
 from vidfer.datasets.div2k import find_div2k, is_div2k
-from vidfer.datasets.fer2013 import TEST_SPLITS, image_files
+from vidfer.datasets.fer2013 import IMAGE_SUFFIXES, TEST_SPLITS, image_files
 from vidfer.datasets.photos import photo_files
 from vidfer.datasets.selection import Selection, Splits
+from vidfer.datasets.soft_labels import TEACHER, WILD
 from vidfer.pipeline.digest import digest_files
 from vidfer.pipeline.stage import tool_versions
 from vidfer.types import UsageError, VidferError
@@ -100,6 +101,27 @@ def image_contents(
     splits = dict.fromkeys((train_split, *TEST_SPLITS, test_split))
     found = [digest_files(image_files(Path(root), splits), Path(root), store)]
     return found if teacher is None else [*found, digest_files([Path(teacher)], Path(teacher), store)]
+
+
+def soft_contents(
+    store: Place = None,
+    *,
+    root: str | Path = "data/fer2013",
+    wild_root: str | Path | None = "data/faces_wild",
+    test_split: str = "public_test",
+    **_settings: Any,  # noqa: ANN401
+) -> list[Any]:
+    """Return the files of FER2013 with FER+ votes and teachers' distributions, and the photographs with theirs."""
+    folder = Path(root)
+    found = [
+        *image_contents(store, root=root, test_split=test_split),
+        digest_files([folder / TEACHER], folder, store),
+    ]
+    if wild_root is not None:
+        photographs = Path(wild_root)
+        files = sorted(path for path in photographs.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        found.append(digest_files([photographs / WILD, *files], photographs, store))
+    return found
 
 
 def photo_contents(
@@ -203,6 +225,7 @@ CONTENTS: Final[Mapping[str, Callable[..., list[Any]]]] = {
     "vidfer.datamodules.fer2013.Fer2013DataModule": image_contents,
     "vidfer.datamodules.fer2013.SampleFacesDataModule": _sample_images,
     "vidfer.datamodules.faces.ClipFacesDataModule": _clip_faces,
+    "vidfer.datamodules.soft_faces.SoftFacesDataModule": soft_contents,
     "vidfer.datamodules.clips.ClipDataModule": _clips,
     "vidfer.datamodules.clips.SampleSoundsDataModule": _sample_sounds,
     "vidfer.datamodules.paired.PairedDataModule": _paired,

@@ -89,7 +89,7 @@ def read_training_images(
     """
     raw = read_images(root, split, labels=labels)
     faults = _faults(raw.image, raw.target, raw.digest)
-    tests = {test: _test_digests(root, test) for test in test_splits if test != split}
+    tests = {test: split_digests(root, test) for test in test_splits if test != split}
     leaks = {f"recurs in {test}": np.isin(raw.digest, digest) for test, digest in tests.items()}
     keep, dropped = _sort_out(raw.name, {"flat image": faults.pop("flat image"), **leaks, **faults})
     noted = {reason: names for reason, names in raw.report.noted.items() if reason == _TWICE}
@@ -197,11 +197,12 @@ def image_files(root: Path, splits: Iterable[str]) -> list[Path]:
     return files or [path for split in splits for path, _ in _list_files(root, split)]
 
 
-def _test_digests(root: Path, split: str) -> list[str]:
+def split_digests(root: Path, split: str) -> list[str]:
+    """Return the digest of every image of a split, without labels too; none where there is no such split."""
     if not find_csv(root) and not (root / split).is_dir():
         return []
     raw = _read(root, split)
-    return [image_digest(image) for image in (*raw.image, *raw.unlabelled)]
+    return [image_digest(image) for image in (*raw.image, *raw.unlabelled.values())]
 
 
 def image_digest(pixels: npt.NDArray[np.uint8]) -> str:

@@ -56,7 +56,7 @@ class RawImages:
     target: list[int] = field(default_factory=list)  # indices into `EMOTIONS`
     name: list[str] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # names by reason
-    unlabelled: list[Image] = field(default_factory=list)  # no training may use those of a test split
+    unlabelled: dict[str, Image] = field(default_factory=dict)  # by name; no training may use those of a test split
 
 
 def find_csv(root: Path) -> Path | None:
@@ -96,7 +96,7 @@ def read_rows(path: Path, split: str, labels: Labels = "fer2013") -> RawImages:
             read.dropped[image].append(name)
         elif isinstance(target, str):
             read.dropped[target].append(name)
-            read.unlabelled.append(image)
+            read.unlabelled[name] = image
         else:
             read.image.append(image)
             read.target.append(target)
@@ -122,17 +122,41 @@ def _pixels(text: str) -> Image | str:
     return image
 
 
+def read_votes(root: Path) -> npt.NDArray[np.int64]:
+    """Count the FER+ votes of every row of `fer2013new.csv`, int64 `(rows, 7)` in the order of `EMOTIONS`.
+
+    Votes for contempt, unknown and no face are left out; a row whose votes are damaged has none.
+
+    Raises:
+        VidferError: There is no such file beside `fer2013.csv`, or it cannot be read.
+    """
+    names = [name for name in VOTES.values() if name]
+    columns = [names.index(name) for name in EMOTIONS]
+    rows = (_counts(cells) or [0] * len(VOTES) for _, cells in _vote_rows(root / "fer2013new.csv"))
+    return np.array([row[: len(names)] for row in rows], np.int64).reshape(-1, len(names))[:, columns]
+
+
 def _read_votes(path: Path) -> list[tuple[str, int | str]]:
     """Read each row's usage, and its class with most votes or the reason why there is none."""
+    return [(usage, _majority(cells)) for usage, cells in _vote_rows(path)]
+
+
+def _vote_rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     if not path.is_file():
         raise VidferError(f"FER+ labels need {path}: it is published at github.com/microsoft/FERPlus")
-    return [(usage, _majority(cells)) for usage, *cells, _ in _rows(path, ("Usage", *VOTES, "Image name"))]
+    yield from ((usage, cells) for usage, *cells, _ in _rows(path, ("Usage", *VOTES, "Image name")))
+
+
+def _counts(cells: list[str]) -> list[int] | None:
+    return (
+        list(map(int, cells)) if all(cell.isascii() and cell.isdigit() and len(cell) <= 3 for cell in cells) else None
+    )
 
 
 def _majority(cells: list[str]) -> int | str:
-    if not all(cell.isascii() and cell.isdigit() and len(cell) <= 3 for cell in cells):
+    counts = _counts(cells)
+    if counts is None:
         return "FER+: votes are damaged"
-    counts = [int(cell) for cell in cells]
     if counts.count(max(counts)) > 1:
         return "FER+: a tie for the most votes"
     column = list(VOTES)[counts.index(max(counts))]

@@ -17,6 +17,21 @@ class ImageBatch(TypedDict):
     teacher: NotRequired[Tensor]
 
 
+class SoftBatch(TypedDict):
+    """Faces with a distribution over the classes for each labelling convention.
+
+    `image` is uint8 `(F, 48, 48)` and `wild` uint8 `(W, S, S)`, gray; on the device they become one float `image` `(B, C, H, W)`,
+    standardised, B = F + W. By convention, `target` has float32 `(B, 7)`, rows that sum to 1 where `known`, float32 `(B,)`, is
+    1; it is 0 where nothing is known. `of_wild` is bool `(B,)`, true for the photographs.
+    """
+
+    image: Tensor
+    wild: NotRequired[Tensor]
+    target: dict[str, Tensor]
+    known: dict[str, Tensor]
+    of_wild: Tensor
+
+
 class ClipBatch(TypedDict):
     """Clips as padded sequences; entries that were not asked for are absent, and masks are False where there is no vector.
 

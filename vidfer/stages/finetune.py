@@ -14,10 +14,17 @@ from vidfer.stages.faces import FacesStage
 from vidfer.stages.fit import Fit, Settings, stage_versions
 from vidfer.types import TRANSIENT
 
+_SOFT: Final = "vidfer.datamodules.soft_faces"  # whose teachers saw the images as they are, so that nothing is denoised
+
+
+def _needs(settings: Settings) -> dict[str, str]:
+    soft = settings["data"]["class_path"].rpartition(".")[0] == _SOFT
+    return {} if soft else {"denoise_model": "denoise"}
+
 
 def _tools(settings: Settings) -> Mapping[str, str | None]:
     """Name the stages of a clip that make the images, unless they come as such, and the package of the network."""
-    images = settings["data"]["class_path"].rpartition(".")[0] == "vidfer.datamodules.fer2013"
+    images = settings["data"]["class_path"].rpartition(".")[0] in ("vidfer.datamodules.fer2013", _SOFT)
     compact = settings["model"].get("init_args", {}).get("backbone", "compact") == "compact"
     return {
         **({} if images else stage_versions(FacesStage(), DenoiseStage())),
@@ -30,7 +37,7 @@ FIT: Final = Fit(
     version=1,
     task="vidfer.tasks.image.ImageTask",
     data="vidfer.datamodules.fer2013.Fer2013DataModule",
-    needs=lambda _settings: {"denoise_model": "denoise"},
+    needs=_needs,
     tools=_tools,
     weights="image",
 )

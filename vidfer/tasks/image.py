@@ -1,6 +1,6 @@
 """Training an image network on single faces."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -44,6 +44,9 @@ class ImageTask(ClassificationTask):
         compiled: Compile the training step's network with `torch.compile`.
     """
 
+    heads: ClassVar[tuple[str, ...]] = ()
+    """Names of further heads for other labelling conventions."""
+
     def __init__(
         self,
         backbone: str = "compact",
@@ -72,9 +75,11 @@ class ImageTask(ClassificationTask):
         optimisation = Optimisation(optimizer, plan.phases[0][1] if phases else lr, momentum, nesterov, weight_decay)
         super().__init__(optimisation, plan, label_smoothing, class_weighting)
         self.save_hyperparameters()
-        self._check_losses()
+        _check_losses(auxiliary, mixup, cutmix, distillation, temperature)
         self.name, self.image_size, self.in_chans, self.compiled = backbone, image_size, in_chans, compiled
-        self.backbone = channels_last(build_backbone(backbone, in_chans=in_chans, pretrained=pretrained))
+        self.backbone = channels_last(
+            build_backbone(backbone, in_chans=in_chans, pretrained=pretrained, heads=self.heads)
+        )
         if weights is not None:
             find_weights("image", weights).load_into(self.backbone)
         self.auxiliary_head: AuxiliaryHead | None = None
@@ -151,19 +156,19 @@ class ImageTask(ClassificationTask):
         following = distillation_loss(logits, batch["teacher"], self.temperature)
         return (1 - self.distillation) * loss + self.distillation * following
 
-    def _check_losses(self) -> None:
-        chosen: Any = self.hparams
-        if chosen.mixup < 0 or chosen.cutmix < 0:
-            raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {chosen.mixup} and {chosen.cutmix}")
-        if not chosen.auxiliary >= 0 or not 0 <= chosen.distillation <= 1 or not chosen.temperature > 0:
-            raise VidferError("auxiliary lies from 0 on, distillation in [0, 1], and temperature above 0")
-        if chosen.distillation and (chosen.mixup or chosen.cutmix):
-            raise VidferError("set mixup and cutmix to 0 for distillation: a teacher's logits are of whole images")
-
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors and the card entries that rebuild it."""
         card = {"kind": "image", "arch": self.name, "arguments": {"in_chans": self.in_chans}}
         return self.backbone.state_dict(), card
+
+
+def _check_losses(auxiliary: float, mixup: float, cutmix: float, distillation: float, temperature: float) -> None:
+    if mixup < 0 or cutmix < 0:
+        raise VidferError(f"mixup and cutmix are alphas, 0 or above, not {mixup} and {cutmix}")
+    if not auxiliary >= 0 or not 0 <= distillation <= 1 or not temperature > 0:
+        raise VidferError("auxiliary lies from 0 on, distillation in [0, 1], and temperature above 0")
+    if distillation and (mixup or cutmix):
+        raise VidferError("set mixup and cutmix to 0 for distillation: a teacher's logits are of whole images")
 
 
 def _mixing(mixup: float, cutmix: float) -> Any:  # noqa: ANN401 - torchvision's transforms are not typed
