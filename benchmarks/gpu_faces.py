@@ -1,18 +1,16 @@
 """Train image networks on FER2013, FER+ votes, teachers' soft labels and wild faces at once, on one CUDA device.
 
 One trunk has a head for each labelling convention: `fer2013` (FER2013's labels), `ferplus` (FER+'s vote distribution) and
-`video` (two AffectNet teachers, mixed with the votes where there are any). All images are kept and augmented on the device.
+`video` (two AffectNet teachers). All images are kept and augmented on the device.
 
     python benchmarks/gpu_faces.py pack --data data --out .gpu/faces.npz
     python benchmarks/gpu_faces.py train --pack .gpu/faces.npz --arch mobilenetv3_large_075 --size 112 --seconds 300 --out OUT
 
-Held out are 5 % of FER2013's training rows, by content, and 10 % of the persons of the wild faces. Rows that recur in the
-public test are dropped. The learning rate follows the share of the time that has passed, so the schedule is known beforehand.
+Held out and dropped is what `vidfer.datasets.soft_labels` says: 5 % of FER2013's training rows, and 10 % of the persons of the
+wild faces. The learning rate follows the share of the time that has passed, so the schedule is known beforehand.
 """
 
 import argparse
-import csv
-import hashlib
 import json
 import math
 import time
@@ -25,19 +23,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from vidfer.datasets.soft_labels import read_soft_fer2013, read_wild
 from vidfer.models import channels_last
 from vidfer.models.backbone import build_backbone
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import EMOTIONS
 
 HEADS = ("fer2013", "ferplus", "video")
-VOTES = {"anger": 0, "disgust": 1, "fear": 2, "happiness": 3, "sadness": 4, "surprise": 5, "neutral": 6}
+TEACHERS = {"large": 0.7, "small": 0.3}
 HELD_OUT_ROWS, HELD_OUT_PERSONS = 20, 10  # one in so many
 WILD_SIZE = 112
 
 
 def pack(data: Path, out: Path) -> None:
-    """Collect images as WebP and all their labels in one file that is small enough to carry to another machine.
+    """Collect images as WebP and all their targets in one file that is small enough to carry to another machine.
 
     Args:
         data: Folder that holds `fer2013/` and `faces_wild/`.
@@ -45,68 +44,21 @@ def pack(data: Path, out: Path) -> None:
     """
     import cv2
 
-    recurring, rows = _fer2013(data / "fer2013")
-    images, labels, votes, teachers, held = [], [], [], [], []
-    for pixels, label, vote, teacher in rows:
-        digest = hashlib.sha256(pixels.tobytes()).digest()
-        if digest in recurring or pixels.std() < 2:
-            continue
-        images.append(cv2.imencode(".webp", pixels.reshape(48, 48), [cv2.IMWRITE_WEBP_QUALITY, 92])[1])
-        labels.append(label)
-        votes.append(vote)
-        teachers.append(teacher)
-        held.append(digest[0] * 256 + digest[1] < 65536 // HELD_OUT_ROWS)
-    wild, person, soft = [], [], []
-    with (data / "faces_wild" / "wild.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            face = np.asarray(cv2.imread(str(data / "faces_wild" / row["image"]), cv2.IMREAD_GRAYSCALE))
-            face = cv2.resize(face, (WILD_SIZE, WILD_SIZE), interpolation=cv2.INTER_AREA)
-            wild.append(cv2.imencode(".webp", face, [cv2.IMWRITE_WEBP_QUALITY, 85])[1])
-            person.append(int(row["person"]))
-            soft.append(
-                [
-                    [[float(row[f"{net}_{crop}_{name}"]) for name in EMOTIONS] for crop in ("full", "tight")]
-                    for net in ("large", "small")
-                ]
-            )
+    fer, _ = read_soft_fer2013(data / "fer2013", TEACHERS, 1 / HELD_OUT_ROWS)
+    wild, _ = read_wild(data / "faces_wild", TEACHERS, HELD_OUT_PERSONS, WILD_SIZE)
+    kept: dict[str, Any] = {}
+    for name, faces, quality in (("fer", fer, 92), ("wild", wild, 85)):
+        images = [cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])[1] for image in faces.image]
+        kept |= {name: np.concatenate(images), f"{name}_at": np.cumsum([0] + [len(each) for each in images])}
+        kept |= {f"{name}_video": faces.teacher.astype(np.float16), f"{name}_held": faces.held_out}
+    kept |= {"label": fer.label.astype(np.int8), "votes": fer.votes.astype(np.float16)}
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:
-        np.savez(
-            file,
-            fer=np.concatenate(images),
-            fer_at=np.cumsum([0] + [len(each) for each in images]),
-            label=np.array(labels, np.int8),
-            votes=np.array(votes, np.float16),
-            teacher=np.array(teachers, np.float16),
-            held=np.array(held),
-            wild=np.concatenate(wild),
-            wild_at=np.cumsum([0] + [len(each) for each in wild]),
-            person=np.array(person, np.int32),
-            soft=np.array(soft, np.float16),
-        )
+        np.savez(file, **kept)
     print(
-        f"{len(images)} rows of FER2013 ({sum(held)} held out), {len(wild)} wild faces: {out.stat().st_size / 2**20:.1f} MiB"
+        f"{len(fer.name)} rows of FER2013 ({fer.held_out.sum()} held out), {len(wild.name)} wild faces: "
+        f"{out.stat().st_size / 2**20:.1f} MiB"
     )
-
-
-def _fer2013(folder: Path) -> tuple[set[bytes], list[tuple[Any, ...]]]:
-    soft: dict[int, list[list[float]]] = {}
-    with (folder / "teacher.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            soft[int(row["row"])] = [[float(row[f"{net}_{name}"]) for name in EMOTIONS] for net in ("large", "small")]
-    recurring, rows = set(), []
-    with (folder / "fer2013.csv").open(newline="") as images, (folder / "fer2013new.csv").open(newline="") as votes:
-        for number, (image, vote) in enumerate(zip(csv.DictReader(images), csv.DictReader(votes), strict=True), 1):
-            pixels = np.array(image["pixels"].split(), np.uint8)
-            if image["Usage"] != "Training":
-                recurring.add(hashlib.sha256(pixels.tobytes()).digest())
-                continue
-            counts = np.zeros(len(EMOTIONS))
-            for name, index in VOTES.items():
-                counts[index] = int(vote[name] or 0)
-            share = counts / counts.sum() if counts.sum() >= 3 else counts * 0
-            rows.append((pixels, int(image["emotion"] or -1), share, soft[number]))
-    return recurring, rows
 
 
 class Faces:
@@ -134,17 +86,14 @@ class Faces:
         self.fer, self.wild = (torch.from_numpy(decoded[name]).to(device)[:, None] for name in ("fer", "wild"))
         self.label = torch.from_numpy(given["label"].astype(np.int64)).to(device)
         self.votes = torch.from_numpy(given["votes"].astype(np.float32)).to(device)
-        teacher = torch.from_numpy(given["teacher"].astype(np.float32)).to(device)
-        voted = self.votes.sum(1, keepdim=True) > 0
-        mixed = 0.7 * teacher[:, 0] + 0.3 * teacher[:, 1]
-        self.video = _normalise(torch.where(voted, 0.7 * mixed + 0.3 * self.votes, mixed))
-        soft = torch.from_numpy(given["soft"].astype(np.float32)).to(device)
-        self.soft = _normalise(0.7 * soft[:, 0] + 0.3 * soft[:, 1])  # (M, 2 crops, 7)
-        held = torch.from_numpy(given["held"]).to(device)
-        kept_out = torch.from_numpy(given["person"] % HELD_OUT_PERSONS == 0).to(device)
+        self.video, self.soft = (
+            _normalise(torch.from_numpy(given[f"{name}_video"].astype(np.float32)).to(device))
+            for name in ("fer", "wild")
+        )
+        held, kept_out = (torch.from_numpy(given[f"{name}_held"]).to(device) for name in ("fer", "wild"))
         self.rows = {"train": (~held).nonzero()[:, 0], "val": held.nonzero()[:, 0]}
         self.wild_rows = {"train": (~kept_out).nonzero()[:, 0], "val": kept_out.nonzero()[:, 0]}
-        video = torch.cat([self.video[self.rows["train"]], self.soft[self.wild_rows["train"]].mean(1)]).mean(0)
+        video = torch.cat([self.video[self.rows["train"]], self.soft[self.wild_rows["train"]]]).mean(0)
         self.video_weight = video**-0.6 / (video**0.4).sum()
 
 
@@ -152,7 +101,7 @@ def _normalise(target: Tensor) -> Tensor:
     return target / target.sum(-1, keepdim=True).clamp_min(1e-6)
 
 
-def augment(image: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def augment(image: Tensor, size: int) -> Tensor:
     """Draw one view of each image: geometry, light, blur, low resolution, compression, noise, occlusion.
 
     Args:
@@ -160,7 +109,7 @@ def augment(image: Tensor, size: int) -> tuple[Tensor, Tensor]:
         size: Edge of the views in px.
 
     Returns:
-        Views, float in [0, 1], `(B, 1, size, size)`; and the share of the image's edge that each shows, `(B,)`.
+        Views, float in [0, 1], `(B, 1, size, size)`.
     """
     count, device = len(image), image.device
 
@@ -196,7 +145,7 @@ def augment(image: Tensor, size: int) -> tuple[Tensor, Tensor]:
     hidden = ((across > left) & (across < left + wide))[:, None, None, :] & ((across > top) & (across < top + high))[
         :, None, :, None
     ]
-    return torch.lerp(view, draw(0, 1, 1, 1, 1).expand_as(view), hidden.float() * some(0.25)), zoom
+    return torch.lerp(view, draw(0, 1, 1, 1, 1).expand_as(view), hidden.float() * some(0.25))
 
 
 def _compress(view: Tensor) -> Tensor:
@@ -244,12 +193,9 @@ def batch_of(
     Returns:
         Views `(B, 1, size, size)`; the target of each head `(B, 7)`; and the weight of each image for each head `(B,)`.
     """
-    first, _ = augment(faces.fer[rows], size)
-    second, shown = augment(faces.wild[wild], size)
-    share = ((1 - shown) / 0.2).clamp(0, 1)[
-        :, None
-    ]  # the nearer, the more the teachers' answer for the tight crop counts
-    soft = torch.lerp(faces.soft[wild, 0], faces.soft[wild, 1], share)
+    first = augment(faces.fer[rows], size)
+    second = augment(faces.wild[wild], size)
+    soft = faces.soft[wild]
     none = torch.zeros(len(wild), len(EMOTIONS), device=first.device)
     label = faces.label[rows]
     hard = F.one_hot(label.clamp_min(0), len(EMOTIONS)).float() * 0.9 + 0.1 / len(EMOTIONS)
@@ -298,7 +244,7 @@ def measure(
             found["ferplus_acc"] = (told["ferplus"].argmax(1) == votes.argmax(1))[voted].float().mean().item()
             found["video_fer_agree"] = (told["video"].argmax(1) == faces.video[rows].argmax(1)).float().mean().item()
         else:
-            soft = faces.soft[rows].mean(1)
+            soft = faces.soft[rows]
             right, truth = told["video"].argmax(1) == soft.argmax(1), soft.argmax(1)
             found["video_wild_agree"] = right.float().mean().item()
             found["video_wild_uar"] = float(
