@@ -15,7 +15,7 @@ from vidfer.evaluation.export import require_own_card, write_card
 from vidfer.inference.decision import invert_label_smoothing, softmax
 from vidfer.metrics.classification import negative_log_likelihood, reliability, score
 from vidfer.types import EMOTIONS, UsageError, VidferError
-from vidfer.weights.files import read_calibration, weights_digest
+from vidfer.weights.files import OWN_HEAD, Weights, find_weights, read_calibration, read_heads, weights_digest
 
 if TYPE_CHECKING:
     from vidfer.datamodules.fer2013 import BatchedImages
@@ -37,6 +37,8 @@ class ImageOptions:
         root: Folder of SPLIT/CLASS/*, or fer2013.csv.
         split: Split to measure on, such as public_test.
         labels: Labels to use: FER2013's own, or the majority of the FER+ votes.
+        head: Head of the network to measure (default: that of the labels' convention, where the network has one, else video,
+            the one by which clips are predicted).
         train_split: Where to look for images that recur (default: train, where there is one).
         image_model: Weights by name, or a file.
         tta: Views to average over: the face and its mirror image, as analyze does; the face alone; or ten crops.
@@ -54,6 +56,7 @@ class ImageOptions:
     root: Path
     split: str
     labels: Literal["fer2013", "ferplus"] = "fer2013"
+    head: str | None = None
     train_split: str | None = None
     image_model: str = "compact"
     tta: Literal["none", "flip", "ten-crop"] = "flip"
@@ -69,8 +72,9 @@ class ImageOptions:
 def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
     """Measure an image model; raise `UsageError` if options contradict each other.
 
-    Returns `on`, the model and the data, and the scores; with `calibrate` the entry `calibration` of a card, with `corrupt`
-    what `measure_robustness` returns. `notify` is called with a line about each image that cannot be read, and about progress.
+    Returns `on`, which names model, data and head; `head`; and the scores; with `calibrate` the entry `calibration` of a card,
+    with `corrupt` what `measure_robustness` returns. `notify` is called with a line about each image that cannot be read, and
+    about progress.
     """
     from vidfer.evaluation.robustness import choose_corruptions, measure_robustness
     from vidfer.inference.models import ImageModel, require_device
@@ -81,26 +85,48 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     if options.write_card:
         require_own_card("image", options.image_model)
     digest = weights_digest("image", options.image_model)
-    model = ImageModel(options.image_model, device=options.device)
+    head = choose_head(options.image_model, options.labels, options.head)
+    if options.write_card and options.calibrate and head != OWN_HEAD:
+        raise UsageError(f"--write-card keeps the calibration by which clips are predicted: give --head {OWN_HEAD}")
+    model = ImageModel(options.image_model, head=head, device=options.device)
     data, source = _read(options, notify)
+    source += head_note(model.weights, head)
     title = f"{options.image_model} on {source}, --tta {options.tta}"
     if corruptions and options.out:
         found = measure_robustness(
             lambda faces: _predict(model, faces, options.tta), data, corruptions, options.out,
             title=title, device=options.device, notify=notify,
         )  # fmt: skip
-        return {"on": title, "tta": options.tta, **found}
+        return {"on": title, "head": head, "tta": options.tta, **found}
     logits = _predict(model, data.image, options.tta)
     kept: dict[str, Any]
     if options.calibrate:
         entry = calibrate_images(logits, data, card=model.card, source=source, tta=options.tta, out=options.out)
-        found, kept = {"on": title, **entry}, {"calibration": entry}
+        found, kept = {"on": title, "head": head, **entry}, {"calibration": entry}
     else:
-        found = {"on": title, **_scores(options, model, data, logits, notify)}
+        found = {"on": title, "head": head, **_scores(options, model, head, data, logits, notify)}
         kept = {"metrics": [_card_metrics(source, options.tta, data.target, logits)]}
     if options.write_card:
         notify(write_card("image", options.image_model, digest, kept))
     return found
+
+
+def choose_head(model: str, labels: str, head: str | None = None) -> str:
+    """Return the head to measure: the one named, else that of the labels' convention, else the network's own.
+
+    Raises:
+        UsageError: The network has no head of that name.
+        VidferError: There are no such weights, or their card has nonsense for its heads.
+    """
+    known = read_heads(find_weights("image", model))
+    if head is not None and head not in known:
+        raise UsageError(f"--head {head}: the heads of {model} are {', '.join(known)}")
+    return head or (labels if labels in known else OWN_HEAD)
+
+
+def head_note(weights: Weights, head: str) -> str:
+    """Name a head behind the data that it is measured on; nothing of a network that has no other."""
+    return f", head {head}" if len(read_heads(weights)) > 1 else ""
 
 
 def image_lines(found: Mapping[str, Any]) -> list[str]:
@@ -190,7 +216,7 @@ def _read(options: ImageOptions, notify: Notify) -> tuple[LabelledImages, str]:
 
 
 def _scores(
-    options: ImageOptions, model: "ImageModel", data: LabelledImages, logits: Logits, notify: Notify
+    options: ImageOptions, model: "ImageModel", head: str, data: LabelledImages, logits: Logits, notify: Notify
 ) -> dict[str, Any]:
     if options.save_logits:
         save_logits(options.save_logits, data.digest, logits)
@@ -198,15 +224,17 @@ def _scores(
     scores = asdict(score(data.target, logits.argmax(1)))
     if options.split in (options.train_split, "train"):
         return {"n": scores["n"], "training_labels_reproduced": scores["accuracy"]}
-    calibration = _calibration(options, model, data, logits)
+    calibration = _calibration(options, model, head, data, logits)
     return {**scores, **calibration, "tta": options.tta, **_without_recurring(options, data, logits)}
 
 
-def _calibration(options: ImageOptions, model: "ImageModel", data: LabelledImages, logits: Logits) -> dict[str, Any]:
-    """Measure ECE and NLL at the card's temperature, on images it was not fitted on."""
+def _calibration(
+    options: ImageOptions, model: "ImageModel", head: str, data: LabelledImages, logits: Logits
+) -> dict[str, Any]:
+    """Measure ECE and NLL at the card's temperature, which is of the network's own head, on images it was not fitted on."""
     entry = model.card.get("calibration")
-    given = entry if isinstance(entry, dict) and entry.get("tta") == options.tta else {}
-    fits = bool(given) or not isinstance(entry, dict)
+    given = entry if isinstance(entry, dict) and entry.get("tta") == options.tta and head == OWN_HEAD else {}
+    fits = bool(given) or (head == OWN_HEAD and not isinstance(entry, dict))
     temperature, smoothing = (read_calibration(model.weights) if fits else None) or (1.0, 0.0)
     fitted = _fitted_digests(options, given)
     unused = np.array([digest not in (fitted or ()) for digest in data.digest])
@@ -242,7 +270,7 @@ def _fitted_digests(options: ImageOptions, calibration: Mapping[str, Any]) -> se
 def _calibration_line(found: Mapping[str, Any]) -> str:
     on = found["temperature_fitted_on"]
     at = f"temperature {found['temperature']:.3f}" + (
-        f", fitted on {on}" if on else ": the card has none for these views"
+        f", fitted on {on}" if on else ": the card has none for these views or this head"
     )
     if not found["n_calibration"]:
         return f"no ECE and NLL: every image is among those that the card's temperature was fitted on ({at})"

@@ -20,7 +20,7 @@ from vidfer.models.fast_generator import SplitGenerator
 from vidfer.models.generator import Generator
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import find_weights, weights_digest
+from vidfer.weights.files import OWN_HEAD, find_weights, read_heads, weights_digest
 
 Floats = npt.NDArray[np.float32]
 
@@ -106,15 +106,22 @@ def _set_threads_here(count: int) -> int:
 class ImageModel:
     """From face images to an embedding and seven logits each, by weights of a name or a `.safetensors` file with its card.
 
+    Args:
+        head: Labelling convention that the logits follow: `video`, the network's own layer, or another one of the card
+            (see `read_heads`). Embeddings are the same for all.
+
     Raises:
+        UsageError: The network has no such head.
         VidferError: There are no such weights, or they do not fit their card.
     """
 
     kind: ClassVar[str] = "image"
 
-    def __init__(self, name_or_file: str | Path = "compact", *, device: str = "cpu") -> None:
+    def __init__(self, name_or_file: str | Path = "compact", *, head: str = OWN_HEAD, device: str = "cpu") -> None:
         self.weights = weights = find_weights("image", name_or_file)
         self.card = weights.card
+        if head not in (known := read_heads(weights)):
+            raise UsageError(f"{weights.path} has no head '{head}': its heads are {', '.join(known)}")
         self.device = torch.device(device)
         try:
             own = {key: value for key, value in weights.card["preprocessing"].items() if key not in _BEFORE}
@@ -128,6 +135,7 @@ class ImageModel:
         if isinstance(network, CompactNet):
             fold_batch_norm(network)
         self.network: Any = channels_last(network.to(self.device))
+        self.head: Any = getattr(self.network.heads, head) if head != OWN_HEAD else self.network.head
 
     def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str = "none") -> "tuple[Floats, Floats]":
         """Return embeddings (N, D) and logits (N, 7), means over the views of `tta`, of aligned RGB crops uint8 (N, S, S, 3)."""
@@ -139,14 +147,14 @@ class ImageModel:
 
     @torch.inference_mode()
     def _run(self, images: npt.NDArray[np.uint8], gray: Callable[[Tensor], Tensor], tta: str) -> tuple[Floats, Floats]:
-        embeddings = [np.zeros((0, self.network.head.in_features), np.float32)]
-        logits = [np.zeros((0, self.network.head.out_features), np.float32)]
+        embeddings = [np.zeros((0, self.head.in_features), np.float32)]
+        logits = [np.zeros((0, self.head.out_features), np.float32)]
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(self.device)
             images_of = (self.preprocessing(view) for view in _views(gray(batch), tta))
             found = [self.network.embed(image.contiguous(memory_format=torch.channels_last)) for image in images_of]
             embeddings.append(torch.stack(found).float().mean(0).cpu().numpy())
-            logits.append(torch.stack([self.network.head(one) for one in found]).float().mean(0).cpu().numpy())
+            logits.append(torch.stack([self.head(one) for one in found]).float().mean(0).cpu().numpy())
         return np.concatenate(embeddings), np.concatenate(logits)
 
 

@@ -31,6 +31,9 @@ all faces of a clip."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of weights: no dot and no slash, so that it is never mistaken for a file."""
 
+OWN_HEAD: Final = "video"
+"""Name of an image network's own last layer, by which clips are predicted, beside further heads."""
+
 _CLASSIFIERS: Final = ("image", "audio", "fusion", "faces")
 _DECISIVE: Final = ("kind", "arch", "arguments", "classes", "preprocessing")
 _REQUIRED: Final = (*_DECISIVE, "blake3")
@@ -139,6 +142,31 @@ def embedding_width(image_model: str | Path) -> int:
     if len(last) != 1:
         raise VidferError(f"{path} has no linear layer from an embedding to {len(EMOTIONS)} logits: export it again")
     return int(last.pop())
+
+
+def read_heads(weights: Weights) -> dict[str, str]:
+    """Read from an image card which heads its network has, `OWN_HEAD` first, and the labels that each was trained on.
+
+    The latter are the card's `conventions`, a clause by head; empty without that entry.
+
+    Raises:
+        VidferError: The card has nonsense for one of them, or they name other heads.
+    """
+    others, told = weights.card["arguments"].get("heads", []), weights.card.get("conventions")
+    heads = [OWN_HEAD, *others] if isinstance(others, list) else []
+    if (
+        not all(isinstance(head, str) and NAME.fullmatch(head) for head in heads)
+        or len({*heads}) != len(heads)
+        or not heads
+    ):
+        raise VidferError(f"the card of {weights.path} has {others!r} for heads: export the weights again")
+    if told is None:
+        return dict.fromkeys(heads, "")
+    texts = isinstance(told, dict) and all(isinstance(text, str) and text for text in told.values())
+    if not texts or set(told) != set(heads):
+        fault = f"the card of {weights.path} has {told!r} for conventions"
+        raise VidferError(f"{fault}: it needs a text for each of the heads {', '.join(heads)}")
+    return {head: told[head] for head in heads}
 
 
 def read_calibration(weights: Weights) -> tuple[float, float] | None:
