@@ -66,9 +66,8 @@ def vectors_store(tmp_path_factory):
     return str(tmp_path_factory.mktemp("store"))
 
 
-@pytest.fixture
-def image_weights(tmp_path):
-    """An untrained compact network as weights with a card."""
+def untrained_network(path, **arguments):
+    """Write an untrained compact network as weights with a card."""
     import torch
 
     from vidfer.models.backbone import build_backbone
@@ -76,14 +75,25 @@ def image_weights(tmp_path):
     from vidfer.weights.files import save_weights
 
     torch.manual_seed(0)
-    network = build_backbone("compact")
+    network = build_backbone("compact", **arguments)
     for name, buffer in network.named_buffers():  # as after some training, so that folding has something to do
         if name.endswith(("running_mean", "running_var")):
             buffer.uniform_(0.5, 1.5)
-    path = tmp_path / "mine.safetensors"
-    card = {"kind": "image", "arch": "compact", "arguments": {"in_chans": 1}}
+    card = {"kind": "image", "arch": "compact", "arguments": {"in_chans": 1, **arguments}}
     save_weights(path, network.state_dict(), {**card, "preprocessing": Preprocessing().as_card()})
     return path
+
+
+@pytest.fixture
+def image_weights(tmp_path):
+    """An untrained compact network as weights with a card."""
+    return untrained_network(tmp_path / "mine.safetensors")
+
+
+@pytest.fixture
+def headed_weights(tmp_path):
+    """The same with heads for FER2013's labels and FER+ votes beside its own."""
+    return untrained_network(tmp_path / "headed.safetensors", heads=["fer2013", "ferplus"])
 
 
 @pytest.fixture

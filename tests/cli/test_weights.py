@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -50,6 +51,57 @@ def test_the_list_tells_where_weights_are(lab, weights):
     _, said = weights("list")
     where = {line.split()[0]: line.split()[4] for line in said.out.splitlines()[1:]}
     assert where == dict.fromkeys(SHIPPED_NAMES, "shipped") | {"net": "here"}
+
+
+def test_a_card_is_shown_with_what_each_head_was_trained_on(weights, headed_weights, lab):
+    place = headed_weights.with_suffix(".json")
+    told = {"video": "soft labels", "fer2013": "FER2013's labels", "ferplus": "FER+ votes"}
+    card = json.loads(place.read_text()) | {"data": {"source": "faces"}, "conventions": told, "licence": "MIT"}
+    place.write_text(json.dumps(card))
+    status, said = weights("show", str(headed_weights))
+    assert (status, said.out.splitlines()) == (
+        0,
+        [
+            "headed.safetensors: image model, network compact, trained on faces",
+            "head video: soft labels (predicts clips)",
+            "head fer2013: FER2013's labels",
+            "head ferplus: FER+ votes",
+            "licence: MIT",
+        ],
+    )
+    del card["conventions"]
+    place.write_text(json.dumps(card))
+    assert "head ferplus: labels not named" in weights("show", str(headed_weights))[1].out
+
+
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_the_cards_of_all_shipped_weights_can_be_shown(weights, name):
+    status, said = weights("show", name)
+    assert status == 0
+    assert "intended use: " in said.out
+    assert "prohibited use: " in said.out
+
+
+def test_a_card_that_cannot_be_shown_ends_in_a_sentence(weights, headed_weights, tmp_path):
+    place = headed_weights.with_suffix(".json")
+    card = json.loads(place.read_text())
+    for conventions in ({"video": "a"}, {"video": "a", "fer2013": "b", "ferplus": ""}, "a", [], {"other": "a"}):
+        place.write_text(json.dumps({**card, "conventions": conventions}))
+        status, said = weights("show", str(headed_weights))
+        assert (
+            status,
+            "for conventions: it needs a text for each of the heads video, fer2013, ferplus" in said.err,
+        ) == (1, True)
+    for heads in ("fer2013", ["a", "a"], ["video"], [1], ["a.b"], {"a": 1}, None):
+        place.write_text(json.dumps({**card, "arguments": {"heads": heads}}))
+        status, said = weights("show", str(headed_weights))
+        assert (status, f"has {heads!r} for heads: export the weights again" in said.err) == (1, True)
+    for text in ("{", "[]", "{}", '{"kind": []}', '{"kind": "zen"}'):
+        place.write_text(text)
+        status, said = weights("show", str(headed_weights))
+        assert (status, said.err.count("\n"), "headed.json" in said.err) == (1, 1, True)
+    assert weights("show", str(tmp_path / "none.safetensors"))[0] == 1
+    assert weights("show", "nix")[0] == 2
 
 
 def test_what_is_pulled_works_by_name(lab, weights, faces_root, image_weights):

@@ -11,9 +11,11 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from vidfer.cli.main import main
 from vidfer.datamodules.fer2013 import BatchedImages
 from vidfer.datasets.fer2013 import read_images, read_logits
+from vidfer.datasets.fer2013_csv import VOTES
 from vidfer.evaluation.image import ImageOptions, image_metrics
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.inference.models import TTA, ImageModel
+from vidfer.types import EMOTIONS
 from vidfer.weights.files import find_weights, weights_digest
 
 
@@ -72,7 +74,7 @@ def test_images_that_recur_in_training_are_scored_apart(evaluate, faces_root):
 def test_training_images_have_no_accuracy(evaluate):
     status, found, lines, _ = evaluate(split="train")
     assert status == 0
-    assert list(found) == ["on", "n", "training_labels_reproduced"]
+    assert list(found) == ["on", "head", "n", "training_labels_reproduced"]
     assert "no accuracy" in lines[0]
 
 
@@ -96,7 +98,7 @@ def test_the_card_gets_the_reported_calibration(evaluate, image_weights, faces_r
     status, found, _, err = evaluate("--calibrate", "--write-card", "--out", out)
     assert status == 0
     assert weights_digest("image", image_weights) == digest
-    entry = {name: value for name, value in found.items() if name != "on"}
+    entry = {name: value for name, value in found.items() if name not in ("on", "head")}
     assert find_weights("image", image_weights).card == {**before, "calibration": entry}
     assert "mine.json" in err
     assert {path.name for path in out.iterdir()} == {
@@ -201,6 +203,93 @@ def test_calibration_is_measured_on_the_half_it_was_not_fitted_on(evaluate, imag
         for by in (0.9, 1, 1.1)
     ]
     assert loss[1] <= min(loss) + 1e-6
+
+
+@pytest.fixture
+def votes(faces_root, tmp_path, image_weights):
+    """The drawn faces as Kaggle's file, and votes for another class than the label's, a tie for the last of the test."""
+    splits = (("Training", read_images(faces_root, "train")), ("PublicTest", read_images(faces_root, "public_test")))
+    rows, voted = ["emotion,pixels,Usage"], [f"Usage,Image name,{','.join(VOTES)}"]
+    columns = [name for name in VOTES.values() if name]
+    for usage, data in splits:
+        for target, image in zip(data.target, data.image, strict=True):
+            rows.append(f"{target},{' '.join(map(str, image.ravel()))},{usage}")
+            counts = [0] * len(VOTES)
+            counts[columns.index(EMOTIONS[(target + 1) % 7])] = 7
+            counts[-2:] = 2, 1
+            voted.append(f"{usage},face.png,{','.join(map(str, counts))}")
+    voted[-1] = f"PublicTest,face.png,5,5{',0' * (len(VOTES) - 2)}"
+    folder = tmp_path / "kaggle"
+    folder.mkdir()
+    (folder / "fer2013.csv").write_text("\n".join(rows) + "\n")
+    (folder / "fer2013new.csv").write_text("\n".join(voted) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "head"),
+    [
+        ("fer2013", None, "fer2013"),
+        ("ferplus", None, "ferplus"),
+        ("ferplus", "video", "video"),
+        ("fer2013", "ferplus", "ferplus"),
+    ],
+)
+def test_the_head_of_the_labels_convention_is_measured(evaluate, votes, headed_weights, labels, given, head):
+    options = ["--root", votes, "--labels", labels, *(["--head", given] if given else [])]
+    status, found, lines, _ = evaluate(*options, model=headed_weights)
+    data = read_images(votes, "public_test", labels=labels)
+    logits = ImageModel(headed_weights, head=head).of_gray(data.image, tta="flip")[1]
+    assert (status, found["head"], found["n"]) == (0, head, 13 if labels == "ferplus" else 14)
+    confusion = np.zeros((7, 7), int)
+    np.add.at(confusion, (data.target, logits.argmax(1)), 1)
+    assert found["confusion"] == confusion.tolist()
+    assert f"{', FER+ labels' if labels == 'ferplus' else ''}, head {head}, --tta flip: accuracy" in lines[0]
+
+
+def test_a_network_with_one_head_is_measured_by_it_on_any_labels(evaluate, votes):
+    for labels in ("fer2013", "ferplus"):
+        status, found, lines, _ = evaluate("--root", votes, "--labels", labels)
+        assert (status, found["head"]) == (0, "video")
+        assert ", head " not in lines[0]
+    status, _, _, err = evaluate("--root", votes, "--head", "ferplus")
+    assert (status, "--head ferplus: the heads of" in err) == (2, True)
+
+
+def test_only_the_head_that_predicts_clips_has_a_calibration_in_the_card(evaluate, votes, headed_weights):
+    options = ["--root", votes, "--labels", "ferplus"]
+    status, _, _, err = evaluate(*options, "--calibrate", "--write-card", model=headed_weights)
+    assert (status, "give --head video" in err) == (2, True)
+    status, found, _, _ = evaluate(*options, "--calibrate", model=headed_weights)
+    assert (status, found["head"]) == (0, "ferplus")
+    assert "calibration" not in find_weights("image", headed_weights).card
+    found = evaluate(*options, "--calibrate", "--write-card", "--head", "video", model=headed_weights)[1]
+    entry = find_weights("image", headed_weights).card["calibration"]
+    assert entry["temperature"] == found["temperature"]
+    assert "FER+ labels, head video" in entry["fitted_on"]
+    assert entry["n_fitted"] + entry["n_measured"] == 13
+    again = evaluate(*options, "--head", "video", model=headed_weights)[1]
+    assert (again["temperature"], again["n_fitted_left_out"]) == (entry["temperature"], entry["n_fitted"])
+    assert again["ece"] == pytest.approx(entry["ece_after"], abs=1e-6)
+    again = evaluate("--root", votes, "--head", "video", model=headed_weights)[
+        1
+    ]  # by FER2013's labels: the same halves
+    assert (again["temperature"], again["n_fitted_left_out"]) == (entry["temperature"], entry["n_fitted"])
+    other, lines = evaluate(*options, model=headed_weights)[1:3]
+    assert (other["temperature"], other["temperature_fitted_on"]) == (1, None)
+    assert any("none for these views or this head" in line for line in lines)
+
+
+def test_the_card_keeps_the_accuracies_of_all_heads(evaluate, votes, headed_weights):
+    for labels, head in (("fer2013", "fer2013"), ("ferplus", "ferplus"), ("ferplus", "video")):
+        assert (
+            evaluate("--root", votes, "--labels", labels, "--head", head, "--write-card", model=headed_weights)[0] == 0
+        )
+    assert [each["on"] for each in find_weights("image", headed_weights).card["metrics"]] == [
+        "kaggle/public_test, head fer2013, averaged with the mirrored face",
+        "kaggle/public_test, FER+ labels, head ferplus, averaged with the mirrored face",
+        "kaggle/public_test, FER+ labels, head video, averaged with the mirrored face",
+    ]
 
 
 def test_corruptions_are_tabled_and_drawn(evaluate, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from vidfer.inference.models import ImageModel, one_thread
 from vidfer.models.backbone import build_backbone
 from vidfer.models.preprocess import Preprocessing
-from vidfer.types import VidferError
+from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, save_weights
 
 
@@ -58,6 +58,34 @@ def test_ten_crops_are_the_corners_and_the_centre_and_their_mirror_images(image_
 def test_an_unknown_augmentation_is_no_other(image_weights, crops):
     with pytest.raises(ValueError, match="ten-crop"):
         ImageModel(image_weights)(crops[:1], tta="ten_crop")
+
+
+@pytest.mark.parametrize("tta", ["none", "flip", "ten-crop"])
+def test_each_head_has_its_own_logits_of_the_same_embeddings(headed_weights, crops, tta):
+    tensors = find_weights("image", headed_weights).tensors()
+    embedding, own = ImageModel(headed_weights)(crops[:3], tta=tta)
+    np.testing.assert_array_equal(ImageModel(headed_weights, head="video")(crops[:3], tta=tta)[1], own)
+    for head, name in (("video", "head"), ("fer2013", "heads.fer2013"), ("ferplus", "heads.ferplus")):
+        again, logits = ImageModel(headed_weights, head=head)(crops[:3], tta=tta)
+        np.testing.assert_array_equal(again, embedding)
+        expected = embedding @ tensors[f"{name}.weight"].numpy().T + tensors[f"{name}.bias"].numpy()
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
+        assert head == "video" or np.abs(logits - own).max() > 0.01
+
+
+def test_a_head_that_is_not_there_is_refused(headed_weights, image_weights):
+    with pytest.raises(UsageError, match="no head 'affectnet': its heads are video, fer2013, ferplus"):
+        ImageModel(headed_weights, head="affectnet")
+    with pytest.raises(UsageError, match=r"no head 'ferplus': its heads are video$"):
+        ImageModel(image_weights, head="ferplus")
+
+
+def test_a_head_that_cannot_be_built_ends_in_a_sentence(headed_weights):
+    place = headed_weights.with_suffix(".json")
+    card = json.loads(place.read_text())
+    place.write_text(json.dumps({**card, "arguments": {"heads": ["keys"]}}))
+    with pytest.raises(VidferError, match="that this version cannot build"):
+        ImageModel(headed_weights)
 
 
 def test_colour_networks_at_their_own_size(tmp_path, crops):

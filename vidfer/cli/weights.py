@@ -1,6 +1,7 @@
 """`vidfer weights`: which weights there are, fetch them, check them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
@@ -8,7 +9,7 @@ from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
 
-ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "pull", "verify")}
+ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "show", "pull", "verify")}
 
 
 _REGISTRY = {"metavar": "FILE|URL", "help": "A registry of further weights, such as a lab's"}
@@ -19,6 +20,17 @@ class ListOptions:
     """Say what ships with vidfer, what was pulled, what can be."""
 
     registry: str | None = field(default=None, metadata=_REGISTRY)
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """Print what the card of weights says: data, heads, figures, calibration, use.
+
+    Args:
+        name: Weights that are here by name, or a .safetensors file.
+    """
+
+    name: str = field(metadata=POSITIONAL)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,20 @@ def list_weights(options: ListOptions) -> int:
         models = ", ".join(f"{kind} {name}" for kind, name in bundle.names.items())
         say(f"the bundle {bundle.name}, by which clips are predicted unless --models names another: {models}")
         say("more weights can be pulled from a registry: --registry FILE|URL")
+    return 0
+
+
+def show_weights(options: ShowOptions) -> int:
+    """Print a card."""
+    from vidfer.evaluation.export import card_lines
+    from vidfer.weights.files import find_weights, trained_weights
+
+    if options.name.endswith(".safetensors"):
+        weights = trained_weights(Path(options.name))
+    else:
+        weights = find_weights(_choose(_known(None), options.name, None).kind, options.name)
+    for line in card_lines(weights):
+        print(line)
     return 0
 
 

@@ -11,7 +11,16 @@ from vidfer.datasets.div2k import is_div2k
 from vidfer.metrics.classification import score
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import SHIPPED, find_weights, save_weights, weights_digest, weights_folder
+from vidfer.weights.files import (
+    OWN_HEAD,
+    SHIPPED,
+    Weights,
+    find_weights,
+    read_heads,
+    save_weights,
+    weights_digest,
+    weights_folder,
+)
 
 if TYPE_CHECKING:
     import lightning
@@ -170,6 +179,24 @@ def _measure_clips(task: "ClipTask", data: "ClipDataModule") -> dict[str, Any]:
     people = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
     how = ", sound by each speaker's statistics" if data.features.standardise == "speaker" else ""
     return {"on": f"{data.source}, {', '.join(people)}{how}", **asdict(score(target, probabilities.argmax(1)))}
+
+
+def card_lines(weights: Weights) -> list[str]:
+    """Render what a card says: data, heads with their labelling conventions, figures, calibration, licence and use."""
+    from vidfer.evaluation.calibration import calibration_lines
+    from vidfer.evaluation.image import accuracy_line
+
+    card = weights.card
+    source = (card.get("data") or {}).get("source", "data not named")
+    lines = [f"{weights.path.name}: {card['kind']} model, network {card['arch']}, trained on {source}"]
+    heads = read_heads(weights) if card["kind"] == "image" else {}
+    for head, labels in heads.items() if len(heads) > 1 or any(heads.values()) else ():
+        lines.append(f"head {head}: {labels or 'labels not named'}" + (" (predicts clips)" if head == OWN_HEAD else ""))
+    lines += [accuracy_line(each["on"], each) for each in card.get("metrics") or [] if "accuracy" in each]
+    if isinstance(card.get("calibration"), dict):
+        lines += calibration_lines(card["calibration"])
+    named = {"licence": "licence", "intended use": "intended_use", "prohibited use": "prohibited_use"}
+    return [*lines, *(f"{what}: {card[key]}" for what, key in named.items() if key in card)]
 
 
 def require_weights(wanted: Mapping[str, str]) -> None:

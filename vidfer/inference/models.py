@@ -127,7 +127,7 @@ class ImageModel:
             own = {key: value for key, value in weights.card["preprocessing"].items() if key not in _BEFORE}
             self.preprocessing = Preprocessing(**own)
             network = build_backbone(weights.card["arch"], **weights.card["arguments"])
-        except TypeError as error:
+        except (TypeError, KeyError) as error:  # a head called as a method of torch's ModuleDict is a KeyError
             fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
             raise VidferError(fault) from error
         weights.load_into(network)

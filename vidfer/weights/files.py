@@ -109,9 +109,16 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
 
 
 def trained_weights(path: Path) -> Weights:
-    """Read the card of weights that a training exported, of whatever kind; raises as `find_weights` does."""
-    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    return find_weights(str(card["kind"]), path)
+    """Read the card of a `.safetensors` file of whatever kind; raises as `find_weights` does."""
+    place = path.with_suffix(".json")
+    try:
+        kind = json.loads(place.read_text("utf-8"))["kind"]
+        known = kind in SHIPPED
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise VidferError(f"{path} has no card that names its kind: expected {place}") from error
+    if not known:
+        raise VidferError(f"the card {place} has the kind {kind!r}: it is none of {', '.join(SHIPPED)}")
+    return find_weights(kind, path)
 
 
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
