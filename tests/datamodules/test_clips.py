@@ -72,6 +72,21 @@ def test_playing_speeds_are_for_training_alone(module):
     assert (len(data.samples["train"]), len(data.samples["val"])) == (32, 16)
 
 
+def test_every_way_of_spoiling_gives_one_more_copy_of_the_training_clips(module):
+    plain, data = module(), module(speeds=[0.9, 1.0], augment=["noise", "noise:2", "room+phone"])
+    assert [tuple(each) for each in data.features.variants("train")] == [
+        (0.9, ""), (1.0, ""), (0.9, "noise"), (1.0, "noise:2"), (0.9, "room+phone"),
+    ]  # fmt: skip
+    plain.setup("fit")
+    data.setup("fit")
+    assert (len(data.samples["train"]), len(data.samples["val"])) == (80, 16)
+    first = data.samples["train"][0].name
+    copies = [each.features["sound"] for each in data.samples["train"] if each.name == first]
+    assert len({tuple(each.flatten().tolist()) for each in copies}) == 5
+    for one, other in zip(plain.samples["val"], data.samples["val"], strict=True):
+        assert (one.features["sound"] == other.features["sound"]).all()  # what is measured on is as recorded
+
+
 def test_a_number_of_labelled_clips_and_the_others_without_label(module):
     data = module(size=7, unlabelled=True, speeds=[1.0, 1.1], batch_size=4)
     data.setup("fit")

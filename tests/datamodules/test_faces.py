@@ -150,9 +150,9 @@ def test_what_was_prefetched_is_not_computed_again(make, tmp_path, monkeypatch):
 
 
 def test_prefetched_features_of_clips_are_all_that_are_read(make, folder, monkeypatch):
-    options = {"reads": ["frames", "image", "sound"], "speeds": [0.9, 1.0], "voice": False}
+    options = {"reads": ["frames", "image", "sound"], "speeds": [0.9], "augment": ["noise"], "voice": False}
     jobs = make(ClipDataModule, **options).feature_jobs()
-    assert len(jobs) == 4 * 3 + 2 * 2  # faces and two speeds of training clips, faces and one of others
+    assert len(jobs) == 4 * 3 + 2 * 2  # faces and two variants of training clips, faces and one of others
     prefetch(make(ClipDataModule, **options), 1)
     fail_where_computed(monkeypatch)
     data = make(ClipDataModule, **options)

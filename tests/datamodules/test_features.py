@@ -9,6 +9,7 @@ from vidfer.datamodules.features import (
     FeatureOptions,
     FeatureReader,
     Sample,
+    Variant,
     collate_clips,
 )
 from vidfer.media.align import TEMPLATE
@@ -52,7 +53,9 @@ def read(tmp_path):
     """Read some features of a clip, by a store of the test's own."""
 
     def of(clip, *reads, speed=1.0, **options):
-        return FeatureReader(FeatureOptions(store=str(tmp_path / "store"), **options), reads or ["sound"], speed)(clip)
+        return FeatureReader(
+            FeatureOptions(store=str(tmp_path / "store"), **options), reads or ["sound"], Variant(speed)
+        )(clip)
 
     return of
 
@@ -151,6 +154,7 @@ def test_windows_without_speech_are_left_out_unless_all_are_wanted(tmp_path, dat
         ({"max_frames": 0}, "max_frames has to be at least 1"),
         ({"hop_dur": 3.0}, "hop_dur above 0 and at most win_dur"),
         ({"speeds": [1.0, 5.0]}, "speeds have to be from 0.25 to 4"),
+        ({"augment": ["noise", "echo"]}, "augment 'echo' is none of gain, noise"),
         ({"loudness": 3.0}, "loudness has to be from -70 to 0 LUFS"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 
 CLIPS = {
     "root": "there", "train_people": "1", "val_people": "2", "test_people": "3", "folds": 3, "fold": 1, "win_dur": 1.5,
-    "hop_dur": 0.5, "voice": False, "speeds": [0.9, 1.0], "loudness": -30.0, "image_model": "other", "size": 7,
-    "unlabelled": True, "batch_size": 4, "seed": 5, "store": "kept", "reads": ["sound"],
+    "hop_dur": 0.5, "voice": False, "speeds": [0.9, 1.0], "loudness": -30.0, "augment": ["noise"], "image_model": "other",
+    "size": 7, "unlabelled": True, "batch_size": 4, "seed": 5, "store": "kept", "reads": ["sound"],
 }  # fmt: skip
 PAIRED = {
     "faces_root": "faces", "frames": 5, "neutral_share": 0.5, "pairings": 2, "val_share": 0.1, "test_split": "private_test",

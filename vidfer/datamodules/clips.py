@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader
 
 from vidfer.datamodules.base import BaseDataModule, class_shares
 from vidfer.datamodules.features import (
+    AS_RECORDED,
     FeatureOptions,
     FeatureReader,
     ReadClips,
     Sample,
+    Variant,
     collate_clips,
     complete,
     read_clips,
@@ -129,13 +131,12 @@ class ClipDataModule(BaseDataModule):
         return complete(samples, self.reads, embedding_width(self.features.image_model))
 
     def read(self, split: str, clips: Sequence[LabelledClip]) -> ReadClips:
-        """Read features; the sound of training clips at every playing speed."""
-        speeds = self.features.speeds or [1.0]
-        return read_clips(clips, [self.reader(speed) for speed in (speeds if split == "train" else [1.0])])
+        """Read features; the sound of training clips in every variant."""
+        return read_clips(clips, [self.reader(variant) for variant in self.features.variants(split)])
 
-    def reader(self, speed: float = 1.0) -> FeatureReader:
-        """Build the reader of features at a playing speed."""
-        return FeatureReader(self.features, self.reads, speed)
+    def reader(self, variant: Variant = AS_RECORDED) -> FeatureReader:
+        """Build the reader of features, of the sound in a variant."""
+        return FeatureReader(self.features, self.reads, variant)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -165,7 +166,7 @@ class ClipDataModule(BaseDataModule):
         samples, bare = ([each for each in read if (each.target < 0) == without] for without in (False, True))
         if self.size is None:
             return samples, bare
-        target = {sample.name: sample.target for sample in samples}  # a clip may stand there at several speeds
+        target = {sample.name: sample.target for sample in samples}  # a clip may stand there in several variants
         names = list(target)
         chosen = {names[at] for at in draw_evenly(list(target.values()), self.size, self.seed)}
         labelled = [sample for sample in samples if sample.name in chosen]

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from vidfer.datamodules.denoised import Denoise
 from vidfer.datasets.report import LabelledClip
 from vidfer.media.loudness import TARGET
+from vidfer.media.spoil import require_spoiler
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES
@@ -34,6 +35,17 @@ Features = dict[str, Tensor]
 _SHAPES: Final = {"sound": (SOUND_FEATURES,), "image": (EDGE, EDGE), "landmarks": (5, 2)}
 
 
+class Variant(NamedTuple):
+    """How the sound of a clip is played: its speed, and how it is spoilt, if it is."""
+
+    speed: float = 1.0
+    augment: str = ""
+
+
+AS_RECORDED: Final = Variant()
+"""The sound of clips that are not trained on."""
+
+
 @dataclass(frozen=True)
 class FeatureOptions:
     """What is read of clips, and how. Every field is an argument of the data modules of clips, and so a key of configurations.
@@ -44,6 +56,8 @@ class FeatureOptions:
         voice: Whether windows of sound count only where someone speaks.
         speeds: Playing speeds of the sound of training clips, from 0.25 to 4: above 1 it is faster and higher, as if someone
             else spoke; None for the recordings as they are.
+        augment: Ways to make the sound of training clips worse, such as `noise` or `room+codec:2`, see `vidfer.media.spoil`: each
+            gives one more copy of every training clip, at one of the `speeds` in turn; None for no such copies.
         loudness: Loudness in LUFS, from -70 to 0, that every recording is brought to; None leaves recordings as loud as they are.
         image_model: Name or file of the weights whose embeddings of faces are read.
         denoise_model: Name or file of the weights that faces are denoised by before; None for none.
@@ -61,6 +75,7 @@ class FeatureOptions:
     hop_dur: float = 1.0
     voice: bool = True
     speeds: list[float] | None = None
+    augment: list[str] | None = None
     loudness: float | None = TARGET
     image_model: str = "compact"
     denoise_model: str | None = "small"
@@ -81,9 +96,19 @@ class FeatureOptions:
             raise VidferError("win_dur has to be at least 0.1, and hop_dur above 0 and at most win_dur")
         if not all(0.25 <= speed <= 4 for speed in self.speeds or []):
             raise VidferError(f"speeds have to be from 0.25 to 4, not {self.speeds}")
+        for how in self.augment or []:
+            require_spoiler(how)
         if self.loudness is not None and not -70 <= self.loudness <= 0:
             raise VidferError(f"loudness has to be from -70 to 0 LUFS, or null, not {self.loudness}")
         _ = self.denoising
+
+    def variants(self, split: str) -> list[Variant]:
+        """List how the sound of a split's clips is played: of training clips at every speed, and spoilt in every way."""
+        if split != "train":
+            return [AS_RECORDED]
+        speeds = self.speeds or [1.0]
+        spoilt = [Variant(speeds[at % len(speeds)], how) for at, how in enumerate(self.augment or [])]
+        return [*(Variant(speed) for speed in speeds), *spoilt]
 
     @property
     def denoising(self) -> Denoise:
@@ -106,7 +131,7 @@ class Sample:
 
 
 class ReadClips(NamedTuple):
-    """The samples of clips, at each playing speed."""
+    """The samples of clips, in each variant."""
 
     samples: list[Sample]
     dropped: dict[str, list[str]]  # names of the clips without any feature, by reason
@@ -114,16 +139,21 @@ class ReadClips(NamedTuple):
 
 
 class FeatureReader:
-    """Reads some of `frames`, `image` and `sound` (at a playing speed) of clips, from the store where they are known."""
+    """Reads some of `frames`, `image` and `sound` (in one variant) of clips, from the store where they are known."""
 
     def __init__(
-        self, options: FeatureOptions, reads: Iterable[str], speed: float = 1.0, progress: StageProgress | None = None
+        self,
+        options: FeatureOptions,
+        reads: Iterable[str],
+        variant: Variant = AS_RECORDED,
+        progress: StageProgress | None = None,
     ) -> None:
         self.options, self.reads, self._progress = options, frozenset(reads), progress
         self._store = Store(options.store or default_store())
-        shared = speed == 1.0  # with analysis, which detects speech; a variant for training alone may do without
-        vad = shared or options.voice
-        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed, vad, options.loudness),)
+        # shared with analysis, which detects speech; a variant for training alone may do without
+        vad = variant == AS_RECORDED or options.voice
+        speed, augment = variant
+        self._audio = (AudioStage(options.win_dur, options.hop_dur, speed, vad, options.loudness, augment),)
 
     @cached_property
     def _chain(self) -> tuple[Stage, ...]:
@@ -198,7 +228,7 @@ def build_face_chain(image_model: str | None, denoising: Denoise) -> tuple[Stage
 
 
 def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) -> ReadClips:
-    """Read every clip by every reader, such as one for each playing speed."""
+    """Read every clip by every reader, such as one for each variant of the sound."""
     samples: list[Sample] = []
     dropped, noted = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for reader in readers:

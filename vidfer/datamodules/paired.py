@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from vidfer.datamodules.clips import ClipDataModule
-from vidfer.datamodules.features import FeatureReader, Features, ReadClips, Sample
+from vidfer.datamodules.features import AS_RECORDED, FeatureReader, Features, ReadClips, Sample, Variant
 from vidfer.datasets.clips import recognise, split_names
 from vidfer.datasets.contents import PAIRED_SOUNDS, image_contents
 from vidfer.datasets.fer2013 import LabelledImages, read_images, read_train_val
@@ -88,9 +88,9 @@ class PairedDataModule(ClipDataModule):
             entries["preprocessing"]["max_frames"] = None
         return entries
 
-    def reader(self, speed: float = 1.0) -> FeatureReader:
+    def reader(self, variant: Variant = AS_RECORDED) -> FeatureReader:
         """Build the reader of the recordings: faces come from elsewhere."""
-        return FeatureReader(self.features, ["sound"], speed)
+        return FeatureReader(self.features, ["sound"], variant)
 
     def read(self, split: str, clips: Sequence[LabelledClip]) -> ReadClips:
         """Read the recordings, and pair each with a face."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from vidfer.datamodules.features import FeatureOptions, FeatureReader
+from vidfer.datamodules.features import AS_RECORDED, FeatureOptions, FeatureReader, Variant
 from vidfer.datasets.report import LabelledClip
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.workers import OnProgress, run_all
@@ -14,12 +14,12 @@ from vidfer.types import ClipError
 
 @dataclass(frozen=True)
 class FeatureJob:
-    """What one worker process computes of a clip: some entries of a `ClipBatch`, the sound at a playing speed."""
+    """What one worker process computes of a clip: some entries of a `ClipBatch`, the sound in a variant."""
 
     path: Path
     options: FeatureOptions
     reads: tuple[str, ...]
-    speed: float = 1.0
+    variant: Variant = AS_RECORDED
 
     def __str__(self) -> str:
         return str(self.path)
@@ -51,15 +51,15 @@ def prefetch(
 
 
 def _compute(job: FeatureJob, progress: StageProgress) -> dict[str, Any]:
-    FeatureReader(job.options, job.reads, job.speed, progress)(job.path)
+    FeatureReader(job.options, job.reads, job.variant, progress)(job.path)
     return {}
 
 
 def jobs_of(
     options: FeatureOptions, reads: Iterable[str], clips: Mapping[str, Sequence[LabelledClip]]
 ) -> list[FeatureJob]:
-    """List a job for the faces of every clip, and one for its sound; of training clips one for each playing speed."""
-    wanted, speeds = set(reads), options.speeds or [1.0]
+    """List a job for the faces of every clip, and one for its sound; of training clips one for each variant."""
+    wanted = set(reads)
     faces = tuple(sorted(wanted & {"frames", "image"}))
     jobs: list[FeatureJob] = []
     for split, found in clips.items():
@@ -67,6 +67,5 @@ def jobs_of(
             if faces:
                 jobs.append(FeatureJob(clip.path, options, faces))
             if "sound" in wanted:
-                every = speeds if split == "train" else [1.0]
-                jobs += [FeatureJob(clip.path, options, ("sound",), speed) for speed in every]
+                jobs += [FeatureJob(clip.path, options, ("sound",), each) for each in options.variants(split)]
     return jobs

@@ -35,7 +35,7 @@ Cortes, Vapnik: Machine Learning 20, 1995; linear on these vectors as in Schulle
 POOLS: Final = ("mean vector", "mean score")
 """Whether a clip is predicted from the mean of its vectors, or by the mean of their scores."""
 
-_KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "loudness", "batch_size", "standardise")
+_KEPT: Final = ("win_dur", "hop_dur", "voice", "speeds", "augment", "loudness", "batch_size", "standardise")
 _OPTIONS: Final = ("folds", "classifier", "against", "standardise", "seed")
 
 

@@ -53,6 +53,7 @@ def read_windows(
     speed: float = 1.0,
     vad: bool = True,
     loudness: float | None = TARGET,
+    augment: str = "",
     timeout: float = 120.0,
 ) -> AudioWindows:
     """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
@@ -73,6 +74,7 @@ def read_windows(
         speed: Playing speed, above 0, which changes tempo and pitch together; windows are of the sound as played, and their
             times those in the clip.
         vad: Whether to detect speech, two thirds of the work; else every window that is not silent counts as speech.
+        augment: How the sound, as played, is made worse before its loudness is measured, see `spoil`; nothing leaves it.
         loudness: Loudness in LUFS that the recording is brought to; None leaves it as it is.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed; of each pass where the
             loudness is measured before.
@@ -87,13 +89,13 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur, "loudness": loudness}
+    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
     heard: Header = {"loudness": None, "gain": 0.0}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
         with _worker(timeout) as child:
-            child.send({**request, "speed": speed, "vad": vad})
+            child.send({**request, "speed": speed, "vad": vad, "loudness": loudness, "augment": augment})
             while "end" not in (answer := child.receive())[0]:
                 header, payload = answer
                 if "measured" in header:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, choose, open_media
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
+from vidfer.media.spoil import spoil
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
 
@@ -148,7 +149,7 @@ def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness"}` with windows and an end.
+    """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness", "augment"}` with windows and an end.
 
     With a `loudness` the sound is decoded twice, so that one gain is known for all of it: before the windows, the seconds
     `measured` so far are told now and then.
@@ -162,7 +163,7 @@ def handle(request: Header) -> Emitted:
         loudness, gain = level.loudness(), level.gain(request["loudness"])
     with open_media(request["path"]) as container:
         listener = Listener(container, request["speed"])
-        for start, window in _cut(_amplified(listener, gain), windows, meter):
+        for start, window in _cut(_amplified(_heard(listener, request), gain), windows, meter):
             bounds = np.array([start, start + len(window)])
             begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
             header, payload = _describe(start, window, meter)
@@ -177,16 +178,21 @@ def _measure(request: Header, level: LoudnessMeter) -> Emitted:
     """Let the meter hear the sound, as it is heard afterwards."""
     count = 0
     with open_media(request["path"]) as container:
-        for samples in Listener(container, request["speed"]).samples():
+        for samples in _heard(Listener(container, request["speed"]), request):
             level.add(samples)
             before, count = count, count + len(samples)
             if count // (BEAT * RATE) > before // (BEAT * RATE):
                 yield {"measured": count / RATE}, None
 
 
-def _amplified(listener: Listener, gain: float) -> Iterator[NDArray[np.float32]]:
+def _heard(listener: Listener, request: Header) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples, spoilt if that is asked for."""
+    return spoil(listener.samples(), request["augment"], RATE) if request["augment"] else listener.samples()
+
+
+def _amplified(sound: Iterator[NDArray[np.float32]], gain: float) -> Iterator[NDArray[np.float32]]:
     factor = np.float32(10 ** (gain / 20))
-    for samples in listener.samples():
+    for samples in sound:
         yield samples if gain == 0 else samples * factor
 
 

@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
 TARGET: Final = -23.0
 """Loudness in LUFS that recordings are brought to, unless told otherwise: that of broadcasts by EBU R 128."""
@@ -51,6 +50,8 @@ class LoudnessMeter:
         if not len(samples):
             return
         self.peak = max(self.peak, float(np.abs(samples).max(initial=0.0)))
+        from scipy.signal import sosfilt  # takes half a second, which only the child needs to wait
+
         weighted, self._state = sosfilt(self._filter, samples.astype(np.float64), zi=self._state)
         waiting = np.concatenate([self._rest, weighted])
         whole = len(waiting) - len(waiting) % self._size

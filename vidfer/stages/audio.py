@@ -30,6 +30,7 @@ class AudioStage(Stage):
     speed: float = 1.0
     vad: bool = True
     loudness: float | None = TARGET
+    augment: str = ""
     timeout: float = neutral(120.0)
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
@@ -41,6 +42,7 @@ class AudioStage(Stage):
             speed=self.speed,
             vad=self.vad,
             loudness=self.loudness,
+            augment=self.augment,
             timeout=self.timeout,
         )
         if len(windows.times):
