@@ -72,7 +72,7 @@ def test_class_weights_average_to_one_over_the_weighed_data(module):
     weight = data.class_weights()
     assert float((video @ weight.double()).mean()) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(weight / weight[0], (shares / shares[0]) ** -0.6, rtol=1e-5)
-    np.testing.assert_allclose(data.class_shares(), shares**0.4 / (shares**0.4).sum(), rtol=1e-6)
+    np.testing.assert_allclose(data.class_shares(), shares, rtol=1e-6)  # balance weighs faces, not classes
     assert module(balance=0.0).class_weights().tolist() == pytest.approx([1.0] * 7, rel=1e-6)
 
 
@@ -107,6 +107,15 @@ def test_the_card_tells_what_was_trained_on(module):
     assert data["trained_on"]["video"] == data["trained_on"]["photographs"] + 50 - (data["validated_on"]["video"] - 4)
     assert sum(data["class_shares"]) == pytest.approx(1, abs=1e-5)
     assert "research" in entries["licence"]
+    assert entries["conventions"] == {
+        "video": "soft labels of teachers (large 0.7, small 0.3); 0.3 of the target from FER+ votes, where there are some",
+        "fer2013": "FER2013's labels",
+        "ferplus": "shares of the FER+ votes",
+    }
+    assert (
+        module(vote_share=0.0).card_entries()["conventions"]["video"]
+        == "soft labels of teachers (large 0.7, small 0.3)"
+    )
 
 
 def test_every_file_is_part_of_the_contents(soft_root):

@@ -24,6 +24,7 @@ from vidfer.inference.decision import pool, softmax
 from vidfer.inference.models import ImageModel
 from vidfer.metrics.calibration import fit_temperature
 from vidfer.models.classifiers import build_classifier
+from vidfer.tasks.soft_faces import SoftLabelTask
 from vidfer.weights.files import find_weights, read_calibration, save_weights
 
 FOLDS = ["evaluate", "audio", "--folds", "2", "--classifier", "linear", "--voice", "off", "--actors", "1-2"]
@@ -93,6 +94,8 @@ def test_the_label_smoothing_of_a_training_is_in_its_card():
     assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1}}}) == 0.1
     assert label_smoothing({"recipe": {"task": {}}}) == label_smoothing({}) == label_smoothing({"recipe": "x"}) == 0
     assert label_smoothing({"recipe": {"task": {"label_smoothing": 0.1, "distillation": 0.7}}}) == 0
+    soft = {"recipe": {"task": {"name": SoftLabelTask.__name__, "label_smoothing": 0.1}}}
+    assert [label_smoothing(soft, head) for head in ("video", "fer2013", "ferplus")] == [0, 0.1, 0]
 
 
 def sounds(root, store, **people):

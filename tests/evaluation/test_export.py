@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from vidfer.datamodules.denoise import DenoiseDataModule
-from vidfer.evaluation.export import _measure_denoiser, require_own_card, write_card
+from vidfer.datamodules.soft_faces import SoftFacesDataModule
+from vidfer.datasets.fer2013 import read_images
+from vidfer.evaluation.export import _measure, _measure_denoiser, require_own_card, write_card
+from vidfer.inference.models import ImageModel
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, weights_digest
@@ -41,6 +44,22 @@ def test_a_denoisers_card_calls_a_test_only_what_it_was_not_trained_or_validated
     found = _measure_denoiser(DenoiseTask(preset="tiny", norm="none"), data)
     assert found["split"] == split
     assert found["on"].startswith(f"{name}, {found['n']} crops")
+
+
+def test_a_card_has_the_accuracy_of_the_head_for_clips_and_of_that_of_the_labels(soft_root, headed_weights):
+    data = SoftFacesDataModule(str(soft_root / "fer2013"), str(soft_root / "wild"), wild_size=32)
+    data.notify = lambda _: None
+    found = _measure(None, data, headed_weights, "cpu")
+    assert [each["on"] for each in found] == [
+        f"fer2013/public_test, FER+ labels, head {head}{views}"
+        for head in ("video", "ferplus")
+        for views in ("", ", averaged with the mirrored face")
+    ]
+    images = read_images(soft_root / "fer2013", "public_test", labels="ferplus")
+    for each, head in zip(found, ("video", "video", "ferplus", "ferplus"), strict=True):
+        tta = "flip" if "mirrored" in each["on"] else "none"
+        preds = ImageModel(headed_weights, head=head).of_gray(images.image, tta=tta)[1].argmax(1)
+        assert each["accuracy"] == (preds == images.target).mean()
 
 
 def test_weights_that_change_while_they_are_measured_keep_their_card(image_weights):

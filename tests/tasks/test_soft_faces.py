@@ -44,6 +44,22 @@ def test_the_loss_is_the_sum_of_the_heads_over_what_is_known():
     torch.testing.assert_close(task.training_loss(batch), by_hand)
 
 
+def test_class_weights_leave_the_prior_of_the_head_for_video():
+    """They weigh faces: what fits best, where the image tells a face's distribution, is that distribution at any weight."""
+    video = torch.rand(40, 7, generator=torch.Generator().manual_seed(0)) ** 4
+    video /= video.sum(1, keepdim=True)
+    task = SoftLabelTask()
+    task.video_weight = video.mean(0) ** -0.6
+    target, known = dict.fromkeys(HEADS, video), dict.fromkeys(HEADS, torch.ones(40))
+    weight = task._weights({"image": video, "target": target, "known": known})
+    logits = torch.zeros_like(video, requires_grad=True)
+    for _ in range(2000):
+        loss = task._sum_of_heads({**dict.fromkeys(HEADS, torch.zeros(40, 7)), "video": logits}, target, weight)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        logits = (logits - 100 * gradient).detach().requires_grad_()
+    torch.testing.assert_close(logits.softmax(1).mean(0), video.mean(0), atol=3e-3, rtol=0)
+
+
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_mixing_keeps_total_weight_and_blends_targets_by_the_share_of_pixels(kind):
     torch.manual_seed(1)

@@ -123,10 +123,12 @@ class SoftFacesDataModule(Fer2013DataModule):
         return DataLoader(self.soft["val"], self.batch_size, collate_fn=whole_batch)
 
     def class_shares(self) -> list[float]:
-        """Return the mean of the training faces' targets of `video`, as the loss weighs them: what the head's prior is."""
-        shares = self.soft["train"].class_shares()
-        weighed = shares ** (1 - self.balance)
-        return [float(share) for share in weighed / weighed.sum()]
+        """Return the mean of the training faces' targets of `video`: the prior of that head.
+
+        The weights of `balance` do not move it, as those of one-hot targets would: they weigh whole faces, and what fits a face's
+        distribution best is the same at any weight.
+        """
+        return [float(share) for share in self.soft["train"].class_shares()]
 
     def class_weights(self) -> Tensor:
         """Return the weight of each class for `video`, float32 `(7,)`; 1 on average over the training faces."""
@@ -144,7 +146,10 @@ class SoftFacesDataModule(Fer2013DataModule):
             "validated_on": val.counts(),
             "dropped": {reason: len(names) for report in self.reports for reason, names in report.dropped.items()},
         }
-        return entries
+        mixture = ", ".join(f"{name} {weight:g}" for name, weight in self.teachers.items())
+        votes = f"; {self.vote_share:g} of the target from FER+ votes, where there are some" if self.vote_share else ""
+        told = (f"soft labels of teachers ({mixture}){votes}", "FER2013's labels", "shares of the FER+ votes")
+        return entries | {"conventions": dict(zip(CONVENTIONS, told, strict=True))}
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ANN401 - of either kind
         """Turn the images of a batch into what the network reads, float `(B, in_chans, H, W)`, augmented while training."""

@@ -22,7 +22,7 @@ from vidfer.metrics.classification import (
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.types import VidferError
-from vidfer.weights.files import find_weights
+from vidfer.weights.files import OWN_HEAD, find_weights
 
 FITTED: Final = 0.5
 """The share of each class, those of the smallest content digests, that a temperature is fitted on."""
@@ -76,22 +76,24 @@ def _groups(people: Sequence[str | None]) -> list[list[int]]:
     return [[at for at, place in enumerate(places) if place == group] for group in sorted(set(places))]
 
 
-def label_smoothing(card: Mapping[str, Any]) -> float:
-    """Return the label smoothing in [0, 1) that weights were trained with; 0 if unknown or distilled."""
+def label_smoothing(card: Mapping[str, Any], head: str = OWN_HEAD) -> float:
+    """Return the label smoothing in [0, 1) that a head was trained with; 0 if unknown or if it learnt distributions."""
     recipe = card.get("recipe")
     task = recipe.get("task") if isinstance(recipe, dict) else None
     if not isinstance(task, dict) or task.get("distillation"):
+        return 0.0
+    if task.get("name") == "SoftLabelTask" and head != "fer2013":  # it smooths one-hot targets only
         return 0.0
     return float(task.get("label_smoothing", 0.0))
 
 
 def calibrate_images(
-    logits: Floats, data: LabelledImages, *, card: Mapping[str, Any], source: str, tta: str, out: Path | None
+    logits: Floats, data: LabelledImages, *, card: Mapping[str, Any], head: str, source: str, tta: str, out: Path | None
 ) -> dict[str, Any]:
     """Fit the temperature to logits `(N, 7)` on one half of each class, by content digest, and measure on the other.
 
-    The label smoothing in the weights' card is inverted before. The folder `out` gets `reliability` and `coverage` as PNG and
-    SVG, and `coverage.csv`.
+    The label smoothing that the weights' card has for the head is inverted before. The folder `out` gets `reliability` and
+    `coverage` as PNG and SVG, and `coverage.csv`.
 
     Returns the entry `calibration` of a card: `temperature`; `smoothing`, which is inverted before; `tta`; `fitted_on`,
     `n_fitted`; `measured_on`, `n_measured`; `ece_before`, `ece_after`, `nll_before`, `nll_after` of the half measured; `bins` of
@@ -100,7 +102,7 @@ def calibrate_images(
     target, fitted = data.target, stratified_rank(data.target, data.digest) < FITTED
     if fitted.all() or not fitted.any():
         raise VidferError(f"{source}: {len(target)} images cannot be divided into two halves; more are needed")
-    smoothing = label_smoothing(card)
+    smoothing = label_smoothing(card, head)
     plain = invert_label_smoothing(logits, smoothing)
     temperature = round(fit_temperature(plain[fitted], target[fitted]), 6)
     truth, after = target[~fitted], plain[~fitted] / temperature

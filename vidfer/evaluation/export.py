@@ -121,7 +121,7 @@ def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, An
     from vidfer.datamodules.clips import ClipDataModule
     from vidfer.datamodules.denoise import DenoiseDataModule
     from vidfer.datamodules.fer2013 import Fer2013DataModule
-    from vidfer.evaluation.image import accuracy_line, image_metrics
+    from vidfer.evaluation.image import accuracy_line, choose_head, image_metrics
 
     if isinstance(data, DenoiseDataModule):
         return [_measure_denoiser(task, data)]
@@ -131,7 +131,10 @@ def _measure(task: Any, data: Any, path: Path, device: str) -> list[dict[str, An
             found = [_measure_clips(task, data)]
         elif isinstance(data, Fer2013DataModule):
             data.setup("test")
-            found = [image_metrics(data.data["test"], path, tta=tta, device=device) for tta in ("none", "flip")]
+            heads = dict.fromkeys((OWN_HEAD, choose_head(str(path), data.labels)))
+            cases = [(head, tta) for head in heads for tta in ("none", "flip")]
+            images = data.data["test"]
+            found = [image_metrics(images, path, tta=tta, head=head, device=device) for head, tta in cases]
     except VidferError as error:  # the weights are kept without a test split
         rank_zero_info(f"not measured on a test split: {error}")
     for each in found:

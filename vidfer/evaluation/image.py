@@ -101,7 +101,9 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     logits = _predict(model, data.image, options.tta)
     kept: dict[str, Any]
     if options.calibrate:
-        entry = calibrate_images(logits, data, card=model.card, source=source, tta=options.tta, out=options.out)
+        entry = calibrate_images(
+            logits, data, card=model.card, head=head, source=source, tta=options.tta, out=options.out
+        )
         found, kept = {"on": title, "head": head, **entry}, {"calibration": entry}
     else:
         found = {"on": title, "head": head, **_scores(options, model, head, data, logits, notify)}
@@ -161,12 +163,15 @@ def accuracy_text(scores: Mapping[str, Any]) -> str:
     return f"accuracy {scores['accuracy']:.3f} (95 % interval {low:.3f} to {high:.3f}, n = {scores['n']})"
 
 
-def image_metrics(data: "BatchedImages", model: str | Path, *, tta: str, device: str = "cpu") -> dict[str, Any]:
-    """Score an image model on images; return an entry of a card's `metrics`: `on`, which names the data, and the scores."""
+def image_metrics(
+    data: "BatchedImages", model: str | Path, *, tta: str, head: str = OWN_HEAD, device: str = "cpu"
+) -> dict[str, Any]:
+    """Score a head of an image model; return an entry of a card's `metrics`: `on`, which names data and head, and the scores."""
     from vidfer.inference.models import ImageModel
 
-    logits = _predict(ImageModel(model, device=device), data.image.numpy(), tta)
-    return _card_metrics(data.report.source, tta, data.target.numpy(), logits)
+    measured = ImageModel(model, head=head, device=device)
+    logits = _predict(measured, data.image.numpy(), tta)
+    return _card_metrics(data.report.source + head_note(measured.weights, head), tta, data.target.numpy(), logits)
 
 
 def _card_metrics(source: str, tta: str, target: npt.NDArray[np.int64], logits: Logits) -> dict[str, Any]:
