@@ -13,6 +13,7 @@ from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.splits import take_people
 from vidfer.evaluation import Notify
 from vidfer.evaluation.calibration import calibration_entry, calibration_lines, fit_folds
+from vidfer.evaluation.corpora import corpus_lines, leave_corpora_out
 from vidfer.evaluation.export import require_own_card, require_weights, write_card
 from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe, fold_lines, leave_out_trained
 from vidfer.evaluation.held_out import HeldOut
@@ -42,9 +43,11 @@ class AudioOptions:
         audio_model: Weights by name, or a file.
         voice: Windows count where someone speaks, or wherever they are not silent (off).
         cross: Cross-validation.
+        leave_corpus_out: Train without one of several data sets of --data and test on it, each in turn, with confidences that
+            are calibrated on the others.
         calibrate: With --folds, fit a temperature to the out-of-fold predictions, and measure --audio-model with it on these
             people, whom nothing was trained on.
-        write_card: With --calibrate, write the calibration to the card of --audio-model.
+        write_card: With --calibrate or --leave-corpus-out, write the calibration to the card of --audio-model.
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
 
@@ -55,6 +58,7 @@ class AudioOptions:
     audio_model: str = field(default="is10", metadata={"metavar": "NAME|FILE"})
     voice: Literal["auto", "off"] = "auto"
     cross: FoldOptions = field(default_factory=FoldOptions, metadata=FoldOptions.GROUPS)
+    leave_corpus_out: bool = False
     calibrate: str | None = field(default=None, metadata={"metavar": "A-B,C"})
     write_card: bool = False
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
@@ -71,6 +75,8 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
     people = options.people or options.actors
     require_weights({"audio": options.audio_model})
     store = Path(options.store or default_store())
+    if options.leave_corpus_out:
+        return _leave_corpora_out(options, people, store, notify)
     if options.cross.folds:
         return _cross_validate(options, people, store, notify)
     options.cross.require_folds(calibrate=options.calibrate, write_card=options.write_card)
@@ -95,6 +101,8 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
 
 def audio_lines(found: Mapping[str, Any]) -> list[str]:
     """Render what `evaluate_audio` returned."""
+    if "corpora" in found:
+        return corpus_lines(found)
     if "folds" not in found:
         return score_lines(found["on"], found)
     return [*fold_lines(found), *(calibration_lines(found["calibration"]) if "calibration" in found else [])]
@@ -142,6 +150,21 @@ def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool
         network = load_model(AudioModel, model, weights_digest("audio", model))
         logits = network(windows["vectors"][used])
     return predict_sound(logits, rules, sequential=network.sequential).distribution
+
+
+def _leave_corpora_out(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
+    if options.cross.folds or options.cross.against or options.calibrate:
+        raise UsageError("--leave-corpus-out goes neither with --folds nor with --against or --calibrate")
+    if options.write_card:
+        require_own_card("audio", options.audio_model)
+    digest = weights_digest("audio", options.audio_model)
+    recipe, settings = find_recipe(options.cross.classifier, find_weights("audio", options.audio_model).card)
+    settings |= {"voice": options.voice == "auto", "store": str(store)}
+    source = (options.data, None if options.root is None else str(options.root))
+    found = leave_corpora_out(recipe, source, people, options.cross, settings, notify)
+    if options.write_card:
+        notify(write_card("audio", options.audio_model, digest, {"calibration": found["calibration"]}))
+    return found
 
 
 def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def cross_validate(
         )  # fmt: skip
         data.notify = notify if not fold else lambda _: None
         data.prepare_data()
-        target, preds = _one_fold(recipe, data, seed, options.against, on_fold)
+        target, preds = train_fold(recipe, data, seed, options.against, on_fold)
         accuracy = float((target == preds[""]).mean())
         tested = sorted({clip.person or "unknown" for clip in data.splits()["test"]})
         left_out = sum(map(len, data.left_out["test"].values()))
@@ -162,7 +162,7 @@ def find_recipe(classifier: str | None, card: Mapping[str, Any]) -> "tuple[Recip
     }  # none before it was a setting
 
 
-def _one_fold(
+def train_fold(
     recipe: "Recipe", data: "ClipDataModule", seed: int, against: str | None, on_fold: OnFold | None
 ) -> tuple[Classes, dict[str, Classes]]:
     """Train without the fold's people; return their classes, and predictions by name: the network's by ''."""
