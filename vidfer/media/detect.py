@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,20 @@ class Detections:
 
     def __getitem__(self, rows: "NDArray[Any] | Sequence[int]") -> "Detections":
         return Detections(self.boxes[rows], self.scores[rows], self.landmarks[rows])
+
+
+class FaceDetector(Protocol):
+    """What finds faces, as `MtcnnDetector` does."""
+
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], *, long_side: int = 480, min_face: float = 0.08
+    ) -> list[Detections]:
+        """Find every face of each image."""
+        ...
+
+    def refine(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> Detections:
+        """Look again at boxes of one image."""
+        ...
 
 
 class MtcnnDetector:

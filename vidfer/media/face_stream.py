@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vidfer.media.align import align
 from vidfer.media.decode import Frame
-from vidfer.media.detect import Detections, MtcnnDetector
+from vidfer.media.detect import Detections, FaceDetector
 from vidfer.media.quality import Quality, judge
 from vidfer.media.tracks import Tracker, describe, distinct
 
@@ -78,7 +78,7 @@ class FaceFrame:
 
 
 def iter_faces(
-    frames: Iterable[Frame], detector: MtcnnDetector, settings: FaceSettings, clean: CleanFrame | None = None
+    frames: Iterable[Frame], detector: FaceDetector, settings: FaceSettings, clean: CleanFrame | None = None
 ) -> Iterator[FaceFrame]:
     """Find and follow the faces of a video: yield one `FaceFrame` for each frame, holding one at a time.
 
@@ -113,7 +113,7 @@ def iter_faces(
         yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track), sigma)
 
 
-def _detect(detector: MtcnnDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:
+def _detect(detector: FaceDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:
     """Detect all faces, with boxes and landmarks refined at full size where the frame was shrunk much."""
     faces = detector.detect([image], long_side=settings.detect_side, min_face=settings.min_face)[0]
     if not len(faces) or settings.detect_side / max(image.shape) >= _ROUGH:

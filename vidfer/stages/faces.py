@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,9 @@ from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from vidfer.media.detect import MtcnnDetector
+    from vidfer.media.detect import FaceDetector, MtcnnDetector
     from vidfer.media.face_stream import CleanFrame, Face, FaceFrame
+    from vidfer.media.turned import SecondLook
 
 DenoiseScope = Literal["face", "frame"]
 
@@ -52,9 +53,12 @@ def denoised_name(shard: str) -> str:
 class FacesStage(Stage):
     """Find, track, align and judge every face of the sampled frames; see `read_frames` and `iter_faces`.
 
+    Where all faces turn out to be turned by 90, 180 or 270 degrees (see `SecondLook`), the clip is read once more, with each
+    frame turned so that they are upright; `turned` in `meta` has the degrees clockwise, and the message says so.
+
     Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
-    the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the upright frame, `score`,
-    `detected`, and the quality figures.
+    the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the frame that `read_frames` gives,
+    of turned faces too, `score`, `detected`, and the quality figures.
 
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
@@ -62,7 +66,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
@@ -82,18 +86,35 @@ class FacesStage(Stage):
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard; of a clip that breaks off, those before."""
         from vidfer.media.decode import probe
+        from vidfer.media.turned import SecondLook, TurnedDetector
 
         about = probe(clip, timeout=self.timeout)
-        status, message, frames = Status.OK, about.video.choice if about.video else "", 0
+        choice = about.video.choice if about.video else ""
+        look = SecondLook(detector(self.device), self.settings.min_score)
+        outcome = self._find(clip, look, about.duration, draft, progress)
+        if look.turn:
+            draft.clear()
+            outcome = self._find(
+                clip, TurnedDetector(detector(self.device), look.turn), about.duration, draft, progress
+            )
+        rotation = about.video.rotation if about.video else None
+        notes = [_note(look, outcome, rotation), choice if outcome.status in {Status.OK, Status.NO_FACE} else ""]
+        message = "; ".join(filter(None, [outcome.message, *notes]))
+        return replace(outcome, message=message, meta={**outcome.meta, "turned": look.turn})
+
+    def _find(
+        self, clip: Path, finder: "FaceDetector", duration: float | None, draft: Draft, progress: Progress
+    ) -> Outcome:
+        status, message, frames = Status.OK, "", 0
 
         def find() -> "Generator[tuple[FaceFrame, Face], None, None]":
             nonlocal status, message, frames
             try:
-                with closing(self._face_frames(clip)) as face_frames:
+                with closing(self._face_frames(clip, finder)) as face_frames:
                     for face_frame in face_frames:
                         frames += 1
-                        if about.duration:
-                            progress(min(1.0, face_frame.pts / about.duration))
+                        if duration:
+                            progress(min(1.0, face_frame.pts / duration))
                         yield from ((face_frame, face) for face in face_frame.faces)
             except ClipError as error:
                 if error.status is not Status.PARTIAL:
@@ -108,11 +129,10 @@ class FacesStage(Stage):
             columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
             draft.write("faces.parquet", to_parquet(columns))
         elif status is Status.OK:
-            no_face = f"no face was found in the {frames} frames looked at"
-            status, message = Status.NO_FACE, "; ".join(filter(None, [no_face, message]))
+            status, message = Status.NO_FACE, f"no face was found in the {frames} frames looked at"
         return Outcome(status, message, {"frames": frames, "faces": sum(len(table["frame"]) for table in tables)})
 
-    def _face_frames(self, clip: Path) -> "Generator[FaceFrame, None, None]":
+    def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
         from vidfer.media.face_stream import iter_faces
@@ -120,7 +140,7 @@ class FacesStage(Stage):
         cleaner = self._frame_cleaner(self.denoise) if self.denoise else None
         frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
         with one_thread(), closing(frames):
-            yield from iter_faces(frames, detector(self.device), self.settings, cleaner)
+            yield from iter_faces(frames, finder, self.settings, cleaner)
 
     def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
         from vidfer.inference.models import Denoiser, load_model
@@ -143,6 +163,25 @@ def detector(device: str) -> "MtcnnDetector":
 
     require_device(device)
     return MtcnnDetector(device=device)
+
+
+def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
+    """Say how the faces lay, or may have lain; rotation is that of the file's metadata, in degrees counter-clockwise."""
+    posture = {90: "lie on their side", 180: "stand on their head", 270: "lie on their side"}
+    if look.turn:
+        says = (
+            f"despite its rotation metadata of {rotation} degrees" if rotation else "the file has no rotation metadata"
+        )
+        return f"the faces {posture[look.turn]}: read turned by {look.turn} degrees clockwise; {says}"
+    notes = []
+    if outcome.status is Status.NO_FACE:
+        notes.append(f"{look.looks} of them were also looked at turned by 90, 180 and 270 degrees")
+    turn, seen = look.hint
+    if seen:
+        notes.append(
+            f"in {seen} frames faces seem to {posture[turn]}: if so, turn the clip by {turn} degrees clockwise"
+        )
+    return "; ".join(notes)
 
 
 def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
