@@ -1,178 +1,296 @@
-"""Choose class prior and pooling on FER2013 images held out of training: the figures behind `vidfer.inference.decision`.
+"""Choose pooling, class prior, temperature and abstention on clips simulated from faces of people held out of training.
 
-First the frames by themselves: what moving the class prior does to them. Then simulated clips of them, equally many of each
-class: 5 to 20 face images, 0.2 s apart, of which a contiguous share s ~ U(0.25, 1) shows the class and the rest is neutral. In
-"others" every image is another person's, so that errors are independent; in "same" all are shifted, turned, zoomed and mirrored
-copies of one image of the class and one neutral image, so that an error is shared by all. Real clips lie between.
+How the clips are made, and what their class is, stands in `simulated_clips.py` and in docs/answer.md. The rules are compared on
+the clips of one half of the persons, and looked at again on those of the other; intervals are percentiles of a bootstrap over
+persons. Nothing here sees a real clip.
 
-Usage: python benchmarks/pooling.py --root data/fer2013 [--image-model NAME|FILE]
+    python benchmarks/pooling.py --image-model NAME|FILE [--data data] [--out DIR]     # about 3 CPU-minutes
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from simulated_clips import LASTING, NEUTRAL, Clip, Floats, read_pools, simulate, truth  # the file beside this one
 
-from vidfer.datasets.fer2013 import read_train_val
-from vidfer.datasets.paired import distort
-from vidfer.evaluation.calibration import label_smoothing
-from vidfer.inference import decision as answer
+from vidfer.inference import decision
 from vidfer.inference.models import ImageModel
-from vidfer.metrics.calibration import fit_temperature
+from vidfer.metrics.calibration import coverage_curve, fit_temperature
+from vidfer.metrics.classification import reliability
 from vidfer.types import EMOTIONS
+from vidfer.weights.files import read_calibration
 
-Floats = NDArray[np.floating[Any]]
-Rule = Callable[[Floats], Floats]
+Rule = Callable[[Floats, Floats, Floats], Floats]
+Ints = NDArray[np.int64]
 
-NEUTRAL: Final = EMOTIONS.index("neutral")
-DISGUST: Final = EMOTIONS.index("disgust")
-COPIES: Final = 6
-CLIPS: Final = 200
-STEP: Final = 0.2
+EACH: Final = 100
+"""Clips of each class in each half."""
+
+HALVES: Final = ("chosen on", "confirmed on")
+_RESAMPLED = 1000
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
-class Held:
-    """Held-out images: classes `(N,)`, logits `(N, 7)`, logits of copies `(N, COPIES, 7)`; class shares of the others."""
+class Half:
+    """The clips of half of the persons."""
 
-    target: NDArray[np.int64]
-    logits: Floats
-    copies: Floats
-    shares: list[float]
+    name: str
+    clips: list[Clip]
+    frames: list[Floats]  # of each clip, calibrated probabilities (N, 7) under the training's class shares
+    target: Ints  # (C,)
+    person: Ints  # (C,), from 0 on
+    clear: NDArray[np.bool_]  # (C,), neutral by the teachers with a mean probability of at least a half
 
 
-def read_held_out(root: Path, model: str) -> Held:
-    """Classify the images that `Fer2013DataModule` holds out of training."""
-    train, kept = read_train_val(root, 0.05)
-    shares = np.bincount(train.target, minlength=len(EMOTIONS)) / len(train.target)
-    rng = np.random.default_rng(0)
-    copies = np.stack([distort(image, rng) for image in kept.image for _ in range(COPIES)])
-    classifier = ImageModel(model)
-    smoothing = label_smoothing(classifier.card)
-    logits, of_copies = (
-        answer.invert_label_smoothing(classifier.of_gray(faces, tta="flip")[1].astype(np.float64), smoothing)
-        for faces in (kept.image, copies)
+@dataclass
+class Report:
+    """Tables, printed as they are made and kept for a JSON file."""
+
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Print a table in Markdown and keep it."""
+        print(f"\n## {title}\n\n| {' | '.join(rows[0])} |\n{'|---' * len(rows[0])}|")
+        for row in rows:
+            print(
+                f"| {' | '.join(f'{value:.3f}' if isinstance(value, float) else str(value) for value in row.values())} |"
+            )
+        self.tables[title] = [dict(row) for row in rows]
+
+
+def smoothed(p: Floats, weights: Floats, times: Floats, seconds: float) -> Floats:
+    """Smooth as `pool_peaks` does, row for row."""
+    near = (np.abs(times[:, None] - times) <= seconds) * weights
+    logs = near @ np.log(np.maximum(p, _TINY)) / near.sum(1, keepdims=True)
+    return decision.softmax(logs)
+
+
+def mean_of_top(values: Floats, weights: Floats, share: float) -> float:
+    """Return the weighted mean of the largest values that hold a share of all weight."""
+    order = np.argsort(-values, kind="stable")
+    before = weights[order].cumsum() - weights[order]
+    kept = np.clip(share * weights.sum() - before, 0, weights[order])
+    return float(kept @ values[order] / kept.sum())
+
+
+def peak(p: Floats, weights: Floats, times: Floats, *, share: float, smoothing: float = 0.0) -> Floats:
+    """Give each expression the mean of its own top share of frames, and neutral its mean over all."""
+    q = smoothed(p, weights, times, smoothing)
+    found = np.array(
+        [mean_of_top(q[:, label], weights, 1 if label == NEUTRAL else share) for label in range(len(EMOTIONS))]
     )
-    return Held(kept.target, logits, of_copies.reshape(-1, COPIES, len(EMOTIONS)), shares.tolist())
+    return np.asarray(found / found.sum())
 
 
-def simulate(held: Held, *, same: bool) -> list[tuple[int, Floats]]:
-    """Make `CLIPS` clips of each class: the class and the logits `(frames, 7)`."""
-    rng = np.random.default_rng(1)
-    images = [np.flatnonzero(held.target == label) for label in range(len(EMOTIONS))]
-    clips = []
+def quantile(p: Floats, weights: Floats, times: Floats, *, at: float, smoothing: float = 0.5) -> Floats:
+    """Give each expression a quantile over the frames, and neutral its median."""
+    q, found = smoothed(p, weights, times, smoothing), []
     for label in range(len(EMOTIONS)):
-        for _ in range(CLIPS):
-            count = int(rng.integers(5, 21))
-            shown = max(1, round(rng.uniform(0.25, 1) * count))
-            start = int(rng.integers(0, count - shown + 1))
-            apex = (np.arange(count) >= start) & (np.arange(count) < start + shown)
-            if same:
-                one, rest = rng.choice(images[label]), rng.choice(images[NEUTRAL])
-                rest = one if label == NEUTRAL else rest
-                logits = held.copies[np.where(apex, one, rest), rng.integers(0, COPIES, count)]
-            else:
-                chosen = np.where(apex, rng.choice(images[label], count), rng.choice(images[NEUTRAL], count))
-                logits = held.logits[chosen]
-            clips.append((label, logits))
-    return clips
+        order = np.argsort(q[:, label], kind="stable")
+        place = (weights[order].cumsum() - weights[order] / 2) / weights.sum()
+        found.append(np.interp(0.5 if label == NEUTRAL else at, place, q[order, label]))
+    return np.asarray(np.array(found) / sum(found))
 
 
-def power_mean(beta: float) -> Rule:
-    """Return (mean of p^beta)^(1/beta): the arithmetic mean for 1, the maximum for infinity."""
-    return lambda p: np.asarray((p**beta).mean(0) ** (1 / beta))
-
-
-def mixture(p: Floats) -> Floats:
-    """Suppose that each frame shows the class with probability s, U(0.25, 1), and neutral otherwise."""
-    share = np.linspace(0.25, 1, 16)[:, None, None]
-    logs = np.log(share * p + (1 - share) * p[:, NEUTRAL, None]).mean(1)
-    return np.asarray(np.exp(3 * logs).mean(0))
+def mixture(p: Floats, weights: Floats, _times: Floats) -> Floats:
+    """Suppose that each frame shows the class with a probability, U(0.1, 1), and neutral otherwise; N frames tell as three do."""
+    share = np.linspace(0.1, 1, 16)[:, None, None]
+    logs = np.log(np.maximum(share * p + (1 - share) * p[:, NEUTRAL, None], _TINY))
+    found = np.exp(3 * (weights[:, None] * logs).sum(1) / weights.sum()).mean(0)
+    return np.asarray(found / found.sum())
 
 
 def peaks(share: float, smoothing: float) -> Rule:
     """Return `pool_peaks` with these constants."""
-
-    def rule(p: Floats) -> Floats:
-        times = STEP * np.arange(len(p))
-        return np.asarray(answer.pool_peaks(p, np.ones(len(p)), times, share=share, smoothing=smoothing))
-
-    return rule
+    return partial(decision.pool_peaks, share=share, smoothing=smoothing)
 
 
 RULES: Final[dict[str, Rule]] = {
-    "mean log p (`--pool mean`)": lambda p: np.asarray(answer.pool(p, np.ones(len(p)))),
-    "majority vote": lambda p: np.asarray(answer.vote(p)),
-    "mean p": power_mean(1),
-    "power mean, beta 4": power_mean(4),
-    "maximum": lambda p: np.asarray(p.max(0)),
+    "mean log p (`--pool mean`)": lambda p, w, _: decision.pool(p, w),
+    "mean p": lambda p, w, _: np.asarray(w @ p / w.sum()),
+    "majority vote": lambda p, _w, _t: decision.vote(p),
+    "most expressive half, 0.3 s (before)": peaks(0.5, 0.3),
+    "**`--pool peaks`**": decision.pool_peaks,
+    "own top quarter (`peak`)": partial(peak, share=0.25),
+    "own top quarter, 0.5 s": partial(peak, share=0.25, smoothing=0.5),
+    "quantile 0.75": partial(quantile, at=0.75),
+    "quantile 0.9": partial(quantile, at=0.9),
     "mixture with neutral": mixture,
-    **{f"top {share}": peaks(share, 0.0) for share in (0.33, 0.5)},
-    **{f"smoothed, top {share}": peaks(share, 0.3) for share in (0.25, 0.33, 0.4, 0.5, 0.67)},
-    "smoothed twice as far, top 0.5": peaks(0.5, 0.5),
 }
 
 
-def recalls(target: NDArray[np.int64], preds: NDArray[np.int64]) -> Floats:
-    """Return the share of right answers for each class."""
-    return np.array([(preds[target == label] == label).mean() for label in range(len(EMOTIONS))])
+def pooled(half: Half, rule: Rule, shares: Sequence[float], strength: float) -> Floats:
+    """Predict every clip of a half: `(C, 7)`."""
+    moved = (decision.logit_adjustment(p, shares, strength) for p in half.frames)
+    return np.array([rule(p, clip.weights, clip.times) for p, clip in zip(moved, half.clips, strict=True)])
 
 
-def print_priors(held: Held, temperature: float) -> None:
-    """Print what the strength of the change of prior does to single images."""
-    print("| strength | accuracy | UAR | recall of disgust | answered disgust | of these right | " + "balanced NLL |")
-    print("|---" * 7 + "|")
-    weight = 1 / np.bincount(held.target)[held.target] / len(EMOTIONS)
-    for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
-        p = answer.logit_adjustment(answer.softmax(held.logits, temperature), held.shares, strength)
-        preds, truth = p.argmax(1), held.target
-        found, disgust = recalls(truth, preds), preds == DISGUST
-        precision = (truth[disgust] == preds[disgust]).mean() if disgust.any() else np.nan
-        nll = -(weight * np.log(p[np.arange(len(truth)), truth])).sum()
-        print(f"| {strength} | {(preds == truth).mean():.3f} | {found.mean():.3f} | {found[DISGUST]:.2f} | ", end="")
-        print(f"{disgust.sum()} | {precision:.2f} | {nll:.3f} |")
+def recalls(half: Half, target: Ints, preds: Ints, resampled: int = 0) -> Floats:
+    """Return the recall of each class `(7,)`, or of each class in samples of the persons `(resampled, 7)`."""
+    counts = np.zeros((2, half.person.max() + 1, len(EMOTIONS)))
+    np.add.at(counts[0], (half.person, target), preds == target)
+    np.add.at(counts[1], (half.person, target), 1)
+    number = counts.shape[1]
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(number, np.full(number, 1 / number), resampled) if resampled else np.ones((1, number))
+    found = (drawn @ counts[0]) / np.maximum(drawn @ counts[1], 1)
+    return np.asarray(found if resampled else found[0])
 
 
-def print_rules(held: Held, temperature: float) -> None:
-    """Print the mean recall of every rule on simulated clips, and of the old and the new one for other priors."""
-    clips = {name: simulate(held, same=name == "same") for name in ("others", "same")}
-    print("| prior | rule | others: UAR | neutral | disgust | same: UAR | neutral | disgust | mean UAR |")
-    print("|---" * 9 + "|")
-    some = {name: RULES[name] for name in ("mean log p (`--pool mean`)", "smoothed, top 0.5")}
-    for strength, rules in ((answer.PRIOR_STRENGTH, RULES), (0.0, some), (1.0, some)):
-        frames = {
-            name: [answer.logit_adjustment(answer.softmax(z, temperature), held.shares, strength) for _, z in made]
-            for name, made in clips.items()
+def interval(values: Floats) -> str:
+    """Render the middle 95 % of values."""
+    low, high = np.percentile(values, [2.5, 97.5])
+    return f"{low:.3f} to {high:.3f}"
+
+
+def describe(half: Half, p: Floats, rival: Floats | None = None) -> dict[str, Any]:
+    """Return the columns of a rule's row for one half: mean recall, neutral kept, calls of neutral; and how far from a rival."""
+    preds = p.argmax(1)
+    found, spread = recalls(half, half.target, preds), recalls(half, half.target, preds, _RESAMPLED).mean(1)
+    still, alarm = half.target == NEUTRAL, (half.target == NEUTRAL) & (preds != NEUTRAL)
+    row = {
+        f"{half.name}: UAR": float(found.mean()),
+        "95 %": interval(spread),
+        "false alarms": f"{alarm.sum()}/{still.sum()}",
+        "of clear ones": f"{(alarm & half.clear).sum()}/{half.clear.sum()}",
+        "missed": f"{(preds[~still] == NEUTRAL).sum()}/{(~still).sum()}",
+    }
+    if rival is not None:
+        other = recalls(half, half.target, rival.argmax(1), _RESAMPLED).mean(1)
+        row["less than `peaks` by"] = interval(other - spread)
+    return {f"{name}{' ' * HALVES.index(half.name)}": value for name, value in row.items()}
+
+
+def compare(halves: Sequence[Half], shares: Sequence[float], strength: float, report: Report) -> None:
+    """Compare the rules, then strengths of the prior, then the constants of `peaks`."""
+    best = [pooled(half, decision.pool_peaks, shares, strength) for half in halves]
+    rows = []
+    for name, rule in RULES.items():
+        row: dict[str, Any] = {"rule": name}
+        for half, rival in zip(halves, best, strict=True):
+            row |= describe(half, pooled(half, rule, shares, strength), rival)
+        rows.append(row)
+    report.table(f"Rules, prior strength {strength:g}", rows)
+    rows = []
+    for name, rule in (("`mean`", RULES["mean log p (`--pool mean`)"]), ("`peaks`", decision.pool_peaks)):
+        for each in (0.0, 0.25, 0.5, 0.75, 1.0):
+            row = {"rule": name, "strength": each}
+            for half in halves:
+                row |= describe(half, pooled(half, rule, shares, each))
+            rows.append(row)
+    report.table("Strength of the class prior's adjustment", rows)
+    rows = []
+    for share in (0.15, 0.25, 1 / 3, 0.4, 0.5, 0.67):
+        row = {"share kept": share}
+        for seconds in (0.0, 0.3, 0.5, 0.7, 0.9):
+            found = [pooled(half, peaks(share, seconds), shares, strength) for half in halves]
+            uar = [recalls(half, half.target, p.argmax(1)).mean() for half, p in zip(halves, found, strict=True)]
+            row[f"{seconds:g} s"] = f"{uar[0]:.3f}, {uar[1]:.3f}"
+        rows.append(row)
+    report.table("`peaks`: share of the weight kept, and seconds of smoothing to either side; UAR of both halves", rows)
+
+
+def vary(halves: Sequence[Half], shares: Sequence[float], strength: float, report: Report) -> None:
+    """Show how rules do for other lengths of clips, and for other shares of the time that make a clip's class."""
+    rows = []
+    lengths = {"under 6 s": (0, 6), "6 to 20 s": (6, 20), "over 20 s": (20, np.inf)}
+    for name, rule in RULES.items():
+        row: dict[str, Any] = {"rule": name}
+        right: dict[str, list[float]] = {}
+        for half in halves:
+            preds = pooled(half, rule, shares, strength).argmax(1)
+            last = np.array([np.ptp(clip.times) for clip in half.clips])
+            for title, (low, high) in lengths.items():
+                at = (last >= low) & (last < high)
+                right.setdefault(title, []).append(_uar(half.target[at], preds[at]))
+            for lasting in (LASTING / 2, LASTING * 2):
+                other = np.array([truth(clip, lasting) for clip in half.clips])
+                right.setdefault(f"class from {lasting:g} of the time on", []).append(_uar(other, preds))
+        rows.append(row | {title: float(np.mean(values)) for title, values in right.items()})
+    report.table("UAR by length, and by what makes a clip's class; mean of both halves", rows)
+
+
+def _uar(target: Ints, preds: Ints) -> float:
+    return float(np.mean([(preds[target == label] == label).mean() for label in np.unique(target)]))
+
+
+def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, report: Report) -> float:
+    """Fit a temperature to the pooled predictions of the first half, and show both halves' calibration and abstention."""
+    logs = [np.log(np.maximum(pooled(half, decision.pool_peaks, shares, strength), _TINY)) for half in halves]
+    temperature = fit_temperature(logs[0], halves[0].target)
+    rows = []
+    for half, z in zip(halves, logs, strict=True):
+        for t in (1.0, temperature):
+            p = decision.softmax(z, t)
+            nll = -np.log(p[np.arange(len(p)), half.target]).mean()
+            rows.append(
+                {
+                    "half": half.name,
+                    "temperature": float(t),
+                    "NLL": float(nll),
+                    "ECE": float(reliability(p, half.target).ece),
+                }
+            )
+    report.table("Temperature of a person's pooled distribution", rows)
+    curve = coverage_curve(decision.softmax(logs[1], temperature), halves[1].target, [0.0, *np.arange(0.3, 0.95, 0.1)])
+    rows = [
+        {
+            "--abstain": round(at.threshold, 2),
+            "named": at.coverage,
+            "right": at.accuracy,
+            "95 %": f"{at.low:.3f} to {at.high:.3f}",
+            "n": at.n,
         }
-        for title, rule in rules.items():
-            cells, uars = "", []
-            for name, made in clips.items():
-                answers = np.array([rule(p).argmax() for p in frames[name]])
-                found = recalls(np.array([label for label, _ in made]), answers)
-                uars.append(found.mean())
-                cells += f" {found.mean():.3f} | {found[NEUTRAL]:.2f} | {found[DISGUST]:.2f} |"
-            print(f"| {strength} | {title} |{cells} {np.mean(uars):.3f} |", flush=True)
+        for at in curve
+        if at.n
+    ]
+    report.table("Abstention at that temperature, on the half that confirms", rows)
+    return temperature
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all tables, and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="FER2013")
-    parser.add_argument("--image-model", default="compact", metavar="NAME|FILE")
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="holds fer2013/ and faces_wild/")
+    parser.add_argument("--image-model", required=True, metavar="NAME|FILE")
+    parser.add_argument("--strength", type=float, default=decision.PRIOR_STRENGTH)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for pooling.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    held = read_held_out(args.root, args.image_model)
-    temperature = fit_temperature(held.logits, held.target)
-    counts = ", ".join(f"{name} {(held.target == i).sum()}" for i, name in enumerate(EMOTIONS))
-    print(f"{len(held.target)} held-out images ({counts}), temperature {temperature:.3f} fitted on them\n")
-    print_priors(held, temperature)
-    print(f"\n{CLIPS} simulated clips a class of each kind\n")
-    print_rules(held, temperature)
+    model, report = ImageModel(args.image_model), Report()
+    pools, trained = read_pools(args.data)
+    shares = model.card["data"].get("class_shares") or trained.tolist()
+    halves = []
+    for seed, (name, pool) in enumerate(zip(HALVES, pools, strict=True), 1):
+        clips = simulate(pool, model, EACH, seed)
+        frames = [decision.calibrate(clip.logits, read_calibration(model.weights)) for clip in clips]
+        target = np.array([truth(clip) for clip in clips])
+        person = np.unique([clip.person for clip in clips], return_inverse=True)[1]
+        clear = np.array([clip.soft[:, NEUTRAL].mean() >= 0.5 for clip in clips]) & (target == NEUTRAL)
+        halves.append(Half(name, clips, frames, target, person, clear))
+        counted = ", ".join(f"{np.sum(target == at)} {emotion}" for at, emotion in enumerate(EMOTIONS))
+        faces = f"{len(pool.image)} faces of {len(np.unique(pool.person))} persons"
+        print(f"{name}: {faces}, {len(clips)} clips: {counted}", flush=True)
+    compare(halves, shares, args.strength, report)
+    vary(halves, shares, args.strength, report)
+    temperature = calibrate(halves, shares, args.strength, report)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        found = {
+            "image_model": args.image_model,
+            "class_shares": shares,
+            "pooled_temperature": temperature,
+            **report.tables,
+        }
+        (args.out / "pooling.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

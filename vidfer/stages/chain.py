@@ -51,7 +51,7 @@ class ChainOptions:
             (default: the bundle's, `pool`).
         prior: `uniform` moves the faces' probabilities half way from the training set's class shares to equal ones;
             `training` leaves them (default: the bundle's, `uniform`).
-        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them (default: the bundle's,
+        pool: `peaks` pools the third of a person's face images with most expression, `mean` all of them (default: the bundle's,
             `peaks`).
         abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
         device: Where to compute: cpu, cuda or cuda:N.
