@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
-from vidfer.media.quality import blurredness, judge, noise_sigma, pose
+from vidfer.media.align import CENTRAL, CROP, TEMPLATE, crop_matrix
+from vidfer.media.quality import UNUSABLE, blurredness, complaint, light, noise_sigma, outside, pose, weigh
 
 # Points of a head in mm as used for pose estimation with OpenCV tutorials (x right, y down, z away), pupils for eye corners.
 HEAD = np.array([[-31.5, -34, 27], [31.5, -34, 27], [0, 0, 0], [-29, 29, 24], [29, 29, 24]], float)
@@ -46,8 +48,6 @@ def test_noise_of_a_ramp_and_of_too_little():
 
 
 def test_blur_grows_with_smoothing_and_ignores_contrast(portrait):
-    import cv2
-
     crop = cv2.resize(portrait[50:190, 150:290], (160, 160))
     blurs = [blurredness(crop if sigma == 0 else cv2.GaussianBlur(crop, (0, 0), sigma)) for sigma in (0, 1, 2, 4)]
     assert blurs == sorted(blurs)
@@ -56,15 +56,99 @@ def test_blur_grows_with_smoothing_and_ignores_contrast(portrait):
     assert blurredness(np.full((160, 160, 3), 9, np.uint8)) == 1
 
 
-def test_weight_falls_with_size_pose_and_score(portrait):
-    crop = np.ascontiguousarray(portrait[50:210, 150:310])
+def at(scale: float, roll: float, x: float, y: float) -> np.ndarray:
+    """Put the template's landmarks, turned and scaled, around a place of the frame."""
+    turn = scale * np.exp(1j * np.radians(roll))
+    points = (np.array(TEMPLATE) - 0.5) @ [1, 1j] * CENTRAL * turn
+    return np.stack([points.real + x, points.imag + y], 1)
 
-    def weight(points, side, score):
-        return judge(portrait, crop, np.array([180.0, 60, 180 + side, 60 + side]), points, score).weight
 
-    good = weight(seen(0, 0, 0), 90, 1.0)
-    assert 0 < good <= 1
-    assert weight(seen(0, 0, 0), 48, 1.0) == pytest.approx(good)
-    assert weight(seen(0, 0, 0), 24, 1.0) == pytest.approx(good / 2)
-    assert weight(seen(50, 0, 0), 90, 1.0) < 0.75 * good
-    assert weight(seen(0, 0, 0), 90, 0.5) == pytest.approx(good / 2)
+@pytest.mark.parametrize("roll", [0, 20, -75, 180])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize(("x", "y"), [(0, 0.5), (1, 0.5), (0.5, 0), (0.5, 1), (0.02, 0.97), (0.5, 0.5), (0.1, 0.2)])
+def test_share_outside_the_frame_is_that_of_its_pixels(x, y, scale, roll):
+    height, width = 240, 320
+    points = at(scale, roll, x * width, y * height)
+    fine = 8  # the frame, eight times finer, shows which pixels of the crop have a place in it
+    matrix = crop_matrix(points) @ np.array(
+        [[1 / fine, 0, 0.5 / fine - 0.5], [0, 1 / fine, 0.5 / fine - 0.5], [0, 0, 1]]
+    )
+    ones = np.full((height * fine, width * fine), 255, np.uint8)
+    counted = 1 - cv2.warpAffine(ones, matrix, (CROP, CROP), flags=cv2.INTER_NEAREST).mean() / 255
+    assert outside(points, (height, width, 3)) == pytest.approx(counted, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0, 3, 40, 128, 250, 255])
+def test_light_of_a_plain_crop(level):
+    assert light(np.full((CROP, CROP, 3), level, np.uint8)) == (level, 0)
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.1, 0.3, 0.6, 0.9])
+def test_light_follows_exposure_and_ignores_the_background(portrait, gain):
+    crop = np.ascontiguousarray(portrait[40:200, 145:305])
+    bright, range_of = light(crop)
+    dimmed = light(np.rint(crop * gain).astype(np.uint8))
+    assert dimmed == (pytest.approx(bright * gain, abs=1), pytest.approx(range_of * gain, abs=1.5))
+    framed = crop.copy()
+    framed[:16], framed[:, :16], framed[-16:], framed[:, -16:] = 255, 0, 255, 0
+    assert light(framed) == light(crop)
+
+
+GOOD = {"brightness": 120.0, "contrast": 90.0, "size": 120.0, "blur": 0.5, "noise_sigma": 1.0, "eyes_covered": 0.0}
+GOOD |= {"mouth_covered": 0.0, "outside": 0.0, "yaw": 0.0, "pitch": 0.0, "score": 1.0}
+WORSE = {  # from good to hopeless
+    "dark": ("brightness", np.linspace(120, 0, 50)),
+    "blown": ("brightness", np.linspace(120, 255, 50)),
+    "flat": ("contrast", np.linspace(90, 0, 50)),
+    "small": ("size", np.linspace(120, 1, 50)),
+    "blurred": ("blur", np.linspace(0.3, 1, 50)),
+    "cut": ("outside", np.linspace(0, 1, 50)),
+    "turned": ("yaw", np.linspace(0, 90, 50)),
+}
+
+
+def figures(count: int, **other) -> dict[str, np.ndarray]:
+    return {name: np.full(count, value) for name, value in GOOD.items()} | other
+
+
+@pytest.mark.parametrize("flaw", WORSE)
+def test_weight_falls_with_each_figure_and_names_the_flaw(flaw):
+    figure, values = WORSE[flaw]
+    weights, flaws = weigh(figures(len(values), **{figure: values}))
+    assert (np.diff(weights) <= 1e-12).all()
+    assert weights[0] > 0.9
+    assert 0 < weights[-1] < UNUSABLE
+    assert (flaws[0], flaws[-1]) == ("", flaw)
+
+
+@pytest.mark.parametrize("region", ["eyes", "mouth"])
+def test_weight_falls_with_what_is_covered(region):
+    weights, _ = weigh(figures(50, **{f"{region}_covered": np.linspace(0, 1, 50)}))
+    assert (np.diff(weights) <= 1e-12).all()
+    assert 0 < weights[-1] < 0.95 * weights[0]
+
+
+def test_weight_is_the_score_times_the_smallest_factor_and_stays_above_zero():
+    two = figures(3, brightness=np.array([120.0, 0, 0]), yaw=np.array([0.0, 0, 89.9]), score=np.array([0.5, 1, 0.001]))
+    weights, flaws = weigh(two)
+    assert weights[0] == pytest.approx(0.5, abs=0.05)
+    assert weights[2] == 1e-3
+    assert flaws[1] == "dark"
+    assert set(flaws[2].split(", ")) == {"dark", "turned"}
+    assert weigh(figures(1, noise_sigma=np.array([np.nan])))[0] == weigh(figures(1))[0]
+
+
+@pytest.mark.parametrize(("bad", "good"), [(9, 1), (10, 0), (8, 2), (90, 11), (1, 0), (0, 5)])
+def test_a_clip_complains_where_nine_of_ten_faces_are_unusable(bad, good):
+    dark = np.r_[np.zeros(bad), np.full(good, 120.0)]
+    said = complaint(*weigh(figures(bad + good, brightness=dark)))
+    if bad >= 0.9 * (bad + good):
+        assert f"of the {bad + good} face images are hardly usable: too dark ({bad / (bad + good):.0%})" in said
+    else:
+        assert said == ""
+
+
+def test_a_complaint_gives_each_reason_with_its_share():
+    mixed = figures(10, brightness=np.r_[np.zeros(6), np.full(4, 120.0)], outside=np.r_[np.zeros(6), np.ones(4)])
+    said = complaint(*weigh(mixed))
+    assert said == "100% of the 10 face images are hardly usable: too dark (60%), cut off by the picture's edge (40%)"

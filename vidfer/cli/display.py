@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.inference.decision import UNCERTAIN
+from vidfer.media.quality import nearly_all
 from vidfer.types import EMOTIONS
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def print_overview(summaries: list[dict[str, Any]]) -> None:
     voting = [summary for summary in summaries if (summary["settings"] or {}).get("faces") == "vote"]
     if voting:
         console.print(_vote_table(voting))
-    for line in (*_uncertain(summaries), *_denoised(summaries), *_weights(summaries)):
+    for line in (*_unusable(summaries), *_uncertain(summaries), *_denoised(summaries), *_weights(summaries)):
         console.print(f"[dim]{escape(line)}[/dim]")
 
 
@@ -168,6 +169,13 @@ def _denoised(summaries: list[dict[str, Any]]) -> Iterator[str]:
             f"Denoised {denoised} of {faces} faces in {len(counts)} of {len(summaries)} clips: "
             f"{changed} predictions changed."
         )
+
+
+def _unusable(summaries: list[dict[str, Any]]) -> Iterator[str]:
+    """Name each clip whose faces are nearly all hardly usable, and say why."""
+    for summary in summaries:
+        if nearly_all(summary["faces"].get("n_unusable", 0), summary["faces"]["n_faces"]):
+            yield f"{summary['clip']}: {summary['faces']['message']}"
 
 
 def _uncertain(summaries: list[dict[str, Any]]) -> Iterator[str]:

@@ -26,13 +26,17 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[n
     """
     import cv2
 
-    target = np.array(TEMPLATE) * CENTRAL + (CROP - CENTRAL) / 2 - 0.5
-    matrix = similarity(landmarks, target)
+    matrix = crop_matrix(landmarks)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.75:
         image, matrix = _shrink(image, matrix, scale)
     crop = cv2.warpAffine(image, matrix, (CROP, CROP), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
+
+
+def crop_matrix(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the `(2, 3)` matrix from px of the image to px of the crop, for landmarks `(5, 2)`; raises as `similarity` does."""
+    return similarity(landmarks, np.array(TEMPLATE) * CENTRAL + (CROP - CENTRAL) / 2 - 0.5)
 
 
 def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -107,7 +107,7 @@ def iter_faces(
         for row, track in enumerate(tracker.update(frame.pts, found, looks)):
             if track is not None:
                 box, points, score = found.boxes[row], found.landmarks[row], float(found.scores[row])
-                quality = judge(frame.image, crops[row], box, points, score)
+                quality = judge(frame.image, crops[row], box, points)
                 raw = None if denoised is None else align(frame.image, points)
                 faces.append(Face(track, box, points, score, detected, crops[row], quality, raw))
         yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track), sigma)

@@ -1,19 +1,53 @@
-"""How far a face in a frame can be trusted: blur, size, pose, noise."""
+"""How far a face in a frame can be trusted: blur, size, pose, noise, light, what covers it, what the frame's edge cuts off."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.align import TEMPLATE
+from vidfer.media.align import CENTRAL, CROP, TEMPLATE, crop_matrix
 
 _NOSE_AHEAD: Final = 0.45  # of the eyes, in distances between them
 _NOSE_BELOW: Final = (TEMPLATE[2][1] - TEMPLATE[0][1]) / (TEMPLATE[1][0] - TEMPLATE[0][0])
 _SHARP: Final = 0.02  # normalised Laplacian variance of an ordinary sharp face: blur 0.5
 _ITERATIONS: Final = 16  # to about 1 degree within 45 of frontal
-_FULL_SIZE: Final = 48.0  # px: FER2013's resolution, nothing is gained above
 _NOISE_SIDE: Final = 128
+_FACE: Final = (
+    0.22,
+    0.28,
+    0.78,
+    0.92,
+)  # left, top, right, bottom of what is surely skin, as shares of the central square
+
+UNUSABLE: Final = 0.25
+"""Weight below which a face is called unusable: the model is right a quarter as far above chance as on a good face."""
+
+_MANY: Final = 0.9  # share of a clip's faces that have to be unusable for its message to say so
+_FLAWED: Final = 0.5  # factor of the weight below which the flaw is named
+
+Curves = Mapping[str, tuple[str, Sequence[float], Sequence[float]]]
+"""By the name of a flaw: a figure of `faces.parquet`, its values in ascending order, and the factor of the weight at each."""
+
+_CURVES: Final[Curves] = {
+    "dark": ("brightness", (0, 8, 20), (0.05, 0.5, 1)),
+    "blown": ("brightness", (220, 250, 255), (1, 0.5, 0.05)),
+    "flat": ("contrast", (0, 5, 20), (0.05, 0.5, 1)),
+    "small": ("size", (0, 24, 48), (0.05, 0.5, 1)),
+    "blurred": ("blur", (0.5, 0.9, 1), (1, 0.5, 0.05)),
+    "noisy": ("noise_sigma", (10, 50), (1, 0.5)),
+    "eyes covered": ("eyes_covered", (0.1, 0.6, 1), (1, 0.5, 0.3)),
+    "mouth covered": ("mouth_covered", (0.1, 0.6, 1), (1, 0.5, 0.3)),
+    "cut": ("outside", (0.1, 0.6, 1), (1, 0.5, 0.05)),
+}
+"""Factors as `benchmarks/face_quality.py` measured them, linear between the points: see `docs/results/quality.md`."""
+
+_WORDS: Final = {
+    **{"dark": "too dark", "blown": "overexposed", "flat": "almost without contrast", "small": "too small"},
+    **{"cut": "cut off by the picture's edge", "turned": "turned away"},
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +56,8 @@ class Quality:
 
     Blur is in [0, 1]: 0 sharp, 0.5 ordinary, 1 without any detail; size the geometric mean of the box's sides in px of the frame;
     yaw, pitch and roll are degrees, positive when the face turns towards the image's right, looks down, leans clockwise;
-    `noise_sigma` is on the scale 0-255, the weight for pooling over time in (0, 1].
+    `noise_sigma` is on the scale 0-255. Brightness is the median gray level of the skin's region, contrast the distance of
+    its 5th and 95th percentile, both 0-255; `outside` the share of the aligned crop that lies beyond the frame, in [0, 1).
     """
 
     blur: float
@@ -31,27 +66,93 @@ class Quality:
     pitch: float
     roll: float
     noise_sigma: float
-    weight: float
+    brightness: float
+    contrast: float
+    outside: float
 
 
 def judge(
-    image: NDArray[np.uint8],
-    crop: NDArray[np.uint8],
-    box: NDArray[np.float64],
-    landmarks: NDArray[np.float64],
-    score: float,
+    image: NDArray[np.uint8], crop: NDArray[np.uint8], box: NDArray[np.float64], landmarks: NDArray[np.float64]
 ) -> Quality:
     """Judge a face by its frame `(H, W, 3)` and aligned crop `(160, 160, 3)`, both uint8 RGB, and what the detector found.
 
-    Box `(4,)` and landmarks `(5, 2)` are in px of the frame. The weight is a product: the detector's score; size / 48 px up to 1;
-    1 - blur^2; and cos(yaw) cos(pitch), at least 0.05. All figures are rules of thumb.
+    Box `(4,)` and landmarks `(5, 2)` are in px of the frame.
     """
     size = float(np.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])))
-    yaw, pitch, roll = pose(landmarks)
-    blur = blurredness(crop)
-    facing = max(0.05, float(np.cos(np.radians(yaw)) * np.cos(np.radians(pitch))))
-    weight = max(1e-3, score * min(1.0, size / _FULL_SIZE) * (1 - blur**2) * facing)
-    return Quality(blur, size, yaw, pitch, roll, noise_sigma(_inside(image, box)), weight)
+    beyond = outside(landmarks, image.shape)
+    noise = noise_sigma(_inside(image, box))
+    return Quality(blurredness(crop), size, *pose(landmarks), noise, *light(crop), beyond)
+
+
+def weigh(columns: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], list[str]]:
+    """Weigh faces for pooling over time by their figures, each `(N,)`: those of `Quality`, and what covers eyes and mouth.
+
+    The weight is in (0, 1]: the detector's `score` times the smallest of the factors. A factor is how far above chance the image
+    model is right on such faces, as a share of what it is on good ones, measured for each figure by itself; of pose, which
+    was not measured, cos(yaw) cos(pitch).
+
+    Returns:
+        Weights `(N,)`, and for each face the names of the factors below 0.5, the smallest first, divided by a comma.
+    """
+    by_name = factors(columns)
+    names, table = list(by_name), np.stack(list(by_name.values()), 1)
+    weights = np.maximum(1e-3, columns["score"] * table.min(1))
+    ranked = np.argsort(table, axis=1, kind="stable")
+    flaws = [
+        ", ".join(names[place] for place in order if row[place] < _FLAWED)
+        for row, order in zip(table, ranked, strict=True)
+    ]
+    return weights, flaws
+
+
+def factors(columns: Mapping[str, NDArray[Any]], curves: Curves = _CURVES) -> dict[str, NDArray[np.float64]]:
+    """Return the factors of the weight by name, each `(N,)` in (0, 1]; a figure that is NaN counts as 0."""
+    facing = np.cos(np.radians(columns["yaw"])) * np.cos(np.radians(columns["pitch"]))
+    found = {name: np.interp(np.nan_to_num(columns[figure]), x, y) for name, (figure, x, y) in curves.items()}
+    return {**found, "turned": np.maximum(0.05, facing)}
+
+
+def complaint(weights: NDArray[np.float64], flaws: Sequence[str]) -> str:
+    """Say in a sentence that at least 90 % of a clip's faces have a weight below `UNUSABLE`, and why; else nothing.
+
+    Weights are `(N,)`, N >= 1, and flaws as of `weigh`, of which each face's first counts.
+    """
+    unusable = weights < UNUSABLE
+    if not nearly_all(int(unusable.sum()), len(weights)):
+        return ""
+    first = Counter(
+        _WORDS.get(name := flaw.split(", ")[0], name) for flaw, bad in zip(flaws, unusable, strict=True) if bad
+    )
+    why = ", ".join(f"{words or 'uncertain'} ({count / len(weights):.0%})" for words, count in first.most_common(3))
+    return f"{unusable.mean():.0%} of the {len(weights)} face images are hardly usable: {why}"
+
+
+def nearly_all(unusable: int, faces: int) -> bool:
+    """Whether that many of a clip's faces, 0 or more, are so many that the clip's message has to say so."""
+    return faces > 0 and unusable >= _MANY * faces
+
+
+def light(crop: NDArray[np.uint8]) -> tuple[float, float]:
+    """Return brightness and contrast of an aligned crop `(160, 160, 3)` uint8, see `Quality`; every other pixel counts."""
+    import cv2
+
+    left, top, right, bottom = (round((CROP - CENTRAL) / 2 + share * CENTRAL) for share in _FACE)
+    gray = cv2.cvtColor(np.ascontiguousarray(crop[top:bottom:2, left:right:2]), cv2.COLOR_RGB2GRAY)
+    low, middle, high = np.percentile(gray, [5, 50, 95])
+    return float(middle), float(high - low)
+
+
+def outside(landmarks: NDArray[np.float64], shape: Sequence[int]) -> float:
+    """Return which share of the aligned crop of landmarks `(5, 2)` lies beyond a frame of shape `(H, W, ...)`, in [0, 1]."""
+    import cv2
+
+    matrix = crop_matrix(landmarks)
+    edge = np.array([[0, 0], [CROP, 0], [CROP, CROP], [0, CROP]]) - 0.5  # centres of pixels lie at integers
+    corners = ((edge - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
+    height, width = shape[:2]
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) - 0.5
+    inside = cv2.intersectConvexConvex(corners, frame)[0]
+    return float(np.clip(1 - inside / cv2.contourArea(corners), 0, 1))
 
 
 def blurredness(crop: NDArray[np.uint8]) -> float:

@@ -159,7 +159,11 @@ class ClassifyStage(Stage):
 
     def _face_record(self, faces: FacePrediction | None, inputs: Mapping[str, Artifact]) -> Record:
         meta, record = inputs["faces"].meta, _nothing(inputs["finetune"])
-        record |= {"n_frames": meta.get("frames", 0), "n_faces": meta.get("faces", 0)}
+        record |= {
+            "n_frames": meta.get("frames", 0),
+            "n_faces": meta.get("faces", 0),
+            "n_unusable": meta.get("unusable", 0),
+        }
         if faces is None:
             return {**record, "n_people": 0, "vote": None, "n_uncertain": 0}
         record |= _record(faces.distribution, self.rules.abstain)

@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from vidfer.media.decode import Decoder
 from vidfer.media.face_stream import FaceSettings
+from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import ClipError, Status
+from vidfer.weights.files import weights_digest
 
 if TYPE_CHECKING:
     from vidfer.media.detect import FaceDetector, MtcnnDetector
@@ -58,15 +60,17 @@ class FacesStage(Stage):
 
     Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
     the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the frame that `read_frames` gives,
-    of turned faces too, `score`, `detected`, and the quality figures.
+    of turned faces too, `score`, `detected`, the quality figures (see `Quality`), the covered shares of eyes and mouth, `weight`
+    and `flaws` (see `weigh`). `meta` counts `frames`, `faces`, and `unusable` faces; where these are nearly all, the message
+    says why.
 
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
-    frame. Blur and weight are those of the denoised crop.
+    frame. Blur, light, what covers the face, and the weight are those of the denoised crop.
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
@@ -79,9 +83,10 @@ class FacesStage(Stage):
     device: str = neutral("cpu")
 
     def tools(self) -> Mapping[str, str | None]:
-        """Name the decoder and what finds the faces with their versions."""
+        """Name the decoder and what finds the faces with their versions, and the weights that see what covers them."""
         decoder = "av" if self.decoder == "pyav" else "decord"
-        return tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
+        tools = tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
+        return {**tools, "occlusion": weights_digest("occlusion", "occlusion")}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard; of a clip that breaks off, those before."""
@@ -125,12 +130,15 @@ class FacesStage(Stage):
         with closing(find()) as found:
             while shard := list(islice(found, SHARD)):
                 tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
+        meta = {"frames": frames, "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
         if tables:
             columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
             draft.write("faces.parquet", to_parquet(columns))
+            meta["unusable"] = int((columns["weight"] < UNUSABLE).sum())
+            message = "; ".join(filter(None, [message, complaint(columns["weight"], columns["flaws"].tolist())]))
         elif status is Status.OK:
             status, message = Status.NO_FACE, f"no face was found in the {frames} frames looked at"
-        return Outcome(status, message, {"frames": frames, "faces": sum(len(table["frame"]) for table in tables)})
+        return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
@@ -186,13 +194,21 @@ def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
 
 def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
     """Write the crops of some faces, and those denoised; return their rows of the table as columns."""
+    from vidfer.inference.models import one_thread
+    from vidfer.inference.occlusion import occlusion_model
+
     draft.write_arrays(name, {"crops": np.stack([face.crop if face.raw is None else face.raw for _, face in faces])})
     denoised = {row: face.crop for row, (_, face) in enumerate(faces) if face.raw is not None}
     if denoised:
         arrays = {"rows": np.array(list(denoised)), "crops": np.stack(list(denoised.values()))}
         draft.write_arrays(denoised_name(name), arrays)
     rows = [_row(frame, face) for frame, face in faces]
-    return {column: np.array([row[column] for row in rows]) for column in rows[0]}
+    table = {column: np.array([row[column] for row in rows]) for column in rows[0]}
+    with one_thread():
+        shares = occlusion_model()(np.stack([face.crop for _, face in faces]))
+    table["eyes_covered"], table["mouth_covered"] = shares.T
+    table["weight"], flaws = weigh(table)
+    return {**table, "flaws": np.array(flaws, object)}
 
 
 def _row(frame: "FaceFrame", face: "Face") -> dict[str, Any]:

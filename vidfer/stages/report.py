@@ -23,7 +23,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "frames": {
         **{"frame": "int64", "time_s": "double", "person": "int64", "expression": "string"},
         **dict.fromkeys((*EMOTIONS, "x0", "y0", "x1", "y1", "score", "blur", "size"), "double"),
-        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "weight"), "double"),
+        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "brightness", "contrast"), "double"),
+        **dict.fromkeys(("eyes_covered", "mouth_covered", "outside", "weight"), "double"),
+        "flaws": "string",
         "denoised": "bool",
     },
     "people": {
@@ -47,7 +49,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:

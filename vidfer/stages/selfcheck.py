@@ -41,7 +41,7 @@ def check_installation(store: Path | None = None) -> Iterator[Finding]:
             "openSMILE": partial(_extract_features, clip),
             **{
                 f"{kind} weights": partial(_load_weights, kind)
-                for kind in ("image", "audio", "faces", "fusion", "denoise")
+                for kind in ("image", "audio", "faces", "fusion", "denoise", "occlusion")
             },
             "devices": _devices,
             "store": partial(_write_store, store),
@@ -117,10 +117,11 @@ def _extract_features(clip: Path) -> str:
 def _load_weights(kind: str) -> str:
     from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
     from vidfer.inference.models import Denoiser, ImageModel
+    from vidfer.inference.occlusion import OcclusionModel
     from vidfer.weights.files import SHIPPED
 
-    models: dict[str, type[ImageModel | AudioModel | FacesModel | FusionModel | Denoiser]]
-    models = {each.kind: each for each in (ImageModel, AudioModel, FacesModel, FusionModel, Denoiser)}
+    models: dict[str, type[ImageModel | AudioModel | FacesModel | FusionModel | Denoiser | OcclusionModel]]
+    models = {each.kind: each for each in (ImageModel, AudioModel, FacesModel, FusionModel, Denoiser, OcclusionModel)}
     sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 

@@ -24,9 +24,10 @@ SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "denoise": ("small",),
     "fusion": ("fusion",),
     "faces": ("gan_faces",),
+    "occlusion": ("occlusion",),
 }
-"""Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together, and
-all faces of a clip."""
+"""Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together,
+all faces of a clip, and what covers a face."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of weights: no dot and no slash, so that it is never mistaken for a file."""

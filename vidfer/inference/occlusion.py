@@ -1,0 +1,58 @@
+"""How much of each face's eyes and mouth is covered, by the shipped network."""
+
+from functools import lru_cache
+from typing import ClassVar, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vidfer.media.align import CENTRAL, CROP
+from vidfer.models.occlusion import REGIONS, SIDE, OcclusionNet
+from vidfer.weights.files import find_weights
+
+WEIGHTS: Final = "occlusion"
+
+_BATCH = 64
+
+
+class OcclusionModel:
+    """From aligned crops, uint8 RGB `(N, 160, 160, 3)`, to the covered share of the eyes' and of the mouth's region `(N, 2)`.
+
+    Raises:
+        VidferError: The weights do not fit their card.
+    """
+
+    kind: ClassVar[str] = "occlusion"
+
+    def __init__(self, name_or_file: str = WEIGHTS) -> None:
+        weights = find_weights(self.kind, name_or_file)
+        self.network = OcclusionNet()
+        weights.load_into(self.network)
+        self.network.eval()
+
+    @torch.inference_mode()
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """Estimate the shares, each in [0, 1]."""
+        start = (CROP - CENTRAL) // 2
+        found = [np.zeros((0, len(REGIONS)))]
+        for first in range(0, len(crops), _BATCH):
+            faces = [
+                small(crop[start : start + CENTRAL, start : start + CENTRAL]) for crop in crops[first : first + _BATCH]
+            ]
+            logits = self.network(torch.from_numpy(np.stack(faces))[:, None].float() / 255)
+            found.append(logits.sigmoid().numpy().astype(np.float64))
+        return np.concatenate(found)
+
+
+def small(face: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Turn an RGB face `(S, S, 3)` into what the network reads: gray, 48x48."""
+    gray = cv2.cvtColor(np.ascontiguousarray(face), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def occlusion_model() -> OcclusionModel:
+    """Load the shipped network once for the process."""
+    return OcclusionModel()
