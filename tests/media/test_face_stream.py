@@ -92,7 +92,8 @@ def test_quality_and_boxes_are_plain_numbers(detector, portrait):
     face = run([paste(portrait, (100, 40))], detector)[0].faces[0]
     assert 60 < face.quality.size < 130
     assert abs(face.quality.yaw) < 15
-    assert 0 < face.quality.weight <= 1
+    assert 0 < face.quality.brightness < 255
+    assert face.quality.outside == pytest.approx(0, abs=1e-6)
     assert face.box.shape == (4,)
     assert face.landmarks.shape == (5, 2)
     assert all(isinstance(value, float) for value in vars(face.quality).values())

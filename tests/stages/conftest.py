@@ -15,6 +15,7 @@ from vidfer.types import Status
 from vidfer.weights.files import save_weights, weights_digest
 
 MEASURES = ("x0", "y0", "x1", "y1", "score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma")
+MEASURES += ("brightness", "contrast", "eyes_covered", "mouth_covered", "outside")
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def faces(artifact):
         points = np.array(TEMPLATE) * CENTRAL / np.broadcast_to(magnified, (count,))[:, None, None]
         table = {"frame": np.arange(count), "time_s": np.arange(count) / 5, "track": np.zeros(count, int)}
         table.update({name: np.ones(count) for name in (*MEASURES, "weight")}, noise_sigma=np.array(sigmas, float))
+        table["flaws"] = np.full(count, "", object)
         for index, name in enumerate(LANDMARKS):
             table[f"{name}_x"], table[f"{name}_y"] = points[:, index, 0], points[:, index, 1]
         files = {"faces.parquet": to_parquet({**table, **columns})}

@@ -46,6 +46,7 @@ def two_people(artifact):
         "time_s": [0.0, 0.2, 0.4, 0.4],
         "track": [0, 0, 0, 1],
         "weight": [1.0, 1.0, 0.1, 1.0],
+        "flaws": ["", "", "blurred", ""],
         **{name: [1.0, 2.0, 3.0, 4.0] for name in MEASURES},
     }
     faces = artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 3, "faces": 4})

@@ -174,7 +174,7 @@ def _denoised(summaries: list[dict[str, Any]]) -> Iterator[str]:
 def _unusable(summaries: list[dict[str, Any]]) -> Iterator[str]:
     """Name each clip whose faces are nearly all hardly usable, and say why."""
     for summary in summaries:
-        if nearly_all(summary["faces"].get("n_unusable", 0), summary["faces"]["n_faces"]):
+        if nearly_all(summary["faces"].get("n_unusable", 0), summary["faces"].get("n_faces", 0)):
             yield f"{summary['clip']}: {summary['faces']['message']}"
 
 
