@@ -10,7 +10,6 @@ rules that combine them are compared by pooling simulated clips.
 """
 
 import argparse
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from occlusion import held_out_rows, read_photos, read_wild  # the file beside this one
+from occlusion import read_faces, read_photos  # the file beside this one
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
-from vidfer.datasets.fer2013 import read_images
 from vidfer.datasets.occluders import OCCLUDERS, cover
 from vidfer.inference.decision import pool, softmax
 from vidfer.inference.models import ImageModel
@@ -175,22 +173,15 @@ class Judge:
 
 def read(data: Path, photographs: int, rows: int) -> tuple[list[Face], npt.NDArray[np.int64]]:
     """Read held-out faces, large ones first, and the classes that the teachers see in them."""
-    wild, about = read_wild(data)
-    apart = [number for number, row in enumerate(about) if int(row["person"]) % 10 == 0]
-    apart = apart[:: -(-len(apart) // photographs)]
-    soft = [[_mixed(about[at], "_full") + _mixed(about[at], "_tight")] for at in apart]
-    fer = read_images(data / "fer2013", "train")
-    kept = np.flatnonzero(held_out_rows(fer.image) & (fer.image.std((1, 2)) > 5))[:rows]
-    with (data / "fer2013" / "teacher.csv").open(newline="") as file:
-        told = {f"row {row['row']}": _mixed(row, "") for row in csv.DictReader(file)}
-    faces = [Face(wild[at], BOX * CENTRAL) for at in apart] + [Face(fer.image[at], BOX * 48) for at in kept]
-    labels = [int(each[0].argmax()) for each in soft] + [int(told[fer.name[at]].argmax()) for at in kept]
+    faces: list[Face] = []
+    labels: list[int] = []
+    fer, wild = read_faces(data)
+    for source, edge, count in ((wild, CENTRAL, photographs), (fer, 48, rows)):
+        held_out = source.subset(source.held_out)
+        chosen = np.linspace(0, len(held_out.image) - 1, min(count, len(held_out.image))).astype(int)
+        faces += [Face(held_out.image[at], BOX * edge) for at in chosen]
+        labels += held_out.teacher[chosen].argmax(1).tolist()
     return faces, np.array(labels)
-
-
-def _mixed(row: dict[str, str], crop: str) -> Floats:
-    large, small = (np.array([float(row[f"{net}{crop}_{name}"]) for name in EMOTIONS]) for net in ("large", "small"))
-    return np.asarray(0.7 * large + 0.3 * small)
 
 
 def corrupted(faces: list[Face], family: Family, severity: float, seed: int) -> list[Face]:

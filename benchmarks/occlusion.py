@@ -9,8 +9,6 @@ photographs of BSDS500's test folder, whose texture the held-out occluders have.
 """
 
 import argparse
-import csv
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,26 +20,15 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from vidfer.datasets.fer2013 import read_images
 from vidfer.datasets.occluders import OCCLUDERS, cover
+from vidfer.datasets.soft_labels import SoftFaces, read_soft_fer2013, read_wild
 from vidfer.models.occlusion import REGIONS, SIDE, OcclusionNet, covered_shares
 from vidfer.weights.files import save_weights
 
 Gray = npt.NDArray[np.uint8]
 
-
-def held_out_rows(images: Gray) -> npt.NDArray[np.bool_]:
-    """Say which images `(N, 48, 48)` of FER2013's training rows are held out: 5 %, by their content."""
-    return np.array([int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:2]) < 65536 // 20 for image in images])
-
-
-def read_wild(data: Path) -> tuple[Gray, list[dict[str, str]]]:
-    """Read the photographs of `faces_wild`, gray `(N, 128, 128)`, with their rows of `wild.csv`."""
-    with (data / "faces_wild" / "wild.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return np.stack(
-        [np.asarray(cv2.imread(str(data / "faces_wild" / row["image"]), 0), np.uint8) for row in rows]
-    ), rows
+TEACHERS = {"large": 0.7, "small": 0.3}
+"""Weights of the teachers in a face's label."""
 
 
 def read_photos(data: Path, split: str) -> list[Gray]:
@@ -49,14 +36,11 @@ def read_photos(data: Path, split: str) -> list[Gray]:
     return [np.asarray(cv2.imread(str(path), 0), np.uint8) for path in sorted((data / "bsds500" / split).iterdir())]
 
 
-def read_faces(data: Path) -> tuple[Gray, Gray, Gray, Gray]:
-    """Read gray faces 48x48 and 128x128: FER2013's for training, held out; those of `faces_wild` for training, held out."""
-    fer = read_images(data / "fer2013", "train").image
-    fer = fer[fer.std((1, 2)) > 5]
-    held = held_out_rows(fer)
-    wild, rows = read_wild(data)
-    apart = np.array([int(row["person"]) % 10 == 0 for row in rows])
-    return fer[~held], fer[held], wild[~apart], wild[apart]
+def read_faces(data: Path) -> tuple[SoftFaces, SoftFaces]:
+    """Read gray faces of FER2013's training rows, 48x48, and of `faces_wild`, 128x128, with what training holds out."""
+    fer, _ = read_soft_fer2013(data / "fer2013", TEACHERS, 0.05)
+    wild, _ = read_wild(data / "faces_wild", TEACHERS, 10, 128)
+    return fer, wild
 
 
 def degrade(face: Gray, rng: np.random.Generator) -> Gray:
@@ -161,11 +145,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    fer, fer_held, wild, wild_held = read_faces(args.data)
+    sources = read_faces(args.data)
+    known = [face for faces in sources for face in faces.image[~faces.held_out]]
+    unknown = [face for faces in sources for face in faces.image[faces.held_out]]
     kinds = [kind for kind in OCCLUDERS if kind != args.leave_out]
-    network = train(Examples([*fer, *wild], read_photos(args.data, "train"), kinds, 0), args.steps, args.batch)
+    network = train(Examples(known, read_photos(args.data, "train"), kinds, 0), args.steps, args.batch)
     measured = [args.leave_out] if args.leave_out else kinds
-    metrics = measure(network, Examples([*fer_held, *wild_held], read_photos(args.data, "test"), measured, 1), 6000)
+    metrics = measure(network, Examples(unknown, read_photos(args.data, "test"), measured, 1), 6000)
     for row in metrics:
         print(row)
     if args.out:
@@ -173,8 +159,7 @@ def main() -> None:
             **{"kind": "occlusion", "arch": "occlusion", "arguments": {}, "preprocessing": {"size": SIDE}},
             "data": {
                 "source": "FER2013 and faces_wild behind drawn occluders; texture from bsds500",
-                "trained_on": {"fer2013": len(fer), "faces_wild": len(wild)},
-                "held_out": {"fer2013": len(fer_held), "faces_wild": len(wild_held)},
+                **{"faces": len(known), "held_out": len(unknown), "dropped": "flat and repeated images"},
             },
             "licence": "for research, as FER2013 and the photographs of faces_wild are.",
             "recipe": {"steps": args.steps, "batch": args.batch, "optimizer": "Adam 2e-3, cosine"},
