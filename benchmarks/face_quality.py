@@ -70,7 +70,7 @@ def dim(face: Face, gain: float, rng: Rng) -> None:
 
 def overexpose(face: Face, gain: float, _: Rng) -> None:
     """More light than the sensor takes."""
-    face.image = np.rint(face.image * gain).clip(0, 255).astype(np.uint8)
+    face.image = np.rint(face.image * float(gain)).clip(0, 255).astype(np.uint8)
 
 
 def haze(face: Face, kept: float, rng: Rng) -> None:
@@ -126,7 +126,7 @@ def families(covers: Covers) -> dict[str, Family]:
     """Return the families by name."""
     return {
         "dim": Family(dim, (0.12, 0.03, 0.015, 0.007), (("dark", "brightness", 1),), "share of the light"),
-        "overexposed": Family(overexpose, (2, 4, 8), (("blown", "brightness", -1),), "times the light"),
+        "overexposed": Family(overexpose, (1.5, 2.0, 4.0, 8.0), (("blown", "overexposed", -1),), "times the light"),
         "haze": Family(haze, (0.12, 0.06, 0.03, 0.015), (("flat", "contrast", 1),), "share of the contrast"),
         "shrunk": Family(shrink, (48, 24, 16, 12, 8), (("small", "size", 1),), "px", True),
         "blur": Family(blur, (2, 4, 6, 8, 12), (("blurred", "blur", -1),), "sigma in px of 128", True),
@@ -161,6 +161,7 @@ class Judge:
             **{
                 "brightness": lights[:, 0],
                 "contrast": lights[:, 1],
+                "overexposed": lights[:, 2],
                 "outside": np.array([share for _, share in pairs]),
             },
             **{"eyes_covered": shares[:, 0], "mouth_covered": shares[:, 1]},
@@ -192,12 +193,20 @@ def corrupted(faces: list[Face], family: Family, severity: float, seed: int) -> 
     return copies
 
 
-def fit(value: Floats, right: Flags, sign: int, clean: float, chance: float) -> tuple[list[float], list[float]]:
-    """Fit the share of right predictions as a monotone function of a figure: at most 7 points, y relative to clean faces."""
-    fitted = IsotonicRegression(increasing=sign > 0).fit(value, right)
-    x = np.unique(np.round(np.quantile(value, np.linspace(0.01, 0.99, 15)), 3))
-    y = np.clip((fitted.predict(x) - chance) / (clean - chance), 0.02, 1)
-    keep = np.r_[True, (np.abs(np.diff(y)) > 0.02)] | np.r_[np.abs(np.diff(y)) > 0.02, True]
+def fit(value: Floats, right: Flags, sign: int, good: float, chance: float) -> tuple[list[float], list[float]]:
+    """Fit the share of right predictions as a monotone function of a figure.
+
+    Twelve groups of equally many faces, in the order of the figure, are made monotone by isotonic regression. Returns their
+    median figures and how far above chance each is, as a share of what faces with the `good` figure reach.
+    """
+    groups = np.array_split(np.argsort(value, kind="stable"), 12)
+    x, share = (
+        np.array([each(part) for part in groups]) for each in (lambda p: np.median(value[p]), lambda p: right[p].mean())
+    )
+    fitted = IsotonicRegression(increasing=sign > 0, out_of_bounds="clip").fit(x, share)
+    x = np.unique(x)
+    y = np.clip((fitted.predict(x) - chance) / (fitted.predict([good])[0] - chance), 0.02, 1)
+    keep = np.r_[True, np.diff(y) != 0] | np.r_[np.diff(y) != 0, True]  # both ends of what is level
     return np.round(x[keep], 3).tolist(), np.round(y[keep], 2).tolist()
 
 
@@ -290,7 +299,7 @@ def main() -> None:
             for _, key, _ in family.curves:  # what covers the eyes alone, and the mouth alone
                 if key != figure:
                     use &= np.concatenate([figures[key][first[rows]] < 0.15 for _, _, figures in found])
-            curves[curve] = (figure, *fit(value[use], right[use], sign, float(found[0][1].mean()), chance))
+            curves[curve] = (figure, *fit(value[use], right[use], sign, float(np.median(known[figure][rows])), chance))
     print("\n" + "\n".join(f'    "{name}": {curve},' for name, curve in curves.items()))
     rest = [face for face, used in zip(faces, first, strict=True) if not used]
     parts = [judge(combine(rest, plan, 100 + seed)) for seed in range(3)]

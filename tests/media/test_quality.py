@@ -47,11 +47,14 @@ def test_noise_of_a_ramp_and_of_too_little():
     assert np.isnan(noise_sigma(np.zeros((2, 9, 3), np.uint8)))
 
 
+SIGMAS = (0, 1, 2, 4, 6, 8, 12)
+
+
 def test_blur_grows_with_smoothing_and_ignores_contrast(portrait):
     crop = cv2.resize(portrait[50:190, 150:290], (160, 160))
-    blurs = [blurredness(crop if sigma == 0 else cv2.GaussianBlur(crop, (0, 0), sigma)) for sigma in (0, 1, 2, 4)]
+    blurs = [blurredness(crop if sigma == 0 else cv2.GaussianBlur(crop, (0, 0), sigma)) for sigma in SIGMAS]
     assert blurs == sorted(blurs)
-    assert blurs[0] < 0.75 < 0.9 < blurs[2]
+    assert blurs[0] < 0.5 < 0.85 < blurs[3]
     assert blurredness((crop // 2 + 40).astype(np.uint8)) == pytest.approx(blurs[0], abs=0.03)
     assert blurredness(np.full((160, 160, 3), 9, np.uint8)) == 1
 
@@ -80,25 +83,44 @@ def test_share_outside_the_frame_is_that_of_its_pixels(x, y, scale, roll):
 
 @pytest.mark.parametrize("level", [0, 3, 40, 128, 250, 255])
 def test_light_of_a_plain_crop(level):
-    assert light(np.full((CROP, CROP, 3), level, np.uint8)) == (level, 0)
+    assert light(np.full((CROP, CROP, 3), level, np.uint8)) == (level, 0, level >= 250)
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_light_of_a_ramp(upright):
+    ramp = np.tile(np.arange(CROP, dtype=np.uint8), (CROP, 1))
+    ramp = ramp.T if upright else ramp
+    low, high = (52, 134) if upright else (44, 116)  # of the face, in px of the crop
+    bright, contrast, over = light(np.repeat(ramp[..., None], 3, 2))
+    assert bright == pytest.approx((low + high) / 2, abs=1.5)
+    assert contrast == pytest.approx(0.9 * (high - low), abs=1.5)
+    assert over == 0
 
 
 @pytest.mark.parametrize("gain", [0.02, 0.1, 0.3, 0.6, 0.9])
 def test_light_follows_exposure_and_ignores_the_background(portrait, gain):
     crop = np.ascontiguousarray(portrait[40:200, 145:305])
-    bright, range_of = light(crop)
-    dimmed = light(np.rint(crop * gain).astype(np.uint8))
+    bright, range_of, _ = light(crop)
+    dimmed = light(np.rint(crop * gain).astype(np.uint8))[:2]
     assert dimmed == (pytest.approx(bright * gain, abs=1), pytest.approx(range_of * gain, abs=1.5))
     framed = crop.copy()
     framed[:16], framed[:, :16], framed[-16:], framed[:, -16:] = 255, 0, 255, 0
     assert light(framed) == light(crop)
 
 
-GOOD = {"brightness": 120.0, "contrast": 90.0, "size": 120.0, "blur": 0.5, "noise_sigma": 1.0, "eyes_covered": 0.0}
+GOOD = {
+    "brightness": 120.0,
+    "overexposed": 0.0,
+    "contrast": 90.0,
+    "size": 120.0,
+    "blur": 0.5,
+    "noise_sigma": 1.0,
+    "eyes_covered": 0.0,
+}
 GOOD |= {"mouth_covered": 0.0, "outside": 0.0, "yaw": 0.0, "pitch": 0.0, "score": 1.0}
 WORSE = {  # from good to hopeless
     "dark": ("brightness", np.linspace(120, 0, 50)),
-    "blown": ("brightness", np.linspace(120, 255, 50)),
+    "blown": ("overexposed", np.linspace(0, 1, 50)),
     "flat": ("contrast", np.linspace(90, 0, 50)),
     "small": ("size", np.linspace(120, 1, 50)),
     "blurred": ("blur", np.linspace(0.3, 1, 50)),

@@ -15,7 +15,7 @@ from vidfer.types import Status
 from vidfer.weights.files import save_weights, weights_digest
 
 MEASURES = ("x0", "y0", "x1", "y1", "score", "blur", "size", "yaw", "pitch", "roll", "noise_sigma")
-MEASURES += ("brightness", "contrast", "eyes_covered", "mouth_covered", "outside")
+MEASURES += ("brightness", "contrast", "overexposed", "eyes_covered", "mouth_covered", "outside")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ _FACE: Final = (
 UNUSABLE: Final = 0.25
 """Weight below which a face is called unusable: the model is right a quarter as far above chance as on a good face."""
 
+_WHITE: Final = 250  # gray level from which a pixel is taken for overexposed: compression moves 255 a little
 _MANY: Final = 0.9  # share of a clip's faces that have to be unusable for its message to say so
 _FLAWED: Final = 0.5  # factor of the weight below which the flaw is named
 
@@ -32,15 +33,15 @@ Curves = Mapping[str, tuple[str, Sequence[float], Sequence[float]]]
 """By the name of a flaw: a figure of `faces.parquet`, its values in ascending order, and the factor of the weight at each."""
 
 _CURVES: Final[Curves] = {
-    "dark": ("brightness", (0, 8, 20), (0.05, 0.5, 1)),
-    "blown": ("brightness", (220, 250, 255), (1, 0.5, 0.05)),
-    "flat": ("contrast", (0, 5, 20), (0.05, 0.5, 1)),
-    "small": ("size", (0, 24, 48), (0.05, 0.5, 1)),
-    "blurred": ("blur", (0.5, 0.9, 1), (1, 0.5, 0.05)),
-    "noisy": ("noise_sigma", (10, 50), (1, 0.5)),
-    "eyes covered": ("eyes_covered", (0.1, 0.6, 1), (1, 0.5, 0.3)),
-    "mouth covered": ("mouth_covered", (0.1, 0.6, 1), (1, 0.5, 0.3)),
-    "cut": ("outside", (0.1, 0.6, 1), (1, 0.5, 0.05)),
+    "dark": ("brightness", (0, 1, 2, 4, 16), (0.02, 0.27, 0.5, 0.75, 1)),
+    "blown": ("overexposed", (0.1, 0.5, 0.9, 1), (1, 0.79, 0.2, 0.02)),
+    "flat": ("contrast", (0, 3, 5, 7, 14), (0.02, 0.34, 0.75, 0.95, 1)),
+    "small": ("size", (0, 7.4, 11, 14.7, 22, 44), (0.02, 0.27, 0.48, 0.68, 0.91, 1)),
+    "blurred": ("blur", (0.6, 0.747, 0.907, 0.944, 0.959, 0.973), (1, 0.94, 0.82, 0.69, 0.54, 0.16)),
+    "noisy": ("noise_sigma", (10, 20, 38), (1, 0.93, 0.87)),
+    "eyes covered": ("eyes_covered", (0.05, 0.13, 0.75, 0.96), (1, 0.7, 0.63, 0.58)),
+    "mouth covered": ("mouth_covered", (0.05, 0.24, 0.4, 0.67), (1, 0.73, 0.59, 0.5)),
+    "cut": ("outside", (0.15, 0.25, 0.35, 0.45, 0.55, 0.65), (1, 0.91, 0.62, 0.29, 0.19, 0.02)),
 }
 """Factors as `benchmarks/face_quality.py` measured them, linear between the points: see `docs/results/quality.md`."""
 
@@ -57,7 +58,8 @@ class Quality:
     Blur is in [0, 1]: 0 sharp, 0.5 ordinary, 1 without any detail; size the geometric mean of the box's sides in px of the frame;
     yaw, pitch and roll are degrees, positive when the face turns towards the image's right, looks down, leans clockwise;
     `noise_sigma` is on the scale 0-255. Brightness is the median gray level of the skin's region, contrast the distance of
-    its 5th and 95th percentile, both 0-255; `outside` the share of the aligned crop that lies beyond the frame, in [0, 1).
+    its 5th and 95th percentile, both 0-255; `overexposed` the share of it at 250 or above, in [0, 1]; `outside` the share of the
+    aligned crop that lies beyond the frame, in [0, 1).
     """
 
     blur: float
@@ -68,6 +70,7 @@ class Quality:
     noise_sigma: float
     brightness: float
     contrast: float
+    overexposed: float
     outside: float
 
 
@@ -132,14 +135,22 @@ def nearly_all(unusable: int, faces: int) -> bool:
     return faces > 0 and unusable >= _MANY * faces
 
 
-def light(crop: NDArray[np.uint8]) -> tuple[float, float]:
-    """Return brightness and contrast of an aligned crop `(160, 160, 3)` uint8, see `Quality`; every other pixel counts."""
+def light(crop: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Return brightness, contrast and overexposed share of an aligned crop `(160, 160, 3)` uint8, see `Quality`.
+
+    Every other pixel counts.
+    """
     import cv2
 
-    left, top, right, bottom = (round((CROP - CENTRAL) / 2 + share * CENTRAL) for share in _FACE)
-    gray = cv2.cvtColor(np.ascontiguousarray(crop[top:bottom:2, left:right:2]), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(_skin(crop)[::2, ::2], cv2.COLOR_RGB2GRAY)
     low, middle, high = np.percentile(gray, [5, 50, 95])
-    return float(middle), float(high - low)
+    return float(middle), float(high - low), float((gray >= _WHITE).mean())
+
+
+def _skin(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what is surely face of an aligned crop."""
+    left, top, right, bottom = (round((CROP - CENTRAL) / 2 + share * CENTRAL) for share in _FACE)
+    return crop[top:bottom, left:right]
 
 
 def outside(landmarks: NDArray[np.float64], shape: Sequence[int]) -> float:
@@ -156,13 +167,16 @@ def outside(landmarks: NDArray[np.float64], shape: Sequence[int]) -> float:
 
 
 def blurredness(crop: NDArray[np.uint8]) -> float:
-    """Return 1 / (1 + v / 0.02), with v the variance of the Laplacian of the gray crop over the crop's own variance.
+    """Return 1 / (1 + v / 0.02), with v the variance of the Laplacian of the gray face over its own variance.
 
     Dividing by the variance makes it independent of contrast; smoothing first keeps noise from passing for detail.
     """
     import cv2
 
-    gray = cv2.GaussianBlur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
+    gray = cv2.cvtColor(_skin(crop), cv2.COLOR_RGB2GRAY).astype(
+        np.float32
+    )  # rounded again it would have detail of its own
+    gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
     detail = float(cv2.Laplacian(gray, cv2.CV_32F).var()) / (float(gray.var()) + 1.0)
     return 1 / (1 + detail / _SHARP)
 

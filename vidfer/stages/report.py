@@ -23,7 +23,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "frames": {
         **{"frame": "int64", "time_s": "double", "person": "int64", "expression": "string"},
         **dict.fromkeys((*EMOTIONS, "x0", "y0", "x1", "y1", "score", "blur", "size"), "double"),
-        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "brightness", "contrast"), "double"),
+        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "brightness", "contrast", "overexposed"), "double"),
         **dict.fromkeys(("eyes_covered", "mouth_covered", "outside", "weight"), "double"),
         "flaws": "string",
         "denoised": "bool",
