@@ -207,6 +207,8 @@ def fit(value: Floats, right: Flags, sign: int, good: float, chance: float) -> t
     x = np.unique(x)
     y = np.clip((fitted.predict(x) - chance) / (fitted.predict([good])[0] - chance), 0.02, 1)
     keep = np.r_[True, np.diff(y) != 0] | np.r_[np.diff(y) != 0, True]  # both ends of what is level
+    if sign > 0 and x[0] > 0:  # without light, contrast or size nothing is seen
+        x, y, keep = np.r_[0, x], np.r_[0.02, y], np.r_[True, keep]
     return np.round(x[keep], 3).tolist(), np.round(y[keep], 2).tolist()
 
 

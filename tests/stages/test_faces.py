@@ -27,7 +27,7 @@ def found(ran, monkeypatch):
     """Run the stage on frames in which one face was found; return its artifact."""
 
     def run(images, error=None):
-        def face_frames(_stage, _clip):
+        def face_frames(_stage, _clip, _finder):
             yield from (frame_of(image, index) for index, image in enumerate(images))
             if error:
                 raise error
@@ -47,7 +47,7 @@ def test_good_faces_have_no_complaint(found):
     artifact = found([data.astronaut()] * 3)
     table = artifact.table("faces.parquet")
     assert (artifact.status, artifact.message) == (Status.OK, "")
-    assert artifact.meta == {"frames": 3, "faces": 3, "unusable": 0}
+    assert artifact.meta == {"frames": 3, "faces": 3, "unusable": 0, "turned": 0}
     assert table["flaws"].tolist() == ["", "", ""]
     assert (table["weight"] > 0.6).all()
     assert table["eyes_covered"].max() < 0.3
