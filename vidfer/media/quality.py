@@ -173,10 +173,8 @@ def blurredness(crop: NDArray[np.uint8]) -> float:
     """
     import cv2
 
-    gray = cv2.cvtColor(_skin(crop), cv2.COLOR_RGB2GRAY).astype(
-        np.float32
-    )  # rounded again it would have detail of its own
-    gray = cv2.GaussianBlur(gray, (0, 0), 1.0)
+    plain = cv2.cvtColor(_skin(crop), cv2.COLOR_RGB2GRAY).astype(np.float32)  # rounding again would pass for detail
+    gray = cv2.GaussianBlur(plain, (0, 0), 1.0)
     detail = float(cv2.Laplacian(gray, cv2.CV_32F).var()) / (float(gray.var()) + 1.0)
     return 1 / (1 + detail / _SHARP)
 
