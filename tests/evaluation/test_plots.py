@@ -31,6 +31,14 @@ def row(corruption, severity, right, *, denoised=False):
     return {**case, "n": 50, "accuracy": share, "low": low, "high": high}
 
 
+def test_the_fullest_bin_of_any_diagram_fits_under_its_number(predictions, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("vidfer.evaluation.plots.save_figure", lambda figure, _: drawn.append(figure))
+    sure = reliability(np.eye(7)[predictions[1]], predictions[1])
+    draw_reliability({"before": reliability(*predictions), "after": sure}, tmp_path / "r")
+    assert all(axes.get_ylim()[1] > 1.1 * 200 for axes in drawn[0].axes[2:])
+
+
 def test_the_counts_of_the_bins_can_be_read(predictions, tmp_path):
     found = reliability(*predictions)
     draw_reliability({"before": found, "after": found}, tmp_path / "r")

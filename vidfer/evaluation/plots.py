@@ -36,9 +36,8 @@ def draw_reliability(diagrams: Mapping[str, Reliability], place: Path) -> None:
         width = each.edges[1] - each.edges[0]
         bars = lower.bar(each.edges[:-1], each.count, width, align="edge", color=_BLUE, edgecolor="white")
         lower.bar_label(bars, [str(n) if n else "" for n in each.count], fontsize=6, padding=1)
-        lower.set(xlabel="confidence: mean of a bin", ylim=(0, None))
-        lower.margins(y=0.25)
-        lower.autoscale(axis="y")
+        lower.set(xlabel="confidence: mean of a bin")
+    grid[1, 0].set_ylim(0, 1.25 * max(each.count.max() for each in diagrams.values()))  # room for the numbers
     grid[0, 0].set_ylabel("accuracy (share)")
     grid[0, 0].legend(loc="upper left", frameon=False, fontsize="small")
     grid[1, 0].set_ylabel("predictions")
