@@ -129,7 +129,7 @@ def families(covers: Covers) -> dict[str, Family]:
         "overexposed": Family(overexpose, (1.5, 2.0, 4.0, 8.0), (("blown", "overexposed", -1),), "times the light"),
         "haze": Family(haze, (0.12, 0.06, 0.03, 0.015), (("flat", "contrast", 1),), "share of the contrast"),
         "shrunk": Family(shrink, (48, 24, 16, 12, 8), (("small", "size", 1),), "px", True),
-        "blur": Family(blur, (2, 4, 6, 8, 12), (("blurred", "blur", -1),), "sigma in px of 128", True),
+        "blur": Family(blur, (2, 4, 6, 8, 6), (("blurred", "blur", -1),), "sigma in px of 128", True),
         "noise": Family(noise, (5, 10, 20, 40), (("noisy", "noise_sigma", -1),), "sigma", True),
         "covered": Family(
             covers,
@@ -196,7 +196,7 @@ def corrupted(faces: list[Face], family: Family, severity: float, seed: int) -> 
 def fit(value: Floats, right: Flags, sign: int, good: float, chance: float) -> tuple[list[float], list[float]]:
     """Fit the share of right predictions as a monotone function of a figure.
 
-    Twelve groups of equally many faces, in the order of the figure, are made monotone by isotonic regression. Returns their
+    Six groups of equally many faces, in the order of the figure, are made monotone by isotonic regression. Returns their
     median figures and how far above chance each is, as a share of what faces with the `good` figure reach.
     """
     groups = np.array_split(np.argsort(value, kind="stable"), 12)

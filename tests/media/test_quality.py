@@ -150,11 +150,13 @@ def test_weight_falls_with_what_is_covered(region):
     assert 0 < weights[-1] < 0.95 * weights[0]
 
 
-def test_weight_is_the_score_times_the_smallest_factor_and_stays_above_zero():
+def test_weight_is_the_score_times_all_factors_and_stays_above_zero():
     two = figures(3, brightness=np.array([120.0, 0, 0]), yaw=np.array([0.0, 0, 89.9]), score=np.array([0.5, 1, 0.001]))
     weights, flaws = weigh(two)
     assert weights[0] == pytest.approx(0.5, abs=0.05)
     assert weights[2] == 1e-3
+    dim, far = figures(1, brightness=np.array([2.0])), figures(1, size=np.array([11.0]))
+    assert weigh(dim | {"size": far["size"]})[0] == pytest.approx(weigh(dim)[0] * weigh(far)[0])
     assert flaws[1] == "dark"
     assert set(flaws[2].split(", ")) == {"dark", "turned"}
     assert weigh(figures(1, noise_sigma=np.array([np.nan])))[0] == weigh(figures(1))[0]

@@ -27,20 +27,20 @@ UNUSABLE: Final = 0.25
 
 _WHITE: Final = 250  # gray level from which a pixel is taken for overexposed: compression moves 255 a little
 _MANY: Final = 0.9  # share of a clip's faces that have to be unusable for its message to say so
-_FLAWED: Final = 0.5  # factor of the weight below which the flaw is named
+_FLAWED: Final = 0.7  # factor of the weight below which the flaw is named
 
 Curves = Mapping[str, tuple[str, Sequence[float], Sequence[float]]]
 """By the name of a flaw: a figure of `faces.parquet`, its values in ascending order, and the factor of the weight at each."""
 
 _CURVES: Final[Curves] = {
-    "dark": ("brightness", (0, 1, 2, 4, 16), (0.02, 0.27, 0.5, 0.75, 1)),
-    "blown": ("overexposed", (0.1, 0.5, 0.9, 1), (1, 0.79, 0.2, 0.02)),
-    "flat": ("contrast", (0, 3, 5, 7, 14), (0.02, 0.34, 0.75, 0.95, 1)),
+    "dark": ("brightness", (0, 1, 2, 4, 16), (0.02, 0.27, 0.5, 0.74, 1)),
+    "blown": ("overexposed", (0, 0.17, 0.58, 0.93, 1), (1, 0.92, 0.78, 0.13, 0.02)),
+    "flat": ("contrast", (0, 3.25, 5, 7, 14), (0.02, 0.34, 0.75, 0.95, 1)),
     "small": ("size", (0, 7.4, 11, 14.7, 22, 44), (0.02, 0.27, 0.48, 0.68, 0.91, 1)),
     "blurred": ("blur", (0.6, 0.747, 0.907, 0.944, 0.959, 0.973), (1, 0.94, 0.82, 0.69, 0.54, 0.16)),
     "noisy": ("noise_sigma", (10, 20, 38), (1, 0.93, 0.87)),
-    "eyes covered": ("eyes_covered", (0.05, 0.13, 0.75, 0.96), (1, 0.7, 0.63, 0.58)),
-    "mouth covered": ("mouth_covered", (0.05, 0.24, 0.4, 0.67), (1, 0.73, 0.59, 0.5)),
+    "eyes covered": ("eyes_covered", (0.1, 0.16, 0.9), (1, 0.62, 0.62)),
+    "mouth covered": ("mouth_covered", (0.1, 0.19, 0.67, 1), (1, 0.69, 0.55, 0.43)),
     "cut": ("outside", (0.15, 0.25, 0.35, 0.45, 0.55, 0.65), (1, 0.91, 0.62, 0.29, 0.19, 0.02)),
 }
 """Factors as `benchmarks/face_quality.py` measured them, linear between the points: see `docs/results/quality.md`."""
@@ -90,16 +90,16 @@ def judge(
 def weigh(columns: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], list[str]]:
     """Weigh faces for pooling over time by their figures, each `(N,)`: those of `Quality`, and what covers eyes and mouth.
 
-    The weight is in (0, 1]: the detector's `score` times the smallest of the factors. A factor is how far above chance the image
+    The weight is in (0, 1]: the detector's `score` times all the factors. A factor is how far above chance the image
     model is right on such faces, as a share of what it is on good ones, measured for each figure by itself; of pose, which
     was not measured, cos(yaw) cos(pitch).
 
     Returns:
-        Weights `(N,)`, and for each face the names of the factors below 0.5, the smallest first, divided by a comma.
+        Weights `(N,)`, and for each face the names of the factors below 0.7, the smallest first, divided by a comma.
     """
     by_name = factors(columns)
     names, table = list(by_name), np.stack(list(by_name.values()), 1)
-    weights = np.maximum(1e-3, columns["score"] * table.min(1))
+    weights = np.maximum(1e-3, columns["score"] * table.prod(1))
     ranked = np.argsort(table, axis=1, kind="stable")
     flaws = [
         ", ".join(names[place] for place in order if row[place] < _FLAWED)
