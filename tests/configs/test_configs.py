@@ -77,6 +77,29 @@ VOICES = ("--data.init_args.train_people=1", "--data.init_args.val_people=2", "-
 SEEN = ("cnn", "rcnn", "lstm", "rnn", "fusion")
 
 
+def test_classify_on_three_corpora_at_speeds_and_spoilt(run, sounds_root, vectors_store, tmp_path):
+    sounds = sorted(sounds_root.rglob("*.wav"))
+    names = {
+        "ravdess": ["03-01-05-01-01-01-02.wav", "03-01-04-01-01-01-03.wav"],
+        "nemo": ["EB0_anger_1.wav"],
+        "ased": ["s4-01-01-01-01.wav"],
+    }
+    for corpus, files in names.items():
+        (tmp_path / corpus).mkdir()
+        for name in files:
+            shutil.copy(sounds.pop(), tmp_path / corpus / name)
+    cli = run(
+        "--config=configs/classify.yaml", "--data=configs/data/speech.yaml", f"--data.init_args.store={vectors_store}",
+        f"--data.init_args.data={','.join(str(tmp_path / corpus) for corpus in names)}",
+        "--data.init_args.train_people=ravdess-2,nemo,ased", "--data.init_args.test_people=ravdess-3",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    copies = [sample.name for sample in cli.datamodule.samples["train"]]
+    assert sorted(copies) == sorted(
+        6 * [names["ravdess"][0], *names["nemo"], *names["ased"]]
+    )  # 3 speeds, 3 ways to spoil
+
+
 @pytest.mark.parametrize("data", ["ravdess", "sample_sounds"])
 def test_classify(run, sounds_root, vectors_store, data):
     cli = run(
@@ -257,7 +280,10 @@ def test_every_file_is_met_above():
         "denoise_bsds.yaml",
         "denoise_bsds_gan.yaml",
     }
-    met |= {f"data/{name}.yaml" for name in ("div2k", "fer2013", "photos", "ravdess", "sample_faces", "sample_sounds")}
+    met |= {
+        f"data/{name}.yaml"
+        for name in ("div2k", "fer2013", "photos", "ravdess", "speech", "sample_faces", "sample_sounds")
+    }
     met |= {
         f"data/{name}.yaml"
         for name in ("crema_d", "afew", "folders", "manifest", "clip_faces", "paired", "sample_paired")
@@ -268,7 +294,7 @@ def test_every_file_is_met_above():
         *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify", "fusion")),
     }  # tests/*/test_wandb, test_sweeps
     met |= {
-        f"pipeline{name}.yaml" for name in ("", "_sample", "_compact", "_paper", "_videos", "_shipped")
+        f"pipeline{name}.yaml" for name in ("", "_sample", "_compact", "_paper", "_videos", "_voice", "_shipped")
     }  # tests/training
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
     found = [*CONFIGS.rglob("*.yaml"), *CONFIGS.glob("classifiers/*.yaml")]  # which is a link
