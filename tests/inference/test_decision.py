@@ -157,21 +157,42 @@ def test_what_is_not_probable_enough_is_uncertain():
     assert predominant(p, 0.61) == (UNCERTAIN, pytest.approx(0.3))
 
 
-def fuse(faces, sound, face_weight):
+def fuse(faces, sound, **weights):
     """Fuse two distributions late."""
     given = (SimpleNamespace(distribution=distribution) for distribution in (faces, sound))
-    return fuse_modalities(*given, None, Rules(face_weight=face_weight)).distribution
+    return fuse_modalities(*given, None, Rules(**weights)).distribution
 
 
-def test_fuse_weighs_its_parts():
+@pytest.mark.parametrize("seed", range(5))
+def test_late_fusion_is_the_product_of_what_each_modality_tells(seed):
+    """By hand: each is right about its distribution in 19 of 20 cases, and tells nothing in the other."""
+    faces, sound = np.random.default_rng(seed).dirichlet(np.ones(7), 2)
+    tells = [19 / 20 * each + 1 / 20 / 7 for each in (faces, sound)]
+    product = tells[0] * tells[1] ** 0.5
+    np.testing.assert_allclose(fuse(faces, sound, sound_weight=0.5), product / product.sum(), atol=1e-12)
+
+
+def test_the_flatter_distribution_counts_less():
     faces, sound = rows(3, 4, height=0.6)
-    assert predominant(fuse(faces, sound, 0.7))[0] == "happy"
-    assert predominant(fuse(faces, sound, 0.3))[0] == "sad"
+    assert predominant(fuse(faces, rows(4, height=0.5)[0]))[0] == "happy"
+    assert predominant(fuse(rows(3, height=0.5)[0], sound))[0] == "sad"
+    np.testing.assert_allclose(fuse(faces, np.full(7, 1 / 7)), 0.95 * faces + 0.05 / 7, atol=1e-12)
 
 
-def test_one_modality_cannot_veto_the_other():
-    faces, sound = rows(3, height=0.8)[0], np.array([0, 0.48, 0, 0.0, 0, 0, 0.52])
-    assert predominant(fuse(faces, sound, 0.7))[0] == "happy"
+def test_agreeing_modalities_are_surer_than_each():
+    assert fuse(rows(3, height=0.6)[0], rows(3, height=0.5)[0])[3] > 0.8
+
+
+def test_no_modality_can_quite_exclude_a_class():
+    """The sound excludes what the faces show; the odds that it can multiply by are (0.95 + 0.05 / 7) / (0.05 / 7) = 134."""
+    faces, sound = np.eye(7)[3], np.eye(7)[4]
+    fused = fuse(faces, sound)
+    assert fused[3] == pytest.approx(fused[4])
+    surer = fuse(faces, 0.9 * sound + 0.1 / 7)
+    assert surer[3] / surer[4] == pytest.approx(
+        134 / ((0.95 * (0.9 + 0.1 / 7) + 0.05 / 7) / (0.95 * 0.1 / 7 + 0.05 / 7))
+    )
+    assert surer.argmax() == 3
 
 
 def test_names_follow_the_order_of_the_classes():
@@ -208,6 +229,15 @@ def test_each_person_is_pooled_and_counts_by_its_images(two_people, rule):
     np.testing.assert_allclose(found.distribution, 0.4 * found.of_people[0] + 0.6 * found.of_people[1], atol=1e-12)
 
 
+def test_the_peaks_have_a_temperature_of_their_own(two_people):
+    plain, sharp = (predict_faces(*two_people, Rules(pooled_temperature=t)) for t in (1.0, 0.5))
+    np.testing.assert_array_equal(sharp.probabilities, plain.probabilities)
+    squared = plain.of_people**2
+    np.testing.assert_allclose(sharp.of_people, squared / squared.sum(1, keepdims=True), atol=1e-9)
+    mean, other = (predict_faces(*two_people, Rules(pool="mean", pooled_temperature=t)) for t in (1.0, 0.5))
+    np.testing.assert_array_equal(mean.of_people, other.of_people)
+
+
 def test_windows_count_where_someone_speaks_or_wherever_there_is_sound():
     silent, speech = np.array([False, False, True]), np.array([0.25, 0.24, 1.0])
     assert used_windows(silent, speech, Rules()).tolist() == [True, False, False]
@@ -223,13 +253,12 @@ def test_sound_is_the_geometric_mean_of_its_windows():
 def test_modalities_are_fused_late_or_with_the_trained_model(two_people):
     faces = predict_faces(*two_people, Rules())
     sound = SoundPrediction(rows(HAPPY), rows(HAPPY)[0])
-    late = fuse_modalities(faces, sound, None, Rules(face_weight=0.6))
-    assert (late.method, late.weights) == ("late", {"faces": 0.6, "sound": 0.4})
-    np.testing.assert_allclose(late.distribution, 0.6 * faces.distribution + 0.4 * sound.distribution, atol=1e-12)
+    late = fuse_modalities(faces, sound, None, Rules(face_weight=0.5))
+    assert (late.method, late.weights) == ("late", {"faces": 0.5, "sound": 1.0})
     logits = np.random.default_rng(1).normal(0, 2, (2, 7))
     joint = predict_joint(logits, faces.share, Rules(fusion_calibration=(1.5, 0.0)))
     np.testing.assert_allclose(joint, np.array([0.4, 0.6]) @ scipy_softmax(logits / 1.5, axis=1), atol=1e-12)
-    trained = fuse_modalities(faces, sound, joint, Rules(face_weight=0.6))
+    trained = fuse_modalities(faces, sound, joint, Rules(face_weight=0.5))
     assert trained.method == "trained"
     np.testing.assert_allclose(trained.distribution, (joint + late.distribution) / 2, atol=1e-12)
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from vidfer.inference.decision import UNCALIBRATED
 from vidfer.media.loudness import TARGET
 from vidfer.models.classifiers import build_classifier
 from vidfer.stages.chain import ChainOptions, audio_stage, build_chain
@@ -184,3 +185,22 @@ def test_sound_is_as_loud_as_the_model_was_trained_on(audio_weights, kept, loudn
 def test_a_loudness_that_cannot_be_is_refused(audio_weights, wrong):
     with pytest.raises(VidferError, match=r"a loudness of .*export it again"):
         audio_stage(audio_weights(loudness=wrong))
+
+
+def test_the_card_says_how_sure_pooled_faces_and_each_modality_are(weights_with):
+    """The pooled temperature goes with `peaks`; a modality without calibration counts by half, and so do votes."""
+    weights = weights_with(pooling={"temperature": 0.4}, calibration={"temperature": 1.1, "smoothing": 0})
+    rules = classify(weights).rules
+    assert (rules.pooled_temperature, rules.face_weight, rules.sound_weight) == (0.4, 1.0, 1.0)
+    assert classify(weights, pool="mean").rules.pooled_temperature == 1.0
+    assert classify(weights, answer="vote").rules.face_weight == UNCALIBRATED
+    rules = classify(weights_with(), audio_model="none").rules
+    assert (rules.pooled_temperature, rules.face_weight, rules.sound_weight) == (1.0, UNCALIBRATED, UNCALIBRATED)
+
+
+@pytest.mark.parametrize("entry", [0.4, {}, {"temperature": 0}, {"temperature": "1"}, {"temperature": True}])
+def test_a_pooled_temperature_that_cannot_be_is_refused(weights_with, entry):
+    weights = weights_with(pooling=entry)
+    with pytest.raises(VidferError, match="for the temperature of its pooling"):
+        classify(weights)
+    assert classify(weights, pool="mean").rules.pooled_temperature == 1.0

@@ -112,7 +112,7 @@ PARTS: Final = {
     "faces": "faces alone",
     "vote": "vote over all face images",
     "sound": "sound alone",
-    "late": "weighted sum of faces and sound",
+    "late": "product of faces and sound",
     "trained": "fusion model alone",
 }
 """What can be measured of a clip, and what it is."""

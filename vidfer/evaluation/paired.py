@@ -36,7 +36,7 @@ class PairedOptions:
     """What fusion brings, on paired (semi-synthetic) clips.
 
     Whoever speaks in a paired clip is not who is seen. Speakers and face images of the test are in no training. faces and sound
-    are the predictions of the image model and of the audio model by themselves; late is their weighted sum; trained is the
+    are the predictions of the image model and of the audio model by themselves; late is their product; trained is the
     fusion model with both inputs, and then with either of them dropped; vidfer analyze uses the mean of trained and late.
 
     Args:

@@ -8,7 +8,8 @@ References:
     Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks, ICML 2017: the temperature.
     Saerens, Latinne, Decaestecker, Adjusting the outputs of a classifier to new a priori probabilities, Neural Computation
     14(1), 2002: equation 2.4, of which `logit_adjustment` is the tempered form.
-    Kittler, Hatef, Duin, Matas, On combining classifiers, IEEE TPAMI 20(3), 1998: the sum rule of `fuse_modalities`.
+    Kittler, Hatef, Duin, Matas, On combining classifiers, IEEE TPAMI 20(3), 1998: equation 7, the product rule of
+        `fuse_modalities`.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,12 @@ Pool = Literal["peaks", "mean"]
 
 UNCERTAIN: Final = "uncertain"
 """Stands for a class where no class is probable enough to be named."""
+
+SENSIBLE: Final = 0.95
+"""How often late fusion supposes that a modality's prediction tells anything: so no modality can quite exclude a class."""
+
+UNCALIBRATED: Final = 0.5
+"""Exponent in late fusion of a modality whose card has no calibration, like a temperature of 2: networks are overconfident."""
 
 PRIOR_STRENGTH: Final = 0.5
 """How far `logit_adjustment` goes from the training set's class shares to equal ones: half way, see docs/answer.md."""
@@ -49,8 +56,9 @@ class Rules:
         pool: `peaks` pools the third of a person's face images with most expression, `mean` all of them.
         abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
         speech_only: Whether windows of sound count only where someone speaks.
-        face_weight: Weight of the faces in late fusion, in (0, 1); the sound gets the rest, which is less, because the
-            shipped sound model was trained on fifteen actors only.
+        pooled_temperature: Of what `peaks` pools, as the image model's card has it; 1 where it has none.
+        face_weight: Exponent of the faces in late fusion, in (0, 1]: 1 where their probabilities are calibrated.
+        sound_weight: Of the sound, likewise.
     """
 
     face_calibration: Calibration | None = None
@@ -62,7 +70,9 @@ class Rules:
     pool: Pool = "peaks"
     abstain: float | None = None
     speech_only: bool = True
-    face_weight: float = 0.7
+    pooled_temperature: float = 1.0
+    face_weight: float = 1.0
+    sound_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class FusedPrediction:
 
     distribution: Floats  # (7,)
     method: Literal["trained", "late", "alone"]  # `alone` with one modality
-    weights: dict[str, float]  # of each modality in the sum of distributions
+    weights: dict[str, float]  # of each modality, its exponent in the product of distributions
 
 
 def predict_faces(
@@ -118,11 +128,13 @@ def predict_faces(
     if rules.answer == "vote":
         of_people = np.array([count_votes(p, rules.abstain) for p, _, _ in groups])
         return FacePrediction(probabilities, people, share, of_people, count_votes(probabilities, rules.abstain))
-    peaks = rules.pool == "peaks"
-    if by_person is None:
-        of_people = np.array([pool_peaks(p, w, t) if peaks else pool(p, w) for p, w, t in groups])
-    else:
+    if by_person is not None:
         of_people = calibrate(by_person, rules.person_calibration, "faces")
+    elif rules.pool == "peaks":
+        pooled = np.array([pool_peaks(p, w, t) for p, w, t in groups])
+        of_people = softmax(np.log(pooled), rules.pooled_temperature)
+    else:
+        of_people = np.array([pool(p, w) for p, w, _ in groups])
     return FacePrediction(probabilities, people, share, of_people, share @ of_people)
 
 
@@ -159,16 +171,19 @@ def predict_joint(logits: Floats, share: Floats, rules: Rules) -> Floats:
 def fuse_modalities(
     faces: FacePrediction | None, sound: SoundPrediction | None, joint: Floats | None, rules: Rules
 ) -> FusedPrediction | None:
-    """Fuse what there is: late by the weighted sum, or trained by the mean of that sum and `joint` (7,), see `predict_joint`.
+    """Fuse what there is: late by the product, or trained by the mean of that product and `joint` (7,), see `predict_joint`.
 
-    A sum, not a product, and with the trained model a mean: a model far from what it was trained on makes certain mistakes,
-    which must not veto the other modality.
+    Calibrated distributions of modalities that err independently are multiplied, under classes that are equally frequent: Bayes'
+    rule. The more a modality errs on people and recordings it never met, the flatter its calibration makes it, and the less it
+    counts. Each is supposed to tell nothing once in twenty times (`SENSIBLE`), which bounds the odds that it can multiply by.
     """
     if faces is None or sound is None:
         given = {"faces": faces, "sound": sound}.items()
         return next((FusedPrediction(part.distribution, "alone", {name: 1.0}) for name, part in given if part), None)
-    weights = {"faces": rules.face_weight, "sound": 1.0 - rules.face_weight}
-    late = np.asarray(weights["faces"] * faces.distribution + weights["sound"] * sound.distribution)
+    weights = {"faces": rules.face_weight, "sound": rules.sound_weight}
+    parts = np.array([faces.distribution, sound.distribution])
+    logs = np.log(SENSIBLE * parts + (1 - SENSIBLE) / len(EMOTIONS))
+    late = softmax((np.array([*weights.values()]) @ logs)[None])[0]
     if joint is None:
         return FusedPrediction(late, "late", weights)
     return FusedPrediction(np.asarray((joint + late) / 2), "trained", weights)

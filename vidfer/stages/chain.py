@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vidfer.inference.decision import Answer, Pool, Rules
+from vidfer.inference.decision import UNCALIBRATED, Answer, Pool, Rules
 from vidfer.media.audio import FEATURES
 from vidfer.media.decode import Decoder
 from vidfer.pipeline.stage import Stage
@@ -44,8 +44,8 @@ class ChainOptions:
         audio_model: Sound model's weights by name or file, or none (default: the bundle's, is10).
         faces_model: Weights of a classifier of each person's faces, or none to pool the image model's predictions (default: the
             bundle's, none).
-        fusion_model: Weights by name or file; `late` takes the weighted sum, and `auto` the bundle's where they fit the other
-            models, else that sum (default: `auto`).
+        fusion_model: Weights by name or file; `late` takes the product, and `auto` the bundle's where they fit the other models,
+            else that product (default: `auto`).
         voice: `auto` uses the sound where someone speaks, `off` wherever it is not silent (default: the bundle's, `auto`).
         answer: `pool` pools a person's face images, or leaves them to the faces model; `vote` counts their most probable classes
             (default: the bundle's, `pool`).
@@ -187,6 +187,7 @@ def build_rules(options: ChainOptions) -> Rules:
     models, _ = fitting(options.choice)
     settings, found = options.choice.settings, {kind: find_weights(kind, model) for kind, model in models.items()}
     calibration = {kind: read_calibration(weights) for kind, weights in found.items()}
+    voting, person = settings.answer == "vote", "faces" if "faces" in models else "image"
     return Rules(
         face_calibration=calibration["image"],
         sound_calibration=calibration.get("audio"),
@@ -197,7 +198,19 @@ def build_rules(options: ChainOptions) -> Rules:
         pool=settings.pool,
         abstain=None if options.abstain is None else float(options.abstain),
         speech_only=settings.voice == "auto",
+        pooled_temperature=_pooled_temperature(found["image"]) if settings.pool == "peaks" else 1.0,
+        face_weight=UNCALIBRATED if voting or calibration[person] is None else 1.0,
+        sound_weight=UNCALIBRATED if calibration.get("audio") is None else 1.0,
     )
+
+
+def _pooled_temperature(image: Weights) -> float:
+    entry = image.card.get("pooling", {"temperature": 1.0})
+    value: object = entry.get("temperature") if isinstance(entry, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.01 <= value <= 100:
+        fault = f"the card of {image.path} has {value!r} for the temperature of its pooling"
+        raise VidferError(f"{fault}: run benchmarks/pooling.py --write-card, or use --pool mean")
+    return float(value)
 
 
 def _class_shares(image: Weights) -> tuple[float, ...] | None:

@@ -222,6 +222,7 @@ class ClassifyStage(Stage):
             "prior_strength": decision.PRIOR_STRENGTH if adjusted else 0.0,
             "faces": "trained" if self.faces else rules.answer,
             "pool": rules.pool,
+            "pooled_temperature": rules.pooled_temperature,
             "abstain": rules.abstain,
             "voice": rules.speech_only,
             "fusion": "trained" if self.fusion else "late",
