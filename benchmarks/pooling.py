@@ -4,7 +4,7 @@ How the clips are made, and what their class is, stands in `simulated_clips.py` 
 the clips of one half of the persons, and looked at again on those of the other; intervals are percentiles of a bootstrap over
 persons. Nothing here sees a real clip.
 
-    python benchmarks/pooling.py --image-model NAME|FILE [--data data] [--out DIR]     # about 3 CPU-minutes
+    python benchmarks/pooling.py --image-model NAME|FILE [--data data] [--out DIR] [--write-card]     # about 3 CPU-minutes
 """
 
 import argparse
@@ -20,12 +20,13 @@ import torch
 from numpy.typing import NDArray
 from simulated_clips import LASTING, NEUTRAL, Clip, Floats, read_pools, simulate, truth  # the file beside this one
 
+from vidfer.evaluation.export import write_card
 from vidfer.inference import decision
 from vidfer.inference.models import ImageModel
 from vidfer.metrics.calibration import coverage_curve, fit_temperature
-from vidfer.metrics.classification import reliability
+from vidfer.metrics.classification import negative_log_likelihood, reliability
 from vidfer.types import EMOTIONS
-from vidfer.weights.files import read_calibration
+from vidfer.weights.files import read_calibration, weights_digest
 
 Rule = Callable[[Floats, Floats, Floats], Floats]
 Ints = NDArray[np.int64]
@@ -222,23 +223,16 @@ def _uar(target: Ints, preds: Ints) -> float:
     return float(np.mean([(preds[target == label] == label).mean() for label in np.unique(target)]))
 
 
-def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, report: Report) -> float:
-    """Fit a temperature to the pooled predictions of the first half, and show both halves' calibration and abstention."""
+def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, report: Report) -> dict[str, Any]:
+    """Fit a temperature to the pooled predictions of the first half, show calibration and abstention, return a card's entry."""
     logs = [np.log(np.maximum(pooled(half, decision.pool_peaks, shares, strength), _TINY)) for half in halves]
-    temperature = fit_temperature(logs[0], halves[0].target)
-    rows = []
+    temperature = round(fit_temperature(logs[0], halves[0].target), 6)
+    rows: list[dict[str, Any]] = []
     for half, z in zip(halves, logs, strict=True):
         for t in (1.0, temperature):
-            p = decision.softmax(z, t)
-            nll = -np.log(p[np.arange(len(p)), half.target]).mean()
-            rows.append(
-                {
-                    "half": half.name,
-                    "temperature": float(t),
-                    "NLL": float(nll),
-                    "ECE": float(reliability(p, half.target).ece),
-                }
-            )
+            nll = negative_log_likelihood(z / t, half.target)
+            ece = reliability(decision.softmax(z, t), half.target).ece
+            rows.append({"half": half.name, "temperature": t, "NLL": nll, "ECE": float(ece)})
     report.table("Temperature of a person's pooled distribution", rows)
     curve = coverage_curve(decision.softmax(logs[1], temperature), halves[1].target, [0.0, *np.arange(0.3, 0.95, 0.1)])
     rows = [
@@ -253,21 +247,24 @@ def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, 
         if at.n
     ]
     report.table("Abstention at that temperature, on the half that confirms", rows)
-    return temperature
+    return {
+        "rule": "peaks",
+        "temperature": temperature,
+        "fitted_on": "clips simulated from held-out faces, half of the persons",
+        "n_fitted": len(halves[0].clips),
+        "measured_on": "clips simulated from held-out faces, the other half of the persons",
+        "n_measured": len(halves[1].clips),
+        **{
+            f"{name}_{when}": round(rows[at][key], 6)
+            for at, when in ((2, "before"), (3, "after"))
+            for name, key in (("ece", "ECE"), ("nll", "NLL"))
+        },
+    }
 
 
-def main() -> None:
-    """Print all tables, and write them as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="holds fer2013/ and faces_wild/")
-    parser.add_argument("--image-model", required=True, metavar="NAME|FILE")
-    parser.add_argument("--strength", type=float, default=decision.PRIOR_STRENGTH)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for pooling.json")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    model, report = ImageModel(args.image_model), Report()
-    pools, trained = read_pools(args.data)
-    shares = model.card["data"].get("class_shares") or trained.tolist()
+def read_halves(data: Path, model: ImageModel) -> tuple[list[Half], list[float]]:
+    """Simulate the clips of both halves of the persons, and return the class shares of the model's training, too."""
+    pools, trained = read_pools(data)
     halves = []
     for seed, (name, pool) in enumerate(zip(HALVES, pools, strict=True), 1):
         clips = simulate(pool, model, EACH, seed)
@@ -279,18 +276,30 @@ def main() -> None:
         counted = ", ".join(f"{np.sum(target == at)} {emotion}" for at, emotion in enumerate(EMOTIONS))
         faces = f"{len(pool.image)} faces of {len(np.unique(pool.person))} persons"
         print(f"{name}: {faces}, {len(clips)} clips: {counted}", flush=True)
+    return halves, model.card["data"].get("class_shares") or trained.tolist()
+
+
+def main() -> None:
+    """Print all tables, write them as JSON, and the temperature to the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="holds fer2013/ and faces_wild/")
+    parser.add_argument("--image-model", required=True, metavar="NAME|FILE")
+    parser.add_argument("--strength", type=float, default=decision.PRIOR_STRENGTH)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for pooling.json")
+    parser.add_argument("--write-card", action="store_true", help="write the pooled temperature to the model's card")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    digest, model, report = weights_digest("image", args.image_model), ImageModel(args.image_model), Report()
+    halves, shares = read_halves(args.data, model)
     compare(halves, shares, args.strength, report)
     vary(halves, shares, args.strength, report)
-    temperature = calibrate(halves, shares, args.strength, report)
+    entry = calibrate(halves, shares, args.strength, report)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        found = {
-            "image_model": args.image_model,
-            "class_shares": shares,
-            "pooled_temperature": temperature,
-            **report.tables,
-        }
+        found = {"image_model": args.image_model, "class_shares": shares, "pooling": entry, **report.tables}
         (args.out / "pooling.json").write_text(json.dumps(found, indent=1) + "\n")
+    if args.write_card:
+        print(write_card("image", args.image_model, digest, {"pooling": entry}))
 
 
 if __name__ == "__main__":

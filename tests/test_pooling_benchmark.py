@@ -1,4 +1,4 @@
-"""The rules that benchmarks/pooling.py compares, and what a simulated clip's class is."""
+"""The rules that benchmarks/pooling.py and late_fusion.py compare, and what a simulated clip's class is."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from vidfer.types import EMOTIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import late_fusion
 import pooling
 import simulated_clips
 
@@ -76,3 +77,36 @@ def test_an_open_mouth_changes_the_lower_face_alone(gap):
     opened = simulated_clips.open_mouth(face, gap)
     np.testing.assert_array_equal(opened[:90], face[:90])
     assert opened[100:104, 60:68].mean() < face[100:104, 60:68].mean()
+
+
+def test_recordings_are_paired_with_faces_of_their_class():
+    target, heard = np.arange(70) % 7, np.array([HAPPY, SAD, SAD])
+    half = pooling.Half("chosen on", [], [], target, np.arange(70), target < 0)
+    sound = np.eye(7)[heard]
+    recordings = late_fusion.Recordings("speech", sound, sound, heard, ["a", "b", "a"])
+    pairs = late_fusion.pair(recordings, half, np.eye(7)[target], np.eye(7)[target])
+    assert (pairs.faces.argmax(1) == pairs.target).all()
+    assert (pairs.sound.argmax(1) == pairs.target).all()
+    assert pairs.speaker.tolist() == [0] * 4 + [1] * 4 + [0] * 4
+    assert (target[pairs.person] == pairs.target).all()
+
+
+def test_samples_of_speakers_and_persons_spread_around_the_accuracy():
+    """With 40 speakers and 40 persons; where a speaker decides what is right, the interval is wider than where nobody does."""
+    rng = np.random.default_rng(0)
+    speaker, person = (each.ravel() for each in np.mgrid[:40, :40])
+    none = np.zeros((1600, 7))
+    pairs = late_fusion.Pairs(none, none, none, none, speaker, speaker, person)
+    alike, mixed = np.isin(speaker, np.arange(20)), rng.permutation(1600) < 800
+    spread = [late_fusion.accuracy(pairs, right) for right in (alike, mixed)]
+    assert [each.mean() for each in spread] == pytest.approx([0.5, 0.5], abs=0.02)
+    assert spread[0].std() == pytest.approx(0.5 / 40**0.5, rel=0.1)
+    assert spread[0].std() > 2 * spread[1].std()
+
+
+def test_the_sums_weight_follows_who_is_right():
+    target = np.arange(70) % 7
+    sure, flat = 0.9 * np.eye(7)[target] + 0.1 / 7, np.full((70, 7), 1 / 7)
+    pairs = late_fusion.Pairs(sure, sure, flat, flat, target, target, target)
+    assert late_fusion.fit_rivals(pairs)["likelihood"] > 0.99
+    assert late_fusion.fit_rivals(pairs)["skill"] > 0.98

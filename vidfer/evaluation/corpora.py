@@ -67,7 +67,7 @@ def leave_corpora_out(
     def predict(left: Sequence[str]) -> dict[str, Predicted]:
         train = ",".join(sorted({str(clip.person) for clip in chosen if clip.corpus not in left}))
         test = ",".join(sorted({str(clip.person) for clip in chosen if clip.corpus in left}))
-        return _predict(recipe, source, (train, test), {**extra, "seed": seed}, _corpus_of(chosen), notify)
+        return predict_without(recipe, source, (train, test), {**extra, "seed": seed}, _corpus_of(chosen), notify)
 
     found: dict[str, Predicted] = {}
     for corpus in corpora:
@@ -140,7 +140,7 @@ def _corpus_of(clips: Sequence[LabelledClip]) -> dict[str, str]:
     return {str(clip.person): clip.corpus for clip in clips}
 
 
-def _predict(
+def predict_without(
     recipe: "Recipe",
     source: tuple[str, str | None],
     people: tuple[str, str],
