@@ -99,6 +99,11 @@ def test_a_single_frame_is_a_hint_only(detector, portrait):
     assert look.hint == (270, 1)
 
 
+def test_a_turned_face_that_comes_late_and_stays_briefly(detector, portrait):
+    look, _ = look_at([data.chelsea()] * 11 + [turned(portrait, 180)] * 11, detector, rate=5.0)
+    assert look.turn == 180
+
+
 def test_half_a_clip_turned_is_not_enough(detector, portrait):
     look, _ = look_at([turned(portrait, 90)] * 10 + [portrait] * 20, detector)
     assert look.turn == 0

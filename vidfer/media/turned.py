@@ -55,11 +55,9 @@ class TurnedDetector:
         return np.ascontiguousarray(np.rot90(image, -self.turn // 90))
 
     def _back(self, faces: Detections, shape: tuple[int, ...]) -> Detections:
-        height, width = shape[:2]
         back = (360 - self.turn) % 360
-        points = turn_points(
-            faces.landmarks, (height - 1, width - 1), back
-        )  # px are counted from the middle of the first
+        last = (shape[0] - 1, shape[1] - 1)  # landmarks count from the middle of the first px, boxes from its edge
+        points = turn_points(faces.landmarks, last, back)
         return Detections(turn_boxes(faces.boxes, shape, back), faces.scores, points)
 
 
@@ -141,11 +139,10 @@ class SecondLook:
             found = self._directions[turn].detect([image], long_side=long_side, min_face=min_face)[0]
             scores[turn] = self._surest(image, found, turn)[0]
         best = max(scores, key=lambda turn: scores[turn])
-        self._doubt = 0.0
         if scores[best]:
             (self._votes if best == 0 or scores[best] >= _SURE else self._hints)[best] += 1
-            if self.looks <= _VOTES:
-                self._doubt = _EVERY - 1.0  # the next frame is to confirm it: clips may be short
+        first = best != 0 and scores[best] and self._votes[best] + self._hints[best] <= _VOTES
+        self._doubt = _EVERY if first else 0.0  # the next frame is to confirm it: a face may be seen briefly
 
     def _surest(self, image: NDArray[np.uint8], faces: Detections, turn: Turn) -> tuple[float, float]:
         """Return score and lead of the surest of faces found in a direction for which no other one is surer; 0 without one."""
