@@ -128,6 +128,7 @@ class Sample:
     person: str | None  # None where not known
     target: int  # an index into `EMOTIONS`; -1 where the label is withheld from the classifier
     features: Features
+    corpus: str = ""  # the data set that it is of
 
 
 class ReadClips(NamedTuple):
@@ -238,7 +239,7 @@ def read_clips(clips: Sequence[LabelledClip], readers: Iterable[FeatureReader]) 
             except ClipError as error:
                 dropped[f"{error.status}: {error.message}"].append(clip.name)
                 continue
-            samples.append(Sample(clip.name, clip.person, clip.target, features))
+            samples.append(Sample(clip.name, clip.person, clip.target, features, clip.corpus))
             for fault in faults:
                 noted[f"{fault.status}: {fault.message}"].append(clip.name)
     once = ({why: list(dict.fromkeys(names)) for why, names in part.items()} for part in (dropped, noted))
@@ -281,6 +282,8 @@ def standardise_speakers(samples: Sequence[Sample]) -> list[Sample]:
 def collate_clips(samples: Sequence[Sample]) -> ClipBatch:
     """Pad clips to one batch, with each entry that one of them has; faces are standardised one by one."""
     batch = ClipBatch(target=torch.tensor([sample.target for sample in samples]))
+    if len(corpora := sorted({sample.corpus for sample in samples})) > 1:
+        batch["corpus"] = torch.tensor([corpora.index(sample.corpus) for sample in samples])
     there = set().union(*(sample.features for sample in samples))
     if there & {"frames", "image"}:
         batch["frame_mask"] = _mask(samples, "frames", "image")

@@ -38,10 +38,12 @@ class ClipBatch(TypedDict):
     `frames` is float32 `(B, T, D)`, embeddings of face images in the order of time, and `frame_mask` bool `(B, T)` says which
     are there; `image` is float32 `(B, T, 1, 48, 48)`, the same faces standardised, and `landmarks` float32 `(B, T, 5, 2)`, x
     and y of eyes, nose and mouth corners in them as shares of the edge; `sound` is float32 `(B, W, F)`, openSMILE's vectors of
-    windows, and `sound_mask` bool `(B, W)`; `target` is int64 `(B,)`, indices into `EMOTIONS`, or -1 for a clip without label.
+    windows, and `sound_mask` bool `(B, W)`; `target` is int64 `(B,)`, indices into `EMOTIONS`, or -1 for a clip without label;
+    `corpus`, where clips of several data sets are in the batch, int64 `(B,)`, numbers these within the batch.
     """
 
     target: Tensor
+    corpus: NotRequired[Tensor]
     frames: NotRequired[Tensor]
     frame_mask: NotRequired[Tensor]
     image: NotRequired[Tensor]
