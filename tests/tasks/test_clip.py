@@ -57,6 +57,22 @@ def test_classes_are_weighed_by_the_labelled_clips(exponent, expected):
     assert (weight[[0, 3, 6]] / weight[6]).tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("present", [[0, 3], [2, 3, 4, 5, 6], [0, 2, 3, 4, 5, 6], [1]])
+def test_a_class_without_clips_is_not_made_likely_by_label_smoothing(present):
+    """Training without a corpus can leave a class out, whose weight would be the largest by far."""
+    torch.manual_seed(0)
+    clips = {**batch(), "target": torch.tensor([present[at % len(present)] for at in range(6)])}
+    task = begun(small(class_weighting=1.0), clips)
+    assert task.class_weight[clips["target"]].mean().item() == pytest.approx(1)
+    assert all(task.class_weight[at] == 1 for at in range(7) if at not in present)
+    optimizer = torch.optim.Adam(task.parameters(), 0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.training_step(clips, 0).backward()
+        optimizer.step()
+    assert set(task(clips).argmax(1).tolist()) <= set(present)
+
+
 def test_statistics_are_those_of_the_training_clips_and_a_resumed_run_keeps_its_own():
     clips = batch()
     task = begun(small(), clips)

@@ -101,9 +101,13 @@ class ClassificationTask(BaseTask):
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
 
     def weigh_classes(self, shares: Tensor) -> Tensor:
-        """Compute the classes' weights `(7,)` from their shares of the training data: 1 on average over the data."""
-        weight = shares.clamp_min(1e-6) ** -self.class_weighting
-        return weight / (weight * shares).sum()
+        """Compute the classes' weights `(7,)` from their shares of the training data: 1 on average over the data.
+
+        A class of which there is nothing weighs 1, too: its weight is only that of its part in label smoothing.
+        """
+        there = shares > 0
+        weight = torch.where(there, shares, 1.0) ** -self.class_weighting
+        return torch.where(there, weight / (weight * shares).sum(), 1.0)
 
     def logits(self, batch: Any) -> Tensor:  # noqa: ANN401
         """Compute logits `(B, 7)` of a batch."""

@@ -70,7 +70,7 @@ class ClipTask(ClassificationTask):
         with torch.random.fork_rng(devices=[]):
             self.classifier.prepare(train)
         target = train["target"][train["target"] >= 0]
-        shares = torch.bincount(target, minlength=len(EMOTIONS)).clamp_min(1) / len(target)
+        shares = torch.bincount(target, minlength=len(EMOTIONS)) / len(target)
         self.class_weight = self.weigh_classes(shares)
 
     def _require_width(self, train: ClipBatch, data: Any) -> None:  # noqa: ANN401 - any module of clips
