@@ -118,7 +118,7 @@ RULES: Final[dict[str, Rule]] = {
     "mean log p (`--pool mean`)": lambda p, w, _: decision.pool(p, w),
     "mean p": lambda p, w, _: np.asarray(w @ p / w.sum()),
     "majority vote": lambda p, _w, _t: decision.vote(p),
-    "most expressive half, 0.3 s (before)": peaks(0.5, 0.3),
+    "most expressive third, 0.3 s": peaks(1 / 3, 0.3),
     "**`--pool peaks`**": decision.pool_peaks,
     "own top quarter (`peak`)": partial(peak, share=0.25),
     "own top quarter, 0.5 s": partial(peak, share=0.25, smoothing=0.5),
@@ -227,13 +227,13 @@ def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, 
     """Fit a temperature to the pooled predictions of the first half, show calibration and abstention, return a card's entry."""
     logs = [np.log(np.maximum(pooled(half, decision.pool_peaks, shares, strength), _TINY)) for half in halves]
     temperature = round(fit_temperature(logs[0], halves[0].target), 6)
-    rows: list[dict[str, Any]] = []
+    scores: list[dict[str, Any]] = []
     for half, z in zip(halves, logs, strict=True):
         for t in (1.0, temperature):
             nll = negative_log_likelihood(z / t, half.target)
             ece = reliability(decision.softmax(z, t), half.target).ece
-            rows.append({"half": half.name, "temperature": t, "NLL": nll, "ECE": float(ece)})
-    report.table("Temperature of a person's pooled distribution", rows)
+            scores.append({"half": half.name, "temperature": t, "NLL": nll, "ECE": float(ece)})
+    report.table("Temperature of a person's pooled distribution", scores)
     curve = coverage_curve(decision.softmax(logs[1], temperature), halves[1].target, [0.0, *np.arange(0.3, 0.95, 0.1)])
     rows = [
         {
@@ -255,7 +255,7 @@ def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, 
         "measured_on": "clips simulated from held-out faces, the other half of the persons",
         "n_measured": len(halves[1].clips),
         **{
-            f"{name}_{when}": round(rows[at][key], 6)
+            f"{name}_{when}": round(scores[at][key], 6)
             for at, when in ((2, "before"), (3, "after"))
             for name, key in (("ece", "ECE"), ("nll", "NLL"))
         },

@@ -93,12 +93,12 @@ def test_a_single_image_keeps_its_distribution():
     np.testing.assert_allclose(pool_peaks(p, np.array([0.3]), np.array([1.5])), p[0], atol=1e-9)
 
 
-def test_the_third_by_weight_with_least_neutral_is_pooled():
-    """Far apart in time, so that nothing is smoothed: of weights 1, 2, 3 the first counts wholly, the second half."""
+def test_the_half_by_weight_with_least_neutral_is_pooled():
+    """Far apart in time, so that nothing is smoothed: of weights 1, 4, 3 the first counts wholly, three quarters of the second."""
     p = rows(HAPPY, SURPRISE, NEUTRAL)
     p[0, [NEUTRAL, 0]] = 0.01, 0.09
-    pooled = pool_peaks(p, np.array([1.0, 2.0, 3.0]), np.array([0.0, 10.0, 20.0]))
-    by_hand = p[0] ** 0.5 * p[1] ** 0.5
+    pooled = pool_peaks(p, np.array([1.0, 4.0, 3.0]), np.array([0.0, 10.0, 20.0]))
+    by_hand = p[0] ** 0.25 * p[1] ** 0.75
     np.testing.assert_allclose(pooled, by_hand / by_hand.sum(), atol=1e-12)
     pooled = pool_peaks(p, np.array([3.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]))
     np.testing.assert_allclose(pooled, p[0], atol=1e-12)

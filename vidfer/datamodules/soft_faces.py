@@ -86,6 +86,7 @@ class SoftFacesDataModule(Fer2013DataModule):
                 f"{wild_repeat}, {wild_size}, {vote_share} and {balance}"
             )
         self.save_hyperparameters(logger=False)
+        self.source = type(self).source  # the labels are but one of the conventions
         self.wild_root = None if wild_root is None else Path(wild_root)
         self.teachers = teachers or {"large": 0.7, "small": 0.3}
         self.val_persons, self.wild_size, self.wild_repeat = val_persons, wild_size, wild_repeat

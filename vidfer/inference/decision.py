@@ -53,7 +53,7 @@ class Rules:
             probabilities are moved half way to equal ones; None to leave them.
         answer: `pool` pools the face images of a person, unless a faces model predicts them; `vote` is the paper's: the share of
             each class among the images' most probable ones.
-        pool: `peaks` pools the third of a person's face images with most expression, `mean` all of them.
+        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them.
         abstain: Probability in (0, 1) that the most probable class needs to be named; None to name it always.
         speech_only: Whether windows of sound count only where someone speaks.
         pooled_temperature: Of what `peaks` pools, as the image model's card has it; 1 where it has none.
@@ -243,7 +243,7 @@ def pool(probabilities: Floats, weights: Floats) -> Floats:
 
 
 def pool_peaks(
-    probabilities: Floats, weights: Floats, times: Floats, *, share: float = 1 / 3, smoothing: float = 0.3
+    probabilities: Floats, weights: Floats, times: Floats, *, share: float = 0.5, smoothing: float = 0.3
 ) -> Floats:
     """Pool the share of a track that shows most expression, lest a short one drowns in the mean: (N, 7), (N,), (N,) to (7,).
 
