@@ -294,7 +294,8 @@ def test_every_file_is_met_above():
         *(f"sweeps/{stage}.yaml" for stage in ("denoise", "finetune", "classify", "fusion")),
     }  # tests/*/test_wandb, test_sweeps
     met |= {
-        f"pipeline{name}.yaml" for name in ("", "_sample", "_compact", "_paper", "_videos", "_faces", "_voice", "_shipped")
+        f"pipeline{name}.yaml"
+        for name in ("", "_sample", "_compact", "_paper", "_videos", "_faces", "_voice", "_fusion", "_shipped")
     }  # tests/training
     met |= {f"trainer/{name}.yaml" for name in ("cpu", "gpu", "ddp", "slurm")}
     found = [*CONFIGS.rglob("*.yaml"), *CONFIGS.glob("classifiers/*.yaml")]  # which is a link
