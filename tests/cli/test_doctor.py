@@ -7,7 +7,7 @@ from vidfer.cli.main import main
 def test_doctor_prints_a_line_for_each_check_and_touches_no_store(tmp_path, capsys):
     assert main(["doctor", "--store", str(tmp_path / "new" / "store")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert all(line.startswith("  ok    ") for line in lines[:-1])
     assert not (tmp_path / "new").exists()
 

@@ -8,7 +8,7 @@ from tests.weights.lab import Lab
 from vidfer.cli.main import main
 from vidfer.weights import files
 
-SHIPPED_NAMES = ("compact", "compact64", "is10", "gan_sound", "small", "fusion", "gan_faces")
+SHIPPED_NAMES = ("compact", "compact64", "is10", "gan_sound", "small", "fusion", "gan_faces", "occlusion")
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
         ["small", "denoise", "shipped"],
         ["fusion", "fusion", "shipped"],
         ["gan_faces", "faces", "shipped"],
+        ["occlusion", "occlusion", "shipped"],
     ]
     assert "--registry FILE|URL" in said.err
     _, said = weights("list", "--registry", lab.registry)
@@ -137,7 +138,7 @@ def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
     assert f"{path} has the sha256" in told
     record = tmp_path / "pulled/net.pulled.json"
     assert told.endswith(f"delete what is wrong and fetch it again: vidfer weights pull net --registry {record}")
-    assert said.err.endswith("8 verified, 1 wrong\n")
+    assert said.err.endswith("9 verified, 1 wrong\n")
     path.unlink()
     assert weights("pull", "net", "--registry", str(record))[0] == 0
     assert path.read_bytes() == whole

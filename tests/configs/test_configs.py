@@ -53,6 +53,15 @@ def test_finetune_on_faces_of_clips(run, faces_root, tmp_path):
     assert {split: len(clips) for split, clips in cli.datamodule.splits().items()} == {"train": 1, "val": 1, "test": 1}
 
 
+def test_finetune_on_soft_labels(run, soft_root):
+    cli = run(
+        "--config=configs/finetune_faces.yaml", f"--data.init_args.root={soft_root / 'fer2013'}",
+        f"--data.init_args.wild_root={soft_root / 'wild'}", "--data.init_args.batch_size=8", "--data.init_args.val_persons=5",
+    )  # fmt: skip
+    assert cli.trainer.global_step == 1
+    assert {"val_fer2013_acc", "val_ferplus_acc", "val_video_recall"} <= set(cli.trainer.callback_metrics)
+
+
 def test_finetune_as_in_the_paper(run, faces_root, tmp_path):
     save_file(timm.create_model("inception_resnet_v2").state_dict(), tmp_path / "imagenet.safetensors")
     cli = run(
@@ -275,6 +284,7 @@ def test_every_file_is_met_above():
     met = {
         "finetune.yaml",
         "finetune_compact.yaml",
+        "finetune_faces.yaml",
         "classify.yaml",
         "denoise.yaml",
         "denoise_bsds.yaml",

@@ -65,7 +65,7 @@ def faked(monkeypatch):
                 found[corpus] = Predicted(logits, target.tolist(), [f"{corpus}-{at % 5}" for at in range(70)])
             return found
 
-        monkeypatch.setattr(corpora, "_predict", predict)
+        monkeypatch.setattr(corpora, "predict_without", predict)
 
     return asked, run
 

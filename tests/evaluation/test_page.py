@@ -64,7 +64,9 @@ def test_every_figure_has_its_number_and_interval(found, cards):
 
 def test_unknown_persons_and_few_clips_are_in_the_first_lines(found, cards):
     lines = render_page(found, cards)["evaluation.md"].decode().split("\n\n")
-    assert lines[2].startswith("> **Persons are not known** in what was trained: the image model (FER2013)")
+    assert lines[2].startswith(
+        "> **Persons are not known** in what was trained: the image model (FER2013 with FER+ votes,"
+    )
     assert lines[3].startswith("> **Only 24 test clips** of mine")
     found["clips"][0] |= summarise(make_rows(40, ["a", None]))
     lines = render_page(found, cards)["evaluation.md"].decode().split("\n\n")

@@ -94,7 +94,7 @@ def test_a_single_image_keeps_its_distribution():
 
 
 def test_the_half_by_weight_with_least_neutral_is_pooled():
-    """Far apart in time, so that nothing is smoothed: of weights 1, 4, 3 the first counts wholly, three quarters of the second."""
+    """Far apart in time, so that nothing is smoothed: of weights 1, 4, 3 the first counts wholly, 3 of the second's 4."""
     p = rows(HAPPY, SURPRISE, NEUTRAL)
     p[0, [NEUTRAL, 0]] = 0.01, 0.09
     pooled = pool_peaks(p, np.array([1.0, 4.0, 3.0]), np.array([0.0, 10.0, 20.0]))

@@ -18,7 +18,7 @@ _SOFT: Final = "vidfer.datamodules.soft_faces"  # whose teachers saw the images 
 
 
 def _needs(settings: Settings) -> dict[str, str]:
-    soft = settings["data"]["class_path"].rpartition(".")[0] == _SOFT
+    soft = settings.get("data", {}).get("class_path", "").rpartition(".")[0] == _SOFT
     return {} if soft else {"denoise_model": "denoise"}
 
 
