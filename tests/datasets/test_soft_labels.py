@@ -122,11 +122,16 @@ def test_photographs_that_cannot_be_read_are_named(soft_root):
         ("fer2013/teacher.csv", lambda text: text.rsplit("\n", 5)[0] + "\n", "do not belong together"),
         ("fer2013/teacher.csv", lambda text: text.replace("large_", "huge_"), "teacher 'large'"),
         ("fer2013/teacher.csv", lambda text: text.replace("0.", "-0.", 1), "no probabilities"),
+        ("fer2013/teacher.csv", lambda text: text.replace("0.", "much", 1), "no probabilities"),
         ("fer2013/teacher.csv", lambda text: "", "cannot be read"),
         ("fer2013/teacher.csv", lambda text: text + "1" + ",0.1" * 14 + "\n", "once"),
         ("fer2013/fer2013new.csv", lambda text: "\n".join(text.split("\n")[:20]) + "\n", "do not belong together"),
         ("wild/wild.csv", lambda text: text.replace("person,", "who,"), "person"),
         ("wild/wild.csv", lambda text: text.replace("image,", "file,"), "column image"),
+        ("wild/wild.csv", lambda text: text.replace(",0.", ",much", 1), "no probabilities"),
+        ("wild/wild.csv", lambda text: text.replace(".png,", ".png,person ", 1), "number the person"),
+        ("wild/wild.csv", lambda text: text.replace(".png,", ".png,0.5", 1), "number the person"),
+        ("wild/wild.csv", lambda text: text.replace("00_0.png,", ",", 1), "once"),
     ],
 )
 def test_tables_that_are_damaged_are_named(soft_root, file, change, text):

@@ -122,14 +122,16 @@ def read_wild(
         VidferError: The table is missing or cannot be read, or no image can.
     """
     import cv2
+    import pandas as pd
 
     table = _table(root / WILD, "image")
     soft = _mixture(root / WILD, table, teachers)
-    if "person" not in table or table["person"].isna().any():
-        raise VidferError(f"{root / WILD} has to name a person for each image, in the column person")
+    if "person" not in table or not pd.api.types.is_integer_dtype(table["person"]):
+        raise VidferError(f"{root / WILD} has to number the person of each image, in the column person")
     image, unread = np.zeros((len(table), size, size), np.uint8), np.zeros(len(table), bool)
     for at, name in enumerate(table.index):
-        pixels = cv2.imread(str(root / name), cv2.IMREAD_GRAYSCALE) if (root / name).is_file() else None
+        path = root / str(name)  # pandas reads names such as 12 as numbers
+        pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
         unread[at] = pixels is None or pixels.shape[0] != pixels.shape[1]
         if not unread[at]:
             image[at] = cv2.resize(np.asarray(pixels), (size, size), interpolation=cv2.INTER_AREA)
@@ -140,7 +142,7 @@ def read_wild(
         votes=np.zeros((len(table), len(EMOTIONS)), np.float32),
         teacher=soft,
         held_out=np.array([val_persons > 0 and int(each) % val_persons == 0 for each in person], bool),
-        name=table.index.to_numpy(np.str_),
+        name=table.index.astype(str).to_numpy(np.str_),
         person=person,
     )
     return _without(faces, {"no square image": unread, "flat image": image.std((1, 2)) < _FLAT}, root.name, {})
@@ -162,20 +164,23 @@ def _table(path: Path, key: str) -> "pd.DataFrame":
         raise VidferError(f"there is no {path}: soft labels need the teachers' probabilities there") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise VidferError(f"{path} cannot be read as a table: {error}") from error
-    if key not in table or table[key].duplicated().any():
+    if key not in table or table[key].isna().any() or table[key].duplicated().any():
         raise VidferError(f"{path} has to name each image once, in the column {key}")
     return table.set_index(key)
 
 
 def _mixture(path: Path, table: "pd.DataFrame", teachers: Mapping[str, float]) -> npt.NDArray[np.float32]:
     """Mix the networks by their weights, each the mean over its crops: float32 `(N, 7)`, rows that sum to 1."""
+    import pandas as pd
+
     total = np.zeros((len(table), len(EMOTIONS)))
     for network, weight in teachers.items():
         crops = [name.removesuffix(f"_{EMOTIONS[0]}") for name in map(str, table) if name.startswith(f"{network}_")]
         crops = [crop for crop in crops if all(f"{crop}_{each}" in table for each in EMOTIONS)]
         if not crops:
             raise VidferError(f"{path} has no probabilities of the teacher '{network}'")
-        parts = [table[[f"{crop}_{each}" for each in EMOTIONS]].to_numpy(np.float64) for crop in crops]
+        columns = [table[[f"{crop}_{each}" for each in EMOTIONS]] for crop in crops]  # text becomes NaN
+        parts = [each.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64) for each in columns]
         total += weight * np.mean(parts, 0)
     sums = total.sum(1, keepdims=True)
     if not np.isfinite(total).all() or (total < 0).any() or not (sums > 0).all():
