@@ -1,6 +1,7 @@
 """Loudness of a recording, and the one gain that brings it to a wanted loudness."""
 
 import math
+from array import array
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,7 @@ class LoudnessMeter:
         self._state = np.zeros((2, 2))
         self._size = round(_STEP * rate)
         self._rest = np.zeros(0)
-        self._steps: list[NDArray[np.float64]] = []  # mean square of each step
+        self._steps = array("d")  # mean square of each step
         self.peak = 0.0
 
     def add(self, samples: NDArray[np.float32]) -> None:
@@ -55,12 +56,12 @@ class LoudnessMeter:
         weighted, self._state = sosfilt(self._filter, samples.astype(np.float64), zi=self._state)
         waiting = np.concatenate([self._rest, weighted])
         whole = len(waiting) - len(waiting) % self._size
-        self._steps.append(np.square(waiting[:whole]).reshape(-1, self._size).mean(1))
+        self._steps.extend(np.square(waiting[:whole]).reshape(-1, self._size).mean(1))
         self._rest = waiting[whole:]
 
     def loudness(self) -> float | None:
         """Return the loudness in LUFS of what was added; of less than a block that of the whole; None of silence."""
-        steps = np.concatenate([*self._steps, np.zeros(0)])
+        steps = np.array(self._steps)
         if len(steps) >= _STEPS:
             blocks = np.convolve(steps, np.full(_STEPS, 1 / _STEPS), "valid")
         else:
