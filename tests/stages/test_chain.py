@@ -132,6 +132,7 @@ def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image
             {"loudness": -30.0},
             r"trained on sound brought to -30 LUFS, and gets it (as loud as it was recorded|brought to)",
         ),
+        ({"loudness": "loud"}, "trained on sound of a loudness of 'loud'"),
     ],
 )
 def test_a_fusion_model_that_does_not_fit_is_refused_when_it_is_named(fusion_weights, trained, message):

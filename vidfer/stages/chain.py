@@ -51,7 +51,7 @@ class ChainOptions:
             (default: the bundle's, `pool`).
         prior: `uniform` moves the faces' probabilities half way from the training set's class shares to equal ones;
             `training` leaves them (default: the bundle's, `uniform`).
-        pool: `peaks` pools the third of a person's face images with most expression, `mean` all of them (default: the bundle's,
+        pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them (default: the bundle's,
             `peaks`).
         abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
         device: Where to compute: cpu, cuda or cuda:N.
@@ -280,8 +280,10 @@ def incompatibility(
     return ""
 
 
-def _level(loudness: float | None) -> str:
-    return "as loud as it was recorded" if loudness is None else f"brought to {loudness:g} LUFS"
+def _level(loudness: object) -> str:
+    if type(loudness) in (int, float):
+        return f"brought to {loudness:g} LUFS"
+    return "as loud as it was recorded" if loudness is None else f"of a loudness of {loudness!r}"
 
 
 def _other_faces(card: Card, kind: str, image_model: str, denoise_model: str | None) -> str:

@@ -68,7 +68,7 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio")
     packages: ClassVar[tuple[str, ...]] = ("torch",)
 
