@@ -11,6 +11,7 @@ from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import collate_clips
 from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.fer2013 import read_images
+from vidfer.datasets.soft_labels import hash_share
 from vidfer.evaluation.calibration import (
     _groups,
     calibrate,
@@ -137,6 +138,17 @@ def test_weights_are_calibrated_on_the_validation_people_and_measured_on_the_tes
     assert entry["nll_before"] == pytest.approx(log_loss(target, softmax(logits), labels=range(7)), abs=1e-5)
     after = log_loss(target, softmax(logits / entry["temperature"]), labels=range(7))
     assert entry["nll_after"] == pytest.approx(after, abs=1e-5)
+
+
+def test_a_card_names_the_labelled_images_of_several_sources(soft_root, headed_weights):
+    init = {"root": str(soft_root / "fer2013"), "wild_root": str(soft_root / "wild"), "val_share": 0.5, "wild_size": 32}
+    data = {"class_path": "vidfer.datamodules.soft_faces.SoftFacesDataModule", "init_args": init}
+    entry = calibrate("image", headed_weights, data)["calibration"]
+    labels = read_images(soft_root / "fer2013", "train", labels="ferplus")
+    held_out = sum(hash_share(each) < 0.5 for each in labels.image)
+    assert entry["fitted_on"].startswith("fer2013/train, FER+ labels: validation images")
+    assert entry["n_fitted"] == held_out
+    assert entry["measured_on"].startswith("fer2013/public_test, FER+ labels: test images")
 
 
 def test_what_is_not_calibrated_says_why(sounds_root, vectors_store, weights, monkeypatch):
