@@ -49,7 +49,7 @@ def test_calibration_and_class_shares_come_from_the_card(weights_with):
     stage = classify(weights)
     rules = stage.rules
     assert (rules.face_calibration, rules.class_shares) == ((1.25, 0.1), tuple(SHARES))
-    assert (rules.pool, rules.abstain, stage.notes) == ("peaks", None, (other_weights(weights),))
+    assert (rules.pool, rules.abstain, stage.notes) == ("peaks", None, ())
     params = stage.recipe("s", dict.fromkeys(stage.inputs, "k"))["params"]
     assert (params["rules"]["face_calibration"], params["rules"]["class_shares"]) == ((1.25, 0.1), tuple(SHARES))
     assert classify(weights, prior="training").rules.class_shares is None
@@ -59,7 +59,7 @@ def test_an_older_card_has_neither(image_weights):
     stage = classify(str(image_weights))
     assert (stage.rules.face_calibration, stage.rules.class_shares) == (None, None)
     assert ["no temperature" in stage.notes[0], "no class shares" in stage.notes[1]] == [True, True]
-    (note, _) = classify(str(image_weights), prior="training").notes
+    (note,) = classify(str(image_weights), prior="training").notes
     assert "no temperature" in note
 
 
@@ -117,8 +117,18 @@ def test_a_fusion_model_that_fits_is_used(fusion_weights):
     assert classify("compact", fusion_model="late").fusion is None
 
 
-def test_with_other_image_weights_the_shipped_fusion_gives_way_and_says_so(image_weights):
-    stage = classify(str(image_weights))
+def test_with_other_image_weights_the_fusion_model_of_a_bundle_gives_way_and_says_so(image_weights, tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    models = {}
+    for kind, name in (("fusion", "fusion"), ("audio", ChainOptions().choice.models["audio"])):
+        path = find_weights(kind, name).path
+        models[kind] = path.name
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(path.with_suffix(suffix), folder)
+    about = {"format": 1, "name": "mine", "description": "", "models": models, "settings": {}, "made": {}}
+    (folder / "bundle.json").write_text(json.dumps(about))
+    stage = classify(str(image_weights), models=folder)
     assert stage.fusion is None
     assert other_weights(image_weights) in stage.notes
 
