@@ -8,7 +8,7 @@ from tests.weights.lab import Lab
 from vidfer.cli.main import main
 from vidfer.weights import files
 
-SHIPPED_NAMES = ("compact", "compact64", "is10", "gan_sound", "small", "fusion", "gan_faces", "occlusion")
+SHIPPED_NAMES = ("compact", "compact64", "voice", "gan_sound", "small", "fusion", "gan_faces", "occlusion")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
     assert [row[:2] + row[4:5] for row in rows[1:]] == [
         ["compact", "image", "shipped"],
         ["compact64", "image", "shipped"],
-        ["is10", "audio", "shipped"],
+        ["voice", "audio", "shipped"],
         ["gan_sound", "audio", "shipped"],
         ["small", "denoise", "shipped"],
         ["fusion", "fusion", "shipped"],
@@ -151,8 +151,8 @@ def test_shipped_weights_that_differ_are_told(weights, monkeypatch, tmp_path, la
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(files, "__file__", str(tmp_path / "files.py"))
     (tmp_path / "compact.safetensors").write_bytes(b"X" + (folder / "compact.safetensors").read_bytes()[1:])
-    assert weights("verify", "is10")[0] == 0
-    status, said = weights("verify", "is10", "compact")
+    assert weights("verify", "voice")[0] == 0
+    status, said = weights("verify", "voice", "compact")
     assert status == 1
     assert "compact.safetensors is not the file that its card compact.json describes; reinstall vidfer" in said.out
 

@@ -101,6 +101,7 @@ def test_classify_on_three_corpora_at_speeds_and_spoilt(run, sounds_root, vector
         "--config=configs/classify.yaml", "--data=configs/data/speech.yaml", f"--data.init_args.store={vectors_store}",
         f"--data.init_args.data={','.join(str(tmp_path / corpus) for corpus in names)}",
         "--data.init_args.train_people=ravdess-2,nemo,ased", "--data.init_args.test_people=ravdess-3",
+        "--data.init_args.augment=[room+noise,noise+codec,room+codec]",
     )  # fmt: skip
     assert cli.trainer.global_step == 1
     copies = [sample.name for sample in cli.datamodule.samples["train"]]

@@ -94,7 +94,7 @@ def test_training_and_analysis_share_what_they_compute(tmp_path, read, monkeypat
     clip, store = write_tone(tmp_path / "a.wav", 200), Store(tmp_path / "store")
     with finished(build_chain(ChainOptions()), "audio", clip, store):
         pass
-    loudness = audio_stage("is10").loudness
+    loudness = audio_stage("voice").loudness
     expected = read_windows(clip, loudness=loudness).vectors
     monkeypatch.setattr("vidfer.stages.audio.read_windows", None)  # a second computation would fail
     for name in ("a.wav", "b.wav"):

@@ -13,7 +13,7 @@ from vidfer.weights.files import find_weights
 
 @pytest.fixture
 def cards():
-    return {kind: find_weights(kind, name).card for kind, name in (("image", "compact"), ("audio", "is10"))}
+    return {kind: find_weights(kind, name).card for kind, name in (("image", "compact"), ("audio", "voice"))}
 
 
 @pytest.fixture

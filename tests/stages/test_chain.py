@@ -104,7 +104,7 @@ def fusion_weights(tmp_path):
         torch.manual_seed(0)
         path = tmp_path / "mine.safetensors"
         trained = {"image_weights": weights_digest("image", "compact"), "win_dur": 2.0, "hop_dur": 1.0}
-        trained |= {"loudness": audio_stage("is10").loudness} | preprocessing
+        trained |= {"loudness": audio_stage("voice").loudness} | preprocessing
         card = {"kind": "fusion", "arch": "fusion", "arguments": {}, "preprocessing": trained}
         save_weights(path, build_classifier("fusion").state_dict(), card)
         return str(path)

@@ -24,7 +24,7 @@ def bundle(tmp_path):
         folder.mkdir()
         models = {}
         for each in shipped:
-            kind = {"compact": "image", "compact64": "image", "small": "denoise", "is10": "audio", "fusion": "fusion"}[
+            kind = {"compact": "image", "compact64": "image", "small": "denoise", "voice": "audio", "fusion": "fusion"}[
                 each
             ]
             source = find_weights(kind, each).path
@@ -53,7 +53,7 @@ def stages(**options):
 
 def test_the_default_is_the_shipped_bundle():
     chosen = ChainOptions().choice
-    assert chosen.models == {"denoise": "small", "image": "compact", "audio": "is10", "fusion": "fusion"}
+    assert chosen.models == {"denoise": "small", "image": "compact", "audio": "voice", "fusion": "fusion"}
     assert (chosen.named, chosen.notes) == (frozenset(), ())
     assert vars(chosen.settings) == {
         "denoise": "auto", "denoise_scope": "face", "denoise_threshold": 10.0, "answer": "pool", "prior": "uniform",
@@ -63,7 +63,7 @@ def test_the_default_is_the_shipped_bundle():
 
 def test_a_bundle_answers_and_options_win(bundle):
     folder = bundle(
-        ("compact", "small", "is10"), {"faces": embedding_gan()}, pool="mean", denoise="on", voice="off", prior=None
+        ("compact", "small", "voice"), {"faces": embedding_gan()}, pool="mean", denoise="on", voice="off", prior=None
     )
     chain = stages(models=folder)
     classify = chain["classify"]
@@ -80,7 +80,7 @@ def test_a_bundle_answers_and_options_win(bundle):
 
 
 def test_the_same_weights_in_a_bundle_have_the_keys_of_the_shipped_ones(bundle):
-    folder = bundle(("compact", "small", "is10", "fusion"))
+    folder = bundle(("compact", "small", "voice", "fusion"))
     keys = dict.fromkeys(("faces", "denoise", "finetune", "audio", "classify"), "k")
     for one, other in zip(build_chain(ChainOptions()), build_chain(ChainOptions(models=folder)), strict=True):
         assert one.recipe("s", keys) == other.recipe("s", keys)
@@ -104,7 +104,7 @@ def test_a_bundle_without_sound_or_fusion(bundle):
 
 
 def test_a_bundle_without_an_image_model_is_refused(bundle):
-    folder = bundle(("is10",))
+    folder = bundle(("voice",))
     with pytest.raises(UsageError, match="the bundle mine has no image model: name one by --image-model"):
         ChainOptions(models=folder)
     assert ChainOptions(models=folder, image_model="compact").image_weights == "compact"
@@ -210,10 +210,10 @@ def test_the_papers_preset(bundle):
 def test_the_papers_preset_takes_shipped_gan_weights_where_the_bundle_has_none(bundle, monkeypatch):
     assert ChainOptions(preset="paper").choice.models["audio"] == "gan_sound"
     assert stages(models=bundle(), preset="paper")["classify"].weights == weights_digest("audio", "gan_sound")
-    monkeypatch.setitem(choice.SHIPPED, "audio", ("is10",))
+    monkeypatch.setitem(choice.SHIPPED, "audio", ("voice",))
     with pytest.raises(UsageError, match="the bundle default has no such weights: name some by --audio-model, or none"):
         ChainOptions(preset="paper")
-    assert ChainOptions(preset="paper", audio_model="is10").choice.models["audio"] == "is10"
+    assert ChainOptions(preset="paper", audio_model="voice").choice.models["audio"] == "voice"
     assert "audio" not in ChainOptions(preset="paper", audio_model="none").choice.models
 
 

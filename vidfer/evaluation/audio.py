@@ -55,7 +55,7 @@ class AudioOptions:
     root: Path | None = field(default=None, metadata={"metavar": "DIR"})
     people: str | None = field(default=None, metadata={"metavar": "A-B,C"})
     actors: str | None = field(default=None, metadata={"metavar": "A-B,C"})
-    audio_model: str = field(default="is10", metadata={"metavar": "NAME|FILE"})
+    audio_model: str = field(default="voice", metadata={"metavar": "NAME|FILE"})
     voice: Literal["auto", "off"] = "auto"
     cross: FoldOptions = field(default_factory=FoldOptions, metadata=FoldOptions.GROUPS)
     leave_corpus_out: bool = False

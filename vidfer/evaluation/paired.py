@@ -55,7 +55,7 @@ class PairedOptions:
     people: str = field(default="17-20", metadata={"metavar": "A-B,C"})
     pairing_seed: int = 0
     image_model: str = field(default="compact", metadata={"metavar": "NAME|FILE"})
-    audio_model: str = field(default="is10", metadata={"metavar": "NAME|FILE"})
+    audio_model: str = field(default="voice", metadata={"metavar": "NAME|FILE"})
     fusion_model: str = field(default="fusion", metadata={"metavar": "NAME|FILE"})
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 

@@ -65,7 +65,7 @@ class AudioModel(_ClipModel):
 
     kind = "audio"
 
-    def __init__(self, name_or_file: str | Path = "is10") -> None:
+    def __init__(self, name_or_file: str | Path = "voice") -> None:
         super().__init__(name_or_file)
         self.sequential = is_sequential(self.network)
 

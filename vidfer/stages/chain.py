@@ -41,7 +41,7 @@ class ChainOptions:
         image_model: Image model's weights by name or file (default: the bundle's, compact); beside `--weights`, the network
             that they have to be for.
         weights: File with the image model's weights, such as `make finetune` exports.
-        audio_model: Sound model's weights by name or file, or none (default: the bundle's, is10).
+        audio_model: Sound model's weights by name or file, or none (default: the bundle's, voice).
         faces_model: Weights of a classifier of each person's faces, or none to pool the image model's predictions (default: the
             bundle's, none).
         fusion_model: Weights by name or file; `late` takes the product, and `auto` the bundle's where they fit the other models,

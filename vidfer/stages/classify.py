@@ -77,7 +77,7 @@ class ClassifyStage(Stage):
     faces: str | None = None  # digest of the faces model's weights; None to pool face images or let them vote
     fusion: str | None = None  # digest of the fusion model's weights; None for late fusion
     notes: tuple[str, ...] = ()  # what the models' cards lack, for the user
-    audio_model: str = neutral("is10")
+    audio_model: str = neutral("voice")
     faces_model: str = neutral("")
     fusion_model: str = neutral("")
 

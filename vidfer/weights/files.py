@@ -20,7 +20,7 @@ Card = dict[str, Any]
 
 SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "image": ("compact", "compact64"),
-    "audio": ("is10", "gan_sound"),
+    "audio": ("voice", "gan_sound"),
     "denoise": ("small",),
     "fusion": ("fusion",),
     "faces": ("gan_faces",),
