@@ -83,7 +83,7 @@ def test_cards_say_what_was_trained_and_how_it_is_calibrated(found, cards):
         "not_calibrated": "nobody is held out",
     }
     text = render_page(found, cards)["evaluation.md"].decode()
-    assert "| classifier of sound | mlp | RAVDESS speech | 899 clips | train 15; test 4 |" in text
+    assert "| classifier of sound | mlp | ravdess,nemo,ased | 1673 clips | train 89; test 4 |" in text
     assert "**Classifier of sound**: temperature 1.250, fitted on them, n = 12 (few: a rough guess)." in text
     assert "**Image model**: not calibrated: nobody is held out." in text
     assert "**Prohibited**: Decisions about people" in text

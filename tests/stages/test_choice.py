@@ -188,7 +188,7 @@ def speaker(folder):
     return str(path)
 
 
-GAN = ("gan", {"modality": "sound"}, {"win_dur": 2.0, "hop_dur": 1.0})
+GAN = ("gan", {"modality": "sound"}, {"win_dur": 2.0, "hop_dur": 1.0, "loudness": -23.0})
 
 
 def test_the_papers_preset(bundle):
