@@ -250,7 +250,7 @@ def calibrate(halves: Sequence[Half], shares: Sequence[float], strength: float, 
     return {
         "rule": "peaks",
         "temperature": temperature,
-        "fitted_on": "clips simulated from held-out faces, half of the persons",
+        "fitted_on": "clips simulated from held-out faces, classes by the teachers, half of the persons",
         "n_fitted": len(halves[0].clips),
         "measured_on": "clips simulated from held-out faces, the other half of the persons",
         "n_measured": len(halves[1].clips),

@@ -157,6 +157,8 @@ def _leave_corpora_out(options: AudioOptions, people: str | None, store: Path, n
         raise UsageError("--leave-corpus-out goes neither with --folds nor with --against or --calibrate")
     if options.write_card:
         require_own_card("audio", options.audio_model)
+        if not people:
+            raise UsageError("--write-card of a calibration needs --people: name those whom the model was trained on")
     digest = weights_digest("audio", options.audio_model)
     recipe, settings = find_recipe(options.cross.classifier, find_weights("audio", options.audio_model).card)
     settings |= {"voice": options.voice == "auto", "store": str(store)}

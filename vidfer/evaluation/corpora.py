@@ -72,6 +72,10 @@ def leave_corpora_out(
     found: dict[str, Predicted] = {}
     for corpus in corpora:
         found |= predict([corpus])
+        if corpus not in found or not len(found[corpus].target):
+            raise VidferError(
+                f"no recording of {corpus} can be used: there is nothing to measure on, leave it out of --data"
+            )
         notify(f"trained without {corpus}: n = {len(found[corpus].target)}")
     smoothing = recipe.settings.get("label_smoothing", 0.1)  # 0.1: the default of ClipTask
     nested: dict[str, dict[str, Any]] = {corpus: {"temperature": 1.0, "smoothing": 0.0} for corpus in corpora}

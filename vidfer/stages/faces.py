@@ -70,7 +70,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
