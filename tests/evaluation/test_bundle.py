@@ -180,21 +180,39 @@ def test_a_denoisers_gain_is_the_mean_over_photographs_held_out(make_bundle, tmp
     assert "photographs of the training" in measure_bundle(folder, {"denoise": data})["denoise"]["missing"]
 
 
-def test_paired_clips_are_predicted_as_by_evaluate_paired(sounds_root, faces_root, vectors_store, monkeypatch):
+@pytest.fixture
+def with_fusion(tmp_path):
+    """The shipped bundle, with the fusion model that ships beside it."""
+    folder = tmp_path / "fused"
+    folder.mkdir()
+    manifest = json.loads((SHIPPED_BUNDLE / "bundle.json").read_text())
+    manifest["models"] |= {"fusion": "fusion.safetensors"}
+    for name in manifest["models"].values():
+        for suffix in (".safetensors", ".json"):
+            shutil.copy((SHIPPED_BUNDLE / name).with_suffix(suffix), folder)
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_paired_clips_are_predicted_as_by_evaluate_paired(
+    sounds_root, faces_root, vectors_store, with_fusion, monkeypatch
+):
     monkeypatch.setattr("vidfer.datamodules.features.SPEECH_SHARE", 0.0)  # nobody speaks in synthesised voices
     init = {"root": str(sounds_root), "faces_root": str(faces_root), "store": vectors_store}
     init |= {"train_people": "2", "test_people": "1"}
     data = {"class_path": "vidfer.datamodules.paired.PairedDataModule", "init_args": init}
-    (group,) = measure_bundle(SHIPPED_BUNDLE, {"fusion": data})["clips"]
+    (group,) = measure_bundle(with_fusion, {"fusion": data})["clips"]
     assert group["persons"] == ["ravdess-1"]
-    expected = evaluate_paired(PairedOptions(sounds_root, faces_root, "1", store=Path(vectors_store)))
+    expected = evaluate_paired(
+        PairedOptions(sounds_root, faces_root, "1", fusion_model="fusion", store=Path(vectors_store))
+    )
     expected["fused"] = expected["as analyze answers"]
     assert set(group["parts"]) == {"fused", "faces", "vote", "sound", "late", "trained"}
     for part, each in group["parts"].items():
         assert (each["n"], each["accuracy"]) == (16, expected[part]["accuracy"])
         assert [row[:7] for row in each["confusion"]] == expected[part]["confusion"]
     init["test_people"] = "1,3"  # the shipped weights were trained on 2 to 16
-    (group,) = measure_bundle(SHIPPED_BUNDLE, {"fusion": data})["clips"]
+    (group,) = measure_bundle(with_fusion, {"fusion": data})["clips"]
     assert group["persons"] == ["ravdess-1"]
     assert any("ravdess-3" in note for note in group["notes"])
 

@@ -255,7 +255,8 @@ def test_every_odd_file_has_a_status(clip, store, folder, capsys):
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(odd / "photo.mp4", format="jpeg")
     out = folder / "odd-out"
     named = [str(odd), str(odd / "notes.txt"), str(odd / "photo.jpg")]
-    assert main(["analyze", *named, "--store", str(store), "--out", str(out), "--json"]) == 1
+    settings = ["--voice", "off"]  # the detector of speech is not sure of so short a synthesised one
+    assert main(["analyze", *named, *settings, "--store", str(store), "--out", str(out), "--json"]) == 1
     said = capsys.readouterr()
     summaries = {Path(line["clip"]).name: line for line in map(json.loads, said.out.splitlines())}
     status = {name: summary["status"] for name, summary in summaries.items()}

@@ -53,7 +53,7 @@ def stages(**options):
 
 def test_the_default_is_the_shipped_bundle():
     chosen = ChainOptions().choice
-    assert chosen.models == {"denoise": "small", "image": "compact", "audio": "voice", "fusion": "fusion"}
+    assert chosen.models == {"denoise": "small", "image": "compact", "audio": "voice"}
     assert (chosen.named, chosen.notes) == (frozenset(), ())
     assert vars(chosen.settings) == {
         "denoise": "auto", "denoise_scope": "face", "denoise_threshold": 10.0, "answer": "pool", "prior": "uniform",
@@ -80,7 +80,7 @@ def test_a_bundle_answers_and_options_win(bundle):
 
 
 def test_the_same_weights_in_a_bundle_have_the_keys_of_the_shipped_ones(bundle):
-    folder = bundle(("compact", "small", "voice", "fusion"))
+    folder = bundle(("compact", "small", "voice"))
     keys = dict.fromkeys(("faces", "denoise", "finetune", "audio", "classify"), "k")
     for one, other in zip(build_chain(ChainOptions()), build_chain(ChainOptions(models=folder)), strict=True):
         assert one.recipe("s", keys) == other.recipe("s", keys)
