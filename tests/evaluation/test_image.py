@@ -373,7 +373,7 @@ def test_help_names_every_corruption(capsys):
 )
 def test_each_head_holds_its_bar(data_dir, capsys, labels, n, recurring, bar):
     command = ["evaluate", "image", "--root", str(data_dir / "fer2013"), "--split", "public_test", "--labels", labels]
-    assert main([*command, "--image-model", "compact64"]) == 0
+    assert main([*command, "--image-model", "compact"]) == 0
     found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert (found["head"], found["n"], found["recurring"]) == (labels, n, recurring)
     assert found["accuracy"] >= bar
