@@ -92,10 +92,8 @@ def export_weights(
     if isinstance(task, DenoiseTask):
         steps = {"batches": task.batches, "generator": task.generator_steps, "critic": task.critic_steps}
         card["recipe"]["steps"] = steps
-    if task.hparams.get("weights"):
-        before = find_weights(card["kind"], task.hparams["weights"]).card
-        people = (before.get("data") or {}).get("people")  # whom it knows already, see `trained_people`
-        card["recipe"]["started_from"] = {**(before.get("recipe") or {}), **({"people": people} if people else {})}
+    if weights := task.hparams.get("weights"):
+        card["recipe"]["started_from"] = _started_from(card["kind"], weights)
     save_weights(path, state, card)
     card["metrics"] = []
     if known := sorted({*card["data"].get("people", {}).get("test", [])} & trained_people(card)):
@@ -104,6 +102,13 @@ def export_weights(
         card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
+
+
+def _started_from(kind: str, weights: str) -> dict[str, Any]:
+    """Return the recipe of weights that a training started from, and the people whom they know, see `trained_people`."""
+    before = find_weights(kind, weights).card
+    people = (before.get("data") or {}).get("people")
+    return {**(before.get("recipe") or {}), **({"people": people} if people else {})}
 
 
 def _settings(hparams: Mapping[str, Any]) -> dict[str, Any]:

@@ -188,6 +188,7 @@ def build_rules(options: ChainOptions) -> Rules:
     settings, found = options.choice.settings, {kind: find_weights(kind, model) for kind, model in models.items()}
     calibration = {kind: read_calibration(weights) for kind, weights in found.items()}
     voting, person = settings.answer == "vote", "faces" if "faces" in models else "image"
+    pools_peaks = settings.pool == "peaks" and not voting and person == "image"
     return Rules(
         face_calibration=calibration["image"],
         sound_calibration=calibration.get("audio"),
@@ -198,7 +199,7 @@ def build_rules(options: ChainOptions) -> Rules:
         pool=settings.pool,
         abstain=None if options.abstain is None else float(options.abstain),
         speech_only=settings.voice == "auto",
-        pooled_temperature=_pooled_temperature(found["image"]) if settings.pool == "peaks" else 1.0,
+        pooled_temperature=_pooled_temperature(found["image"]) if pools_peaks else 1.0,
         face_weight=UNCALIBRATED if voting or calibration[person] is None else 1.0,
         sound_weight=UNCALIBRATED if calibration.get("audio") is None else 1.0,
     )
