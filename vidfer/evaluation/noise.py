@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NamedTuple
@@ -15,6 +14,7 @@ from vidfer.datasets.photos import add_noise
 from vidfer.evaluation import Notify, Progress
 from vidfer.evaluation.export import require_weights
 from vidfer.media.decode import Frame, read_frames
+from vidfer.media.record import record_frames
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -150,31 +150,23 @@ def compare(clean: FacePredictions, other: FacePredictions) -> tuple[int, int]:
 
 
 def write_noisy(clip: Path, copy: Path, *, sigma: float, fps: float) -> list[int]:
-    """Write the frames that the chain would read, with noise of `sigma` on 0-255, as uncompressed RGB in a NUT file.
+    """Write the frames that the chain would read, with noise of `sigma` on 0-255, into a lossless file.
 
-    NUT keeps presentation times to 1e-6 s. Returns the number of the clip's frame for each frame of the copy; raises `ClipError`
-    if frames change size.
+    Returns the number of the clip's frame for each frame of the copy; raises `ClipError` if frames change size.
     """
-    import av
-
     rng = np.random.default_rng(0)
     numbers: list[int] = []
-    with av.open(str(copy), "w", format="nut", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("rawvideo")
-        stream.pix_fmt = "rgb24"
-        stream.codec_context.time_base = Fraction(1, 1_000_000)
+
+    def noisy() -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
+        shape: tuple[int, ...] = ()
         for frame in _unbroken(read_frames(clip, fps=fps)):
-            height, width = frame.image.shape[:2]
-            if not numbers:
-                stream.height, stream.width = height, width
-            if (stream.height, stream.width) != (height, width):
+            shape = shape or frame.image.shape
+            if frame.image.shape != shape:
                 raise ClipError(Status.UNSUPPORTED, "its frames change size")
-            noisy = add_noise(frame.image, sigma, rng).astype(np.uint8)
-            picture = av.VideoFrame.from_ndarray(noisy, format="rgb24")
-            picture.pts, picture.time_base = round(1_000_000 * frame.pts), Fraction(1, 1_000_000)
-            container.mux(stream.encode(picture))
             numbers.append(frame.index)
-        container.mux(stream.encode(None))
+            yield frame.pts, add_noise(frame.image, sigma, rng).astype(np.uint8)
+
+    record_frames(noisy(), copy)
     return numbers
 
 

@@ -27,6 +27,9 @@ from vidfer.types import ClipError, Status
 MEMORY_LIMIT: Final = 4 << 30
 """Address space of a child in bytes."""
 
+MAX_PIXELS: Final = 7680 * 4320
+"""Frames above 8K are refused before they are decoded."""
+
 Header = dict[str, Any]
 Emitted = Iterator[tuple[Header, memoryview | None]]
 """What a child answers to one request: headers, each with its payload if there is one."""

@@ -3,14 +3,12 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import MEMORY_LIMIT, Child, require_local_file
-
-_MAX_PIXELS: Final = 7680 * 4320
+from vidfer.media.child import MAX_PIXELS, MEMORY_LIMIT, Child, require_local_file
 
 Decoder = Literal["auto", "pyav", "decord"]
 
@@ -87,7 +85,7 @@ def read_frames(
     fps: float | None = 5.0,
     every: int | None = None,
     decoder: Decoder = "auto",
-    max_pixels: int = _MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     timeout: float = 120.0,
     memory: int = MEMORY_LIMIT,
 ) -> Generator[Frame]:
