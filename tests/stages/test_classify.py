@@ -350,6 +350,7 @@ def test_temperature_and_prior_by_hand(store, two_people, sad_voice):
     np.testing.assert_allclose(done.arrays("probabilities.safetensors")["faces"], expected, rtol=1e-5)
     settings = done.json("predictions.json")["settings"]
     assert (settings["temperature"], settings["prior"], settings["notes"]) == (2.0, "uniform", [])
+    assert [settings[name] for name in ("sound", "face_weight", "sound_weight")] == ["pool", 1.0, 1.0]
     left = classify(store, {**two_people, **sad_voice}, face_calibration=(2.0, 0.0))
     assert left.json("predictions.json")["settings"]["prior"] == "training"
     raised = np.exp(logits(HAPPY, HAPPY, SAD, NEUTRAL) / 2)

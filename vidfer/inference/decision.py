@@ -92,6 +92,7 @@ class SoundPrediction:
 
     probabilities: Floats  # (W, 7), of each window that counts
     distribution: Floats  # (7,), of all together
+    sequential: bool = False  # whether each window's prediction is from all windows so far
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,18 @@ def predict_faces(
     probabilities = calibrate(logits, rules.face_calibration)
     if rules.class_shares is not None:
         probabilities = logit_adjustment(probabilities, rules.class_shares)
+    return pool_faces(probabilities, person, times, weights, rules, by_person)
+
+
+def pool_faces(
+    probabilities: Floats,
+    person: npt.NDArray[np.int64],
+    times: Floats,
+    weights: Floats,
+    rules: Rules,
+    by_person: Floats | None = None,
+) -> FacePrediction:
+    """Predict each person and all of them together from calibrated probabilities (N, 7); all else as `predict_faces` takes it."""
     people, counts = np.unique(person, return_counts=True)
     share = counts / len(person)
     groups = [(probabilities[rows], weights[rows], times[rows]) for rows in (person == one for one in people)]
@@ -152,9 +165,13 @@ def predict_sound(logits: Floats, rules: Rules, *, sequential: bool = False) -> 
     Raises:
         VidferError: Logits are not finite.
     """
-    probabilities = calibrate(logits, rules.sound_calibration, "sound")
+    return pool_windows(calibrate(logits, rules.sound_calibration, "sound"), sequential=sequential)
+
+
+def pool_windows(probabilities: Floats, *, sequential: bool = False) -> SoundPrediction:
+    """Predict the sound from the calibrated probabilities (W, 7) of the windows that count, in order, W >= 1."""
     whole = probabilities[-1] if sequential else pool(probabilities, np.ones(len(probabilities)))
-    return SoundPrediction(probabilities, whole)
+    return SoundPrediction(probabilities, whole, sequential)
 
 
 def predict_joint(logits: Floats, share: Floats, rules: Rules) -> Floats:

@@ -68,7 +68,7 @@ class ClassifyStage(Stage):
     """
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 10
+    version: ClassVar[int] = 11
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio")
     packages: ClassVar[tuple[str, ...]] = ("torch",)
 
@@ -103,7 +103,7 @@ class ClassifyStage(Stage):
             "faces": self._face_record(faces, inputs),
             "sound": self._sound_record(sound, silent, used, audio),
             "people": self._people_records(faces, table),
-            "settings": self._settings(),
+            "settings": self._settings(sound),
         }
         fused = decision.fuse_modalities(faces, sound, joint, rules)
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
@@ -212,7 +212,7 @@ class ClassifyStage(Stage):
             "weights": weights,
         }
 
-    def _settings(self) -> Record:
+    def _settings(self, sound: SoundPrediction | None) -> Record:
         rules, adjusted = self.rules, self.rules.class_shares is not None
         temperature, smoothing = rules.face_calibration or (1.0, 0.0)
         return {
@@ -225,6 +225,9 @@ class ClassifyStage(Stage):
             "pooled_temperature": rules.pooled_temperature,
             "abstain": rules.abstain,
             "voice": rules.speech_only,
+            "sound": "sequence" if sound and sound.sequential else "pool",
+            "face_weight": rules.face_weight,
+            "sound_weight": rules.sound_weight,
             "fusion": "trained" if self.fusion else "late",
             "notes": list(self.notes),
         }
