@@ -1,0 +1,192 @@
+"""The six tables of a clip, from what stage `report` found in it and what a user chose for the tables."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.results.schema import TABLES, typed
+from vidfer.results.seconds import build_seconds
+from vidfer.results.segments import build_segments
+from vidfer.types import EMOTIONS, SOUND_IS_FINE, Status, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+NO_MEDIA: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("duration_s", "fps", "width", "height", "container", "codec", "rotation")),
+    **dict.fromkeys(("audio_codec", "sampling_rate", "channels", "loudness", "recorded_at", "step_s")),
+    "notes": (),
+}
+"""`media` in the summary of a file of which nothing is known.
+
+The columns of table `clips`, `recorded_at` as ISO 8601, `step_s`, the time between two samples, and `notes`, sentences on the
+tracks.
+"""
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a user can choose for the tables; nothing that is stored depends on it.
+
+    Args:
+        grid: Seconds between the rows of seconds.csv.
+        min_segment: Seconds that a segment lasts at least; shorter ones are left out.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    grid: float = 1.0
+    min_segment: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not 0.05 <= self.grid < math.inf:
+            raise UsageError(f"--grid has to be at least 0.05 s, not {self.grid}")
+        if not 0 <= self.min_segment < math.inf:
+            raise UsageError(f"--min-segment has to be 0 s or more, not {self.min_segment}")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What stage `report` found in one clip, whatever its name: tables without ids, and a summary.
+
+    Args:
+        summary: What `summary.json` holds. `clip`, `analyzed_at` (ISO 8601 with Z) and `elapsed_s` are of the run.
+        frames: Columns of table `frames`, with `person` (Int64, from 1 in order of appearance) instead of ids.
+        people: Columns of table `people` that do not depend on the clip's name.
+        windows: Columns of table `windows` without ids.
+    """
+
+    summary: Mapping[str, Any]
+    frames: "pd.DataFrame"
+    people: "pd.DataFrame"
+    windows: "pd.DataFrame"
+
+    @classmethod
+    def empty(cls, summary: Mapping[str, Any]) -> "Report":
+        """Return the report of a clip in which nothing was found."""
+        import pandas as pd
+
+        none = typed("frames", pd.DataFrame(index=range(0))).assign(person=pd.array([], "Int64"))
+        return cls(summary, none, *(typed(table, pd.DataFrame(index=range(0))) for table in ("people", "windows")))
+
+
+def build_tables(report: Report, clip_id: str, options: TableOptions | None = None) -> "dict[str, pd.DataFrame]":
+    """Build the six tables of a clip, each with all columns of its schema and exactly their types.
+
+    Args:
+        report: What was found in the clip.
+        clip_id: The clip's place below the run's folder, with `/` between its parts.
+        options: The grid, and how short a segment may be.
+    """
+    options, summary = options or TableOptions(), report.summary
+    abstain, step = (summary["settings"] or {}).get("abstain"), summary["media"]["step_s"] or 0.0
+    frames = _named(report.frames, clip_id)
+    windows = report.windows
+    seconds = build_seconds(frames, windows, options.grid, clip_end(report), abstain)
+    if windows.empty and len(seconds):
+        seconds["sound_status"] = summary["sound"]["status"]
+    found = {
+        "frames": frames,
+        "seconds": seconds,
+        "segments": build_segments(frames, options.min_segment, step),
+        "people": _named(report.people, clip_id),
+        "windows": windows,
+        "clips": build_clip(summary, clip_id),
+    }
+    return {table: typed(table, found[table].assign(clip_id=clip_id)[_order(table, found[table])]) for table in TABLES}
+
+
+def person_id(clip_id: str, person: int) -> str:
+    """Return the id of a clip's person, counted from 1 in order of appearance."""
+    return f"{clip_id}#{person}"
+
+
+def _named(rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
+    """Give rows their person's id by column `person`."""
+    ids = rows["person"].map(lambda person: person_id(clip_id, person), na_action="ignore")
+    return rows.assign(person_id=ids.astype("string"))
+
+
+def _order(table: str, rows: "pd.DataFrame") -> list[str]:
+    """Return the table's columns that are there."""
+    return [column.name for column in TABLES[table] if column.name == "clip_id" or column.name in rows]
+
+
+def clip_end(report: Report) -> float:
+    """Return when the clip ends in s: the length that the file names, but not far beyond what could be read of it."""
+    media, status = report.summary["media"], report.summary["status"]
+    last, step = report.frames["time_s"].max(), media["step_s"] or 0.0
+    read = max(
+        last + step if len(report.frames) else 0.0, report.windows["end_s"].max() if len(report.windows) else 0.0
+    )
+    if media["duration_s"] is None:
+        return float(read)
+    slack = 0.0 if status == Status.PARTIAL else 3600.0  # a damaged header may name any length
+    return float(min(media["duration_s"], read + slack))
+
+
+def build_clip(summary: Mapping[str, Any], clip_id: str) -> "pd.DataFrame":
+    """Build the row of table `clips` from a clip's summary."""
+    import pandas as pd
+
+    faces, sound, fused, media = (summary[part] for part in ("faces", "sound", "fused", "media"))
+    people = [person["person"] for person in summary["people"]]
+    row = {
+        **{"clip_id": clip_id, "person_id": person_id(clip_id, people[0]) if len(people) == 1 else None},
+        **{"path": summary["clip"], "status": summary["status"]},
+        **{name: fused[name] for name in ("predominant", "margin")},
+        "modalities": "+".join(fused["modalities"]) or None,
+        **_distribution(fused),
+        **{
+            "faces_status": faces["status"],
+            "faces_predominant": faces["predominant"],
+            **_distribution(faces, "faces_"),
+        },
+        **{
+            "sound_status": sound["status"],
+            "sound_predominant": sound["predominant"],
+            **_distribution(sound, "sound_"),
+        },
+        "agreement": agreement(summary),
+        **{name: faces[name] for name in ("n_people", "n_frames", "n_faces", "n_unusable", "n_uncertain")},
+        "n_windows": sound["n_windows"],
+        **{name: value for name, value in media.items() if name not in ("step_s", "notes")},
+        "recorded_at": _time(media["recorded_at"]),
+        "analyzed_at": _time(summary.get("analyzed_at")),
+        "elapsed_s": summary.get("elapsed_s"),
+        "warnings": "; ".join(warnings(summary)) or None,
+        **{name: (summary["provenance"] or {}).get(name) for name in ("source_blake3", "vidfer")},
+    }
+    return pd.DataFrame([row])
+
+
+def _distribution(part: Mapping[str, Any], prefix: str = "") -> dict[str, float | None]:
+    return {f"{prefix}{name}": (part["distribution"] or {}).get(name) for name in EMOTIONS}
+
+
+def _time(text: str | None) -> "pd.Timestamp | None":
+    import pandas as pd
+
+    return None if text is None else pd.Timestamp(text)
+
+
+def agreement(summary: Mapping[str, Any]) -> str | None:
+    """Say whose own answer a clip's is: `both`, `faces`, `sound` or `neither`; None where fewer than two predict."""
+    if len(summary["fused"]["modalities"]) < 2:
+        return None
+    answer = summary["fused"]["predominant"]
+    same = [part for part in ("faces", "sound") if summary[part]["predominant"] == answer]
+    return "both" if len(same) == 2 else same[0] if same else "neither"
+
+
+def warnings(summary: Mapping[str, Any]) -> list[str]:
+    """Collect what a user has to know about a clip, in sentences."""
+    sound = summary["sound"]
+    said = [summary["message"], *summary["media"]["notes"]]
+    if sound["status"] not in SOUND_IS_FINE:
+        said.append(sound["message"])
+    return list(dict.fromkeys(filter(None, said)))
