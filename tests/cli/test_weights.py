@@ -43,6 +43,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
         ["fusion", "fusion", "shipped"],
         ["gan_faces", "faces", "shipped"],
         ["occlusion", "occlusion", "shipped"],
+        ["identity", "identity", "to"],
     ]
     assert "--registry FILE|URL" in said.err
     _, said = weights("list", "--registry", lab.registry)
@@ -51,7 +52,7 @@ def test_the_list_tells_where_weights_are(lab, weights):
     assert weights("pull", "net", "--registry", lab.registry)[0] == 0
     _, said = weights("list")
     where = {line.split()[0]: line.split()[4] for line in said.out.splitlines()[1:]}
-    assert where == dict.fromkeys(SHIPPED_NAMES, "shipped") | {"net": "here"}
+    assert where == dict.fromkeys(SHIPPED_NAMES, "shipped") | {"net": "here", "identity": "to"}
 
 
 def test_a_card_is_shown_with_what_each_head_was_trained_on(weights, headed_weights, lab):
@@ -163,7 +164,8 @@ def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):
     status, said = weights("pull", "nix")
     assert status == 2
     assert (
-        f"no weights 'nix' in vidfer, nor pulled: there are {', '.join(SHIPPED_NAMES)}; others: --registry" in said.err
+        f"no weights 'nix' in vidfer, nor pulled: there are {', '.join(SHIPPED_NAMES)}, identity; others: --registry"
+        in said.err
     )
     assert weights("pull", "../net", "--registry", lab.registry)[0] == 2
     status, said = weights("verify", "net", "--registry", lab.registry)

@@ -8,6 +8,7 @@ from vidfer.cli.options import POSITIONAL
 from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
+from vidfer.weights.published import PUBLISHED, pull_published
 
 ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "show", "pull", "verify")}
 
@@ -38,7 +39,7 @@ class PullOptions:
     """Fetch weights into $VIDFER_WEIGHTS or the user's cache folder; their name is then taken wherever weights are named.
 
     Args:
-        name: Their name in the registry.
+        name: Their name in the registry; `identity` needs none.
     """
 
     name: str = field(metadata=POSITIONAL)
@@ -94,9 +95,10 @@ def pull_weights(options: PullOptions) -> int:
     if not entry.url:
         print(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
-    weights = pull(entry, download_bar)
+    published = PUBLISHED.get(entry.name) == entry
+    weights = pull_published(entry, download_bar) if published else pull(entry, download_bar)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
-    print(f"use them by --{entry.kind}-model {entry.name}")
+    print("use them by --identify" if published else f"use them by --{entry.kind}-model {entry.name}")
     return 0
 
 
@@ -115,7 +117,8 @@ def verify_weights(options: VerifyOptions) -> int:
 
 def _fault(entry: Entry, registry: str | None) -> str:
     """Return what is wrong with weights, and what to do about it; nothing if all is well."""
-    again = f"vidfer weights pull {entry.name} --registry {registry or record_of(entry.name)}"
+    place = "" if PUBLISHED.get(entry.name) == entry else f" --registry {registry or record_of(entry.name)}"
+    again = f"vidfer weights pull {entry.name}{place}"
     if not entry.here:
         return f"not here; fetch them: {again}"
     if not (faults := entry.faults()):
@@ -125,8 +128,8 @@ def _fault(entry: Entry, registry: str | None) -> str:
 
 
 def _known(registry: str | None) -> dict[str, Entry]:
-    """Return a registry's weights, or else those that ship with vidfer or were pulled from anywhere."""
-    return {**pulled(), **shipped()} if registry is None else read_registry(registry)
+    """Return a registry's weights, or else those that ship with vidfer, that others publish, or that were pulled."""
+    return {**pulled(), **shipped(), **PUBLISHED} if registry is None else read_registry(registry)
 
 
 def _choose(known: dict[str, Entry], name: str, registry: str | None) -> Entry:

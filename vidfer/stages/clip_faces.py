@@ -1,6 +1,6 @@
 """What classifiers of clips read of a person's faces: chosen and prepared here for training and for analysis alike."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,9 @@ from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.store import Artifact
 from vidfer.stages.denoise import Images, read_denoised
 from vidfer.stages.faces import LANDMARKS, SHARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Rows = npt.NDArray[np.intp]
 
@@ -43,6 +46,26 @@ def read_faces(faces: Artifact, denoise: Artifact, rows: Rows) -> tuple[Images, 
             crops[places] = clean
             gray.append(gray_faces(crops[wanted]))
     return np.concatenate(gray), landmarks(faces.table("faces.parquet"), rows)
+
+
+def best_faces(table: "Mapping[str, npt.NDArray[Any]]", most: int = 1) -> Rows:
+    """Choose rows of the table of face images, the `most` best of each person by quality, ascending; no expression is preferred.
+
+    Of images of equal weight the sharper one is better, then the larger, then the one that faces the camera more, then the
+    earlier one.
+    """
+    turned = np.abs(table["yaw"]) + np.abs(table["pitch"])
+    order = np.lexsort((table["time_s"], turned, -table["size"], table["blur"], -table["weight"]))
+    track = table["track"][order]
+    return np.sort(np.concatenate([order[track == person][:most] for person in np.unique(track)]))
+
+
+def read_crops(faces: Artifact, rows: Rows) -> "Iterator[Images]":
+    """Read crops as they came from the frames, uint8 (n, 160, 160, 3), file by file; `rows` (n,) are ascending."""
+    for number, shard in enumerate(faces.names("crops-")):
+        wanted = rows[(rows >= number * SHARD) & (rows < (number + 1) * SHARD)] - number * SHARD
+        if len(wanted):
+            yield faces.arrays(shard)["crops"][wanted]
 
 
 def gray_faces(crops: Images) -> Images:

@@ -25,9 +25,10 @@ SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "fusion": ("fusion",),
     "faces": ("gan_faces",),
     "occlusion": ("occlusion",),
+    "identity": (),
 }
 """Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together,
-all faces of a clip, and what covers a face."""
+all faces of a clip, what covers a face, and who is the same person (fetched, see `vidfer.weights.published`)."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of weights: no dot and no slash, so that it is never mistaken for a file."""
