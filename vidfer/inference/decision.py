@@ -120,10 +120,7 @@ def predict_faces(
     Raises:
         VidferError: Logits are not finite.
     """
-    probabilities = calibrate(logits, rules.face_calibration)
-    if rules.class_shares is not None:
-        probabilities = logit_adjustment(probabilities, rules.class_shares)
-    return pool_faces(probabilities, person, times, weights, rules, by_person)
+    return pool_faces(face_probabilities(logits, rules), person, times, weights, rules, by_person)
 
 
 def pool_faces(
@@ -149,6 +146,16 @@ def pool_faces(
     else:
         of_people = np.array([pool(p, w) for p, w, _ in groups])
     return FacePrediction(probabilities, people, share, of_people, share @ of_people)
+
+
+def face_probabilities(logits: Floats, rules: Rules) -> Floats:
+    """Turn the image model's logits (N, 7) into probabilities (N, 7), each face image by itself.
+
+    Raises:
+        VidferError: Logits are not finite.
+    """
+    probabilities = calibrate(logits, rules.face_calibration)
+    return probabilities if rules.class_shares is None else logit_adjustment(probabilities, rules.class_shares)
 
 
 def used_windows(silent: npt.NDArray[np.bool_], speech: Floats, rules: Rules) -> npt.NDArray[np.bool_]:

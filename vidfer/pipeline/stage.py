@@ -60,6 +60,9 @@ class Stage(ABC):
             "tools": dict(self.tools()),
         }
 
+    def warm(self) -> None:  # noqa: B027 - most stages have nothing to load
+        """Load what `run` needs and keeps, so that the first clip, or frame, takes no longer than the next."""
+
     @abstractmethod
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the result for one clip into the draft; the status of an input may be anything.

@@ -109,6 +109,18 @@ class ClassifyStage(Stage):
         draft.write_json("predictions.json", {**predictions, "fused": self._fused_record(fused, gates, predictions)})
         return Outcome(finetune.status, finetune.message)
 
+    def warm(self) -> None:
+        """Load the models of sound, of persons, and of both, as far as they are used."""
+        from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
+        from vidfer.inference.models import load_model
+
+        if self.weights:
+            load_model(AudioModel, self.audio_model, self.weights)
+        if self.faces:
+            load_model(FacesModel, self.faces_model, self.faces)
+        if self.fusion:
+            load_model(FusionModel, self.fusion_model, self.fusion)
+
     def _persons(self, weights: str, embeddings: Floats, track: Ids, inputs: Mapping[str, Artifact]) -> Floats:
         """Return the faces model's logits (P, 7) of each person, in the order of their ids."""
         from vidfer.inference.classifiers import FacesModel

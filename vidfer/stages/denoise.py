@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versio
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
 from vidfer.stages.fit import Fit
+
+if TYPE_CHECKING:
+    from vidfer.inference.models import Denoiser
 
 Images = npt.NDArray[np.uint8]
 DenoiseMode = Literal["auto", "on", "off"]
@@ -65,7 +68,6 @@ class DenoiseStage(Stage):
         table = faces.table("faces.parquet")
         sigma = table["noise_sigma" if self.scope == "face" else "frame_sigma"]
         wanted = self.denoise.wants(sigma)
-        magnified = _magnification(table)
         change = np.full(len(sigma), np.nan)
         for number, shard in enumerate(shards):
             rows = np.flatnonzero(wanted[number * SHARD : (number + 1) * SHARD])
@@ -75,7 +77,7 @@ class DenoiseStage(Stage):
                 if self.scope == "frame":
                     clean = read_denoised([faces], shard)[1]
                 else:
-                    clean = self._clean(raw, magnified[places], self.denoise.weights)
+                    clean = self.clean(raw, {name: column[places] for name, column in table.items()})
                     draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": clean})
                 change[places] = np.abs(clean.astype(np.int16) - raw).mean(axis=(1, 2, 3))
             progress((number + 1) / len(shards))
@@ -83,12 +85,24 @@ class DenoiseStage(Stage):
         mean = round(float(change[wanted].mean()), 6) if wanted.any() else None
         return Outcome(faces.status, faces.message, {**facts, "denoised": int(wanted.sum()), "mean_change": mean})
 
-    def _clean(self, crops: Images, magnified: npt.NDArray[np.float64], weights: str) -> Images:
-        from vidfer.inference.models import Denoiser, load_model, one_thread
+    def clean(self, crops: Images, table: Mapping[str, npt.NDArray[Any]]) -> Images:
+        """Denoise crops, n >= 1, given their rows of `faces.parquet`, whether they need it or not."""
+        from vidfer.inference.models import one_thread
 
-        network = load_model(Denoiser, self.denoise_model, weights, self.device)
+        network, magnified = self._network(), _magnification(table)
         with one_thread():
             return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
+
+    def warm(self) -> None:
+        """Load the denoiser, unless nothing is to be denoised."""
+        if self.denoise:
+            self._network()
+
+    def _network(self) -> "Denoiser":
+        from vidfer.inference.models import Denoiser, load_model
+
+        assert self.denoise is not None
+        return load_model(Denoiser, self.denoise_model, self.denoise.weights, self.device)
 
 
 def _magnification(table: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

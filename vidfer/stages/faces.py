@@ -1,6 +1,6 @@
 """Stage `faces`: from a video to aligned face crops, tracked through time, with quality."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.media.decode import Decoder
+from vidfer.media.decode import Decoder, Frame
 from vidfer.media.face_stream import FaceSettings
 from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
@@ -107,6 +107,15 @@ class FacesStage(Stage):
         message = "; ".join(filter(None, [outcome.message, *notes]))
         return replace(outcome, message=message, meta={**outcome.meta, "turned": look.turn})
 
+    def warm(self) -> None:
+        """Load the face detector, the network of what covers faces, and the denoiser of whole frames if it is used."""
+        from vidfer.inference.occlusion import occlusion_model
+
+        detector(self.device)
+        occlusion_model()
+        if self.denoise:
+            self._frame_cleaner(self.denoise)
+
     def _find(
         self, clip: Path, finder: "FaceDetector", duration: float | None, draft: Draft, progress: Progress
     ) -> Outcome:
@@ -143,12 +152,17 @@ class FacesStage(Stage):
     def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
+
+        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
+        with one_thread(), closing(frames):
+            yield from self.follow(frames, finder)
+
+    def follow(self, frames: "Iterable[Frame]", finder: "FaceDetector") -> "Iterator[FaceFrame]":
+        """Yield the tracked faces of each frame, as soon as the frame is there."""
         from vidfer.media.face_stream import iter_faces
 
         cleaner = self._frame_cleaner(self.denoise) if self.denoise else None
-        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
-        with one_thread(), closing(frames):
-            yield from iter_faces(frames, finder, self.settings, cleaner)
+        return iter_faces(frames, finder, self.settings, cleaner)
 
     def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
         from vidfer.inference.models import Denoiser, load_model
@@ -194,14 +208,19 @@ def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
 
 def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
     """Write the crops of some faces, and those denoised; return their rows of the table as columns."""
-    from vidfer.inference.models import one_thread
-    from vidfer.inference.occlusion import occlusion_model
-
     draft.write_arrays(name, {"crops": np.stack([face.crop if face.raw is None else face.raw for _, face in faces])})
     denoised = {row: face.crop for row, (_, face) in enumerate(faces) if face.raw is not None}
     if denoised:
         arrays = {"rows": np.array(list(denoised)), "crops": np.stack(list(denoised.values()))}
         draft.write_arrays(denoised_name(name), arrays)
+    return face_table(faces)
+
+
+def face_table(faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
+    """Return the columns of `faces.parquet`, a row for each face with its frame; at least one."""
+    from vidfer.inference.models import one_thread
+    from vidfer.inference.occlusion import occlusion_model
+
     rows = [_row(frame, face) for frame, face in faces]
     table = {column: np.array([row[column] for row in rows]) for column in rows[0]}
     with one_thread():

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
@@ -13,6 +14,9 @@ from vidfer.stages.denoise import DenoiseStage, read_denoised
 from vidfer.stages.faces import FacesStage
 from vidfer.stages.fit import Fit, Settings, stage_versions
 from vidfer.types import TRANSIENT
+
+if TYPE_CHECKING:
+    from vidfer.inference.models import Floats, ImageModel
 
 _SOFT: Final = "vidfer.datamodules.soft_faces"  # whose teachers saw the images as they are, so that nothing is denoised
 
@@ -66,19 +70,32 @@ class ImageStage(Stage):
         shards = faces.names("crops-")
         if not shards or denoise.status in TRANSIENT:
             return Outcome(denoise.status, denoise.message, {"answers_changed": 0})
-        from vidfer.inference.models import ImageModel, load_model, one_thread
-
-        model = load_model(ImageModel, self.image_model, self.weights, self.device)
         parts, changed = [], 0
-        with one_thread():
-            for done, shard in enumerate(shards, start=1):
-                crops = faces.arrays(shard)["crops"]
-                rows, clean = read_denoised((denoise, faces), shard)
-                raw = model(crops[rows], tta="flip")[1]
-                crops[rows] = clean
-                parts.append(model(crops, tta="flip"))
-                changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum())
-                progress(done / len(shards))
+        for done, shard in enumerate(shards, start=1):
+            crops = faces.arrays(shard)["crops"]
+            rows, clean = read_denoised((denoise, faces), shard)
+            raw = self.predict(crops[rows])[1]
+            crops[rows] = clean
+            parts.append(self.predict(crops))
+            changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum())
+            progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})
         return Outcome(denoise.status, denoise.message, {"answers_changed": changed})
+
+    def predict(self, crops: npt.NDArray[np.uint8]) -> "tuple[Floats, Floats]":
+        """Return embeddings (N, D) and logits (N, 7) of aligned crops, uint8 (N, 160, 160, 3), denoised where need be."""
+        from vidfer.inference.models import one_thread
+
+        model = self._model()
+        with one_thread():
+            return model(crops, tta="flip")
+
+    def warm(self) -> None:
+        """Load the image model."""
+        self._model()
+
+    def _model(self) -> "ImageModel":
+        from vidfer.inference.models import ImageModel, load_model
+
+        return load_model(ImageModel, self.image_model, self.weights, self.device)
