@@ -1,6 +1,7 @@
 """The words that every part of vidfer shares: the seven classes, statuses and errors."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -86,3 +87,9 @@ def parse_list(
     if not found:
         raise UsageError(f"'{text}' names no {what}" + (f": give a list such as {example}" if example else ""))
     return tuple(found)
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return `: did you mean NAME?` where a known name is like the word, else nothing."""
+    near = get_close_matches(word, known, 1)
+    return f": did you mean {near[0]}?" if near else ""

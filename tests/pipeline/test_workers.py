@@ -1,5 +1,7 @@
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,34 @@ def test_one_job_gives_the_same():
     (_, first), (_, second) = run_all(work, clips, 1, lambda *_: None)
     assert first == {"name": "a"}
     assert second.status is Status.CORRUPT
+
+
+def slow_first(clip, progress):
+    if clip.name == "0":
+        time.sleep(0.5)
+    (clip.parent / f"done-{clip.name}").touch()
+    return {"name": clip.name}
+
+
+def test_in_order_only_a_few_are_ahead_of_the_one_that_is_due(tmp_path):
+    clips = [tmp_path / str(number) for number in range(12)]
+    found = run_all(slow_first, clips, 2, lambda *_: None, in_order=True)
+    first = next(found)
+    assert first == (0, {"name": "0"})
+    assert len(list(tmp_path.glob("done-*"))) <= 5  # 2 * jobs, and one begun since the first was due
+    assert [position for position, _ in found] == list(range(1, 12))
+
+
+def test_a_dead_worker_keeps_its_turn():
+    clips = [Path(name) for name in ["a", "poison", "b", "bad", "c"]]
+    found = list(run_all(work, clips, 2, lambda *_: None, in_order=True))
+    assert [position for position, _ in found] == [0, 1, 2, 3, 4]
+    assert [isinstance(value, ClipError) for _, value in found] == [False, True, False, True, False]
+
+
+def test_closing_early_ends_the_workers():
+    found = run_all(work, [Path("a")] * 20, 2, lambda *_: None, in_order=True)
+    next(found)
+    assert multiprocessing.active_children()
+    found.close()
+    assert not multiprocessing.active_children()

@@ -1,45 +1,246 @@
-"""Analyse clips: the function behind `vidfer analyze` and `vidfer.analyze`."""
+"""Analyse clips from Python: `vidfer.Analyzer` and `vidfer.analyze`."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from vidfer.api.result import ClipResult, shown
-from vidfer.pipeline.runner import StageProgress, finished
+from vidfer.api.options import Options, in_keywords, read_options
+from vidfer.api.result import ClipResult, analyze_clip
+from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Store, default_store
-from vidfer.stages.chain import ChainOptions, build_chain, name_models
-from vidfer.types import ClipError
+from vidfer.pipeline.workers import run_all
+from vidfer.results.tables import TableOptions
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.types import ClipError, UsageError
+
+if TYPE_CHECKING:
+    from vidfer.api.live import LiveFrame
+    from vidfer.media.decode import Frame
+    from vidfer.media.record import Frames, Image
+
+    Clip = str | Path | Frames
+
+
+class Analyzer:
+    """Turns clips, arrays and live frames into displayed facial expressions, by models that are loaded once.
+
+    Threads may share one. As a context manager it ends, when the block does, the child process that reads sound.
+
+    Args:
+        store: Folder where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
+        options: What `vidfer analyze` has on the command line, such as `fps=10` (frames looked at per second), `abstain=0.4` (a
+            probability), `grid=0.5` (s), `device="cuda"`; see `vidfer.Options`.
+
+    Raises:
+        TypeError: There is no such option.
+        VidferError: A value is out of range, weights are missing or do not fit each other, or there is no such device.
+
+    Example:
+        >>> from vidfer import Analyzer
+        >>> with Analyzer(fps=10, abstain=0.4) as analyzer:
+        ...     analyzer
+        Analyzer(fps=10, abstain=0.4)
+    """
+
+    def __init__(self, *, store: str | Path | None = None, **options: Unpack[Options]) -> None:
+        self._given = dict(options) | ({} if store is None else {"store": store})
+        self._chain, self._tables = read_options(options)
+        with in_keywords():
+            if self._chain.device != "cpu":
+                from vidfer.inference.models import require_device
+
+                require_device(self._chain.device)
+            build_chain(self._chain)  # finds out now, and not at the first clip, whether the weights can be used
+            self._store = Store(default_store() if store is None else store)
+
+    def __repr__(self) -> str:
+        return f"Analyzer({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child process that reads sound, which all Analyzers of this process share; the next clip starts it anew.
+
+        Example:
+            >>> from vidfer import Analyzer
+            >>> Analyzer().close()
+        """
+        from vidfer.media.audio import end_worker
+
+        end_worker()
+
+    def warm(self) -> Self:
+        """Load all models now, so that the first clip or frame takes no longer than the next.
+
+        Returns:
+            This object.
+
+        Raises:
+            VidferError: Weights are unusable.
+
+        Example:
+            >>> from vidfer import Analyzer
+            >>> analyzer = Analyzer().warm()
+        """
+        with in_keywords():
+            for stage in build_chain(self._chain):
+                stage.warm()
+        return self
+
+    def analyze(
+        self,
+        clip: "Clip",
+        *,
+        fps: float | None = None,
+        name: str = "frames",
+        progress: StageProgress | None = None,
+    ) -> ClipResult:
+        """Turn a video, a sound file or frames into tables of displayed facial expressions.
+
+        A clip that cannot be processed is not an exception: its result says so, see `ClipResult.raise_for_status`.
+
+        Args:
+            clip: A file; an array `(T, H, W, 3)` uint8 RGB, or an iterable of images `(H, W, 3)`, both with `fps`; or an iterable
+                of pairs of a time in s and an image. Frames go through a lossless temporary file, one at a time.
+            fps: The frames' own number per second; how many are looked at is an option of the Analyzer.
+            name: What frames are called in the tables.
+            progress: Called with a stage's name and the share of the clip that it has done, in [0, 1].
+
+        Raises:
+            UsageError: Frames are of another shape or type, or their times do not increase.
+            VidferError: A weights file is unusable, or the store is full or cannot be written.
+
+        Example:
+            >>> import numpy as np
+            >>> from vidfer import Analyzer
+            >>> black = np.zeros((5, 48, 64, 3), np.uint8)
+            >>> Analyzer(audio_model="none").analyze(black, fps=5).status
+            <Status.NO_FACE: 'no_face'>
+        """
+        with in_keywords():
+            if isinstance(clip, str | Path):
+                if fps is not None:
+                    raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
+                return analyze_clip(clip, self._chain, self._tables, self._store, progress)
+            from vidfer.media.record import recorded
+
+            with recorded(clip, fps=fps, name=name) as path:
+                return analyze_clip(path, self._chain, self._tables, self._store, progress, shown_as=name)
+
+    def analyze_many(
+        self, clips: Iterable[str | Path], *, jobs: int = 1, progress: Callable[[int, str, float], None] | None = None
+    ) -> Iterator[ClipResult]:
+        """Analyse files and yield their results in the order of the files, each when it and those before are done.
+
+        A clip's fault is its result's status, never an exception. Not more than `2 * jobs` results are held at once. With
+        several jobs each works in a process of its own, which loads the models once; a script then needs
+        `if __name__ == "__main__":` around its work, as for any use of `multiprocessing`. Closing the generator ends them.
+
+        Args:
+            clips: Files; see `vidfer.find_clips` for those of a folder.
+            jobs: Clips at once.
+            progress: Called with a clip's place in the list, the stage at work, and the share of the clip that it has done.
+
+        Raises:
+            UsageError: `jobs` is below 1.
+            VidferError: A weights file is unusable, or the store is full or cannot be written.
+
+        Example:
+            >>> from vidfer import Analyzer
+            >>> [result.status for result in Analyzer().analyze_many(["missing.mp4"])]
+            [<Status.UNREADABLE: 'unreadable'>]
+        """
+        if jobs < 1:
+            raise UsageError(f"jobs has to be at least 1, not {jobs}")
+        files = [Path(clip) for clip in clips]
+        return self._results(files, jobs, progress or (lambda *_: None))
+
+    def _results(
+        self, files: list[Path], jobs: int, progress: Callable[[int, str, float], None]
+    ) -> Iterator[ClipResult]:
+        work = _Work(self._chain, self._tables, self._store.root)
+        with in_keywords(), closing(run_all(work, files, jobs, progress, in_order=True)) as done:
+            for position, found in done:
+                yield ClipResult.failed(files[position], found) if isinstance(found, ClipError) else found["result"]
+
+    def stream(
+        self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None
+    ) -> "Iterator[LiveFrame]":
+        """Answer to each frame as it comes, by the same steps as for the faces of a file; nothing is stored.
+
+        Every frame is looked at. Probabilities are smoothed over the past alone, since the future is not known yet, and persons
+        are never pooled. Faces that lie on their side are not looked for: turn the frames.
+
+        Args:
+            frames: An iterable, which may have no end, of images `(H, W, 3)` uint8 RGB with `fps`, of pairs of a time in s and an
+                image, or of `vidfer.media.decode.Frame`.
+            fps: Frames per second of images without times.
+
+        Yields:
+            One `LiveFrame` for each frame, before the next frame is asked for.
+
+        Raises:
+            UsageError: A frame is of another shape or type, or times do not increase.
+
+        Example:
+            >>> import numpy as np
+            >>> from vidfer import Analyzer
+            >>> black = np.zeros((2, 48, 64, 3), np.uint8)
+            >>> [live.people for live in Analyzer().stream(black, fps=5)]
+            [(), ()]
+        """
+        from vidfer.api.live import answer_frames
+
+        with in_keywords():
+            return answer_frames(build_chain(self._chain), frames, fps)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The work on one clip, in this process or in a worker."""
+
+    options: ChainOptions
+    tables: TableOptions
+    store: Path
+
+    def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
+        return {"result": analyze_clip(clip, self.options, self.tables, self.store, progress)}
 
 
 def analyze(
-    path: str | Path,
+    clip: "str | Path | NDArray[np.uint8] | Iterable[tuple[float, Image]]",
     *,
-    options: ChainOptions | None = None,
     store: str | Path | None = None,
     progress: StageProgress | None = None,
+    **options: Unpack[Options],
 ) -> ClipResult:
-    """Turn a video or sound file into tables of displayed facial expressions.
+    """Turn a video, a sound file or frames into tables of displayed facial expressions.
 
-    A clip that cannot be processed is not an exception: its result says so in `status`.
+    A clip that cannot be processed is not an exception: its result says so in `status`. For many clips, see `Analyzer`.
 
     Args:
-        path: The file.
-        options: Sampling, models and rules; by default 5 frames a second and the shipped models on the CPU.
-        store: Where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
-        progress: Called with a stage's name and the share of the clip it has done.
+        clip: A file; an array `(T, H, W, 3)` uint8 RGB; or an iterable of pairs of a time in s and an image `(H, W, 3)`.
+        store: Folder where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
+        progress: Called with a stage's name and the share of the clip that it has done, in [0, 1].
+        options: See `vidfer.Options`. `fps` is the number of frames looked at per second, 5 by default; of an array, which has to
+            have it, its own, so that each frame is looked at.
 
     Raises:
-        VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
+        TypeError: There is no such option.
+        VidferError: A value is out of range; weights are missing or unusable; there is no such device; or the store is full or
+            cannot be written.
 
     Example:
         >>> from vidfer import analyze
-        >>> result = analyze("clip.mp4")  # doctest: +SKIP
-        >>> result.predominant, result.people  # doctest: +SKIP
+        >>> result = analyze("clip.mp4", fps=10)
+        >>> result.status
+        <Status.UNREADABLE: 'unreadable'>
     """
-    options = options or ChainOptions()
-    chain = build_chain(options)
-    place = Store(store if store is not None else default_store())
-    try:
-        with finished(chain, "report", Path(path), place, progress) as report:
-            files = {name: (report.path / name).read_bytes() for name in report.names() if name != "summary.json"}
-            return ClipResult({"clip": shown(path), **report.json("summary.json"), **name_models(options)}, files)
-    except ClipError as error:
-        return ClipResult.failed(path, error)
+    own = None if isinstance(clip, str | Path) or not hasattr(clip, "shape") else options.get("fps")
+    return Analyzer(store=store, **options).analyze(clip, fps=own, progress=progress)

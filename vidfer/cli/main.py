@@ -89,7 +89,7 @@ def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about:
         note = f"'{program} NAME --help' says more about each. See also docs/cli.md."
         print(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
         return None
-    from vidfer.cli.options import did_you_mean
+    from vidfer.types import did_you_mean
 
     near = did_you_mean(first, list(names))
     known = f"give one of {', '.join(names)}, or --help"

@@ -30,7 +30,6 @@ import dataclasses
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +38,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origi
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
-from vidfer.types import UsageError, VidferError, parse_list
+from vidfer.types import UsageError, VidferError, did_you_mean, parse_list
 
 Options = TypeVar("Options")
 
@@ -148,12 +147,6 @@ def _make(kind: type[Options], values: Mapping[str, Any]) -> Options:
     return kind(
         **chosen, **{name: _make(hint, values) for name, (_, hint) in _fields(kind).items() if _is_options(hint)}
     )
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return `: did you mean NAME?` where a known name is like the word, else nothing."""
-    near = get_close_matches(word, known, 1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def _fields(kind: type[Any]) -> "dict[str, tuple[dataclasses.Field[Any], Any]]":

@@ -48,7 +48,7 @@ def record_frames(frames: Frames, path: Path, *, fps: float | None = None) -> in
     """
     import av
 
-    timed = _timed(frames, fps)
+    timed = _of_one_size(timed_frames(frames, fps))
     first = list(islice(timed, 2))
     if not first:
         raise UsageError("there are no frames: give at least one")
@@ -89,27 +89,37 @@ def recorded(frames: Frames, *, fps: float | None = None, name: str = "frames") 
         yield path
 
 
-def _timed(frames: Frames, fps: float | None) -> Iterator[tuple[float, Image]]:
-    """Yield checked images with their times in seconds from the first one."""
+def timed_frames(frames: Frames, fps: float | None = None) -> Iterator[tuple[float, Image]]:
+    """Yield frames, of any size, with their times in seconds: their own, or by `fps` from 0; checked one at a time.
+
+    Raises:
+        UsageError: Type, shape or time of a frame is not as `record_frames` takes it.
+    """
     if fps is not None and not (math.isfinite(fps) and 0 < fps <= _TICKS):
         raise UsageError(f"fps has to be a number above 0, not {fps}")
     if isinstance(frames, np.ndarray) and frames.ndim != 4:
         raise UsageError(f"frames have the shape {frames.shape}: give an array (T, H, W, 3) of uint8, T of time")
     start = last = 0.0
-    shape: tuple[int, ...] = ()
     for number, item in enumerate(frames):
         time, image = _pair(number, item, fps)
         _check_image(number, image)
-        shape = shape or image.shape
+        start = time if number == 0 else start
+        ticks = _TICKS * (time - start)
+        if not math.isfinite(ticks) or (number and round(ticks) <= round(_TICKS * (last - start))):
+            raise UsageError(f"frame {number} is at {time} s: give times in seconds that increase")
+        last = time
+        yield time, image
+
+
+def _of_one_size(frames: Iterator[tuple[float, Image]]) -> Iterator[tuple[float, Image]]:
+    """Yield frames with times from the first one on."""
+    start, shape = 0.0, tuple[int, ...]()
+    for number, (time, image) in enumerate(frames):
+        start, shape = (time, image.shape) if number == 0 else (start, shape)
         if image.shape != shape:
             sizes = f"{image.shape[1]}x{image.shape[0]}, the first {shape[1]}x{shape[0]}"
             raise UsageError(f"frame {number} is {sizes}: give frames of one size")
-        start = time if number == 0 else start
-        time -= start
-        if not math.isfinite(time) or (number and round(_TICKS * time) <= round(_TICKS * last)):
-            raise UsageError(f"frame {number} is at {time + start} s: give times in seconds that increase")
-        last = time
-        yield time, image
+        yield time - start, image
 
 
 def _pair(number: int, item: Any, fps: float | None) -> tuple[float, Any]:  # noqa: ANN401 - whatever the caller gives

@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ OnProgress = Callable[[int, str, float], None]
 
 
 def run_all(
-    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress
+    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress, *, in_order: bool = False
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    """Do the work for every item and yield (position, result) as they finish.
+    """Do the work for every item and yield (position, result) as they finish, or in the order of the items.
+
+    In order, results that are not due are held, and none is begun that is `2 * jobs` or more places ahead of the one that is.
 
     With one job the work runs in this process; with more, in that many spawned processes, each with one item at a time.
     A worker that dies is replaced, and its item alone is `crashed`. A `ClipError` that the work raises is its result.
@@ -34,7 +37,7 @@ def run_all(
         VidferError: The work failed for a reason that is not the item's, such as a full store.
     """
     if jobs > 1 and len(items) > 1:
-        yield from _run_in_processes(work, items, jobs, on_progress)
+        yield from _run_in_processes(work, items, jobs, on_progress, in_order)
         return
     for position, item in enumerate(items):
         try:
@@ -99,14 +102,28 @@ def _serve(work: Work[Any], pipe: "Connection[Any, Any]") -> None:
 
 
 def _run_in_processes(
-    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress
+    work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress, in_order: bool
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    waiting = list(enumerate(items))[::-1]
-    busy: list[_Worker] = []
+    waiting, turn = deque(enumerate(items)), 0
+    busy, idle = list[_Worker](), list[_Worker]()
+    done: dict[int, dict[str, Any] | ClipError] = {}
     try:
-        while waiting or busy:
-            while waiting and len(busy) < jobs:
-                busy.append(_Worker.start(work, *waiting.pop()))
+        while turn < len(items):
+            while waiting and len(busy) < jobs and (not in_order or waiting[0][0] < turn + 2 * jobs):
+                position, item = waiting.popleft()
+                if idle:
+                    busy.append(idle.pop())
+                    busy[-1].give(position, item)
+                else:
+                    busy.append(_Worker.start(work, position, item))
+            while not waiting and idle:
+                idle.pop().stop()
+            due = ([turn] if turn in done else []) if in_order else list(done)
+            for position in due:
+                turn += 1
+                yield position, done.pop(position)
+            if due:
+                continue  # there may be room to begin another one
             ready = wait([worker.pipe for worker in busy])
             for worker in [worker for worker in busy if worker.pipe in ready]:
                 kind, value = worker.receive(items)
@@ -115,14 +132,14 @@ def _run_in_processes(
                     continue
                 if kind == "fatal":
                     raise value
-                yield worker.position, value
-                if waiting and kind != "dead":
-                    worker.give(*waiting.pop())
-                else:
+                done[worker.position] = value
+                busy.remove(worker)
+                if kind == "dead":
                     worker.stop()
-                    busy.remove(worker)
+                else:
+                    idle.append(worker)
     finally:
-        for worker in busy:
+        for worker in busy + idle:
             worker.process.terminate()
-        for worker in busy:
+        for worker in busy + idle:
             worker.stop()
