@@ -1,10 +1,16 @@
-"""Turn a video into a table of displayed facial expressions.
+"""Turn videos into tables of displayed facial expressions.
 
-`vidfer.analyze(path)` is the whole chain; `vidfer.ClipResult` is what it returns.
+    import vidfer
+
+    result = vidfer.analyze("clip.mp4", fps=10)  # one clip, to a ClipResult
+    vidfer.Analyzer(device="cuda")  # models that stay loaded, for many clips, arrays and live frames
+
+`dir(vidfer)` lists all there is; docs/python.md has an example of each.
 """
 
 import os
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 with suppress(ImportError):  # no such module on Windows
@@ -17,16 +23,37 @@ with suppress(ImportError):  # no such module on Windows
 
 __version__ = "0.1.0"
 
-__all__ = ["ChainOptions", "ClipResult", "__version__", "analyze"]
-
 if TYPE_CHECKING:
-    from vidfer.api import ClipResult, analyze
-    from vidfer.stages.chain import ChainOptions
+    from vidfer.api import Analyzer, ClipResult, LiveFrame, LivePerson, Options, analyze
+    from vidfer.types import EMOTIONS, ClipError, Status, UsageError, VidferError
+
+_MODULES = {
+    **dict.fromkeys(("Analyzer", "ClipResult", "LiveFrame", "LivePerson", "Options", "analyze"), "vidfer.api"),
+    **dict.fromkeys(("EMOTIONS", "ClipError", "Status", "UsageError", "VidferError"), "vidfer.types"),
+}
+"""Where each name is, which is imported when it is first used: `import vidfer` costs nothing."""
+
+__all__ = [
+    "EMOTIONS",
+    "Analyzer",
+    "ClipError",
+    "ClipResult",
+    "LiveFrame",
+    "LivePerson",
+    "Options",
+    "Status",
+    "UsageError",
+    "VidferError",
+    "__version__",
+    "analyze",
+]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - stands for the three names above, imported when first used
-    if name not in __all__:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - stands for the names above
+    if name not in _MODULES:
         raise AttributeError(f"module 'vidfer' has no attribute '{name}'")
-    from vidfer import api
+    return getattr(import_module(_MODULES[name]), name)
 
-    return getattr(api, name)
+
+def __dir__() -> list[str]:
+    return __all__

@@ -162,14 +162,13 @@ def test_unknown_people_give_a_warning(sounds_root, vectors_store, tmp_path, cap
 
 @pytest.mark.parametrize("voice", ["off", "auto"])
 def test_a_recording_gets_the_prediction_of_analyze(sounds_root, tmp_path, voice):
-    from vidfer import ChainOptions, analyze
+    from vidfer import analyze
     from vidfer.datasets.synthetic import write_demo_clip
 
     model = audio_weights(tmp_path / "s.safetensors", calibration={"temperature": 1.7, "smoothing": 0.1})
     write_demo_clip(tmp_path / "clip.mp4", seconds=2.5)
-    options = ChainOptions(audio_model=model, voice=voice, denoise="off")
     for path in (tmp_path / "clip.mp4", *sorted(sounds_root.glob("*/*.wav"))[:2]):
-        sound = analyze(path, options=options, store=tmp_path / "store").summary["sound"]
+        sound = analyze(path, audio_model=model, voice=voice, denoise="off", store=tmp_path / "store").summary["sound"]
         if sound["distribution"] is None:
             with pytest.raises(ClipError) as failed:
                 predict_recording(path, model, Store(tmp_path / "store"), speech_only=voice == "auto")

@@ -21,7 +21,6 @@ from vidfer.evaluation.paired import PairedOptions, evaluate_paired
 from vidfer.inference.models import Denoiser, ImageModel
 from vidfer.models.classifiers import build_classifier
 from vidfer.models.generator import Generator
-from vidfer.stages.chain import ChainOptions
 from vidfer.types import EMOTIONS
 from vidfer.weights.bundles import SHIPPED_BUNDLE
 from vidfer.weights.files import save_weights
@@ -83,7 +82,7 @@ def test_test_clips_go_through_the_chain_of_analyze_but_for_people_who_were_trai
     rows = {row["clip"]: row for row in group["predictions"]}
     assert set(rows) == {"ann.mp4", "0.wav", "1.wav"}
     for name, row in rows.items():
-        summary = api.analyze(manifest.parent / name, options=ChainOptions(models=folder)).summary
+        summary = api.analyze(manifest.parent / name, models=folder).summary
         for part in ("fused", "sound"):
             assert row[part] == summary[part]["predominant"]
             assert row[f"{part}_p"] == [summary[part]["distribution"][each] for each in EMOTIONS]

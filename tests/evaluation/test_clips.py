@@ -7,6 +7,7 @@ from vidfer.cli.main import main
 from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.clips import tally
 from vidfer.metrics.classification import score
+from vidfer.stages.chain import ChainOptions
 from vidfer.types import EMOTIONS, ClipError, Status
 
 
@@ -58,8 +59,8 @@ def test_a_smiling_clip_is_predicted_as_by_analyze(tmp_path, capsys):
     (clip,) = found["clips"]
     assert (clip["truth"], clip["faces"], clip["fused"]) == ("happy", "happy", "happy")
     assert f"happy {clip['faces_p']:.2f}" in out
-    options = analysis.ChainOptions(denoise="off")
-    summary = analysis.analyze(tmp_path / "clips" / "happy.mp4", options=options, store=tmp_path / "store").summary
+    options = ChainOptions(denoise="off")
+    summary = analysis.analyze_clip(tmp_path / "clips" / "happy.mp4", options, store=tmp_path / "store").summary
     for part in ("faces", "sound", "fused"):  # the predictions of analyze, not others made again
         assert clip[part] == summary[part]["predominant"]
         assert clip[f"{part}_p"] == max(summary[part]["distribution"].values())
@@ -76,11 +77,11 @@ def test_a_clip_without_a_face_counts_as_wrong(tmp_path, capsys, monkeypatch):
     for name in ("sad", "fear"):
         (tmp_path / f"{name}.mp4").write_bytes(b"any")
 
-    def analyze(clip, **_):
+    def analyze(clip, *_, **__):
         status = Status.NO_FACE if clip.stem == "sad" else Status.TIMEOUT
         return analysis.ClipResult.failed(clip, ClipError(status, "why"))
 
-    monkeypatch.setattr(analysis, "analyze", analyze)
+    monkeypatch.setattr(analysis, "analyze_clip", analyze)
     assert main(["evaluate", "clip", str(tmp_path), "--labels", "name"]) == 0
     out, err = capsys.readouterr()
     assert "fear.mp4: timeout" in err

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidfer import ChainOptions, analyze
+from vidfer import analyze
 from vidfer.cli.main import main
 from vidfer.datasets.synthetic import _voice, write_demo_clip
 from vidfer.pipeline.runner import plan
 from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store
-from vidfer.stages.chain import build_chain
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import EMOTIONS
 
 
@@ -140,7 +140,7 @@ def test_uncertain_answers(clip, store, result, folder, capsys):
     assert "Uncertain: 1 of 1 clips" in said
     (row,) = csv.DictReader((out / "summary.csv").open())
     assert (row["predominant"], float(row["happy"])) == ("uncertain", pytest.approx(sure))
-    again = analyze(clip, store=store, options=ChainOptions(abstain=threshold))
+    again = analyze(clip, store=store, abstain=threshold)
     assert again.predominant == "uncertain"
     assert again.margin == result.margin
     assert again.summary["fused"]["distribution"] == result.summary["fused"]["distribution"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer import ChainOptions, analyze
+from vidfer import analyze
 from vidfer.datamodules.features import FeatureOptions, FeatureReader, Sample, collate_clips
 from vidfer.datamodules.paired import SamplePairedDataModule
 from vidfer.datasets.synthetic import write_demo_clip
@@ -15,7 +15,7 @@ from vidfer.models.classifiers import build_classifier
 from vidfer.models.preprocess import Preprocessing
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
-from vidfer.stages.chain import build_chain
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.tasks.fit import Recipe, fit
 from vidfer.types import EMOTIONS
 from vidfer.weights.files import save_weights, weights_digest
@@ -83,7 +83,7 @@ def test_a_trained_classifier_predicts_a_clip_as_its_network_does(kind, name, ar
     assert faults == []
     with torch.no_grad():
         expected = network(collate_clips([Sample("x", None, -1, features)]))[0].double().exp().numpy()
-    result = analyze(clip, options=ChainOptions(**{f"{kind}_model": path}, voice="off"), store=store)
+    result = analyze(clip, **{f"{kind}_model": path}, voice="off", store=store)
     summary = result.summary
     assert summary["settings"]["notes"] == []
     assert summary["models"][kind]["network"] == name
@@ -102,8 +102,7 @@ def test_a_trained_classifier_predicts_a_clip_as_its_network_does(kind, name, ar
 
 def test_the_papers_preset_answers_with_a_vote_and_a_gan(train, clip, store):
     path, _ = train("gan", {"modality": "sound"})
-    options = ChainOptions(preset="paper", audio_model=path, voice="off")
-    summary = analyze(clip, options=options, store=store).summary
+    summary = analyze(clip, preset="paper", audio_model=path, voice="off", store=store).summary
     assert summary["denoise"]["denoised"] == summary["faces"]["n_faces"] == 20
     assert summary["faces"]["distribution"] == summary["faces"]["vote"]["distribution"]
     votes = 20 * np.array(list(summary["faces"]["distribution"].values()))
@@ -135,6 +134,6 @@ def test_every_classifier_answers_on_embeddings_of_inception_resnet_v2(folder, c
         path = folder / "random.safetensors"
         card = {"kind": kind, "arch": name, "arguments": {**arguments, **width}, "preprocessing": trained}
         save_weights(path, classifier.state_dict(), card)
-        summary = analyze(clip, options=ChainOptions(**shared, **{f"{kind}_model": str(path)}), store=store).summary
+        summary = analyze(clip, **shared, **{f"{kind}_model": str(path)}, store=store).summary
         assert summary["predominant"] in EMOTIONS
         assert summary["models"][kind]["network"] == name

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer import ChainOptions, analyze
+from vidfer import analyze
 from vidfer.cli.main import main
 from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.noise import write_noisy
 from vidfer.models.generator import Generator
 from vidfer.pipeline.runner import finished, plan
 from vidfer.pipeline.store import Store
-from vidfer.stages.chain import build_chain
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.weights.files import save_weights
 
 
@@ -64,9 +64,9 @@ def faces(clip, store, **options):
 
 
 def test_a_clean_clip_gets_the_same_answers_as_with_off(clip, store, identity):
-    off = analyze(clip, options=ChainOptions(denoise="off"), store=store)
-    auto = analyze(clip, options=ChainOptions(denoise_model=identity), store=store)
-    frame = analyze(clip, options=ChainOptions(denoise_model=identity, denoise_scope="frame"), store=store)
+    off = analyze(clip, denoise="off", store=store)
+    auto = analyze(clip, denoise_model=identity, store=store)
+    frame = analyze(clip, denoise_model=identity, denoise_scope="frame", store=store)
     assert off.files == auto.files == frame.files
     told = {"scope": "face", "threshold": 10.0, "faces": 3, "denoised": 0, "mean_change": None, "answers_changed": 0}
     assert auto.summary["denoise"] == {"mode": "auto", **told}
@@ -75,7 +75,7 @@ def test_a_clean_clip_gets_the_same_answers_as_with_off(clip, store, identity):
 
 
 def test_toggling_does_not_look_for_faces_again(clip, store, identity):
-    analyze(clip, options=ChainOptions(denoise="off"), store=store)
+    analyze(clip, denoise="off", store=store)
     told = states(clip, store, denoise="on", denoise_model=identity)
     assert told["faces"] == told["audio"] == "hit"
     assert told["denoise"] == told["finetune"] == "miss"
@@ -119,7 +119,7 @@ def test_raw_crops_stay_beside_those_of_denoised_frames(noisy, store, folder, id
     _, crops, artifact = faces(noisy, store, **options)
     denoised = artifact.arrays("denoised-00000.safetensors")["crops"].astype(int)
     assert np.median(crops - denoised) == 20
-    result = analyze(noisy, options=ChainOptions(**options), store=store)
+    result = analyze(noisy, **options, store=store)
     told = result.summary["denoise"]
     assert told["mean_change"] == pytest.approx(np.abs(crops - denoised).mean(), abs=1e-5)
     assert result.frames["noise_sigma"].between(22, 28).all()

@@ -1,8 +1,22 @@
-"""Analyse clips from Python: `vidfer.analyze` and its result."""
+"""Analyse clips from Python: what `import vidfer` offers, and what commands and evaluations call."""
 
-from vidfer.api.analyzer import analyze
+from vidfer.api.analyzer import Analyzer, analyze
+from vidfer.api.clip import analyze_clip
 from vidfer.api.folders import result_folders, write_overview, write_result
+from vidfer.api.live import LiveFrame, LivePerson
+from vidfer.api.options import Options
 from vidfer.api.result import ClipResult, shown
-from vidfer.stages.chain import ChainOptions
 
-__all__ = ["ChainOptions", "ClipResult", "analyze", "result_folders", "shown", "write_overview", "write_result"]
+__all__ = [
+    "Analyzer",
+    "ClipResult",
+    "LiveFrame",
+    "LivePerson",
+    "Options",
+    "analyze",
+    "analyze_clip",
+    "result_folders",
+    "shown",
+    "write_overview",
+    "write_result",
+]

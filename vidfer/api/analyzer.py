@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
-from vidfer.api.result import ClipResult, analyze_clip
+from vidfer.api.result import ClipResult
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Store, default_store
 from vidfer.pipeline.workers import run_all
-from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vidfer.api.live import LiveFrame
     from vidfer.media.decode import Frame
     from vidfer.media.record import Frames, Image
-
-    Clip = str | Path | Frames
 
 
 class Analyzer:
@@ -46,13 +47,13 @@ class Analyzer:
 
     def __init__(self, *, store: str | Path | None = None, **options: Unpack[Options]) -> None:
         self._given = dict(options) | ({} if store is None else {"store": store})
-        self._chain, self._tables = read_options(options)
+        self._options = read_options(options)
         with in_keywords():
-            if self._chain.device != "cpu":
+            if self._options.device != "cpu":
                 from vidfer.inference.models import require_device
 
-                require_device(self._chain.device)
-            build_chain(self._chain)  # finds out now, and not at the first clip, whether the weights can be used
+                require_device(self._options.device)
+            build_chain(self._options)  # finds out now, and not at the first clip, whether the weights can be used
             self._store = Store(default_store() if store is None else store)
 
     def __repr__(self) -> str:
@@ -89,13 +90,13 @@ class Analyzer:
             >>> analyzer = Analyzer().warm()
         """
         with in_keywords():
-            for stage in build_chain(self._chain):
+            for stage in build_chain(self._options):
                 stage.warm()
         return self
 
     def analyze(
         self,
-        clip: "Clip",
+        clip: "str | Path | Frames",
         *,
         fps: float | None = None,
         name: str = "frames",
@@ -127,11 +128,11 @@ class Analyzer:
             if isinstance(clip, str | Path):
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
-                return analyze_clip(clip, self._chain, self._tables, self._store, progress)
+                return analyze_clip(clip, self._options, store=self._store, progress=progress)
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps, name=name) as path:
-                return analyze_clip(path, self._chain, self._tables, self._store, progress, shown_as=name)
+                return analyze_clip(path, self._options, store=self._store, progress=progress, name=name)
 
     def analyze_many(
         self, clips: Iterable[str | Path], *, jobs: int = 1, progress: Callable[[int, str, float], None] | None = None
@@ -164,14 +165,12 @@ class Analyzer:
     def _results(
         self, files: list[Path], jobs: int, progress: Callable[[int, str, float], None]
     ) -> Iterator[ClipResult]:
-        work = _Work(self._chain, self._tables, self._store.root)
+        work = _Work(self._options, self._store.root)
         with in_keywords(), closing(run_all(work, files, jobs, progress, in_order=True)) as done:
             for position, found in done:
                 yield ClipResult.failed(files[position], found) if isinstance(found, ClipError) else found["result"]
 
-    def stream(
-        self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None
-    ) -> "Iterator[LiveFrame]":
+    def stream(self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None) -> "Iterator[LiveFrame]":
         """Answer to each frame as it comes, by the same steps as for the faces of a file; nothing is stored.
 
         Every frame is looked at. Probabilities are smoothed over the past alone, since the future is not known yet, and persons
@@ -198,7 +197,7 @@ class Analyzer:
         from vidfer.api.live import answer_frames
 
         with in_keywords():
-            return answer_frames(build_chain(self._chain), frames, fps)
+            return answer_frames(build_chain(self._options), frames, fps)
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,10 @@ class _Work:
     """The work on one clip, in this process or in a worker."""
 
     options: ChainOptions
-    tables: TableOptions
     store: Path
 
     def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
-        return {"result": analyze_clip(clip, self.options, self.tables, self.store, progress)}
+        return {"result": analyze_clip(clip, self.options, store=self.store, progress=progress)}
 
 
 def analyze(

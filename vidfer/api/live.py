@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from vidfer.inference.decision import Rules, by_name, face_probabilities, predominant
 from vidfer.media.decode import Frame
-from vidfer.media.record import Frames, timed_frames
 from vidfer.media.quality import UNUSABLE
+from vidfer.media.record import Frames, timed_frames
 from vidfer.pipeline.stage import Stage
 from vidfer.results.smoothing import REACH, smooth
 from vidfer.stages.classify import ClassifyStage
@@ -166,7 +166,7 @@ class _Past:
         self.rows = [row for row in self.rows if at - row[0] <= REACH]
         self.rows.append((at, probabilities, weight if weight >= UNUSABLE else 0.0))
         times, rows, weights = (np.array(column) for column in zip(*self.rows, strict=True))
-        return smooth(times, rows, weights)[-1]
+        return np.asarray(smooth(times, rows, weights)[-1])
 
 
 def _only(chain: Sequence[Stage], kind: type[_Stage]) -> _Stage:

@@ -9,7 +9,6 @@ from typing import Any, TypedDict
 
 from vidfer.inference.decision import Answer, Pool
 from vidfer.media.decode import Decoder
-from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.stages.choice import Preset, Prior, SpeechMode
 from vidfer.stages.denoise import DenoiseMode
@@ -47,30 +46,25 @@ class Options(TypedDict, total=False):
     abstain: float | None
     device: str
     timeout: float
-    grid: float
-    min_segment: float
 
 
 _PATHS = ("models", "weights")
 
 
-def read_options(given: Mapping[str, Any]) -> tuple[ChainOptions, TableOptions]:
-    """Make the options of the chain and of the tables from keywords.
+def read_options(given: Mapping[str, Any]) -> ChainOptions:
+    """Make the options of the chain from keywords.
 
     Raises:
         TypeError: There is no such keyword.
         UsageError: A value is out of range, or there are no such weights.
     """
-    chain, tables = ([spec.name for spec in fields(kind)] for kind in (ChainOptions, TableOptions))
+    known = [spec.name for spec in fields(ChainOptions)]
     for name in given:
-        if name not in (*chain, *tables):
-            raise TypeError(f"there is no option '{name}'{did_you_mean(name, [*chain, *tables, 'store'])}")
-    values = {name: Path(value) if name in _PATHS and value is not None else value for name, value in given.items()}
+        if name not in known:
+            raise TypeError(f"there is no option '{name}'{did_you_mean(name, [*known, 'store'])}")
+    values: dict[str, Any] = {**given, **{name: Path(given[name]) for name in _PATHS if given.get(name) is not None}}
     with in_keywords():
-        return (
-            ChainOptions(**{name: value for name, value in values.items() if name in chain}),
-            TableOptions(**{name: value for name, value in values.items() if name in tables}),
-        )
+        return ChainOptions(**values)
 
 
 @contextmanager

@@ -72,9 +72,9 @@ class _AnalyzeClip:
     folders: "Mapping[Path, Path]"
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.api import analyze, write_result
+        from vidfer.api import analyze_clip, write_result
 
-        result = analyze(clip, options=self.options, store=self.store, progress=progress)
+        result = analyze_clip(clip, self.options, store=self.store, progress=progress)
         write_result(result, self.folders[clip])
         return result.summary
 

@@ -143,10 +143,10 @@ def measure_clips(
 
 
 def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Path) -> dict[str, Any]:
-    summary = api.analyze(clip, options=options, store=store, progress=progress).summary
+    summary = api.analyze_clip(clip, options, store=store, progress=progress).summary
     if summary["fused"]["method"] != "trained":
         return {"summary": summary}
-    late = api.analyze(clip, options=replace(options, fusion_model="late"), store=store).summary
+    late = api.analyze_clip(clip, replace(options, fusion_model="late"), store=store).summary
     return {"summary": summary, "late": late["fused"]}
 
 

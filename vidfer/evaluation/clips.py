@@ -118,7 +118,7 @@ def _truths(clips: Sequence[Path], labels: Labels, notify: Notify) -> dict[Path,
 
 
 def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Path) -> dict[str, Any]:
-    return api.analyze(clip, options=options, store=store, progress=progress).summary
+    return api.analyze_clip(clip, options, store=store, progress=progress).summary
 
 
 def _part_line(part: str, found: Mapping[str, Any]) -> str:

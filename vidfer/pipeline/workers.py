@@ -3,12 +3,11 @@
 import multiprocessing
 import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vidfer.types import ClipError, Status, VidferError
 
@@ -24,7 +23,7 @@ OnProgress = Callable[[int, str, float], None]
 
 def run_all(
     work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress, *, in_order: bool = False
-) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
+) -> Generator[tuple[int, dict[str, Any] | ClipError], None, None]:
     """Do the work for every item and yield (position, result) as they finish, or in the order of the items.
 
     In order, results that are not due are held, and none is begun that is `2 * jobs` or more places ahead of the one that is.
@@ -101,45 +100,67 @@ def _serve(work: Work[Any], pipe: "Connection[Any, Any]") -> None:
             pipe.send(result)
 
 
+@dataclass
+class _Crew(Generic[Item]):
+    """Workers at work on items, and those that wait for one."""
+
+    work: Work[Item]
+    items: Sequence[Item]
+    busy: list[_Worker] = field(default_factory=list)
+    idle: list[_Worker] = field(default_factory=list)
+
+    def give(self, position: int) -> None:
+        """Have an item worked on, by a new worker if no one waits."""
+        if self.idle:
+            self.busy.append(self.idle.pop())
+            self.busy[-1].give(position, self.items[position])
+        else:
+            self.busy.append(_Worker.start(self.work, position, self.items[position]))
+
+    def collect(self, on_progress: OnProgress) -> dict[int, dict[str, Any] | ClipError]:
+        """Wait for news and return the results that have come, by position."""
+        done: dict[int, dict[str, Any] | ClipError] = {}
+        ready = wait([worker.pipe for worker in self.busy])
+        for worker in [worker for worker in self.busy if worker.pipe in ready]:
+            kind, value = worker.receive(self.items)
+            if kind == "progress":
+                on_progress(worker.position, *value)
+                continue
+            if kind == "fatal":
+                raise value
+            done[worker.position] = value
+            self.busy.remove(worker)
+            if kind == "dead":
+                worker.stop()
+            else:
+                self.idle.append(worker)
+        return done
+
+    def end(self) -> None:
+        """Stop all at once."""
+        for worker in self.busy + self.idle:
+            worker.process.terminate()
+        for worker in self.busy + self.idle:
+            worker.stop()
+
+
 def _run_in_processes(
     work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress, in_order: bool
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    waiting, turn = deque(enumerate(items)), 0
-    busy, idle = list[_Worker](), list[_Worker]()
+    crew, begun, turn = _Crew(work, items), 0, 0
     done: dict[int, dict[str, Any] | ClipError] = {}
     try:
         while turn < len(items):
-            while waiting and len(busy) < jobs and (not in_order or waiting[0][0] < turn + 2 * jobs):
-                position, item = waiting.popleft()
-                if idle:
-                    busy.append(idle.pop())
-                    busy[-1].give(position, item)
-                else:
-                    busy.append(_Worker.start(work, position, item))
-            while not waiting and idle:
-                idle.pop().stop()
-            due = ([turn] if turn in done else []) if in_order else list(done)
+            while begun < len(items) and len(crew.busy) < jobs and (not in_order or begun < turn + 2 * jobs):
+                crew.give(begun)
+                begun += 1
+            while begun == len(items) and crew.idle:
+                crew.idle.pop().stop()
+            due = [position for position in done if not in_order or position == turn]
             for position in due:
                 turn += 1
                 yield position, done.pop(position)
-            if due:
-                continue  # there may be room to begin another one
-            ready = wait([worker.pipe for worker in busy])
-            for worker in [worker for worker in busy if worker.pipe in ready]:
-                kind, value = worker.receive(items)
-                if kind == "progress":
-                    on_progress(worker.position, *value)
-                    continue
-                if kind == "fatal":
-                    raise value
-                done[worker.position] = value
-                busy.remove(worker)
-                if kind == "dead":
-                    worker.stop()
-                else:
-                    idle.append(worker)
+            if not due:
+                done |= crew.collect(on_progress)
     finally:
-        for worker in busy + idle:
-            worker.process.terminate()
-        for worker in busy + idle:
-            worker.stop()
+        crew.end()

@@ -13,7 +13,8 @@ Floats = npt.NDArray[np.floating]
 SIGMA: Final = 0.3
 """Standard deviation of the Gaussian in s: its width at half height, 0.7 s, is that of the shortest ordinary expressions."""
 
-_REACH: Final = 3 * SIGMA
+REACH: Final = 3 * SIGMA
+"""Time in s beyond which an image does not count."""
 
 
 def smooth(time_s: Floats, probabilities: Floats, weight: Floats) -> npt.NDArray[np.float64]:
@@ -33,9 +34,9 @@ def smooth(time_s: Floats, probabilities: Floats, weight: Floats) -> npt.NDArray
     total, norm = part.copy(), weight.astype(np.float64)
     for step in range(1, len(time_s)):
         apart = time_s[step:] - time_s[:-step]
-        if apart.min() > _REACH:
+        if apart.min() > REACH:
             break
-        near = np.exp(-0.5 * (apart / SIGMA) ** 2) * (apart <= _REACH)
+        near = np.exp(-0.5 * (apart / SIGMA) ** 2) * (apart <= REACH)
         total[step:] += near[:, None] * part[:-step]
         total[:-step] += near[:, None] * part[step:]
         norm[step:] += near * weight[:-step]
