@@ -260,6 +260,31 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
 """The columns of each table, in order. Those of a study (participants, markers, baseline) come after them."""
 
 
+_STUDY = tuple(
+    _words(name, f"{what}, from the file of participants", "not named there")
+    for name, what in (
+        ("participant", "the participant of the clip"),
+        ("condition", "the condition under which it was recorded"),
+        ("stimulus", "what the participant saw or did"),
+    )
+)
+_MARKER = _words("marker", "names of the markers that the row's time touches, divided by `; `", "none")
+_EXCLUDED = Column("excluded", "bool", "whether a marker excludes the row: it counts nowhere else")
+_BASELINE = _probabilities(
+    "against the person's own reference: see --baseline", "no face, or no reference", "baseline_"
+)
+
+OPTIONAL: Final[Mapping[str, tuple[Column, ...]]] = {
+    "frames": (_MARKER, _EXCLUDED, *_BASELINE, *_STUDY),
+    "seconds": (_MARKER, *_BASELINE, *_STUDY),
+    "segments": (_MARKER, *_STUDY),
+    "people": (_count("n_baseline", "face images in the person's reference"), *_BASELINE, *_STUDY),
+    "windows": (_MARKER, _EXCLUDED, *_STUDY),
+    "clips": _STUDY,
+}
+"""Columns that --markers, --baseline and --participants add after those of `TABLES`; a file of participants may add others."""
+
+
 def typed(table: str, rows: "pd.DataFrame") -> "pd.DataFrame":
     """Return rows with exactly the types of a table's columns, in their order, further columns last and as they are.
 
