@@ -51,6 +51,11 @@ class Markers:
     every: tuple[Marker, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the markers of all clips."""
+        return {marker.name for own in (*self.by_clip.values(), self.every) for marker in own}
+
     def of(self, clip_id: str) -> tuple[Marker, ...]:
         """Return a clip's markers by start."""
         return tuple(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,11 @@ class Study:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     without_row: frozenset[str] = frozenset()
+
+    def only(self, clip_id: str) -> "Study":
+        """Return what is said of one clip, with all columns."""
+        values = {clip_id: self.values[clip_id]} if clip_id in self.values else {}
+        return Study(self.kinds, values, (), self.without_row & {clip_id})
 
     def extend(self, rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
         """Add the study's columns to rows of one clip, of any table, after the others."""
@@ -122,7 +128,8 @@ def infer_kind(cells: Iterable[str]) -> Kind:
         return "bool"
     if all(_INTEGER.fullmatch(cell) for cell in given):
         return "int"
-    return "float" if all(_DECIMAL.fullmatch(cell) for cell in given) else "string"
+    numbers = all(_DECIMAL.fullmatch(cell) and len(cell) < 18 and isfinite(float(cell)) for cell in given)
+    return "float" if numbers else "string"
 
 
 def convert(cell: str, kind: Kind) -> Any:  # noqa: ANN401 - a value of any kind
