@@ -265,8 +265,11 @@ def test_every_odd_file_has_a_status(clip, store, folder, capsys):
     assert summaries["voice.wav"]["predominant"] in EMOTIONS
     assert summaries["silence.wav"]["sound"]["status"] == "silent"
     assert summaries["blip.wav"]["sound"]["status"] == "too_short"
-    for name in ("notes.txt", "=cmd.mp4", "photo.jpg", "photo.mp4"):
+    for name in ("notes.txt", "=cmd.mp4"):
         assert status[name] == "unsupported", name
+    for name in ("photo.jpg", "photo.mp4"):
+        assert status[name] == "no_face", name
+        assert summaries[name]["sound"]["status"] == "no_audio"
     assert status["empty.mp4"] in {"corrupt", "unsupported"}
     assert status["noise.mp4"] in {"corrupt", "unsupported"}
     assert status["cut.mp4"] in {"corrupt", "partial"}

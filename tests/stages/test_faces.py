@@ -67,3 +67,22 @@ def test_a_broken_clip_keeps_its_message_beside_the_complaint(found):
     artifact = found([black(data.astronaut())] * 4, ClipError(Status.PARTIAL, "the file breaks off"))
     assert artifact.status is Status.PARTIAL
     assert artifact.message.startswith("the file breaks off; 100% of the 4 face images are hardly usable")
+
+
+def test_a_folder_of_numbered_pictures_is_analysed_at_its_rate(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from vidfer import analyze
+
+    (tmp_path / "take").mkdir()
+    portrait = Image.fromarray(data.astronaut()).resize((256, 256))
+    for number in (9, 10, 12):
+        portrait.save(tmp_path / "take" / f"shot{number}.png")
+    result = analyze(tmp_path / "take", picture_fps=10, fps=10, audio_model="none", store=tmp_path / "store")
+    assert result.status == "ok"
+    assert result.frames["time_s"].tolist() == pytest.approx([0, 0.1, 0.3])
+    slower = analyze(tmp_path / "take", picture_fps=5, fps=10, audio_model="none", store=tmp_path / "store")
+    assert slower.frames["time_s"].tolist() == pytest.approx([0, 0.2, 0.6])
+    without = analyze(tmp_path / "take", store=tmp_path / "store")
+    assert without.status == "unreadable"
+    assert "picture_fps" in without.summary["message"] or "picture-fps" in without.summary["message"]

@@ -1,5 +1,6 @@
 """The whole chain for one clip: what the command line, its workers, the evaluations and `vidfer.Analyzer` call."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vidfer.api.result import ClipResult, shown
@@ -20,7 +21,7 @@ def analyze_clip(
     """Turn a clip into its result; one that cannot be processed has a status that says so.
 
     Args:
-        path: The file.
+        path: The file, or a folder of numbered pictures.
         options: By default 5 frames a second and the shipped models on the CPU.
         store: By default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
@@ -30,6 +31,8 @@ def analyze_clip(
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
     """
     options = options or ChainOptions()
+    if options.picture_fps is not None and not Path(path).is_dir():
+        options = replace(options, picture_fps=None)  # means nothing for a file, and must not make it another clip
     chain, called = build_chain(options), shown(path if name is None else name)
     place = store if isinstance(store, Store) else Store(default_store() if store is None else store)
     try:

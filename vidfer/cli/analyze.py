@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vidfer.pipeline.runner import StageProgress
 
 GROUPS = {
-    "sampling": ("fps", "every", "decoder"),
+    "sampling": ("fps", "every", "picture_fps", "decoder"),
     "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
     "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
     "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
@@ -52,7 +52,7 @@ class AnalyzeOptions:
     Exit status: 0 when every clip was read without a fault, 1 when one was not (each is named), 2 for wrong usage.
 
     Args:
-        paths: Video files, or folders of them.
+        paths: Videos, sound files and pictures, or folders of them.
         out: Folder of the tables; rows of other clips in its summary.csv are kept.
         json: Print each clip's summary as one line of JSON.
     """
@@ -86,7 +86,8 @@ def run(options: AnalyzeOptions) -> int:
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
 
-    clips = find_clips(options.paths, [options.out, options.work.store or default_store()], say)
+    own = [options.out, options.work.store or default_store()]
+    clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
     write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
     folders = result_folders(clips, options.out)
     files = list(folders)

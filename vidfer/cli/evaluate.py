@@ -101,7 +101,7 @@ def clip(options: ClipOptions) -> int:
         raise UsageError("--people goes with --folds: name the clips instead")
     if options.labels is None:
         raise UsageError("say where the truth stands: --labels ravdess|name")
-    clips = [file for file, _ in find_clips(options.paths, [store], say)]
+    clips = [file for file, _ in find_clips(options.paths, [store], say, work.chain.picture_fps)]
     with progress_bar() as progress:
         found = evaluate_clips(clips, options.labels, work.chain, store, work.jobs, _notify, progress)
     return _show(found, clip_lines)

@@ -36,7 +36,7 @@ class RunOptions:
 def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
     store = options.work.store or default_store()
-    clips = [file for file, _ in find_clips(options.paths, [store], say)]
+    clips = [file for file, _ in find_clips(options.paths, [store], say, options.work.chain.picture_fps)]
     work = _RunClip(options.target, options.work.chain, store)
     return _dry_run(work, clips) if options.dry_run else _run(work, clips, options.work.jobs)
 

@@ -19,13 +19,24 @@ if TYPE_CHECKING:
 _Stream = TypeVar("_Stream", "VideoStream", "AudioStream")
 
 _FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, texts, playlists or `concat` scripts
-    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,gif,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
+    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
     "wav,w64,flac,mp3,aac,aiff,caf,amr,au"
 )
-_STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
+_STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"})
+_CONVERT: Final = ": save pictures as PNG, JPEG or WebP, and videos as MP4"
+_PICTURES: Final = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8"}
 _TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
 _RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
 _ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
+
+
+def picture_kind(path: str) -> str | None:
+    """Return `PNG`, `JPEG`, `WEBP` or `GIF` where a file begins like one, whatever its name; it may move."""
+    with Path(path).open("rb") as file:
+        begins = file.read(16)
+    if begins[:4] == b"RIFF" and begins[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for kind, magic in _PICTURES.items() if begins.startswith(magic)), None)
 
 
 def open_media(path: str) -> "InputContainer":
@@ -44,7 +55,7 @@ def open_media(path: str) -> "InputContainer":
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
         container: InputContainer = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.error.ArgumentError as error:
-        raise ClipError(Status.UNSUPPORTED, "not a video or sound format that vidfer reads") from error
+        raise ClipError(Status.UNSUPPORTED, f"not a format that vidfer reads{_CONVERT}") from error
     except av.error.FFmpegError as error:
         reraise_memory(error)
         with Path(path).open("rb") as file:
@@ -53,7 +64,7 @@ def open_media(path: str) -> "InputContainer":
         raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
-        raise ClipError(Status.UNSUPPORTED, "a still image, not a video")
+        raise ClipError(Status.UNSUPPORTED, f"a HEIC or AVIF picture{_CONVERT}")
     if not container.streams.video and not container.streams.audio:
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")

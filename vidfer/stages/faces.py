@@ -70,12 +70,13 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
     every: int | None = None
     decoder: Decoder = "pyav"
+    picture_fps: float | None = None
     settings: FaceSettings = field(default_factory=FaceSettings)
     denoise: Denoising | None = None
     denoise_model: str = neutral("small")
@@ -85,7 +86,7 @@ class FacesStage(Stage):
     def tools(self) -> Mapping[str, str | None]:
         """Name the decoder and what finds the faces with their versions, and the weights that see what covers them."""
         decoder = "av" if self.decoder == "pyav" else "decord"
-        tools = tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
+        tools = tool_versions(decoder, "pillow", "facenet-pytorch", "opencv-python-headless", "torch")
         return {**tools, "occlusion": weights_digest("occlusion", "occlusion")}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
@@ -93,7 +94,7 @@ class FacesStage(Stage):
         from vidfer.media.decode import probe
         from vidfer.media.turned import SecondLook, TurnedDetector
 
-        about = probe(clip, timeout=self.timeout)
+        about = probe(clip, picture_fps=self.picture_fps, timeout=self.timeout)
         choice = about.video.choice if about.video else ""
         look = SecondLook(detector(self.device), self.settings.min_score)
         outcome = self._find(clip, look, about.duration, draft, progress)
@@ -153,7 +154,14 @@ class FacesStage(Stage):
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
 
-        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
+        frames = read_frames(
+            clip,
+            fps=self.fps,
+            every=self.every,
+            picture_fps=self.picture_fps,
+            decoder=self.decoder,
+            timeout=self.timeout,
+        )
         with one_thread(), closing(frames):
             yield from self.follow(frames, finder)
 
