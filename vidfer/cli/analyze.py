@@ -1,7 +1,6 @@
 """`vidfer analyze`: from clips to tables."""
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,9 @@ class _AnalyzeClip:
 def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
     from vidfer.api import ClipResult, result_folders, write_overview, write_result
-    from vidfer.cli.display import print_overview, run_with_bars, say
+    from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.cli.display import say
+    from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
 
@@ -108,19 +109,21 @@ def run(options: AnalyzeOptions) -> int:
             print(json.dumps(summary, ensure_ascii=False))
     else:
         print_overview(summaries)
-        print(f"\nTables: {options.out / 'summary.csv'}, and a folder for each clip beside it.")
+        print(f"\nOpen {options.out / 'summary.csv'}; each clip has a folder of tables beside it.")
     return exit_status(summaries)
 
 
 def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:
     """Name each clip that could not be read without a fault, and return 1 if there is one."""
+    from vidfer.cli.display import fault
+
     failed = 0
     for summary in summaries:
         sound = summary["sound"]
         if summary["status"] != Status.OK:
-            print(f"{summary['clip']}: {summary['status']}: {summary['message']}", file=sys.stderr)
+            fault(f"{summary['clip']}: {summary['status']}: {summary['message']}")
         elif sound["status"] not in SOUND_IS_FINE:
-            print(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}", file=sys.stderr)
+            fault(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}")
         else:
             continue
         failed = 1

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from vidfer.api import shown
 from vidfer.cli.analyze import WorkOptions
-from vidfer.cli.display import run_with_bars, say
+from vidfer.cli.clip_bars import run_with_bars
+from vidfer.cli.display import fault, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
 from vidfer.pipeline.runner import StageProgress, finished, plan
@@ -78,6 +79,6 @@ def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
         name = shown(clips[position])
         print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
         if done["status"] not in fine:
-            say(f"{name}: {done['status']}: {done['message']}")
+            fault(f"{name}: {done['status']}: {done['message']}")
             status = 1
     return status
