@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 _Stream = TypeVar("_Stream", "VideoStream", "AudioStream")
 
 _FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, texts, playlists or `concat` scripts
-    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
+    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,h264,hevc,mjpeg,"
     "wav,w64,flac,mp3,aac,aiff,caf,amr,au"
 )
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"})
 _CONVERT: Final = ": save pictures as PNG, JPEG or WebP, and videos as MP4"
 _PICTURES: Final = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8"}
 _TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
+_RAW: Final = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v"})
+"""Demuxers of streams outside any container, whose frame rate only the codec may know; FFmpeg assumes 25."""
+
 _RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
 _ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
 
@@ -34,6 +37,8 @@ def picture_kind(path: str) -> str | None:
     """Return `PNG`, `JPEG`, `WEBP` or `GIF` where a file begins like one, whatever its name; it may move."""
     with Path(path).open("rb") as file:
         begins = file.read(16)
+    if Path(path).suffix.lower() in {".mjpg", ".mjpeg"}:  # one after the other: a video
+        return None
     if begins[:4] == b"RIFF" and begins[8:12] == b"WEBP":
         return "WEBP"
     return next((kind for kind, magic in _PICTURES.items() if begins.startswith(magic)), None)
@@ -93,6 +98,15 @@ def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
     return tracks[number], note
 
 
+def frame_rate(container: "InputContainer", stream: "VideoStream") -> "tuple[Fraction | None, str]":
+    """Return the average frame rate in Hz, and what is to be said of it: that it is assumed."""
+    if container.format.name not in _RAW:
+        return stream.average_rate, ""
+    known: Fraction | None = stream.codec_context.framerate if stream.codec_context else None
+    note = "the stream has neither time stamps nor a frame rate: 25 frames a second are assumed"
+    return (known, "") if known else (Fraction(25), note)
+
+
 def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
@@ -105,14 +119,15 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
         "duration": container.duration / 1e6 if container.duration else None,
     }
     if video:
-        rate, order = video.average_rate, getattr(video.codec_context, "field_order", None)
+        rate, rate_note = frame_rate(container, video)
+        order = getattr(video.codec_context, "field_order", None)
         fields["video"] = {
             **_codec(video, codec="name", pix_fmt="pix_fmt", width="width", height="height"),
             "rotation": None,
             "fps": float(rate) if rate else None,
             "interlaced": None if order is None else int(order) > 1,
             "edit_list": edited,
-            "choice": video_note,
+            "choice": "; ".join(filter(None, [video_note, rate_note])),
         }
     if audio:
         names = _codec(audio, codec="name", sampling_rate="sample_rate", channels="channels")

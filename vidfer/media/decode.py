@@ -32,7 +32,8 @@ class VideoInfo:
 
     Codec and pixel format are FFmpeg's names; width and height are coded px, before the rotation, whose degrees
     counter-clockwise `read_frames` applies. `fps` is the average frame rate in Hz: frames carry their own times. `edit_list` says
-    whether an MP4 or QuickTime edit list changes the time line, `choice` which of several tracks this is and why.
+    whether an MP4 or QuickTime edit list changes the time line, `choice` which of several tracks this is and why, and where the
+    frame rate is assumed.
     """
 
     codec: str | None

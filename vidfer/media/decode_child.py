@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
-from vidfer.media.container import Clock, Reader, choose, describe, open_media, picture_kind
+from vidfer.media.container import Clock, Reader, choose, describe, frame_rate, open_media, picture_kind
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
 
 
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
-    step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+    rate, _ = frame_rate(container, stream)
+    step = float(1 / rate) if rate else 0.04
     reader = Reader(container, stream, step=step, patience=_MAX_ERRORS, whole=True)
     reformatter = VideoReformatter()
     stream.codec_context.thread_count = 1

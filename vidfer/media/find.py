@@ -16,6 +16,7 @@ Clip = tuple[Path, Path]
 
 _NAMED: Final = re.compile(
     r".*\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|flv|mpg|mpeg|vob|m2ts|mts|wmv|asf|ogv|ogg|mxf|dv|nut|ivf|y4m"
+    r"|h264|264|avc|h265|265|hevc|mjpg|mjpeg"
     r"|png|apng|jpg|jpeg|jpe|jfif|webp|gif"
     r"|wav|w64|flac|mp3|aac|m4a|wma|aif|aiff|caf|amr|au|oga|opus)",
     re.IGNORECASE | re.DOTALL,
@@ -26,6 +27,7 @@ _BEGINS: Final = re.compile(
     rb"""
     (\0.{3}(ftyp|wide|skip|free|pnot)|.{4}(moov|mdat))(?!he[iv][cxms]|mif1|msf1|avi[fs])  # MP4, QuickTime, but no HEIC, AVIF
     |(RIFF|RF64|FORM).{4}(AVI\ |WAVE|AIFF|AIFC|WEBP)
+    |\0\0\0\x01[\x09\x27\x47\x67\x40\x46]                                           # H.264 and H.265 as such
     |\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8
     |G.{187}G.{187}G|.{4}G.{191}G.{191}G                                         # MPEG transport streams, of Blu-ray too
     |\x1a\x45\xdf\xa3|FLV\x01|OggS\0|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF\0\0|YUV4MPEG2[ ]
