@@ -1,7 +1,8 @@
 """The design of a study, laid over the tables of a clip: its columns, its markers, and each person's own reference."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from vidfer.media.quality import UNUSABLE
 from vidfer.results.baseline import Baseline, add_baseline
 from vidfer.results.markers import Marker, Markers, excluded, mark, outside, read_markers
 from vidfer.results.repool import counts, probabilities, repool
-from vidfer.results.schema import SMOOTH
+from vidfer.results.schema import DTYPES, SMOOTH, TABLES
 from vidfer.results.smoothing import most_probable, smooth
 from vidfer.results.study import Study, find_participants, read_study
 from vidfer.types import EMOTIONS, UsageError
@@ -57,6 +58,29 @@ class ClipDesign:
     markers: tuple[Marker, ...] | None = None  # None where there is no file of markers
     baseline: Baseline | None = None
 
+    def record(self) -> dict[str, Any]:
+        """Return markers and baseline as JSON, by which `recall` makes the same design again."""
+        markers = [{**asdict(one), "end": one.end if isfinite(one.end) else None} for one in self.markers or ()]
+        return {
+            "markers": None if self.markers is None else markers,
+            "baseline": asdict(self.baseline) if self.baseline else None,
+        }
+
+    @classmethod
+    def recall(cls, clip_id: str, record: Mapping[str, Any], clips: "pd.DataFrame") -> "ClipDesign":
+        """Make the design again that was laid over a clip's tables, from its `record` and the clip's row of table `clips`."""
+        kind_of = {dtype: kind for kind, dtype in DTYPES.items()}
+        own = {column.name for column in TABLES["clips"]}
+        kinds = {str(name): kind_of[str(clips[name].dtype)] for name in clips if name not in own}
+        row = {name: None if clips[name].isna().iloc[0] else clips[name].iloc[0] for name in kinds}
+        ends = [{**one, "end": inf if one["end"] is None else one["end"]} for one in record["markers"] or ()]
+        return cls(
+            clip_id,
+            Study(kinds, {clip_id: row}),
+            None if record["markers"] is None else tuple(Marker(**one) for one in ends),
+            Baseline(**record["baseline"]) if record["baseline"] else None,
+        )
+
     def exclude(
         self, frames: "pd.DataFrame", windows: "pd.DataFrame", abstain: float | None
     ) -> "tuple[pd.DataFrame, pd.DataFrame]":
@@ -69,7 +93,7 @@ class ClipDesign:
             mark(rows, self.markers).assign(excluded=pd.array(excluded(rows, self.markers), "boolean"))
             for rows in (frames, windows)
         )
-        return (frames if counts(frames).all() else _smooth_again(frames, abstain)), windows
+        return (frames if counts(frames).all() else smooth_again(frames, abstain)), windows
 
     def complete(self, tables: "Tables", settings: Mapping[str, Any] | None, end: float) -> "Tables":
         """Add the columns of the study, pool what an exclusion changes, and say in `warnings` what is to be known.
@@ -141,7 +165,8 @@ def read_design(
     return Design(study, markers, baseline)
 
 
-def _smooth_again(frames: "pd.DataFrame", abstain: float | None) -> "pd.DataFrame":
+def smooth_again(frames: "pd.DataFrame", abstain: float | None) -> "pd.DataFrame":
+    """Smooth the probabilities of table `frames` by `person_id`; rows that a marker excludes have none, and no part in others."""
     raw, counted = probabilities(frames), counts(frames)
     weight, time = (frames[name].to_numpy(np.float64, na_value=0.0) for name in ("weight", "time_s"))
     images = ~np.isnan(raw).any(1)

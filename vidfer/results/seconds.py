@@ -65,7 +65,7 @@ def build_seconds(
             "start_s": places * grid,
             "end_s": (places + 1) * grid,
             "n_frames": looked_at,
-            "usable_share": np.where(looked_at > 0, usable / np.maximum(looked_at, 1), np.nan),
+            "usable_share": np.where(looked_at > 0, np.minimum(usable / np.maximum(looked_at, 1), 1), np.nan),
             "expression": most_probable(found, abstain),
             **{name: found[:, column] for column, name in enumerate(EMOTIONS)},
             **{f"sound_{name}": values[places] for name, values in sound.items()},
