@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 
@@ -21,6 +22,9 @@ GROUPS = {
     "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
     "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
 }
+
+
+TABLES = {"tables": ("grid", "min_segment")}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class AnalyzeOptions:
     out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
     json: bool = False
     work: WorkOptions = field(default_factory=WorkOptions)
+    tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,24 @@ class _AnalyzeClip:
     """The work on one clip, in this process or in a worker."""
 
     options: "ChainOptions"
+    tables: "TableOptions"
+    out: Path
     store: Path | None
     folders: "Mapping[Path, Path]"
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze_clip, write_result
 
-        result = analyze_clip(clip, self.options, store=self.store, progress=progress)
-        write_result(result, self.folders[clip])
+        folder = self.folders[clip]
+        result = analyze_clip(
+            clip,
+            self.options,
+            tables=self.tables,
+            clip_id=folder.relative_to(self.out).as_posix(),
+            store=self.store,
+            progress=progress,
+        )
+        write_result(result, folder)
         return result.summary
 
 
@@ -94,11 +109,12 @@ def run(options: AnalyzeOptions) -> int:
     files = list(folders)
     done: dict[int, dict[str, Any]] = {}
     try:
-        work = _AnalyzeClip(options.work.chain, options.work.store, folders)
+        work = _AnalyzeClip(options.work.chain, options.tables, options.out, options.work.store, folders)
         for position, summary in run_with_bars(work, files, options.work.jobs):
             if isinstance(summary, ClipError):
-                failed = ClipResult.failed(files[position], summary)
-                write_result(failed, folders[files[position]])
+                folder = folders[files[position]]
+                failed = ClipResult.failed(files[position], summary, folder.relative_to(options.out).as_posix())
+                write_result(failed, folder)
                 summary = failed.summary
             done[position] = summary
     finally:

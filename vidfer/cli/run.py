@@ -15,7 +15,7 @@ from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
-Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
+Target = Literal["probe", "faces", "denoise", "finetune", "audio", "classify", "report"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RunOptions:
     """Run the chain up to a stage, or show what is stored already (--dry-run).
 
     Args:
-        target: One of faces, denoise, finetune, audio, classify, report.
+        target: One of probe, faces, denoise, finetune, audio, classify, report.
         paths: Video files, or folders of them.
         dry_run: Print hit or miss and the key of each stage; run nothing.
     """

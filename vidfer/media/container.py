@@ -1,7 +1,8 @@
 """What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
@@ -117,6 +118,7 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
+        "recorded": _recorded(container.metadata),
     }
     if video:
         rate, rate_note = frame_rate(container, video)
@@ -133,6 +135,19 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
         names = _codec(audio, codec="name", sampling_rate="sample_rate", channels="channels")
         fields["audio"] = {**names, "choice": audio_note}
     return fields
+
+
+def _recorded(metadata: Mapping[str, str]) -> str | None:
+    """Return when a recording was made, as ISO 8601 in UTC; cameras without a clock write the year 1904 or 1970."""
+    for name in ("creation_time", "com.apple.quicktime.creationdate"):
+        try:
+            time = datetime.fromisoformat(metadata.get(name, ""))
+        except ValueError:
+            continue
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        if time.year > 1970:
+            return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None
 
 
 def _codec(stream: "VideoStream | AudioStream", **names: str) -> dict[str, Any]:

@@ -59,12 +59,16 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A media file: container (FFmpeg's name of the demuxer), duration in seconds, streams."""
+    """A media file: container (FFmpeg's name of the demuxer), duration in seconds, streams.
+
+    `recorded` is when the recording was made by the file's metadata, ISO 8601 in UTC, None where it does not say so.
+    """
 
     container: str
     duration: float | None
     video: VideoInfo | None
     audio: AudioInfo | None
+    recorded: str | None = None
 
 
 def probe(path: str | Path, *, picture_fps: float | None = None, timeout: float = 30.0) -> Probe:
@@ -78,7 +82,7 @@ def probe(path: str | Path, *, picture_fps: float | None = None, timeout: float 
         fields, _ = child.receive()
     video = VideoInfo(**fields["video"]) if "video" in fields else None
     audio = AudioInfo(**fields["audio"]) if "audio" in fields else None
-    return Probe(fields["container"], fields["duration"], video, audio)
+    return Probe(fields["container"], fields["duration"], video, audio, fields.get("recorded"))
 
 
 def read_frames(

@@ -16,6 +16,7 @@ from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseMode, DenoiseStage
 from vidfer.stages.faces import DenoiseScope, Denoising, FacesStage
 from vidfer.stages.finetune import ImageStage
+from vidfer.stages.probe import ProbeStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import Card, Weights, embedding_width, find_weights, read_calibration, weights_digest
@@ -132,6 +133,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     denoiser = models.get("denoise", "")
     digests = {kind: weights_digest(kind, models[kind]) for kind in ("audio", "faces", "fusion") if kind in models}
     return (
+        ProbeStage(None if options.picture_fps is None else float(options.picture_fps), timeout=options.timeout),
         FacesStage(
             float(options.fps) if options.every is None else None,
             options.every,
