@@ -299,12 +299,12 @@ def test_corruptions_are_tabled_and_drawn(evaluate, tmp_path):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["corruption", "severity", "unit", "denoised", "n", "accuracy", "low", "high", "uar"]
     assert [(row["corruption"], row["severity"], row["denoised"]) for row in rows[:6]] == [
-        ("clean", "", "False"),
-        ("mouth", "10", "False"),
-        ("mouth", "20", "False"),
-        ("mouth", "30", "False"),
-        ("colour_noise", "5", "False"),
-        ("colour_noise", "5", "True"),
+        ("clean", "", "FALSE"),
+        ("mouth", "10", "FALSE"),
+        ("mouth", "20", "FALSE"),
+        ("mouth", "30", "FALSE"),
+        ("colour_noise", "5", "FALSE"),
+        ("colour_noise", "5", "TRUE"),
     ]
     assert len(rows) == len(found["rows"]) == 1 + 3 + 2 * 5
     assert found["rows"][0]["accuracy"] == evaluate()[1]["accuracy"]

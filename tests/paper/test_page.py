@@ -97,7 +97,7 @@ def test_every_cell_is_in_cells_csv(out, rerun):
     assert LABEL not in found[0]
     assert {row["status"] for row in found} == {"ok", "crashed", "unavailable"}
     one = next(row for row in found if (row["task"], row["model"], row["size"]) == ("denoise", "cnn", "100"))
-    assert (one["psnr_by_sigma 15"], one["rmse"], one["accuracy"]) == ("30", "11.45", "")
+    assert (one["psnr_by_sigma 15"], one["rmse"], one["accuracy"]) == ("30.0", "11.45", "")
 
 
 def test_the_papers_figures_stand_in_the_papers_columns_only(out):

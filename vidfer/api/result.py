@@ -1,12 +1,12 @@
 """What `vidfer.analyze` returns: the predictions for one clip."""
 
+import io
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.results.tables import NO_MEDIA, Report, build_tables
+from vidfer.stages.report import table_files
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -19,17 +19,16 @@ class ClipResult:
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
-            `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
-            `analyzed_at`, `elapsed_s`.
-        tables: The six tables by name, with all columns and types of `vidfer.results.schema` also where they have no rows.
+            `fused`, `people`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`.
+        files: The tables by file name, as bytes; a clip that cannot be processed has them without rows.
     """
 
     summary: dict[str, Any]
-    tables: "dict[str, pd.DataFrame]"
+    files: dict[str, bytes]
 
     @classmethod
-    def failed(cls, path: str | Path, error: ClipError, clip_id: str | None = None) -> "ClipResult":
-        """Return the result of a clip that could not even be begun; its tables but `clips` have no rows."""
+    def failed(cls, path: str | Path, error: ClipError) -> "ClipResult":
+        """Return the result of a clip that could not even be begun."""
         what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
         part = {**what, "distribution": None}
         summary: dict[str, Any] = {
@@ -48,13 +47,9 @@ class ClipResult:
             "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
-            "media": {**NO_MEDIA},
-            "analyzed_at": now(),
-            "elapsed_s": None,
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
         }
-        called = shown(Path(path).name) if clip_id is None else clip_id
-        return cls(summary, build_tables(Report.empty(summary), called))
+        return cls(summary, table_files({}))
 
     @property
     def status(self) -> Status:
@@ -75,23 +70,23 @@ class ClipResult:
 
     @property
     def frames(self) -> "pd.DataFrame":
-        """A row per sampled time and person, gaps included: status, seven probabilities, box in px, quality."""
-        return self.tables["frames"]
+        """A row per face image: time in s, person, seven probabilities, box in px, quality."""
+        return self._table("frames")
 
     @property
     def people(self) -> "pd.DataFrame":
         """A row per person: times in s, predominant expression, distribution, vote shares."""
-        return self.tables["people"]
+        return self._table("people")
 
     @property
     def windows(self) -> "pd.DataFrame":
         """A row per window of sound: times in s, status, seven probabilities."""
-        return self.tables["windows"]
+        return self._table("windows")
 
+    def _table(self, name: str) -> "pd.DataFrame":
+        import pandas as pd
 
-def now() -> str:
-    """Return the time as ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return pd.read_parquet(io.BytesIO(self.files[f"{name}.parquet"]))
 
 
 def shown(path: str | Path) -> str:

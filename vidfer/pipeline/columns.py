@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +12,9 @@ if TYPE_CHECKING:
 
     Columns = Mapping[str, "Sequence[Any] | np.ndarray"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(
+    r"'*[=+\-@\t]"
+)  # and what differs from such a text by apostrophes, so that none is taken for another
 
 
 def to_parquet(columns: "Columns", types: Mapping[str, str] | None = None) -> bytes:
@@ -36,23 +40,40 @@ def read_parquet(data: bytes) -> "dict[str, np.ndarray]":
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
-def to_csv(columns: "Columns") -> bytes:
-    """Encode columns as CSV, UTF-8, one header line; floats have six decimals at most.
+def to_csv(columns: "Columns", *, bom: bool = False, header: bool = True) -> bytes:
+    """Encode columns as CSV: UTF-8, one header line, lines that end in a line feed.
 
-    A text that begins like a formula gets an apostrophe before it.
+    Floats have one to six decimals, truths are TRUE and FALSE, times are ISO 8601 in UTC, and what is missing is empty. A text
+    that begins like a formula gets an apostrophe before it. `bom` marks the file as UTF-8 for Excel, which otherwise takes it for
+    another encoding.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-    return out.getvalue().encode()
+    if header:
+        writer.writerow(cell(name) for name in columns)
+    writer.writerows(zip(*(map(cell, values) for values in columns.values()), strict=True))
+    return out.getvalue().encode("utf-8-sig" if bom else "utf-8")
 
 
-def _cell(value: Any) -> object:  # noqa: ANN401 - a cell may hold anything
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    if hasattr(value, "item"):
+def unescaped(text: str) -> str:
+    """Return the text of a cell that `to_csv` wrote, without the apostrophe of what begins like a formula."""
+    return text[1:] if _FORMULA.match(text) and text.startswith("'") else text
+
+
+def cell(value: Any) -> object:  # noqa: ANN401 - a cell may hold anything
+    """Return what the csv module is to write for a value; of what is no text, its text."""
+    if type(value) not in (float, str) and hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
-        return "" if value != value else f"{value:.6f}".rstrip("0").rstrip(".")
+        if value != value:
+            return ""
+        text = f"{value:.6f}".rstrip("0")
+        return f"{text}0" if text.endswith(".") else text
+    if isinstance(value, str):  # the csv module leaves a carriage return bare, at which readers would end the row
+        text = value.replace("\r\n", "\n").replace("\r", "\n")
+        return f"'{text}" if _FORMULA.match(text) else text
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value

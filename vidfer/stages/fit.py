@@ -3,15 +3,14 @@
 Nothing here imports torch or Lightning: keys are made, and finished trainings found, without them.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ import yaml
 from vidfer.datasets.contents import data_contents
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.digest import file_digest, recipe_key
+from vidfer.pipeline.lock import locked
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, Progress, Stage, tool_versions
 from vidfer.pipeline.store import Artifact, Draft, Store, explained
@@ -117,7 +117,9 @@ class Fit:
         """
         key = recipe_key(recipe)
         folder = store.root / UNFINISHED / key
-        with _alone(store, folder) as lock:
+        with ExitStack() as alone:
+            with explained(store.root):
+                lock = alone.enter_context(locked(folder / "lock"))
 
             def make(draft: Draft) -> Outcome:
                 complete = _complete(settings, self.needs(settings), inputs, folder)
@@ -242,29 +244,6 @@ def _complete(settings: Settings, links: Mapping[str, str], inputs: Mapping[str,
         "data": {"class_path": data["class_path"], "init_args": {**data.get("init_args", {}), **linked}},
         "trainer": trainer,
     }
-
-
-@contextmanager
-def _alone(store: Store, folder: Path) -> Iterator[int]:
-    """Wait until no other process trains in a folder, and lend the lock that keeps others from it, a file descriptor."""
-    while True:
-        with explained(store.root):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder / "lock", os.O_RDONLY | os.O_CREAT)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_at(lock, folder / "lock"):  # and was not removed, with the folder, by who had it before
-                yield lock
-                return
-        finally:
-            os.close(lock)
-
-
-def _is_at(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _last_line(log: Path) -> str:

@@ -1,0 +1,196 @@
+"""The folder of one clip's results: written whole or not at all, and checked when read.
+
+frames.parquet, frames.csv, ...   the six tables
+datapackage.json, thumbnails      whatever else was given
+summary.json                      the clip's summary, which names every other file with its digest
+.vidfer-commit/                   files on their way to the places above: complete, so whoever finds them moves them on
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from blake3 import blake3
+
+from vidfer.pipeline.atomic import results_folder, sync
+from vidfer.pipeline.lock import locked
+from vidfer.results.files import further_columns, read_table, table_files
+from vidfer.results.schema import SCHEMA_VERSION, TABLES
+from vidfer.types import VidferError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY: Final = "summary.json"
+COMMIT: Final = ".vidfer-commit"
+LOCK: Final = ".vidfer.lock"
+_SECONDS_OF_A_WRITER: Final = 3600.0
+
+
+class FolderError(VidferError):
+    """A folder does not hold one clip's results of this version, whole; the message says why, as in `is damaged`."""
+
+
+@dataclass(frozen=True)
+class ClipFolder:
+    """One clip's results on disk.
+
+    Args:
+        path: The folder.
+        summary: What its `summary.json` holds.
+        token: Digest of that file, and so of all that it names.
+    """
+
+    path: Path
+    summary: Mapping[str, Any]
+    token: str
+
+    @property
+    def clip_id(self) -> str:
+        """The clip's id, its place below the run's folder."""
+        return str(self.summary["clip_id"])
+
+    def read(self, name: str) -> bytes:
+        """Read a file that the summary names.
+
+        Raises:
+            FolderError: It is not there, or is not the one that was written with the summary.
+        """
+        try:
+            data = (self.path / name).read_bytes()
+        except OSError as error:
+            raise FolderError(f"is damaged: {name} cannot be read ({error.strerror})") from error
+        if blake3(data).hexdigest() != self.summary["files"].get(name):
+            raise FolderError(f"is damaged: {name} is not the one that was written with {SUMMARY}")
+        return data
+
+    def table(self, name: str) -> "pd.DataFrame":
+        """Read one of the six tables, with the types that it was written with."""
+        return read_table(self.read(f"{name}.parquet"))
+
+
+def open_clip(folder: Path) -> ClipFolder:
+    """Open a clip's folder, and bring to its end what a writer that died had begun to move there.
+
+    Raises:
+        FolderError: It holds no results, or those of another version.
+    """
+    try:
+        if (folder / COMMIT).is_dir():
+            with locked(folder / LOCK, remove=True):
+                _finish(folder)
+        data = (folder / SUMMARY).read_bytes()
+        summary = json.loads(data)
+        version, files = summary.get("schema_version"), summary.get("files")
+    except OSError as error:
+        raise FolderError(f"cannot be read ({error.strerror})") from error
+    except (ValueError, AttributeError) as error:
+        raise FolderError(f"is damaged: {SUMMARY} is no summary of a clip") from error
+    if version != SCHEMA_VERSION:
+        raise FolderError("was written by another version of vidfer: analyse its clip again")
+    if not isinstance(files, dict) or not all(f"{name}.parquet" in files for name in TABLES):
+        raise FolderError(f"is damaged: {SUMMARY} does not name the tables")
+    return ClipFolder(folder, summary, blake3(data).hexdigest())
+
+
+def write_clip(
+    folder: Path,
+    clip_id: str,
+    tables: Mapping[str, "pd.DataFrame"],
+    summary: Mapping[str, Any],
+    *,
+    files: Mapping[str, bytes] | None = None,
+    excel: bool = False,
+    lock: Path | None = None,
+) -> None:
+    """Write a clip's results; until all are on the disk, the folder keeps what it held.
+
+    Files of earlier results that these do not have are removed, all others stay.
+
+    Args:
+        folder: Made if need be.
+        clip_id: The clip's place below the run's folder.
+        tables: All six tables by name, with the types of the schema.
+        summary: What `summary.json` says of the clip; what this module needs is added.
+        files: Further files by name, such as thumbnails.
+        excel: Begin each CSV with a byte order mark.
+        lock: File that is locked while the files take their places, such as that of the run; by default one in the folder.
+
+    Raises:
+        VidferError: The folder cannot be written, or its disk is full.
+    """
+    content = {**table_files({name: tables[name] for name in TABLES}, excel=excel), **(files or {})}
+    digests = {name: blake3(data).hexdigest() for name, data in content.items()}
+    of_tables = {"schema_version": SCHEMA_VERSION, "further_columns": further_columns(tables), "files": digests}
+    whole = {**summary, "clip_id": clip_id, **of_tables}
+    content[SUMMARY] = json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
+    with results_folder(folder):
+        sweep(folder)
+        draft = folder / f".vidfer-{uuid4().hex}.tmp"
+        draft.mkdir()
+        try:
+            for name, data in content.items():
+                (draft / name).write_bytes(data)
+                sync(draft / name)
+            sync(draft)
+            with locked(lock or folder / LOCK, remove=lock is None):
+                _finish(folder)  # of a writer that died
+                draft.rename(folder / COMMIT)
+                sync(folder)
+                _finish(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers left in a folder that died an hour ago or earlier."""
+    for path in folder.glob(".vidfer-*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _SECONDS_OF_A_WRITER:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _finish(folder: Path) -> None:
+    """Move complete files to their places, the summary last, so that this can be done again if it is broken off."""
+    pending = folder / COMMIT
+    try:
+        names = set(json.loads((pending / SUMMARY).read_bytes())["files"])
+    except (FileNotFoundError, NotADirectoryError):  # nothing is pending, or all was moved
+        with suppress(OSError):
+            pending.rmdir()
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise FolderError(f"is damaged: {COMMIT} holds no results") from error
+    for name in names:
+        with suppress(FileNotFoundError):  # moved before
+            (pending / name).replace(folder / name)
+    for name in _named(folder) - names:
+        (folder / name).unlink(missing_ok=True)
+    sync(folder)
+    (pending / SUMMARY).replace(folder / SUMMARY)
+    pending.rmdir()
+    sync(folder)
+
+
+def _named(folder: Path) -> set[str]:
+    """Name the files of earlier results."""
+    try:
+        names = json.loads((folder / SUMMARY).read_bytes())["files"]
+        return {name for name in names if Path(name).name == name}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def clip_folders(run: Path) -> Iterator[Path]:
+    """Yield the folders below a run's folder that hold results of a clip, whole or not, in the order of their names."""
+    for place, inside, files in os.walk(run):
+        if Path(place) != run and (SUMMARY in files or COMMIT in inside):
+            yield Path(place)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))

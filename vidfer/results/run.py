@@ -1,0 +1,102 @@
+"""A run's results as an object: the six tables of all clips, and each clip's folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidfer.results.clip_folder import ClipFolder, clip_folders
+from vidfer.results.files import read_table
+from vidfer.results.run_folder import Contents, contents, is_current, rebuild
+from vidfer.types import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of a run; each table is read when it is asked for, and kept.
+
+    Args:
+        folder: The run's folder.
+        found: The clips' folders by clip_id, and why others are left out.
+    """
+
+    folder: Path
+    found: Contents
+
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """The clips' folders by clip_id."""
+        return {clip_id: clip.path for clip_id, clip in self.found.clips.items()}
+
+    @cached_property
+    def frames(self) -> "pd.DataFrame":
+        """A row per sampled time and person."""
+        return self._table("frames")
+
+    @cached_property
+    def seconds(self) -> "pd.DataFrame":
+        """A row per interval of a regular grid and person, sound beside."""
+        return self._table("seconds")
+
+    @cached_property
+    def segments(self) -> "pd.DataFrame":
+        """A row per time in which a person shows one expression."""
+        return self._table("segments")
+
+    @cached_property
+    def people(self) -> "pd.DataFrame":
+        """A row per person of each clip."""
+        return self._table("people")
+
+    @cached_property
+    def windows(self) -> "pd.DataFrame":
+        """A row per window of sound."""
+        return self._table("windows")
+
+    @cached_property
+    def clips(self) -> "pd.DataFrame":
+        """A row per clip."""
+        return self._table("clips")
+
+    def clip(self, clip_id: str) -> ClipFolder:
+        """Return one clip's results.
+
+        Raises:
+            UsageError: The run has no such clip.
+        """
+        if clip_id not in self.found.clips:
+            raise UsageError(f"{self.folder} has no clip {clip_id}: see the column clip_id of its clips.csv")
+        return self.found.clips[clip_id]
+
+    def _table(self, name: str) -> "pd.DataFrame":
+        return read_table(self.folder / f"{name}.parquet")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {len(self.found.clips)} clips)"
+
+
+def load_run(folder: str | Path) -> Run:
+    """Load the results of an earlier run, also of one that was killed: tables that lack finished clips are made again.
+
+    Args:
+        folder: What `--out` named.
+
+    Raises:
+        UsageError: There is no such folder, or it holds no results.
+        VidferError: The tables have to be made again, and cannot be written.
+
+    Example:
+        >>> run = load_run("vidfer-results")  # doctest: +SKIP
+        >>> run.seconds.groupby("person_id")["happy"].mean()  # doctest: +SKIP
+    """
+    run = Path(folder)
+    if not run.is_dir():
+        raise UsageError(f"there is no folder {run}: give the one that `vidfer analyze --out` named")
+    if next(clip_folders(run), None) is None:
+        raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
+    found = contents(run)
+    return Run(run, found if is_current(run, found) else rebuild(run))

@@ -1,0 +1,208 @@
+"""The folder of a run: the clips' folders, and beside them the six tables of all clips, made from the clips' own.
+
+A clip's folder is the truth; the run's tables can be made again from the folders at any time. They are read one clip at a time.
+What a user wrote into `people.csv` and `clips.csv` is kept (see `vidfer.results.edits`).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from blake3 import blake3
+
+from vidfer.pipeline.atomic import replacing, results_folder
+from vidfer.pipeline.lock import locked
+from vidfer.results.clip_folder import LOCK, ClipFolder, FolderError, clip_folders, open_clip, sweep
+from vidfer.results.edits import KEYS, Edits, read_edits
+from vidfer.results.files import arrow_table, inferred_kind, read_arrow
+from vidfer.results.schema import TABLES, Kind
+from vidfer.results.sinks import Sink, common_kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Columns = Mapping[str, Mapping[str, Kind]]
+"""The kinds of columns beside those of the schema, by table."""
+
+Change = Callable[[ClipFolder], "Mapping[str, pd.DataFrame] | None"]
+"""From a clip's folder to the tables that are to stand in those of the run, or None for those in the folder."""
+
+_STATE: Final = b"vidfer_run"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies below a run's folder.
+
+    Args:
+        clips: The clips' folders by clip_id, sorted.
+        left_out: Why each other folder with a `summary.json` is left out of the tables.
+    """
+
+    clips: Mapping[str, ClipFolder]
+    left_out: Mapping[Path, str]
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that the clips' folders hold."""
+        return blake3(json.dumps({name: clip.token for name, clip in self.clips.items()}).encode()).hexdigest()
+
+    def warnings(self) -> list[str]:
+        """Say for each folder that is left out why, in a sentence."""
+        return [f"{folder} is not in the tables: it {reason}" for folder, reason in self.left_out.items()]
+
+
+def contents(run: Path) -> Contents:
+    """Look through the clips' folders of a run, and bring to its end what a writer that died had begun to move there."""
+    clips, left_out = {}, {}
+    for folder in clip_folders(run):
+        try:
+            clip = open_clip(folder)
+            place = folder.relative_to(run).as_posix()
+            if clip.clip_id != place:
+                raise FolderError(f"holds the results of {clip.clip_id}: move it back there")
+            clips[place] = clip
+        except FolderError as error:
+            left_out[folder] = str(error)
+    return Contents(dict(sorted(clips.items())), left_out)
+
+
+def is_current(run: Path, found: Contents) -> bool:
+    """Tell whether the run's tables are those of the clips' folders as they are now."""
+    there = all((run / f"{name}.parquet").is_file() for name in TABLES)
+    return there and _state(run, "clips").get("digest") == found.digest
+
+
+def check(run: Path) -> None:
+    """Find out, before hours of work, whether a run's tables can be written and what a user wrote into them can be kept.
+
+    Raises:
+        VidferError: They cannot.
+    """
+    with results_folder(run):
+        _read_all_edits(run, _further(contents(run), {}))
+
+
+def rebuild(
+    run: Path, *, excel: bool | None = None, change: Change | None = None, adds: Columns | None = None
+) -> Contents:
+    """Make a run's tables from its clips' folders; until all are on the disk, the tables stay as they were.
+
+    Columns that not every clip has, such as those of a study, are missing in the others; columns of several types become texts.
+
+    Args:
+        run: Its folder, which is made if need be.
+        excel: Begin each CSV with a byte order mark; by default if `clips.csv` begins with one.
+        change: Returns a clip's tables as they are to stand in those of the run, or None where its own can.
+        adds: The columns that `change` adds, by table.
+
+    Raises:
+        VidferError: They cannot be written, or what a user wrote into `people.csv` or `clips.csv` cannot be read.
+    """
+    with results_folder(run), locked(run / LOCK):
+        sweep(run)
+        bom = _begins_with_bom(run / "clips.csv") if excel is None else excel
+        while True:
+            try:
+                return _rebuild(run, bom, change, adds or {})
+            except _SavedMeanwhileError:
+                continue
+
+
+class _SavedMeanwhileError(Exception):
+    """The user has saved a table since it was read."""
+
+
+def _rebuild(run: Path, bom: bool, change: Change | None, adds: Columns) -> Contents:
+    saved = _saved(run)
+    found = contents(run)
+    further = _further(found, adds)
+    edits = _read_all_edits(run, further)
+    damaged: dict[Path, str] = {}
+    with ExitStack() as replaced, ExitStack() as opened:
+        sinks = {}
+        for name in reversed(tuple(TABLES)):  # `clips`, which says whether all are current, is the last to be replaced
+            kinds = _with_own(further[name], edits[name])
+            places = [replaced.enter_context(replacing(run / f"{name}.{suffix}")) for suffix in ("parquet", "csv")]
+            state = {"digest": found.digest, "own": list(edits[name].own)}
+            sink = Sink(name, kinds, edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
+            sinks[name] = opened.enter_context(sink)
+        for clip in found.clips.values():
+            try:
+                tables = _tables(clip, change)
+            except (FolderError, ValueError, OSError) as error:
+                damaged[clip.path] = str(error) if isinstance(error, FolderError) else f"is damaged: {error}"
+                continue
+            for name, sink in sinks.items():
+                sink.add(tables[name])
+        if _saved(run) != saved:
+            raise _SavedMeanwhileError
+    return Contents(found.clips, {**found.left_out, **damaged})
+
+
+def _tables(clip: ClipFolder, change: Change | None) -> "dict[str, pa.Table]":
+    changed = change(clip) if change else None
+    if changed is not None:
+        return {name: arrow_table(rows) for name, rows in changed.items()}
+    return {name: read_arrow(clip.read(f"{name}.parquet")) for name in TABLES}
+
+
+def _further(found: Contents, adds: Columns) -> dict[str, dict[str, Kind]]:
+    """Name the columns of the clips' tables that are not in the schema, by table, with the kinds that all clips' values fit."""
+    further: dict[str, dict[str, Kind]] = {name: dict(adds.get(name, {})) for name in TABLES}
+    for clip in found.clips.values():
+        for table, kinds in clip.summary.get("further_columns", {}).items():
+            for name, kind in kinds.items():
+                further[table][name] = common_kind(further[table].get(name, kind), kind)
+    return further
+
+
+def _with_own(further: Mapping[str, Kind], edits: Edits) -> dict[str, Kind]:
+    own = {name: inferred_kind(texts) for name, texts in edits.own.items()}
+    return {**further, **{name: common_kind(further.get(name, kind), kind) for name, kind in own.items()}}
+
+
+def _read_all_edits(run: Path, further: Columns) -> dict[str, Edits]:
+    edits = {name: Edits() for name in TABLES}
+    for name in KEYS:
+        state = _state(run, name)
+        earlier = set(state.get("columns", ())) - set(state.get("own", ()))
+        edits[name] = read_edits(run / f"{name}.csv", name, earlier | (set(further[name]) - set(state.get("own", ()))))
+    return edits
+
+
+def _state(run: Path, name: str) -> dict[str, Any]:
+    """Return what `_rebuild` noted in a table of the run, and the table's columns; nothing where there is no such table."""
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(run / f"{name}.parquet")
+        return {**json.loads((schema.metadata or {})[_STATE]), "columns": schema.names}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _saved(run: Path) -> list[tuple[int, int] | None]:
+    """Tell versions of the tables that a user may edit from one another."""
+    return [_version(run / f"{name}.csv") for name in KEYS]
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _begins_with_bom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_BOM)) == _BOM
+    except OSError:
+        return False
