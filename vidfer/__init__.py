@@ -8,6 +8,7 @@
 `dir(vidfer)` lists all there is; docs/python.md has an example of each.
 """
 
+import logging
 import os
 from contextlib import suppress
 from importlib import import_module
@@ -20,6 +21,8 @@ with suppress(ImportError):  # no such module on Windows
         pwd.getpwuid(os.getuid())
     except KeyError:  # as in a container: torch fails to import where the user has no name (pytorch/pytorch#140765)
         os.environ.setdefault("LOGNAME", f"uid{os.getuid()}")
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever imports vidfer decides what is told, and where
 
 __version__ = "0.1.0"
 

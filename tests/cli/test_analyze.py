@@ -1,14 +1,18 @@
 import csv
+import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.text import Text
 
 from vidfer.api import ClipResult, write_overview
 from vidfer.cli.analyze import exit_status
-from vidfer.cli.display import _names, print_overview
 from vidfer.cli.main import main
+from vidfer.cli.overview import _names, marks, print_overview
 from vidfer.types import EMOTIONS, ClipError, Status, VidferError
 
 ROOT = Path(__file__).parents[2]
@@ -198,3 +202,114 @@ def test_results_that_cannot_be_read_later_are_found_out_at_once(tmp_path, capsy
 )
 def test_the_overview_leaves_out_the_folder_that_clips_share(clips, names):
     assert _names(clips) == names
+
+
+def answered(name, shares, faces, sound, status="ok"):
+    """A summary of a clip that got the most probable of these shares, its modalities the classes named."""
+    distribution = {**dict.fromkeys(EMOTIONS, 0.0), **shares}
+    first, second = sorted(distribution.values())[:-3:-1]
+    answer = max(distribution, key=distribution.get)
+    parts = [
+        {"status": "ok", "predominant": each, "distribution": {each: 0.6}, "n_faces": 25} for each in (faces, sound)
+    ]
+    summary = ClipResult.failed(name, ClipError(Status(status), "")).summary
+    return {
+        **summary, "predominant": answer, "margin": first - second, "faces": parts[0], "sound": {**parts[1], "n_windows": 4},
+        "fused": {**summary["fused"], "distribution": distribution}, "people": [{}, {}],
+    }  # fmt: skip
+
+
+def overview(summaries, capsys, monkeypatch, width, **environment):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    print_overview(summaries)
+    return capsys.readouterr().out
+
+
+LONG = "holiday/2019/" + "a very long name of a clip " * 4 + "MVI_0012.mp4"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    "name", ["x.mp4", LONG, "旅行/" * 20 + "動画.mp4", "e\u0301" * 90 + ".mp4", "[red]" * 20 + ".mp4"]
+)
+def test_each_clip_takes_one_line_whatever_its_name(width, name, capsys, monkeypatch):
+    worst = [
+        answered(f"clips/{number}/{name}", {"surprise": 0.46, "sad": 0.4}, "surprise", "surprise", "out_of_memory")
+        for number in range(100)
+    ]
+    lines = overview(worst, capsys, monkeypatch, width).splitlines()
+    assert len(lines) == 3 + 100 + 1  # a title, the header and its line; the legend of the margin
+    assert all(cell_len(line) <= width for line in lines)
+    assert all(f"{number}/" in line and "out_of_memory surprise~" in line for number, line in enumerate(lines[3:103]))
+    assert all(line.count("surprise 0.60") == 2 for line in lines[3:103])
+
+
+def test_a_wide_terminal_shows_more(capsys, monkeypatch):
+    clip = answered("a.mp4", {"happy": 0.7, "sad": 0.2}, "happy", "happy")
+    assert "sad 0.20" not in overview([clip], capsys, monkeypatch, 80)
+    text = overview([clip], capsys, monkeypatch, 120)
+    header, row = text.splitlines()[1], text.splitlines()[3]
+    assert header.split() == [
+        "clip",
+        "status",
+        "predominant",
+        "margin",
+        "faces",
+        "sound",
+        "second",
+        "people",
+        "face",
+        "images",
+        "speech",
+    ]
+    assert row.split()[-5:] == ["sad", "0.20", "2", "25", "4/4"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "faces", "sound", "mark"),
+    [
+        ({"neutral": 0.5, "sad": 0.3}, "sad", "disgust", "*"),
+        ({"neutral": 0.5, "sad": 0.45}, "sad", "disgust", "*~"),
+        ({"sad": 0.5, "neutral": 0.45}, "sad", "disgust", "~"),
+        ({"sad": 0.5, "neutral": 0.4}, "sad", "disgust", ""),
+        ({"disgust": 0.5, "neutral": 0.3}, "sad", "disgust", ""),
+    ],
+)
+def test_answers_of_neither_modality_and_small_margins_are_marked(shares, faces, sound, mark, capsys, monkeypatch):
+    clip = answered("a.mp4", shares, faces, sound)
+    clip["margin"] = round(clip["margin"], 6)
+    text = overview([clip], capsys, monkeypatch, 80)
+    assert f"{max(shares, key=shares.get)}{mark} " in text.splitlines()[3]
+    assert ("neither the faces" in text) == ("*" in mark)
+    assert ("the margin is under 0.1" in text) == ("~" in mark)
+
+
+@pytest.mark.parametrize("lacking", ["faces", "sound"])
+def test_one_modality_alone_is_no_mark(lacking):
+    clip = answered("a.mp4", {"neutral": 0.8}, "sad", "disgust")
+    assert marks(clip) == "*"
+    assert marks({**clip, lacking: {"status": "silent", "predominant": None, "distribution": None}}) == ""
+    assert marks({**clip, "predominant": None, "margin": None}) == marks({**clip, "predominant": "uncertain"}) == ""
+
+
+def test_no_colour_is_needed_and_none_used_where_it_is_not_wanted(capsys, monkeypatch):
+    clips = [
+        answered("a.mp4", {"sad": 0.5, "neutral": 0.45}, "sad", "disgust"),
+        answered("b", {"sad": 1.0}, "sad", "sad", "partial"),
+    ]
+    plain = overview(clips, capsys, monkeypatch, 80)
+    coloured = overview(clips, capsys, monkeypatch, 80, FORCE_COLOR="1", TERM="xterm")
+    assert "\x1b[35m" in coloured  # magenta for what is not ok
+    assert Text.from_ansi(coloured).plain.rstrip() == plain.rstrip()
+    without = overview(clips, capsys, monkeypatch, 80, FORCE_COLOR="1", TERM="xterm", NO_COLOR="1")
+    assert not re.search(r"\x1b\[[\d;]*3\dm", without)
+
+
+def test_a_terminal_of_ascii_alone_gets_no_other_sign(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    monkeypatch.setenv("COLUMNS", "80")
+    print_overview([answered(LONG, {"sad": 0.5, "neutral": 0.45}, "sad", "disgust")])
+    sys.stdout.flush()
+    assert b"..." in sys.stdout.buffer.getvalue()

@@ -8,6 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from vidfer.media.decode import read_frames
+from vidfer.types import ClipError, Status
+
 Writer = Callable[..., Path]
 
 
@@ -68,6 +71,17 @@ def numbered(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
 def number(image: np.ndarray) -> int:
     """Read back what `numbered` wrote."""
     return round((float(image.mean()) - 15) / 20)
+
+
+def status_of(path, **how):
+    """Read a clip to its end: its status, and the frames that came."""
+    frames = []
+    try:
+        for frame in read_frames(path, **how):
+            frames.append(frame)  # noqa: PERF402 - those before the error count
+    except ClipError as error:
+        return error.status, frames
+    return Status.OK, frames
 
 
 @pytest.fixture(scope="session")

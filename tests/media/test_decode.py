@@ -7,20 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media.conftest import number, numbered
+from tests.media.conftest import number, numbered, status_of
 from vidfer.media.decode import read_frames
 from vidfer.media.decode_child import Sampler
 from vidfer.types import ClipError, Status
-
-
-def status_of(path, **how):
-    frames = []
-    try:
-        for frame in read_frames(path, **how):
-            frames.append(frame)  # noqa: PERF402 - those before the error count
-    except ClipError as error:
-        return error.status, frames
-    return Status.OK, frames
 
 
 @pytest.mark.parametrize(
@@ -70,11 +60,6 @@ def test_pixels_become_square(write_video):
     assert next(read_frames(path)).image.shape == (48, 96, 3)
 
 
-def test_gif(write_video):
-    frames = list(read_frames(write_video("a.gif", numbered(4), codec="gif", pix_fmt="rgb8"), fps=None))
-    assert [frame.pts for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3], abs=0.011)
-
-
 def test_a_file_that_breaks_off_gives_its_frames_and_then_says_so(write_video):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (96, 96, 3), np.uint8) for _ in range(40)]
@@ -118,15 +103,6 @@ def test_a_script_that_names_another_file_is_not_followed(write_video, tmp_path)
     write_video("other.mp4", numbered(3))
     (tmp_path / "innocent.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
     assert status_of(tmp_path / "innocent.mp4") == (Status.UNSUPPORTED, [])
-
-
-@pytest.mark.parametrize("suffix", [".png", ".mp4"])
-def test_stills_are_refused_whatever_their_name(tmp_path, suffix):
-    import cv2
-
-    path = tmp_path / f"still{suffix}"
-    path.write_bytes(cv2.imencode(".png", np.zeros((32, 32, 3), np.uint8))[1].tobytes())
-    assert status_of(path) == (Status.UNSUPPORTED, [])
 
 
 def test_only_readable_regular_files(tmp_path):

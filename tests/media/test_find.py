@@ -10,7 +10,7 @@ from vidfer.types import UsageError
 
 
 def test_folders_stand_for_all_their_clips(tmp_path):
-    for name in ("b.mp4", "a/c.mov", "a/photo.jpg", ".hidden/x.mp4", "a/.DS_Store"):
+    for name in ("b.mp4", "a/c.mov", "a/notes.pdf", ".hidden/x.mp4", "a/.DS_Store"):
         path = tmp_path / "clips" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -25,7 +25,7 @@ def test_a_file_named_twice_is_one_clip(tmp_path):
 
 
 def test_an_empty_folder_is_wrong_usage(tmp_path):
-    with pytest.raises(UsageError, match="no video or sound files there"):
+    with pytest.raises(UsageError, match="no videos, pictures or sound files there"):
         find_clips([tmp_path])
 
 
@@ -91,11 +91,9 @@ SIDECARS = {
     "a.srt": b"1\n00:00:01,000 --> 00:00:02,000\nHello\n",
     "a.json": b'{"clip": 1}',
     "Thumbs.db": b"\xd0\xcf\x11\xe0" + bytes(600),
-    "a.png": b"\x89PNG\r\n\x1a\n" + bytes(100),
-    "a.jpg": b"\xff\xd8\xff\xe0" + bytes(100),
-    "a.webp": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "a.bmp": b"BM" + bytes(100),
     "a.heic": struct.pack(">I", 24) + b"ftypheic" + bytes(100),
-    "a.gif": b"GIF89a" + bytes(100),
+    "a.avif": struct.pack(">I", 24) + b"ftypavif" + bytes(100),
     "notes.txt": "G\u00fcnther".encode(),
     "frames.csv": b"clip,status\n",
     "frames.parquet": b"PAR1" + bytes(100),
@@ -111,7 +109,8 @@ def test_a_sidecar_of_a_folder_is_passed_over_but_a_clip_where_it_is_named(tmp_p
     (tmp_path / name).write_bytes(SIDECARS[name])
     told = []
     assert [file.name for file, _ in find_clips([tmp_path], notify=told.append)] == ["b.mp4"]
-    assert told == [f"1 file that is no media was passed over: 1 {Path(name).suffix or 'without suffix'}"]
+    remedy = "; save the pictures as PNG, JPEG or WebP" if name in {"a.bmp", "a.heic", "a.avif"} else ""
+    assert told == [f"1 file that is no media was passed over: 1 {Path(name).suffix or 'without suffix'}{remedy}"]
     assert len(find_clips([tmp_path, tmp_path / name])) == 2
     assert len(find_clips([tmp_path / name, tmp_path])) == 2
 
@@ -163,3 +162,66 @@ def test_all_missing_paths_are_named(tmp_path):
     with pytest.raises(UsageError) as told:
         find_clips([missing[0], tmp_path / "a.mp4", *missing[1:]])
     assert all(str(path) in str(told.value) for path in missing)
+
+
+def save_pictures(folder, names, suffix_of=None):
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.new("RGB", (8, 8)).save(folder / name, format=suffix_of)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_picture_in_a_folder_is_found_whatever_its_name(tmp_path, kind):
+    save_pictures(tmp_path, ["photo"], kind)
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["photo"]
+
+
+def test_a_damaged_picture_is_found_by_its_name(tmp_path):
+    names = ["a.JPG", "b.jpeg", "c.png", "d.webp", "e.gif", "f.apng"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert [file.name for file, _ in find_clips([tmp_path])] == names
+
+
+def test_pictures_among_a_clips_results_are_no_clips(tmp_path):
+    save_pictures(tmp_path / "run" / "a.mp4", ["1.png"])
+    save_pictures(tmp_path, ["b.png"])
+    for name in ("summary.json", "frames.parquet"):
+        (tmp_path / "run" / "a.mp4" / name).write_bytes(b"")
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["b.png"]
+
+
+def test_a_folder_of_numbered_pictures_is_a_clip_at_a_rate_and_else_each_picture_is(tmp_path):
+    save_pictures(tmp_path / "take", ["f_10.png", "f_9.png", "F.txt"], "PNG")
+    (tmp_path / "take" / "voice.wav").write_bytes(b"")
+    (tmp_path / "take" / "F.txt").write_bytes(b"")
+    places = [str(place) for _, place in find_clips([tmp_path / "take"])]
+    assert places == ["take/f_10.png", "take/f_9.png", "take/voice.wav"]
+    found = find_clips([tmp_path], picture_fps=25)
+    name = tmp_path.name
+    assert found == [
+        (tmp_path / "take", Path(name) / "take"),
+        (tmp_path / "take" / "voice.wav", Path(name) / "take" / "voice.wav"),
+    ]
+    assert find_clips([tmp_path / "take"], picture_fps=25)[0] == (tmp_path / "take", Path("take"))
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["a1.png", "a2.jpg"], "differ, such as a.jpg and a.png"),
+        (["a1.png", "b2.png"], "differ"),
+        (["a1.png", "cover.png"], "cover.png does not end in a number"),
+        (["a1.png", "a01.png"], "have one number"),
+        (["a1.png"], "there are 1"),
+    ],
+)
+def test_pictures_that_are_no_series_are_told_and_are_clips_each(tmp_path, names, reason):
+    save_pictures(tmp_path, names)
+    told = []
+    assert len(find_clips([tmp_path], notify=told.append, picture_fps=25)) == len(names)
+    assert len(told) == 1
+    assert reason in told[0]

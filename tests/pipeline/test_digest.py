@@ -81,3 +81,36 @@ def test_what_is_no_readable_file_is_unreadable(tmp_path, kind):
     with pytest.raises(ClipError) as caught:
         content_digest(path, Store(tmp_path / "store"))
     assert caught.value.status is Status.UNREADABLE
+
+
+def test_a_folder_of_numbered_pictures_is_known_by_numbers_and_contents_alone(tmp_path, hashed, old_enough):
+    store = Store(tmp_path / "store")
+
+    def take(folder, pictures):
+        folder.mkdir()
+        for name, data in pictures.items():
+            (folder / name).write_bytes(data)
+        return content_digest(folder, store)
+
+    big = bytes(70_000)
+    first = take(tmp_path / "a", {"f_09.png": b"one", "f_10.png": big, "notes.txt": b"x", ".f_11.png": b"x"})
+    assert take(tmp_path / "b", {"shot9.png": b"one", "shot10.png": big}) == first
+    assert take(tmp_path / "c", {"f_1.png": b"one", "f_2.png": big}) == first
+    assert take(tmp_path / "d", {"f_1.png": b"one", "f_3.png": big}) != first  # later
+    assert take(tmp_path / "e", {"f_1.png": big, "f_2.png": b"one"}) != first
+    assert take(tmp_path / "f", {"f_1.png": b"one", "f_2.png": big, "f_3.png": b"three"}) != first
+    hashed.clear()
+    assert content_digest(tmp_path / "a", store) == first
+    assert [path.name for path in hashed] == ["f_09.png"]  # the large one is remembered
+    (tmp_path / "a" / "f_09.png").write_bytes(b"two")
+    assert content_digest(tmp_path / "a", store) != first
+
+
+@pytest.mark.parametrize("names", [[], ["a.png"], ["a1.png", "b2.png"]])
+def test_any_other_folder_is_unreadable(tmp_path, names):
+    (tmp_path / "folder").mkdir()
+    for name in names:
+        (tmp_path / "folder" / name).write_bytes(b"")
+    with pytest.raises(ClipError) as told:
+        content_digest(tmp_path / "folder", Store(tmp_path / "store"))
+    assert told.value.status is Status.UNREADABLE

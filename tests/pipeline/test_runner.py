@@ -1,3 +1,4 @@
+import re
 import shutil
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -46,6 +47,21 @@ def test_run_then_hit(clip, store):
     assert states(CHAIN, clip, store) == [("count", "hit", False), ("largest", "hit", False)]
     assert answer(CHAIN, clip, store) == 1
     assert RUNS == [("count", "clip.bin"), ("largest", "clip.bin")]
+
+
+def test_each_stage_is_told_with_its_time_and_key(clip, store, caplog):
+    caplog.set_level("DEBUG", "vidfer")
+    answer(CHAIN, clip, store)
+    answer(CHAIN, clip, store)
+    keys = [step.key[:16] for step in plan(CHAIN, "largest", clip, store)]
+    told = [re.sub(r"\d+\.\d\d s", "T s", record.getMessage()) for record in caplog.records]
+    assert told == [
+        *(
+            f"clip.bin: {name} computed in T s (ok), key {key}"
+            for name, key in zip(("count", "largest"), keys, strict=True)
+        ),
+        *(f"clip.bin: {name} is stored, key {key}" for name, key in zip(("count", "largest"), keys, strict=True)),
+    ]
 
 
 def test_the_same_content_elsewhere_hits(clip, store, tmp_path):

@@ -1,3 +1,4 @@
+import logging
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from vidfer.types import ClipError, Status, VidferError
 
 def work(clip, progress):
     progress("only", 0.5)
+    logging.getLogger("vidfer.part").debug("%s at %s", clip, 0.5)
     if clip.name == "poison":
         os.kill(os.getpid(), signal.SIGKILL)
     if clip.name == "bad":
@@ -21,7 +23,8 @@ def work(clip, progress):
     return {"name": clip.name}
 
 
-def test_one_poison_clip_costs_only_itself():
+def test_one_poison_clip_costs_only_itself(caplog):
+    caplog.set_level(logging.DEBUG, "vidfer")
     clips = [Path(name) for name in ["a", "poison", "b", "c", "bad", "d", "e", "f"]]
     seen: list[tuple[int, str, float]] = []
     results = dict(run_all(work, clips, 2, lambda *told: seen.append(told)))
@@ -35,6 +38,7 @@ def test_one_poison_clip_costs_only_itself():
         position: clips[position].name for position in results
     }
     assert {position for position, *_ in seen} >= set(results)
+    assert {each.getMessage() for each in caplog.records} >= {f"{clips[position]} at 0.5" for position in results}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -6,8 +6,9 @@ import pytest
 
 from tests.results.made import dtypes, faces_of, named, report_of, summary_of, times_of, windows_of
 from vidfer.results.frames import build_frames
+from vidfer.results.repool import agreement
 from vidfer.results.schema import TABLES
-from vidfer.results.tables import NO_MEDIA, Report, TableOptions, agreement, build_tables, warnings
+from vidfer.results.tables import NO_MEDIA, Report, TableOptions, build_tables, warnings
 from vidfer.types import UsageError
 
 
@@ -97,10 +98,8 @@ def test_a_clip_without_sound_says_so_in_each_second():
     ],
 )
 def test_agreement_says_whose_answer_it_is(fused, faces, sound, said):
-    parts = {name: {"predominant": value} for name, value in {"faces": faces, "sound": sound}.items()}
-    summary = {**parts, "fused": {"predominant": fused, "modalities": ["faces", "sound"]}}
-    assert agreement(summary) == said
-    assert agreement(summary | {"fused": {"predominant": fused, "modalities": ["faces"]}}) is None
+    assert agreement(fused, faces, sound) == said
+    assert agreement(fused, faces, None) is None
 
 
 def test_warnings_are_of_the_clip_its_tracks_and_a_sound_that_failed():

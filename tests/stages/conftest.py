@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.stages.made import times_file
 from vidfer.inference import models
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE
 from vidfer.models.generator import Generator
@@ -81,6 +82,7 @@ def faces(artifact):
         for index, name in enumerate(LANDMARKS):
             table[f"{name}_x"], table[f"{name}_y"] = points[:, index, 0], points[:, index, 1]
         files = {"faces.parquet": to_parquet({**table, **columns})}
+        files["times.parquet"] = times_file(table["frame"], table["time_s"])
         for number, start in enumerate(range(0, count, shard)):
             files[f"crops-{number:05}.safetensors"] = {"crops": crops[start : start + shard]}
         if denoised is not None:

@@ -81,7 +81,7 @@ def test_a_bundle_answers_and_options_win(bundle):
 
 def test_the_same_weights_in_a_bundle_have_the_keys_of_the_shipped_ones(bundle):
     folder = bundle(("compact", "small", "voice"))
-    keys = dict.fromkeys(("faces", "denoise", "finetune", "audio", "classify"), "k")
+    keys = dict.fromkeys(("probe", "faces", "denoise", "finetune", "audio", "classify"), "k")
     for one, other in zip(build_chain(ChainOptions()), build_chain(ChainOptions(models=folder)), strict=True):
         assert one.recipe("s", keys) == other.recipe("s", keys)
 

@@ -1,7 +1,5 @@
 """The stages behind the models, on artifacts made by hand."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
@@ -10,13 +8,15 @@ import pandas as pd
 import pytest
 
 from tests.stages.conftest import MEASURES
+from tests.stages.made import probed, times_file
 from vidfer.inference.decision import Rules
 from vidfer.media.vad import SPEECH_SHARE
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.digest import recipe_key
+from vidfer.results.tables import NO_MEDIA
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.clip_faces import gray_faces
-from vidfer.stages.report import ReportStage
+from vidfer.stages.report import ReportStage, read_report
 from vidfer.types import EMOTIONS, Status
 
 DENOISE = {"mode": "off", "scope": None, "threshold": None, "faces": 4, "denoised": 0, "mean_change": None}
@@ -55,7 +55,8 @@ def two_people(artifact):
         "flaws": ["", "", "blurred", ""],
         **{name: [1.0, 2.0, 3.0, 4.0] for name in MEASURES},
     }
-    faces = artifact("faces", {"faces.parquet": to_parquet(table)}, meta={"frames": 3, "faces": 4})
+    files = {"faces.parquet": to_parquet(table), "times.parquet": times_file([0, 5, 10], [0.0, 0.2, 0.4])}
+    faces = artifact("faces", files, meta={"frames": 3, "faces": 4})
     values = {"embeddings": np.zeros((4, 8), np.float32), "logits": logits(HAPPY, HAPPY, SAD, NEUTRAL)}
     return {
         "faces": faces,
@@ -136,8 +137,9 @@ def test_sound_counts_where_someone_speaks(store, two_people, some_voice, artifa
     done = classify(store, inputs)
     sound = done.json("predictions.json")["sound"]
     assert [sound[name] for name in ("n_windows", "n_silent", "n_no_voice")] == [4, 1, 2]
-    windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
+    windows = read_report(report(store, {**inputs, "classify": done})).windows
     assert windows["status"].tolist() == ["ok", "no_voice", "silent", "no_voice"]
+    assert windows["speech"].tolist() == pytest.approx([0.9, 0, 0, SPEECH_SHARE - 0.01])
     assert windows["sad"].isna().tolist() == [False, True, True, True]
     off = classify(store, inputs, speech_only=False).json("predictions.json")
     assert (off["sound"]["n_no_voice"], off["settings"]["voice"]) == (0, False)
@@ -310,7 +312,7 @@ def test_without_a_model_of_sound_the_faces_predict_alone_and_that_is_said(store
     assert (answer["sound"]["status"], answer["sound"]["distribution"]) == ("no_model", None)
     assert "--audio-model" in answer["sound"]["message"]
     assert answer["fused"]["modalities"] == ["faces"]
-    windows = pd.read_csv(report(store, {**inputs, "classify": done}).path / "windows.csv")
+    windows = read_report(report(store, {**inputs, "classify": done})).windows
     assert windows["status"].tolist() == ["no_model", "silent", "no_model"]
 
 
@@ -377,9 +379,10 @@ def test_uncertain_predictions_are_named_so_and_keep_their_distribution(store, t
     assert strict["faces"]["vote"] == plain["faces"]["vote"]
     assert strictest["people"][0]["vote"] == {"predominant": "uncertain", "margin": None, "distribution": None}
     done = report(store, {**inputs, "classify": classify(store, inputs, abstain=0.99)})
-    assert pd.read_csv(done.path / "frames.csv")["expression"].tolist() == ["uncertain"] * 4
-    assert pd.read_csv(done.path / "windows.csv")["expression"].tolist() == ["uncertain", np.nan, "uncertain"]
-    people = pd.read_csv(done.path / "people.csv")
+    written = read_report(done)
+    assert written.frames["expression"].tolist() == ["uncertain"] * 4
+    assert written.windows["expression"].tolist() == ["uncertain", pd.NA, "uncertain"]
+    people = written.people
     assert people[["n_faces", "n_uncertain"]].to_numpy().tolist() == [[3, 3], [1, 1]]
     assert people["vote"].tolist() == ["uncertain", "uncertain"]
     assert people["vote_happy"].isna().all()
@@ -432,7 +435,7 @@ def test_nothing_at_all(store, artifact):
 
 
 def report(store, inputs):
-    stage = ReportStage()
+    stage, inputs = ReportStage(), {"probe": probed(store), **inputs}
     recipe = stage.recipe("s", {name: inputs[name].key for name in stage.inputs})
     with store.draft("report", recipe_key(recipe)) as draft:
         stage.run(Path("clip.mp4"), inputs, draft, lambda _share: None)
@@ -442,28 +445,48 @@ def report(store, inputs):
 def test_the_tables_hold_the_predictions(store, artifact, two_people, sad_voice):
     inputs = {**two_people, **sad_voice, "denoise": artifact("denoise", meta=DENOISE)}
     done = report(store, {**inputs, "classify": classify(store, inputs)})
-    frames = pd.read_parquet(done.path / "frames.parquet")
+    written = read_report(done)
+    frames = written.frames
     assert frames["expression"].tolist() == ["happy", "happy", "sad", "neutral"]
-    assert frames["person"].tolist() == [0, 0, 0, 1]
+    assert frames["person"].tolist() == [1, 1, 1, 2]
+    assert frames["smooth_expression"].tolist() == ["happy", "happy", "happy", "neutral"]
+    assert frames["face_size"].tolist() == [1.0, 2.0, 3.0, 4.0]
     np.testing.assert_allclose(frames[list(EMOTIONS)].sum(axis=1), 1, atol=1e-5)
-    assert pd.read_csv(done.path / "frames.csv").columns.tolist() == frames.columns.tolist()
-    windows = pd.read_csv(done.path / "windows.csv")
+    assert {"clip_id", "person_id", "track", "size"}.isdisjoint(frames.columns)
+    windows = written.windows
     assert windows["status"].tolist() == ["ok", "silent", "ok"]
     assert windows["sad"].isna().tolist() == [False, True, False]
-    people = list(csv.DictReader(io.StringIO((done.path / "people.csv").read_text())))
-    assert [row["predominant"] for row in people] == ["happy", "neutral"]
+    people = written.people
+    assert people["predominant"].tolist() == ["happy", "neutral"]
+    assert people[["person", "n_unusable", "best_s"]].to_numpy().tolist() == [[1, 1, 0.0], [2, 0, 0.4]]
     summary = json.loads((done.path / "summary.json").read_text())
     assert summary["predominant"] == summary["fused"]["predominant"]
     assert summary["denoise"] == {**DENOISE, "answers_changed": 0}
     assert frames["denoised"].tolist() == [False] * 4
-    assert set(summary["provenance"]["stages"]) == {"faces", "denoise", "finetune", "audio", "classify"}
+    assert [person["person"] for person in summary["people"]] == [1, 2]
+    assert set(summary["provenance"]["stages"]) == {"probe", "faces", "denoise", "finetune", "audio", "classify"}
 
 
-def test_the_tables_of_nothing_have_their_columns(store, artifact):
+def test_the_summary_names_what_the_file_is(store, artifact, two_people, sad_voice):
+    inputs = {**two_people, **sad_voice}
+    media = report(store, {**inputs, "classify": classify(store, inputs)}).json("summary.json")["media"]
+    assert media == {
+        **{"duration_s": 0.6, "fps": 25.0, "width": 640, "height": 360, "container": "mov", "codec": "h264"},
+        **{"rotation": 0, "audio_codec": "aac", "sampling_rate": 48000, "channels": 2, "loudness": None},
+        **{"recorded_at": "2024-05-01T10:00:00Z", "step_s": pytest.approx(0.2), "notes": []},
+    }
+    unknown = {**inputs, "probe": probed(store, Status.CORRUPT, "why")}
+    done = report(store, {**unknown, "classify": classify(store, inputs)})
+    assert done.json("summary.json")["media"] == {**NO_MEDIA, "notes": []}
+
+
+def test_the_tables_of_nothing_have_their_columns(store, artifact, two_people, sad_voice):
     inputs = {name: artifact(name, status=Status.NO_VIDEO) for name in ("faces", "denoise", "finetune")}
     inputs["audio"] = artifact("audio", status=Status.NO_AUDIO)
-    done = report(store, {**inputs, "classify": classify(store, inputs)})
-    assert pd.read_csv(done.path / "frames.csv").columns[:4].tolist() == ["frame", "time_s", "person", "expression"]
-    assert len(pd.read_csv(done.path / "windows.csv")) == 0
-    assert len(pd.read_parquet(done.path / "frames.parquet")) == 0
-    assert len(pd.read_csv(done.path / "people.csv")) == 0
+    nothing = read_report(report(store, {**inputs, "classify": classify(store, inputs)}))
+    full = {**two_people, **sad_voice, "denoise": inputs["denoise"]}
+    something = read_report(report(store, {**full, "classify": classify(store, full)}))
+    for name in ("frames", "people", "windows"):
+        rows = getattr(nothing, name)
+        assert len(rows) == 0
+        assert rows.dtypes.equals(getattr(something, name).dtypes)

@@ -1,16 +1,16 @@
 """Stage `denoise` and what the later stages make of it, on artifacts and networks made by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from tests.stages.made import probed
 from vidfer.inference.models import ImageModel
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseStage
 from vidfer.stages.faces import Denoising
 from vidfer.stages.finetune import ImageStage
-from vidfer.stages.report import ReportStage
+from vidfer.stages.report import ReportStage, read_report
 from vidfer.types import Status, VidferError
 from vidfer.weights.files import weights_digest
 
@@ -167,14 +167,14 @@ def test_changed_answers_are_counted(faces, ran, save_denoiser, loaded):
     assert finetune.meta == {"answers_changed": 2}
 
 
-def test_the_report_says_what_was_changed(faces, ran, artifact, save_denoiser):
+def test_the_report_says_what_was_changed(faces, ran, artifact, save_denoiser, store):
     given, _ = faces([50.0, 1.0])
-    inputs = {"faces": given, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    inputs = {"probe": probed(store), "faces": given, "audio": artifact("audio", status=Status.NO_AUDIO)}
     inputs["denoise"] = ran(stage(save_denoiser("brighter", 60.0)), inputs)
     inputs["finetune"] = ran(image_stage(), inputs)
     inputs["classify"] = ran(ClassifyStage("digest"), inputs)
     done = ran(ReportStage(), inputs)
-    frames = pd.read_csv(done.path / "frames.csv")
+    frames = read_report(done).frames
     assert frames["denoised"].tolist() == [True, False]
     assert frames["noise_sigma"].tolist() == [50.0, 1.0]
     summary = done.json("summary.json")
@@ -184,11 +184,12 @@ def test_the_report_says_what_was_changed(faces, ran, artifact, save_denoiser):
     assert "psnr" not in str(summary).lower()
 
 
-def test_a_failed_denoiser_is_no_answer(faces, ran, artifact):
+def test_a_failed_denoiser_is_no_answer(faces, ran, artifact, store):
     """Out of memory, say: raw crops must not pass for denoised ones."""
     given, _ = faces([50.0])
     failed = artifact("denoise", status=Status.OUT_OF_MEMORY, message="no memory")
     inputs = {"faces": given, "denoise": failed, "audio": artifact("audio", status=Status.NO_AUDIO)}
+    inputs["probe"] = probed(store)
     inputs["finetune"] = ran(image_stage(), inputs)
     assert (inputs["finetune"].status, inputs["finetune"].names()) == (Status.OUT_OF_MEMORY, [])
     inputs["classify"] = ran(ClassifyStage("digest"), inputs)

@@ -1,12 +1,12 @@
 """What stage `faces` says of the quality of faces; finding them is tested in `tests/media/test_face_stream.py`."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from skimage import data
 
-from vidfer.media import decode
+from tests.stages.made import PROBE, probed
 from vidfer.media.align import align
 from vidfer.media.face_stream import Face, FaceFrame
 from vidfer.media.quality import judge
@@ -19,11 +19,12 @@ BOX = np.array([178.0, 60, 262, 172])
 
 def frame_of(image, index=0):
     crop = align(image, POINTS)
-    return FaceFrame(index, index / 5, [Face(0, BOX, POINTS, 1.0, True, crop, judge(image, crop, BOX, POINTS))])
+    face = Face(0, BOX, POINTS, 1.0, True, crop, judge(image, crop, BOX, POINTS))
+    return FaceFrame(index, index / 5, [face], (512, 512), float(np.median(image)), cut=index == 2)
 
 
 @pytest.fixture
-def found(ran, monkeypatch):
+def found(ran, store, monkeypatch):
     """Run the stage on frames in which one face was found; return its artifact."""
 
     def run(images, error=None):
@@ -32,9 +33,8 @@ def found(ran, monkeypatch):
             if error:
                 raise error
 
-        monkeypatch.setattr(decode, "probe", lambda *_, **__: SimpleNamespace(video=None, duration=None))
         monkeypatch.setattr(FacesStage, "_face_frames", face_frames)
-        return ran(FacesStage(), {})
+        return ran(FacesStage(), {"probe": probed(store, about=replace(PROBE, video=None))})
 
     return run
 
@@ -47,6 +47,10 @@ def test_good_faces_have_no_complaint(found):
     artifact = found([data.astronaut()] * 3)
     table = artifact.table("faces.parquet")
     assert (artifact.status, artifact.message) == (Status.OK, "")
+    assert {name: values.tolist() for name, values in artifact.table("times.parquet").items()} == {
+        **{"frame": [0, 1, 2], "time_s": [0.0, 0.2, 0.4], "width": [512] * 3, "height": [512] * 3},
+        **{"brightness": [float(np.median(data.astronaut()))] * 3, "cut": [False, False, True]},
+    }
     assert artifact.meta == {"frames": 3, "faces": 3, "unusable": 0, "turned": 0}
     assert table["flaws"].tolist() == ["", "", ""]
     assert (table["weight"] > 0.6).all()
@@ -67,3 +71,39 @@ def test_a_broken_clip_keeps_its_message_beside_the_complaint(found):
     artifact = found([black(data.astronaut())] * 4, ClipError(Status.PARTIAL, "the file breaks off"))
     assert artifact.status is Status.PARTIAL
     assert artifact.message.startswith("the file breaks off; 100% of the 4 face images are hardly usable")
+
+
+def test_a_folder_of_numbered_pictures_is_analysed_at_its_rate(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from vidfer import analyze
+
+    (tmp_path / "take").mkdir()
+    portrait = Image.fromarray(data.astronaut()).resize((256, 256))
+    for number in (9, 10, 12):
+        portrait.save(tmp_path / "take" / f"shot{number}.png")
+    result = analyze(tmp_path / "take", picture_fps=10, fps=10, audio_model="none", store=tmp_path / "store")
+    assert result.status == "ok"
+    assert result.frames["time_s"].tolist() == pytest.approx([0, 0.1, 0.3])
+    slower = analyze(tmp_path / "take", picture_fps=5, fps=10, audio_model="none", store=tmp_path / "store")
+    assert slower.frames["time_s"].tolist() == pytest.approx([0, 0.2, 0.6])
+    without = analyze(tmp_path / "take", store=tmp_path / "store")
+    assert without.status == "unreadable"
+    assert "picture_fps" in without.summary["message"] or "picture-fps" in without.summary["message"]
+
+
+def test_times_are_kept_where_no_face_was_found(ran, store, monkeypatch):
+    def face_frames(_stage, _clip, _finder):
+        yield from (FaceFrame(5 * index, index / 5, [], (64, 48), 3.0) for index in range(4))
+
+    monkeypatch.setattr(FacesStage, "_face_frames", face_frames)
+    artifact = ran(FacesStage(), {"probe": probed(store)})
+    assert (artifact.status, artifact.names("faces")) == (Status.NO_FACE, [])
+    times = artifact.table("times.parquet")
+    assert (times["frame"].tolist(), set(times["brightness"]), set(times["width"])) == ([0, 5, 10, 15], {3.0}, {64})
+
+
+def test_a_clip_that_cannot_be_opened_is_refused_for_the_same_reason(ran, store):
+    with pytest.raises(ClipError, match="no frame at all") as found:
+        ran(FacesStage(), {"probe": probed(store, Status.CORRUPT, "no frame at all")})
+    assert found.value.status is Status.CORRUPT

@@ -107,8 +107,9 @@ class Analyzer:
         A clip that cannot be processed is not an exception: its result says so, see `ClipResult.raise_for_status`.
 
         Args:
-            clip: A file; an array `(T, H, W, 3)` uint8 RGB, or an iterable of images `(H, W, 3)`, both with `fps`; or an iterable
-                of pairs of a time in s and an image. Frames go through a lossless temporary file, one at a time.
+            clip: A file; with the option `picture_fps` a folder of numbered pictures; an array `(T, H, W, 3)` uint8 RGB, or an
+                iterable of images `(H, W, 3)`, both with `fps`; or an iterable of pairs of a time in s and an image. Frames go
+                through a lossless temporary file, one at a time.
             fps: The frames' own number per second; how many are looked at is an option of the Analyzer.
             name: What frames are called in the tables.
             progress: Called with a stage's name and the share of the clip that it has done, in [0, 1].

@@ -1,11 +1,15 @@
 """The whole chain for one clip: what the command line, its workers, the evaluations and `vidfer.Analyzer` call."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from vidfer.api.result import ClipResult, shown
+from vidfer.api.result import ClipResult, now, shown
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
+from vidfer.results.tables import TableOptions, build_tables
 from vidfer.stages.chain import ChainOptions, build_chain, name_models
+from vidfer.stages.report import read_report
 from vidfer.types import ClipError
 
 
@@ -13,6 +17,8 @@ def analyze_clip(
     path: str | Path,
     options: ChainOptions | None = None,
     *,
+    tables: TableOptions | None = None,
+    clip_id: str | None = None,
     store: str | Path | Store | None = None,
     progress: StageProgress | None = None,
     name: str | None = None,
@@ -20,8 +26,10 @@ def analyze_clip(
     """Turn a clip into its result; one that cannot be processed has a status that says so.
 
     Args:
-        path: The file.
+        path: The file, or a folder of numbered pictures.
         options: By default 5 frames a second and the shipped models on the CPU.
+        tables: The grid of table `seconds`, and how short a segment may be; by default 1 s and 0.5 s.
+        clip_id: What the tables call the clip; by default the file's name.
         store: By default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
         name: What the clip is called instead of its path.
@@ -29,12 +37,17 @@ def analyze_clip(
     Raises:
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
     """
-    options = options or ChainOptions()
+    options, started = options or ChainOptions(), time.monotonic()
+    if options.picture_fps is not None and not Path(path).is_dir():
+        options = replace(options, picture_fps=None)  # means nothing for a file, and must not make it another clip
     chain, called = build_chain(options), shown(path if name is None else name)
+    known = shown(Path(called).name) if clip_id is None else clip_id
     place = store if isinstance(store, Store) else Store(default_store() if store is None else store)
     try:
-        with finished(chain, "report", Path(path), place, progress) as report:
-            files = {name: (report.path / name).read_bytes() for name in report.names() if name != "summary.json"}
-            return ClipResult({"clip": called, **report.json("summary.json"), **name_models(options)}, files)
+        with finished(chain, "report", Path(path), place, progress) as artifact:
+            report = read_report(artifact)
     except ClipError as error:
-        return ClipResult.failed(called, error)
+        return ClipResult.failed(called, error, known)
+    took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
+    summary = {"clip": called, **report.summary, **name_models(options), **took}
+    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables))

@@ -49,8 +49,17 @@ def _belongs_to_another_clip(folder: Path, clip: Path) -> bool:
 def write_result(result: ClipResult, folder: Path) -> None:
     """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
+    files = {"summary.json": summary}
+    for name, rows in result.tables.items():
+        out = io.BytesIO()
+        rows.to_parquet(out, compression="zstd", index=False)
+        plain = rows.astype(object).where(rows.notna(), None)
+        files |= {
+            f"{name}.parquet": out.getvalue(),
+            f"{name}.csv": to_csv({str(key): plain[key].tolist() for key in plain}),
+        }
     with results_folder(folder):
-        for name, data in {**result.files, "summary.json": summary}.items():
+        for name, data in files.items():
             write_atomic(folder / name, data)
 
 

@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
 
     fps: float
     every: int | None
+    picture_fps: float | None
     decoder: Decoder
     models: str | Path | None
     preset: Preset

@@ -1,12 +1,12 @@
 """What `vidfer.analyze` returns: the predictions for one clip."""
 
-import io
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidfer.stages.report import table_files
+from vidfer.results.tables import NO_MEDIA, Report, build_tables
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -19,16 +19,17 @@ class ClipResult:
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
-            `fused`, `people`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`.
-        files: The tables by file name, as bytes; a clip that cannot be processed has them without rows.
+            `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
+            `analyzed_at`, `elapsed_s`.
+        tables: The six tables by name, with all columns and types of `vidfer.results.schema` also where they have no rows.
     """
 
     summary: dict[str, Any]
-    files: dict[str, bytes]
+    tables: "dict[str, pd.DataFrame]"
 
     @classmethod
-    def failed(cls, path: str | Path, error: ClipError) -> "ClipResult":
-        """Return the result of a clip that could not even be begun."""
+    def failed(cls, path: str | Path, error: ClipError, clip_id: str | None = None) -> "ClipResult":
+        """Return the result of a clip that could not even be begun; its tables but `clips` have no rows."""
         what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
         part = {**what, "distribution": None}
         summary: dict[str, Any] = {
@@ -47,9 +48,13 @@ class ClipResult:
             "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
+            "media": {**NO_MEDIA},
+            "analyzed_at": now(),
+            "elapsed_s": None,
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
         }
-        return cls(summary, table_files({}))
+        called = shown(Path(path).name) if clip_id is None else clip_id
+        return cls(summary, build_tables(Report.empty(summary), called))
 
     @property
     def status(self) -> Status:
@@ -70,23 +75,23 @@ class ClipResult:
 
     @property
     def frames(self) -> "pd.DataFrame":
-        """A row per face image: time in s, person, seven probabilities, box in px, quality."""
-        return self._table("frames")
+        """A row per sampled time and person, gaps included: status, seven probabilities, box in px, quality."""
+        return self.tables["frames"]
 
     @property
     def people(self) -> "pd.DataFrame":
         """A row per person: times in s, predominant expression, distribution, vote shares."""
-        return self._table("people")
+        return self.tables["people"]
 
     @property
     def windows(self) -> "pd.DataFrame":
         """A row per window of sound: times in s, status, seven probabilities."""
-        return self._table("windows")
+        return self.tables["windows"]
 
-    def _table(self, name: str) -> "pd.DataFrame":
-        import pandas as pd
 
-        return pd.read_parquet(io.BytesIO(self.files[f"{name}.parquet"]))
+def now() -> str:
+    """Return the time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def shown(path: str | Path) -> str:

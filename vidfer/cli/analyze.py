@@ -1,12 +1,12 @@
 """`vidfer analyze`: from clips to tables."""
 
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from vidfer.pipeline.runner import StageProgress
 
 GROUPS = {
-    "sampling": ("fps", "every", "decoder"),
+    "sampling": ("fps", "every", "picture_fps", "decoder"),
     "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
     "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
     "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
     "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
 }
+
+
+TABLES = {"tables": ("grid", "min_segment")}
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class AnalyzeOptions:
     Exit status: 0 when every clip was read without a fault, 1 when one was not (each is named), 2 for wrong usage.
 
     Args:
-        paths: Video files, or folders of them.
+        paths: Videos, sound files and pictures, or folders of them.
         out: Folder of the tables; rows of other clips in its summary.csv are kept.
         json: Print each clip's summary as one line of JSON.
     """
@@ -61,6 +64,7 @@ class AnalyzeOptions:
     out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
     json: bool = False
     work: WorkOptions = field(default_factory=WorkOptions)
+    tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
 
 
 @dataclass(frozen=True)
@@ -68,35 +72,49 @@ class _AnalyzeClip:
     """The work on one clip, in this process or in a worker."""
 
     options: "ChainOptions"
+    tables: "TableOptions"
+    out: Path
     store: Path | None
     folders: "Mapping[Path, Path]"
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze_clip, write_result
 
-        result = analyze_clip(clip, self.options, store=self.store, progress=progress)
-        write_result(result, self.folders[clip])
+        folder = self.folders[clip]
+        result = analyze_clip(
+            clip,
+            self.options,
+            tables=self.tables,
+            clip_id=folder.relative_to(self.out).as_posix(),
+            store=self.store,
+            progress=progress,
+        )
+        write_result(result, folder)
         return result.summary
 
 
 def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
     from vidfer.api import ClipResult, result_folders, write_overview, write_result
-    from vidfer.cli.display import print_overview, run_with_bars, say
+    from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.cli.display import say
+    from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
 
-    clips = find_clips(options.paths, [options.out, options.work.store or default_store()], say)
+    own = [options.out, options.work.store or default_store()]
+    clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
     write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
     folders = result_folders(clips, options.out)
     files = list(folders)
     done: dict[int, dict[str, Any]] = {}
     try:
-        work = _AnalyzeClip(options.work.chain, options.work.store, folders)
+        work = _AnalyzeClip(options.work.chain, options.tables, options.out, options.work.store, folders)
         for position, summary in run_with_bars(work, files, options.work.jobs):
             if isinstance(summary, ClipError):
-                failed = ClipResult.failed(files[position], summary)
-                write_result(failed, folders[files[position]])
+                folder = folders[files[position]]
+                failed = ClipResult.failed(files[position], summary, folder.relative_to(options.out).as_posix())
+                write_result(failed, folder)
                 summary = failed.summary
             done[position] = summary
     finally:
@@ -107,19 +125,21 @@ def run(options: AnalyzeOptions) -> int:
             print(json.dumps(summary, ensure_ascii=False))
     else:
         print_overview(summaries)
-        print(f"\nTables: {options.out / 'summary.csv'}, and a folder for each clip beside it.")
+        print(f"\nOpen {options.out / 'summary.csv'}; each clip has a folder of tables beside it.")
     return exit_status(summaries)
 
 
 def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:
     """Name each clip that could not be read without a fault, and return 1 if there is one."""
+    from vidfer.cli.display import fault
+
     failed = 0
     for summary in summaries:
         sound = summary["sound"]
         if summary["status"] != Status.OK:
-            print(f"{summary['clip']}: {summary['status']}: {summary['message']}", file=sys.stderr)
+            fault(f"{summary['clip']}: {summary['status']}: {summary['message']}")
         elif sound["status"] not in SOUND_IS_FINE:
-            print(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}", file=sys.stderr)
+            fault(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}")
         else:
             continue
         failed = 1

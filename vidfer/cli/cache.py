@@ -7,7 +7,7 @@ from rich.filesize import decimal
 
 from vidfer.cli.display import say
 from vidfer.cli.options import POSITIONAL
-from vidfer.media.find import find_clips
+from vidfer.media.find import Clip, find_clips
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.gc import Entry, derived_from, entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.store import Store, default_store
@@ -108,8 +108,10 @@ def purge_artifacts(options: PurgeOptions) -> int:
     store = _open(options.store)
     if options.all:
         return _remove(store, removable(store), options.yes)
-    clips = find_clips(options.clips, notify=say) if options.clips else []
-    sources = options.source or [content_digest(clip, store) for clip, _ in clips]
+    clips: list[Clip] = []
+    if options.clips:  # pictures may have been clips, or, in a folder, frames of one at any rate
+        clips = [*find_clips(options.clips, notify=say), *find_clips(options.clips, picture_fps=1.0)]
+    sources = options.source or list({content_digest(clip, store): None for clip, _ in clips})
     return _remove(store, derived_from(store, sources), options.yes)
 
 

@@ -1,7 +1,7 @@
 """`vidfer evaluate`: measure a model where the truth is known."""
 
 import json
-import sys
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import progress_bar, say
+from vidfer.cli.logs import LOG
 from vidfer.cli.options import POSITIONAL
 from vidfer.evaluation.analysed import BundleOptions, bundle_lines, evaluate_clips_by
 from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio
@@ -101,7 +102,7 @@ def clip(options: ClipOptions) -> int:
         raise UsageError("--people goes with --folds: name the clips instead")
     if options.labels is None:
         raise UsageError("say where the truth stands: --labels ravdess|name")
-    clips = [file for file, _ in find_clips(options.paths, [store], say)]
+    clips = [file for file, _ in find_clips(options.paths, [store], say, work.chain.picture_fps)]
     with progress_bar() as progress:
         found = evaluate_clips(clips, options.labels, work.chain, store, work.jobs, _notify, progress)
     return _show(found, clip_lines)
@@ -144,4 +145,4 @@ def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]]
 
 
 def _notify(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    LOG.log(logging.WARNING if line.startswith("WARNING") else logging.INFO, "%s", line)

@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    words = _verb_first(words)
     if words[:1] == ["--version"]:
         print(f"vidfer {__version__}")
         return 0
@@ -59,23 +60,44 @@ def _run(words: list[str]) -> int:
         stage = _choose("vidfer train", TRAINING, words[1:], "Train the models of a stage.")
         if stage is None:
             return 0
-        from vidfer.cli.train import main as train
+        from vidfer.cli.logs import separate, telling
 
-        return train(stage, words[2:])
+        chosen, rest = separate(words[2:])
+        with telling(chosen, ["vidfer", *words], others=True):
+            from vidfer.cli.train import main as train
+
+            return train(stage, rest)
     module = import_module(f"vidfer.cli.{verb}")
     from vidfer.cli.options import load
 
     actions: dict[str, str] = getattr(module, "ACTIONS", {})
     if not actions:
-        parser, run = load(verb, f"vidfer.cli.{verb}.run")
-        return run(parser.parse(words[1:]))
+        return _do(verb, f"vidfer.cli.{verb}.run", words[1:])
     wants_help = words[1:2] in (["-h"], ["--help"])
     helps = {name: load(f"{verb} {name}", place)[0].about if wants_help else "" for name, place in actions.items()}
     action = _choose(f"vidfer {verb}", helps, words[1:], f"{VERBS[verb].capitalize()}.")
     if action is None:
         return 0
-    parser, run = load(f"{verb} {action}", actions[action])
-    return run(parser.parse(words[2:]))
+    return _do(f"{verb} {action}", actions[action], words[2:])
+
+
+def _do(name: str, function: str, words: Sequence[str]) -> int:
+    """Run the function of a verb or action, and tell of its work as its options ask."""
+    from vidfer.cli.logs import telling
+    from vidfer.cli.options import load
+
+    parser, run = load(name, function)
+    options = parser.parse(words)
+    with telling(parser.telling, ["vidfer", *name.split(), *words]):
+        return run(options)
+
+
+def _verb_first(words: list[str]) -> list[str]:
+    """Move options that every verb takes, and that stand before it, behind it."""
+    first = 0
+    while first < len(words) and words[first] in ("-q", "--quiet", "-v", "--verbose", "--log-file"):
+        first += 2 if words[first] == "--log-file" else 1
+    return [*words[first:], *words[:first]]
 
 
 def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about: str) -> str | None:

@@ -21,8 +21,8 @@ and defaults are the options', and `__post_init__` checks ranges by raising `Vid
 
 A `tuple` is a list divided by commas, a `list` an option that may be repeated, `field(metadata=POSITIONAL)` an argument without
 dashes. A field that is itself a dataclass adds its own options, but for those of a name that the outer one has too. Its metadata
-`groups` are titles with the names below each, and of the names in `exclusive` only one may be given; other metadata goes on to
-`add_argument`.
+`groups` are titles with the names below each, and of the names in `exclusive` only one may be given; `short` is a second name
+such as `-q`; other metadata goes on to `add_argument`.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origi
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
+from vidfer.cli.logs import Telling
 from vidfer.types import UsageError, VidferError, did_you_mean, parse_list
 
 Options = TypeVar("Options")
@@ -79,6 +80,9 @@ class VerbParser(StrictParser, Generic[Options]):
         self._exclusive: list[str] = []
         self._titled: dict[str, Any] = {}
         self._add_fields(kind, set())
+        self._titled |= dict.fromkeys(_fields(Telling), self.add_argument_group("how much is told, by every command"))
+        self._add_fields(Telling, set())
+        self.telling = Telling()
         self.add_argument("--config", action="config", metavar="FILE", help="Read options from a YAML file")
         self._option_string_actions["--help"].help = "Print this help"
         print_config = self._option_string_actions["--print_config"]
@@ -90,13 +94,14 @@ class VerbParser(StrictParser, Generic[Options]):
         self.epilog = f"Each option can also be set by an environment variable, such as {variable}_CONFIG."
 
     def parse(self, words: Sequence[str]) -> Options:
-        """Parse command-line words; wrong usage ends the process with exit status 2."""
+        """Parse command-line words, and set `telling`; wrong usage ends the process with exit status 2."""
         found = vars(self.parse_args(list(words)))
         given = [name for name in self._exclusive if found[name] is not None]
         if len(given) > 1:
             self.error(f"{' and '.join(map(_option, given))} exclude each other: give one of them")
         values = {name: value for name, value in found.items() if value is not None}
         try:
+            self.telling = _make(Telling, values)
             return _make(self._kind, values)
         except VidferError as error:
             self.error(str(error))
@@ -121,7 +126,7 @@ class VerbParser(StrictParser, Generic[Options]):
         default = dataclasses.MISSING if field.default_factory is dataclasses.MISSING else field.default_factory()
         default = default if field.default is dataclasses.MISSING else field.default
         required, more = default is dataclasses.MISSING, dict(field.metadata)
-        positional = more.pop("positional", False)
+        positional, short = more.pop("positional", False), more.pop("short", None)
         if positional:
             nargs = ("+" if required else "*") if get_origin(hint) is list else None if required else "?"
             how = {"nargs": nargs, "type": _base(hint), "metavar": field.name.upper()}
@@ -130,7 +135,7 @@ class VerbParser(StrictParser, Generic[Options]):
         if not required:
             how["default"] = None if field.name in self._exclusive else default
         name = field.name if positional else _option(field.name)
-        where.add_argument(name, **{"help": _help(text, default), **how, **more})
+        where.add_argument(*filter(None, [short, name]), **{"help": _help(text, default), **how, **more})
 
 
 def load(words: str, function: str) -> "tuple[VerbParser[Any], Callable[[Any], int]]":

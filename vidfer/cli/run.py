@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from vidfer.api import shown
 from vidfer.cli.analyze import WorkOptions
-from vidfer.cli.display import run_with_bars, say
+from vidfer.cli.clip_bars import run_with_bars
+from vidfer.cli.display import fault, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
 from vidfer.pipeline.runner import StageProgress, finished, plan
@@ -14,7 +15,7 @@ from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
-Target = Literal["faces", "denoise", "finetune", "audio", "classify", "report"]
+Target = Literal["probe", "faces", "denoise", "finetune", "audio", "classify", "report"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class RunOptions:
     """Run the chain up to a stage, or show what is stored already (--dry-run).
 
     Args:
-        target: One of faces, denoise, finetune, audio, classify, report.
+        target: One of probe, faces, denoise, finetune, audio, classify, report.
         paths: Video files, or folders of them.
         dry_run: Print hit or miss and the key of each stage; run nothing.
     """
@@ -36,7 +37,7 @@ class RunOptions:
 def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
     store = options.work.store or default_store()
-    clips = [file for file, _ in find_clips(options.paths, [store], say)]
+    clips = [file for file, _ in find_clips(options.paths, [store], say, options.work.chain.picture_fps)]
     work = _RunClip(options.target, options.work.chain, store)
     return _dry_run(work, clips) if options.dry_run else _run(work, clips, options.work.jobs)
 
@@ -78,6 +79,6 @@ def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
         name = shown(clips[position])
         print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
         if done["status"] not in fine:
-            say(f"{name}: {done['status']}: {done['message']}")
+            fault(f"{name}: {done['status']}: {done['message']}")
             status = 1
     return status

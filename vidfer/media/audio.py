@@ -89,11 +89,13 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
     heard: Header = {"loudness": None, "gain": 0.0}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
+        if Path(path).is_dir():
+            raise ClipError(Status.NO_AUDIO, "pictures have no sound")
+        request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
         with _worker(timeout) as child:
             child.send({**request, "speed": speed, "vad": vad, "loudness": loudness, "augment": augment})
             while "end" not in (answer := child.receive())[0]:

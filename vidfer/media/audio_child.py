@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, choose, open_media
+from vidfer.media.container import Reader, choose, open_media, picture_kind
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
 from vidfer.media.spoil import spoil
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
@@ -154,6 +154,8 @@ def handle(request: Header) -> Emitted:
     With a `loudness` the sound is decoded twice, so that one gain is known for all of it: before the windows, the seconds
     `measured` so far are told now and then.
     """
+    if picture_kind(request["path"]):
+        raise ClipError(Status.NO_AUDIO, "a picture has no sound")
     windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
     meter = SpeechMeter() if request["vad"] else None
     loudness, gain = None, 0.0

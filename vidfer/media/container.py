@@ -1,7 +1,8 @@
 """What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
@@ -19,13 +20,29 @@ if TYPE_CHECKING:
 _Stream = TypeVar("_Stream", "VideoStream", "AudioStream")
 
 _FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, texts, playlists or `concat` scripts
-    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,gif,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,"
+    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,h264,hevc,mjpeg,"
     "wav,w64,flac,mp3,aac,aiff,caf,amr,au"
 )
-_STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
+_STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"})
+_CONVERT: Final = ": save pictures as PNG, JPEG or WebP, and videos as MP4"
+_PICTURES: Final = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8"}
 _TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
+_RAW: Final = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v"})
+"""Demuxers of streams outside any container, whose frame rate only the codec may know; FFmpeg assumes 25."""
+
 _RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
 _ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
+
+
+def picture_kind(path: str) -> str | None:
+    """Return `PNG`, `JPEG`, `WEBP` or `GIF` where a file begins like one, whatever its name; it may move."""
+    with Path(path).open("rb") as file:
+        begins = file.read(16)
+    if Path(path).suffix.lower() in {".mjpg", ".mjpeg"}:  # one after the other: a video
+        return None
+    if begins[:4] == b"RIFF" and begins[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for kind, magic in _PICTURES.items() if begins.startswith(magic)), None)
 
 
 def open_media(path: str) -> "InputContainer":
@@ -44,7 +61,7 @@ def open_media(path: str) -> "InputContainer":
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
         container: InputContainer = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.error.ArgumentError as error:
-        raise ClipError(Status.UNSUPPORTED, "not a video or sound format that vidfer reads") from error
+        raise ClipError(Status.UNSUPPORTED, f"not a format that vidfer reads{_CONVERT}") from error
     except av.error.FFmpegError as error:
         reraise_memory(error)
         with Path(path).open("rb") as file:
@@ -53,7 +70,7 @@ def open_media(path: str) -> "InputContainer":
         raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
-        raise ClipError(Status.UNSUPPORTED, "a still image, not a video")
+        raise ClipError(Status.UNSUPPORTED, f"a HEIC or AVIF picture{_CONVERT}")
     if not container.streams.video and not container.streams.audio:
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")
@@ -82,6 +99,15 @@ def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
     return tracks[number], note
 
 
+def frame_rate(container: "InputContainer", stream: "VideoStream") -> "tuple[Fraction | None, str]":
+    """Return the average frame rate in Hz, and what is to be said of it: that it is assumed."""
+    if container.format.name not in _RAW:
+        return stream.average_rate, ""
+    known: Fraction | None = stream.codec_context.framerate if stream.codec_context else None
+    note = "the stream has neither time stamps nor a frame rate: 25 frames a second are assumed"
+    return (known, "") if known else (Fraction(25), note)
+
+
 def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
@@ -92,21 +118,36 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
+        "recorded": _recorded(container.metadata),
     }
     if video:
-        rate, order = video.average_rate, getattr(video.codec_context, "field_order", None)
+        rate, rate_note = frame_rate(container, video)
+        order = getattr(video.codec_context, "field_order", None)
         fields["video"] = {
             **_codec(video, codec="name", pix_fmt="pix_fmt", width="width", height="height"),
             "rotation": None,
             "fps": float(rate) if rate else None,
             "interlaced": None if order is None else int(order) > 1,
             "edit_list": edited,
-            "choice": video_note,
+            "choice": "; ".join(filter(None, [video_note, rate_note])),
         }
     if audio:
         names = _codec(audio, codec="name", sampling_rate="sample_rate", channels="channels")
         fields["audio"] = {**names, "choice": audio_note}
     return fields
+
+
+def _recorded(metadata: Mapping[str, str]) -> str | None:
+    """Return when a recording was made, as ISO 8601 in UTC; cameras without a clock write the year 1904 or 1970."""
+    for name in ("creation_time", "com.apple.quicktime.creationdate"):
+        try:
+            time = datetime.fromisoformat(metadata.get(name, ""))
+        except ValueError:
+            continue
+        time = time if time.tzinfo else time.replace(tzinfo=UTC)
+        if time.year > 1970:
+            return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None
 
 
 def _codec(stream: "VideoStream | AudioStream", **names: str) -> dict[str, Any]:

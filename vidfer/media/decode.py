@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import MAX_PIXELS, MEMORY_LIMIT, Child, require_local_file
+from vidfer.types import ClipError, Status
 
 Decoder = Literal["auto", "pyav", "decord"]
 
@@ -31,7 +32,8 @@ class VideoInfo:
 
     Codec and pixel format are FFmpeg's names; width and height are coded px, before the rotation, whose degrees
     counter-clockwise `read_frames` applies. `fps` is the average frame rate in Hz: frames carry their own times. `edit_list` says
-    whether an MP4 or QuickTime edit list changes the time line, `choice` which of several tracks this is and why.
+    whether an MP4 or QuickTime edit list changes the time line, `choice` which of several tracks this is and why, and where the
+    frame rate is assumed.
     """
 
     codec: str | None
@@ -57,26 +59,30 @@ class AudioInfo:
 
 @dataclass(frozen=True)
 class Probe:
-    """A media file: container (FFmpeg's name of the demuxer), duration in seconds, streams."""
+    """A media file: container (FFmpeg's name of the demuxer), duration in seconds, streams.
+
+    `recorded` is when the recording was made by the file's metadata, ISO 8601 in UTC, None where it does not say so.
+    """
 
     container: str
     duration: float | None
     video: VideoInfo | None
     audio: AudioInfo | None
+    recorded: str | None = None
 
 
-def probe(path: str | Path, *, timeout: float = 30.0) -> Probe:
-    """Describe a local media file within `timeout` seconds.
+def probe(path: str | Path, *, picture_fps: float | None = None, timeout: float = 30.0) -> Probe:
+    """Describe a local media file, or a folder of numbered pictures at `picture_fps` a second, within `timeout` seconds.
 
     Raises:
-        ClipError: `unreadable`, `unsupported` (stills, texts, playlists), `corrupt`, `timeout`, `crashed`.
+        ClipError: `unreadable`, `unsupported` (texts, playlists, other pictures), `corrupt`, `timeout`, `crashed`.
     """
     with Child("vidfer.media.decode_child", timeout=timeout) as child:
-        child.send({"op": "probe", "path": require_local_file(path)})
+        child.send({"op": "probe", **_place(path, picture_fps)})
         fields, _ = child.receive()
     video = VideoInfo(**fields["video"]) if "video" in fields else None
     audio = AudioInfo(**fields["audio"]) if "audio" in fields else None
-    return Probe(fields["container"], fields["duration"], video, audio)
+    return Probe(fields["container"], fields["duration"], video, audio, fields.get("recorded"))
 
 
 def read_frames(
@@ -84,6 +90,7 @@ def read_frames(
     *,
     fps: float | None = 5.0,
     every: int | None = None,
+    picture_fps: float | None = None,
     decoder: Decoder = "auto",
     max_pixels: int = MAX_PIXELS,
     timeout: float = 120.0,
@@ -95,10 +102,11 @@ def read_frames(
     depend on them, but neither converted nor sent. Closing the iterator ends the child.
 
     Args:
-        path: A local file.
+        path: A local file, or a folder of numbered pictures.
         fps: Frames per second of presentation time: the first frame at or after each tick from the first frame on. None with
             `every`, or for all frames.
         every: Take every n-th frame instead; then `fps` has to be None.
+        picture_fps: Pictures a second of a folder of them; a number that is missing is a picture that was dropped.
         decoder: `auto` (PyAV, which is as quick and forgives more), `pyav`, or `decord`, which refuses what it decodes otherwise.
         max_pixels: Refuse larger frames (by default above 8K) before decoding.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
@@ -111,8 +119,18 @@ def read_frames(
     """
     if (fps is not None and (every is not None or not fps > 0)) or (every is not None and every < 1):
         raise ValueError(f"give either fps > 0 or every >= 1, not fps={fps} and every={every}")
-    request = {"op": "frames", "path": require_local_file(path), "fps": fps, "every": every, "decoder": decoder}
+    request = {"op": "frames", **_place(path, picture_fps), "fps": fps, "every": every, "decoder": decoder}
     return _stream({**request, "max_pixels": max_pixels}, timeout, memory)
+
+
+def _place(path: str | Path, picture_fps: float | None) -> dict[str, object]:
+    if not Path(path).is_dir():
+        return {"path": require_local_file(path)}
+    if picture_fps is None:
+        raise ClipError(Status.UNREADABLE, f"{path}: a folder of pictures needs their rate, such as --picture-fps 25")
+    if not 0 < picture_fps < float("inf"):
+        raise ValueError(f"picture_fps has to be above 0, not {picture_fps}")
+    return {"path": str(Path(path).absolute()), "picture_fps": picture_fps}
 
 
 def _stream(request: dict[str, object], timeout: float, memory: int) -> Generator[Frame]:

@@ -10,14 +10,16 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Clock, Reader, choose, describe, open_media
+from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
+from vidfer.media.container import Clock, Reader, choose, describe, frame_rate, open_media, picture_kind
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+    from vidfer.media.picture import Picture, Series
 
 _MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # frames between two signs of life
@@ -49,8 +51,14 @@ class Sampler:
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"op": "probe", "path"}` or `{"op": "frames", "path", "fps", "every", "decoder", "max_pixels"}`."""
+    """Answer `{"op": "probe", ...}` or `{"op": "frames", "fps", "every", "decoder", "max_pixels", ...}`, both with `path`.
+
+    A `path` that is a folder of numbered pictures comes with their `picture_fps`.
+    """
     path = request["path"]
+    if pictures := _pictures(request):
+        yield from _shown(pictures, request)
+        return
     with open_media(path) as container:
         stream, _ = choose(container.streams.video)
         if request["op"] == "probe":
@@ -72,8 +80,43 @@ def handle(request: Header) -> Emitted:
             yield from _frames(container, stream, sampler, request["max_pixels"])
 
 
+def _pictures(request: Header) -> "Picture | Series | None":
+    """Open what Pillow reads; it is imported where it is needed, so that videos start quickly."""
+    path, folder = request["path"], Path(request["path"]).is_dir()
+    kind = None if folder else picture_kind(require_local_file(path))
+    if not folder and kind is None:
+        return None
+    from vidfer.media.picture import Picture, Series
+
+    if request.get("decoder") == "decord":
+        raise _refused("it is a picture; use --decoder auto or pyav")
+    limit = request.get("max_pixels", MAX_PIXELS)
+    return Series(path, request["picture_fps"], limit, picture_kind) if kind is None else Picture(path, kind, limit)
+
+
+def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
+    if request["op"] == "probe":
+        yield pictures.describe(), None
+        return
+    sampler = Sampler(request["fps"], request["every"], 0.0)
+    index = seen = 0
+    for index, (pts, decode) in enumerate(pictures.frames()):
+        if not sampler.take(index, pts):
+            if index % _PROGRESS == 0:
+                yield {"progress": pts}, None
+        elif (image := decode()) is not None:
+            seen += 1
+            yield _message(index, pts, image)
+    if not seen:
+        raise ClipError(Status.CORRUPT, f"no picture can be decoded: it {pictures.damage}")
+    if pictures.damage:
+        raise ClipError(Status.PARTIAL, f"it {pictures.damage}; {seen} frames could be decoded")
+    yield {"end": index + 1}, None
+
+
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
-    step = float(1 / stream.average_rate) if stream.average_rate else 0.04
+    rate, _ = frame_rate(container, stream)
+    step = float(1 / rate) if rate else 0.04
     reader = Reader(container, stream, step=step, patience=_MAX_ERRORS, whole=True)
     reformatter = VideoReformatter()
     stream.codec_context.thread_count = 1
@@ -88,8 +131,6 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
         elif index % _PROGRESS == 0:
             yield {"progress": pts}, None
         index += 1
-    if index == 1 and container.format.name == "gif":
-        raise ClipError(Status.UNSUPPORTED, "a still image, not a video")
     if (reader.damage or index == 0) and _starved():
         raise MemoryError
     if index == 0:

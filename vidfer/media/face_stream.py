@@ -68,12 +68,17 @@ class Face:
 class FaceFrame:
     """The faces of one sampled frame, ordered by track; index and pts as in `Frame`.
 
-    `noise_sigma` is the noise of the whole frame on the scale 0-255; None unless frames are denoised where need be.
+    `size` is the frame's width and height in px, `brightness` its median gray level, 0-255, and `cut` says whether a new scene
+    begins with it. `noise_sigma` is the noise of the whole frame on the scale 0-255; None unless frames are denoised where need
+    be.
     """
 
     index: int
     pts: float
     faces: list[Face]
+    size: tuple[int, int]
+    brightness: float
+    cut: bool = False
     noise_sigma: float | None = None
 
 
@@ -92,7 +97,8 @@ def iter_faces(
     for frame in frames:
         denoised, sigma = clean(frame.image) if clean else (None, None)
         image = frame.image if denoised is None else denoised
-        if cuts.cut(image):
+        cut = cuts.cut(image)
+        if cut:
             tracker.cut()
             last = float("-inf")
         detected = frame.pts - last >= settings.detect_interval * (0.5 if tracker.lost else 1.0) - 1e-6
@@ -110,7 +116,17 @@ def iter_faces(
                 quality = judge(frame.image, crops[row], box, points)
                 raw = None if denoised is None else align(frame.image, points)
                 faces.append(Face(track, box, points, score, detected, crops[row], quality, raw))
-        yield FaceFrame(frame.index, frame.pts, sorted(faces, key=lambda face: face.track), sigma)
+        faces.sort(key=lambda face: face.track)
+        size = (frame.image.shape[1], frame.image.shape[0])
+        yield FaceFrame(frame.index, frame.pts, faces, size, _brightness(frame.image), cut, sigma)
+
+
+def _brightness(image: NDArray[np.uint8]) -> float:
+    """Return the median gray level of about 150 px by 150, 0-255."""
+    import cv2
+
+    step = max(1, min(image.shape[:2]) // 150)
+    return float(np.median(cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)))
 
 
 def _detect(detector: FaceDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:

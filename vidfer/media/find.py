@@ -1,19 +1,23 @@
-"""The clips that paths stand for: files as they are, and of folders what holds pictures or sound."""
+"""The clips that paths stand for: files as they are, and of folders what holds videos, pictures or sound."""
 
 import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vidfer.types import UsageError
+from vidfer.pipeline.numbered import PICTURES, numbered_pictures
+from vidfer.types import ClipError, UsageError
 
 Clip = tuple[Path, Path]
-"""A clip's file, and the name of its place under the output folder."""
+"""A clip's file, or its folder of numbered pictures, and the name of its place under the output folder."""
 
 _NAMED: Final = re.compile(
     r".*\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|flv|mpg|mpeg|vob|m2ts|mts|wmv|asf|ogv|ogg|mxf|dv|nut|ivf|y4m"
+    r"|h264|264|avc|h265|265|hevc|mjpg|mjpeg"
+    r"|png|apng|jpg|jpeg|jpe|jfif|webp|gif"
     r"|wav|w64|flac|mp3|aac|m4a|wma|aif|aiff|caf|amr|au|oga|opus)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -21,9 +25,10 @@ _NAMED: Final = re.compile(
 
 _BEGINS: Final = re.compile(
     rb"""
-    (\0.{3}(ftyp|wide|skip|free|pnot)|.{4}(moov|mdat))(?!heic|heix|heim|heis|mif1|avif)   # MP4, QuickTime, but no stills
-    |(RIFF|RF64|FORM).{4}(AVI\ |WAVE|AIFF|AIFC)
-    |GIF8(?=.*NETSCAPE2\.0)                                                      # moving
+    (\0.{3}(ftyp|wide|skip|free|pnot)|.{4}(moov|mdat))(?!he[iv][cxms]|mif1|msf1|avi[fs])  # MP4, QuickTime, but no HEIC, AVIF
+    |(RIFF|RF64|FORM).{4}(AVI\ |WAVE|AIFF|AIFC|WEBP)
+    |\0\0\0\x01[\x09\x27\x47\x67\x40\x46]                                           # H.264 and H.265 as such
+    |\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8
     |G.{187}G.{187}G|.{4}G.{191}G.{191}G                                         # MPEG transport streams, of Blu-ray too
     |\x1a\x45\xdf\xa3|FLV\x01|OggS\0|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF\0\0|YUV4MPEG2[ ]
     |nut/multimedia\ container\0|\0\0\x01[\xba\xb3]|\x1f\x07\0|riff\x2e\x91\xcf\x11
@@ -34,14 +39,28 @@ _BEGINS: Final = re.compile(
 """How files begin that hold pictures or sound, with bytes that no text has where letters alone could begin one."""
 
 
+_RESULTS: Final = ("summary.json", "frames.parquet")
+"""Files that tell a clip's results, whose pictures are no clips."""
+
+_HINTS: Final = {".heic", ".heif", ".avif", ".bmp", ".tif", ".tiff", ".jxl", ".jp2"}
+"""Pictures that are not read."""
+
+
 def find_clips(
-    paths: Sequence[Path], leave_out: Collection[Path] = (), notify: Callable[[str], None] | None = None
+    paths: Sequence[Path],
+    leave_out: Collection[Path] = (),
+    notify: Callable[[str], None] | None = None,
+    picture_fps: float | None = None,
 ) -> list[Clip]:
     """List the clips that paths stand for, hidden files and folders left out.
 
+    With `picture_fps`, a folder whose pictures are one series of numbered frames is a clip; where they are no series, `notify`
+    is told why, and each is a clip of its own, as without `picture_fps`.
+
     A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is named is
     a clip whatever it holds, so that it gets a status. Of a folder's files, those that neither are named like media nor begin
-    like media are passed over, with one line to `notify`; so are, silently, vidfer's own folders in `leave_out`.
+    like media are passed over, with one line to `notify`; so are, silently, vidfer's own folders in `leave_out`, and
+    folders of a clip's results.
 
     Raises:
         UsageError: A path does not exist, or there is no clip.
@@ -49,21 +68,24 @@ def find_clips(
     if missing := [path for path in paths if _is_missing(path)]:
         raise UsageError(f"there is no {', no '.join(map(str, missing))}")
     own = {folder.resolve() for folder in leave_out}
+    series = _Series(picture_fps is not None, notify or (lambda _: None))
     clips: dict[Path, Clip] = {}
     other: dict[Path, str] = {}
     for path in paths:
         base = Path(path.resolve().name or "root")
-        for file in _files(path, own):
+        for file in _files(path, own, series):
             identity = file.parent.resolve() / file.name
             if identity in clips:
                 continue
-            if file != path and not _may_be_media(file):
+            if file != path and not file.is_dir() and not _may_be_media(file):
                 other[identity] = file.suffix.lower() or "without suffix"
                 continue
             clips[identity] = (file, base if file == path else base / file.relative_to(path))
     note = _passed_over(Counter(suffix for file, suffix in other.items() if file not in clips))
     if not clips:
-        raise UsageError(f"{', '.join(map(str, paths))}: no video or sound files there" + (f"; {note}" if note else ""))
+        raise UsageError(
+            f"{', '.join(map(str, paths))}: no videos, pictures or sound files there" + (f"; {note}" if note else "")
+        )
     if note and notify:
         notify(note)
     return list(clips.values())
@@ -74,7 +96,8 @@ def _passed_over(suffixes: Counter[str]) -> str:
     kinds = ", ".join(f"{times} {suffix}" for suffix, times in suffixes.most_common(5))
     more = ", ..." if len(suffixes) > 5 else ""
     subject = "file that is no media was" if total == 1 else "files that are no media were"
-    return f"{total} {subject} passed over: {kinds}{more}" if total else ""
+    remedy = "; save the pictures as PNG, JPEG or WebP" if _HINTS & suffixes.keys() else ""
+    return f"{total} {subject} passed over: {kinds}{more}{remedy}" if total else ""
 
 
 def _is_missing(path: Path) -> bool:
@@ -88,7 +111,25 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _files(path: Path, own: set[Path]) -> Iterator[Path]:
+@dataclass(frozen=True)
+class _Series:
+    """Whether folders of numbered pictures are clips, and whom to tell that one is not."""
+
+    wanted: bool
+    notify: Callable[[str], None]
+
+    def is_one(self, folder: Path, inside: Collection[Path]) -> bool:
+        if not self.wanted or not any(entry.suffix.lower() in PICTURES and entry.name[0] != "." for entry in inside):
+            return False
+        try:
+            numbered_pictures(folder)
+        except ClipError as error:
+            self.notify(f"{error.message}: each picture is a clip")
+            return False
+        return True
+
+
+def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
     try:
         inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
     except OSError:  # a closed folder: reported as unreadable
@@ -96,9 +137,15 @@ def _files(path: Path, own: set[Path]) -> Iterator[Path]:
     if inside is None:
         yield path
         return
+    if {*_RESULTS} <= {entry.name for entry in inside}:
+        return
+    one = series.is_one(path, inside)
+    if one:
+        yield path
     for entry in inside:
-        if not entry.name.startswith(".") and entry.resolve() not in own:
-            yield from _files(entry, own)
+        if entry.name.startswith(".") or entry.resolve() in own or (one and entry.suffix.lower() in PICTURES):
+            continue
+        yield from _files(entry, own, series)
 
 
 def _may_be_media(file: Path) -> bool:

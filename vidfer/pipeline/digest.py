@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.numbered import numbered_pictures
 from vidfer.types import ClipError, Status, VidferError
 
 if TYPE_CHECKING:
@@ -47,13 +48,21 @@ def seal_of(manifest: Mapping[str, Any]) -> str:
 def content_digest(clip: Path, store: "Store") -> str:
     """Return the blake3 digest of a clip, which is read only if it is new or has changed.
 
+    That of a folder of numbered pictures is of their distances in numbering and their contents, not of
+    their names.
+
     A clip is known by device, inode, size, mtime and ctime. One touched in the last two seconds is not remembered: within
     a tick of the clock it could change unseen.
 
     Raises:
-        ClipError: `unreadable` when the file is missing, no regular file, or may not be read.
+        ClipError: `unreadable` when the file is missing, no regular file, or may not be read, and of a folder whose pictures
+            are no series.
     """
     try:
+        if clip.is_dir():
+            pictures = numbered_pictures(clip)
+            rows = [[number - pictures[0][0], _digest(path, store)] for number, path in pictures]
+            return blake3(dump_json(rows)).hexdigest()
         if not clip.is_file():
             raise ClipError(Status.UNREADABLE, f"{clip} is missing or is not a regular file")
         stat = clip.stat()
@@ -83,15 +92,16 @@ def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = N
 
     memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
     try:
-        return [
-            [
-                path.relative_to(folder).as_posix(),
-                file_digest(path) if path.stat().st_size < _WORTH_REMEMBERING else content_digest(path, memory),
-            ]
-            for path in paths
-        ]
+        return [[path.relative_to(folder).as_posix(), _digest(path, memory)] for path in paths]
     except OSError as error:
         raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def _digest(path: Path, store: "Store") -> str:
+    """Return a file's digest; that of a small one is not worth remembering."""
+    if path.is_file() and path.stat().st_size < _WORTH_REMEMBERING:
+        return file_digest(path)
+    return content_digest(path, store)
 
 
 def _recall(memo: Path, identity: list[int]) -> str | None:

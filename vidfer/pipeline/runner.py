@@ -17,6 +17,8 @@ raised again by every later call; any other error is not.
 `finished` does the same for the stages of a clip (`vidfer.pipeline.stage`), each a cached step that reads the ones before.
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft, Store, unreadable
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
+
+_LOG = logging.getLogger(__name__)
 
 Make = Callable[[Draft], Outcome]
 """Writes the files of an artifact into a draft, and says what became of it."""
@@ -113,11 +117,17 @@ def finished(
             name = step.stage.name
             if step.artifact is not None:
                 done[name] = step.artifact
+                _LOG.debug("%s: %s is stored, key %s", clip.name, name, step.key[:16])
             elif step.due:
                 inputs = {name: done[name] for name in step.stage.inputs}
                 keep = passing.isdisjoint(inputs)
                 make = partial(_run, step, clip, inputs, store, progress)
+                began = time.monotonic()
                 done[name] = stack.enter_context(_lent(store, step.recipe, make, keep=keep))
+                took = f"{time.monotonic() - began:.2f} s"
+                _LOG.debug(
+                    "%s: %s computed in %s (%s), key %s", clip.name, name, took, done[name].status, step.key[:16]
+                )
                 if not keep or done[name].status in TRANSIENT:
                     passing.add(name)
                 store.quarantined.discard((name, step.key))

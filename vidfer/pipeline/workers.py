@@ -1,5 +1,6 @@
 """Work on many clips, or other items, at once; one that kills its worker process costs only itself."""
 
+import logging
 import multiprocessing
 import signal
 import sys
@@ -55,7 +56,8 @@ class _Worker:
     def start(cls, work: Work[Any], position: int, item: object) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(work, theirs), daemon=False)
+        level = logging.getLogger("vidfer").getEffectiveLevel()
+        process = context.Process(target=_serve, args=(work, theirs, level), daemon=False)
         process.start()
         theirs.close()
         worker = cls(process, ours, position)
@@ -85,9 +87,25 @@ class _Worker:
             self.process.join()
 
 
-def _serve(work: Work[Any], pipe: "Connection[Any, Any]") -> None:
+class _Forward(logging.Handler):
+    """Sends records to the process that started this one, which knows where they are to go."""
+
+    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = {"msg": self.format(record), **dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))}
+        with suppress(OSError):  # the parent has gone
+            self._pipe.send(("log", logging.makeLogRecord({**record.__dict__, **said})))
+
+
+def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
+    logging.getLogger("vidfer").setLevel(level)
+    logging.getLogger().addHandler(_Forward(pipe))
+    logging.captureWarnings(True)
     with suppress(EOFError, OSError):  # the parent has gone
         while True:
             item = pipe.recv()
@@ -125,6 +143,9 @@ class _Crew(Generic[Item]):
             kind, value = worker.receive(self.items)
             if kind == "progress":
                 on_progress(worker.position, *value)
+                continue
+            if kind == "log":
+                logging.getLogger(value.name).handle(value)
                 continue
             if kind == "fatal":
                 raise value

@@ -30,7 +30,7 @@ def repool(tables: "Tables", settings: Settings) -> "tuple[dict[str, pd.DataFram
     and the sentences returned say so.
     """
     rules = _rules(settings)
-    frames, windows = counted(tables["frames"]), counted(tables["windows"])
+    frames, windows = (tables[name][counts(tables[name])] for name in ("frames", "windows"))
     images = frames[frames[EMOTIONS[0]].notna() & frames["person_id"].notna()]
     heard = windows[windows[EMOTIONS[0]].notna()].sort_values("start_s", kind="stable")
     faces = _faces(images, rules) if len(images) else None
@@ -60,9 +60,11 @@ def repool(tables: "Tables", settings: Settings) -> "tuple[dict[str, pd.DataFram
     return {**tables, "people": people, "clips": clips}, [note for note, applies in notes.items() if applies]
 
 
-def counted(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the rows that count: all but those marked as excluded."""
-    return rows[~rows["excluded"].fillna(value=False).astype(bool)] if "excluded" in rows else rows
+def counts(rows: "pd.DataFrame") -> "npt.NDArray[np.bool_]":
+    """Say which rows count: all but those marked as excluded."""
+    if "excluded" not in rows:
+        return np.ones(len(rows), bool)
+    return ~rows["excluded"].to_numpy(bool, na_value=False)
 
 
 def probabilities(rows: "pd.DataFrame", prefix: str = "") -> Floats:
@@ -129,12 +131,15 @@ def _clip(
     for name, part in (("faces", faces), ("sound", sound)):
         own = _answer(part.distribution, abstain) if part else {}
         found |= {f"{name}_{column}": own.get(column) for column in ("predominant", *EMOTIONS)}
-    if faces and sound:
-        agrees = [found[f"{name}_predominant"] == found["predominant"] for name in ("faces", "sound")]
-        found["agreement"] = {(True, True): "both", (True, False): "faces", (False, True): "sound"}.get(
-            (agrees[0], agrees[1]), "neither"
-        )
-    return {"agreement": None, **found}
+    return {**found, "agreement": agreement(*(found[f"{name}predominant"] for name in ("", "faces_", "sound_")))}
+
+
+def agreement(answer: str | None, faces: str | None, sound: str | None) -> str | None:
+    """Say whose own answer a clip's is: `both`, `faces`, `sound` or `neither`; None where fewer than two predict."""
+    if faces is None or sound is None:
+        return None
+    same = [name for name, own in (("faces", faces), ("sound", sound)) if own == answer]
+    return "both" if len(same) == 2 else same[0] if same else "neither"
 
 
 def _answer(distribution: Floats, abstain: float | None) -> dict[str, Any]:

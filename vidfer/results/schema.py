@@ -84,6 +84,7 @@ _ANSWERS = (*EMOTIONS, "uncertain")
 _CLIP = _words("clip_id", "the clip: its place below the run's folder, the same in every table")
 _PERSON = _words("person_id", "the person: one id for one person in the whole run", "nobody, or nobody in particular")
 _NAME = _words("person_name", "the person's name, from people.csv", "not named")
+_MERGED = "counted in the clip's first row of this person_id"
 _NO_FACE, _NO_SOUND = "no face", "no speech that was classified"
 
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
@@ -178,21 +179,27 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         _seconds("peak_s", "time of that peak"),
     ),
     "people": (
-        *(_CLIP, _PERSON),
-        _words("name", "the person's name; may be edited, see `vidfer people apply`", "not named"),
-        _words("same_as", "person_id of which this is the same person; may be edited", "nobody"),
+        *(_CLIP, _PERSON, _NAME),
+        _words("name", "the person's name; may be edited, see `vidfer people apply`", "not named in this row"),
+        _words("same_as", "person_id of which this is the same person, or nobody; may be edited", "nothing is said"),
+        _words(
+            "linked_to", "person_id of which --identify found this to be the same person", "nobody, or not looked for"
+        ),
         _count("person", "number of the person in the clip, from 1 in order of appearance"),
-        _seconds("first_s", "time of the first face image"),
-        _seconds("last_s", "time of the last face image"),
-        _count("n_faces", "face images"),
-        _count("n_unusable", "face images with a weight below 0.25"),
-        _count("n_uncertain", "face images of which no expression reaches --abstain"),
-        _words("predominant", "the person's predominant expression, or uncertain", values=_ANSWERS),
-        _share("margin", "probability of the predominant expression less that of the second"),
-        *_probabilities("pooled over the person's face images", ""),
-        _words("vote", "most frequent expression of the face images", values=_ANSWERS),
-        *(_share(f"vote_{name}", f"share of the face images that show {name}", "no image votes") for name in EMOTIONS),
-        _seconds("best_s", "time of the face image of best quality"),
+        _seconds("first_s", "time of the first face image", _MERGED),
+        _seconds("last_s", "time of the last face image", _MERGED),
+        _count("n_faces", "face images", _MERGED),
+        _count("n_unusable", "face images with a weight below 0.25", _MERGED),
+        _count("n_uncertain", "face images of which no expression reaches --abstain", _MERGED),
+        _words("predominant", "the person's predominant expression, or uncertain", _MERGED, _ANSWERS),
+        _share("margin", "probability of the predominant expression less that of the second", _MERGED),
+        *_probabilities("pooled over the person's face images", _MERGED),
+        _words("vote", "most frequent expression of the face images", _MERGED, _ANSWERS),
+        *(
+            _share(f"vote_{name}", f"share of the face images that show {name}", f"no image votes, or {_MERGED}")
+            for name in EMOTIONS
+        ),
+        _seconds("best_s", "time of the face image of best quality, of those of this row"),
         _words("thumbnail", "file of that face image beside the tables", "not written"),
     ),
     "windows": (
@@ -209,6 +216,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column(
             "person_id", "string", "the person, where the clip shows exactly one", missing="nobody, or several people"
         ),
+        _NAME,
         _words("path", "file that was analysed, as it was named; control characters escaped"),
         _words("status", "what became of the clip, see statuses"),
         _words("predominant", "predominant displayed expression, or uncertain", "no prediction", _ANSWERS),
@@ -258,6 +266,31 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     ),
 }
 """The columns of each table, in order. Those of a study (participants, markers, baseline) come after them."""
+
+
+_STUDY = tuple(
+    _words(name, f"{what}, from the file of participants", "not named there")
+    for name, what in (
+        ("participant", "the participant of the clip"),
+        ("condition", "the condition under which it was recorded"),
+        ("stimulus", "what the participant saw or did"),
+    )
+)
+_MARKER = _words("marker", "names of the markers that the row's time touches, divided by `; `", "none")
+_EXCLUDED = Column("excluded", "bool", "whether a marker excludes the row: it counts nowhere else")
+_BASELINE = _probabilities(
+    "against the person's own reference: see --baseline", "no face, or no reference", "baseline_"
+)
+
+OPTIONAL: Final[Mapping[str, tuple[Column, ...]]] = {
+    "frames": (_MARKER, _EXCLUDED, *_BASELINE, *_STUDY),
+    "seconds": (_MARKER, *_BASELINE, *_STUDY),
+    "segments": (_MARKER, *_STUDY),
+    "people": (_count("n_baseline", "face images in the person's reference"), *_BASELINE, *_STUDY),
+    "windows": (_MARKER, _EXCLUDED, *_STUDY),
+    "clips": _STUDY,
+}
+"""Columns that --markers, --baseline and --participants add after those of `TABLES`; a file of participants may add others."""
 
 
 def typed(table: str, rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -6,6 +6,7 @@ import numpy as np
 
 from vidfer.media.quality import UNUSABLE
 from vidfer.results.frames import NOBODY, lay_out
+from vidfer.results.repool import counts
 from vidfer.results.smoothing import most_probable
 from vidfer.types import EMOTIONS, Status
 
@@ -54,7 +55,7 @@ def build_seconds(
     np.maximum.at(last, who[known], place[known])
     persons, places = lay_out(first, last, length)
     _, sampled = np.unique(frames["frame"].to_numpy(int), return_index=True)
-    looked_at = np.bincount(place[sampled], minlength=length)[places]
+    looked_at = np.bincount(place[sampled[counts(frames)[sampled]]], minlength=length)[places]
     usable, found = _means(frames, who * length + place, persons * length + places)
     ids = pd.array([None if person == NOBODY else people[person] for person in persons], "string")
     sound = _sound(windows, length, grid, abstain)
@@ -64,7 +65,7 @@ def build_seconds(
             "start_s": places * grid,
             "end_s": (places + 1) * grid,
             "n_frames": looked_at,
-            "usable_share": np.where(looked_at > 0, usable / np.maximum(looked_at, 1), np.nan),
+            "usable_share": np.where(looked_at > 0, np.minimum(usable / np.maximum(looked_at, 1), 1), np.nan),
             "expression": most_probable(found, abstain),
             **{name: found[:, column] for column, name in enumerate(EMOTIONS)},
             **{f"sound_{name}": values[places] for name, values in sound.items()},
@@ -76,7 +77,7 @@ def _means(frames: "pd.DataFrame", of_faces: "np.ndarray", of_rows: "np.ndarray"
     """Return usable faces `(R,)` and their mean probabilities `(R, 7)`, given the cell of each face and of each row."""
     weight = frames["weight"].to_numpy(float, na_value=np.nan)
     raw = frames[list(EMOTIONS)].to_numpy(float, na_value=np.nan)
-    counted = (weight >= UNUSABLE) & ~np.isnan(raw).any(axis=1)
+    counted = (weight >= UNUSABLE) & ~np.isnan(raw).any(axis=1) & counts(frames)
     order = np.argsort(of_rows)
     row = order[np.searchsorted(of_rows[order], of_faces[counted])]
     usable = np.bincount(row, minlength=len(of_rows)).astype(float)

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.results.schema import TABLES, typed
+from vidfer.results.design import ClipDesign
+from vidfer.results.repool import agreement, counts
+from vidfer.results.schema import OPTIONAL, TABLES, typed
 from vidfer.results.seconds import build_seconds
 from vidfer.results.segments import build_segments
 from vidfer.types import EMOTIONS, SOUND_IS_FINE, Status, UsageError
@@ -74,19 +76,22 @@ class Report:
         return cls(summary, none, *(typed(table, pd.DataFrame(index=range(0))) for table in ("people", "windows")))
 
 
-def build_tables(report: Report, clip_id: str, options: TableOptions | None = None) -> "dict[str, pd.DataFrame]":
+def build_tables(
+    report: Report, clip_id: str, options: TableOptions | None = None, design: ClipDesign | None = None
+) -> "dict[str, pd.DataFrame]":
     """Build the six tables of a clip, each with all columns of its schema and exactly their types.
 
     Args:
         report: What was found in the clip.
         clip_id: The clip's place below the run's folder, with `/` between its parts.
         options: The grid, and how short a segment may be.
+        design: What a study says of the clip; it adds columns after those of the schema.
     """
-    options, summary = options or TableOptions(), report.summary
+    options, design, summary = options or TableOptions(), design or ClipDesign(), report.summary
     abstain, step = (summary["settings"] or {}).get("abstain"), summary["media"]["step_s"] or 0.0
-    frames = _named(report.frames, clip_id)
-    windows = report.windows
-    seconds = build_seconds(frames, windows, options.grid, clip_end(report), abstain)
+    end = clip_end(report)
+    frames, windows = design.exclude(_named(report.frames, clip_id), report.windows, abstain)
+    seconds = build_seconds(frames, windows[counts(windows)], options.grid, end, abstain)
     if windows.empty and len(seconds):
         seconds["sound_status"] = summary["sound"]["status"]
     found = {
@@ -97,7 +102,8 @@ def build_tables(report: Report, clip_id: str, options: TableOptions | None = No
         "windows": windows,
         "clips": build_clip(summary, clip_id),
     }
-    return {table: typed(table, found[table].assign(clip_id=clip_id)[_order(table, found[table])]) for table in TABLES}
+    tables = {table: typed(table, rows.assign(clip_id=clip_id)[_order(table, rows)]) for table, rows in found.items()}
+    return design.complete(tables, summary["settings"], end)
 
 
 def person_id(clip_id: str, person: int) -> str:
@@ -113,7 +119,8 @@ def _named(rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
 
 def _order(table: str, rows: "pd.DataFrame") -> list[str]:
     """Return the table's columns that are there."""
-    return [column.name for column in TABLES[table] if column.name == "clip_id" or column.name in rows]
+    columns = (*TABLES[table], *OPTIONAL[table])
+    return [column.name for column in columns if column.name == "clip_id" or column.name in rows]
 
 
 def clip_end(report: Report) -> float:
@@ -151,7 +158,7 @@ def build_clip(summary: Mapping[str, Any], clip_id: str) -> "pd.DataFrame":
             "sound_predominant": sound["predominant"],
             **_distribution(sound, "sound_"),
         },
-        "agreement": agreement(summary),
+        "agreement": agreement(*(part["predominant"] for part in (fused, faces, sound))),
         **{name: faces[name] for name in ("n_people", "n_frames", "n_faces", "n_unusable", "n_uncertain")},
         "n_windows": sound["n_windows"],
         **{name: value for name, value in media.items() if name not in ("step_s", "notes")},
@@ -174,19 +181,10 @@ def _time(text: str | None) -> "pd.Timestamp | None":
     return None if text is None else pd.Timestamp(text)
 
 
-def agreement(summary: Mapping[str, Any]) -> str | None:
-    """Say whose own answer a clip's is: `both`, `faces`, `sound` or `neither`; None where fewer than two predict."""
-    if len(summary["fused"]["modalities"]) < 2:
-        return None
-    answer = summary["fused"]["predominant"]
-    same = [part for part in ("faces", "sound") if summary[part]["predominant"] == answer]
-    return "both" if len(same) == 2 else same[0] if same else "neither"
-
-
 def warnings(summary: Mapping[str, Any]) -> list[str]:
     """Collect what a user has to know about a clip, in sentences."""
-    sound = summary["sound"]
-    said = [summary["message"], *summary["media"]["notes"]]
+    sound, message = summary["sound"], summary["message"]
+    said = [message, *(note for note in summary["media"]["notes"] if note not in message)]
     if sound["status"] not in SOUND_IS_FINE:
         said.append(sound["message"])
     return list(dict.fromkeys(filter(None, said)))

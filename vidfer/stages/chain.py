@@ -16,6 +16,7 @@ from vidfer.stages.classify import ClassifyStage
 from vidfer.stages.denoise import DenoiseMode, DenoiseStage
 from vidfer.stages.faces import DenoiseScope, Denoising, FacesStage
 from vidfer.stages.finetune import ImageStage
+from vidfer.stages.probe import ProbeStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import Card, Weights, embedding_width, find_weights, read_calibration, weights_digest
@@ -28,6 +29,7 @@ class ChainOptions:
     Args:
         fps: Frames per second that are looked at.
         every: Look at every n-th frame instead of so many per second.
+        picture_fps: Frames per second of folders of numbered pictures, which are one clip each then.
         decoder: Decoder of the frames; `auto` is pyav.
         models: Folder of a bundle: weights of all kinds, and the settings that go with them (default: what ships with vidfer).
         preset: `paper` predicts as the paper does: every face is denoised, each face image has a vote, and GAN-SGDMA classifies
@@ -63,6 +65,7 @@ class ChainOptions:
 
     fps: float = 5.0
     every: int | None = None
+    picture_fps: float | None = None
     decoder: Decoder = "auto"
     models: Path | None = field(default=None, metadata={"metavar": "BUNDLE"})
     preset: Preset = "default"
@@ -86,7 +89,7 @@ class ChainOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         require_choices(self)
-        require_positive(self, "fps", "denoise_threshold", "timeout")
+        require_positive(self, "fps", "picture_fps", "denoise_threshold", "timeout")
         if self.every is not None and self.every < 1:
             raise UsageError(f"--every has to be at least 1, not {self.every}")
         if self.abstain is not None and not 0 < self.abstain < 1:
@@ -130,10 +133,12 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
     denoiser = models.get("denoise", "")
     digests = {kind: weights_digest(kind, models[kind]) for kind in ("audio", "faces", "fusion") if kind in models}
     return (
+        ProbeStage(None if options.picture_fps is None else float(options.picture_fps), timeout=options.timeout),
         FacesStage(
             float(options.fps) if options.every is None else None,
             options.every,
             "decord" if options.decoder == "decord" else "pyav",
+            None if options.picture_fps is None else float(options.picture_fps),
             denoise=denoise if settings.denoise_scope == "frame" else None,
             denoise_model=denoiser,
             timeout=options.timeout,

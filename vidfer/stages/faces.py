@@ -17,6 +17,7 @@ from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.stages.probe import read_probe
 from vidfer.types import ClipError, Status
 from vidfer.weights.files import weights_digest
 
@@ -32,6 +33,10 @@ SHARD = 256
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """Their columns are `<name>_x` and `<name>_y`; left and right are the image's."""
+
+
+TIMES = ("frame", "time_s", "width", "height", "brightness", "cut")
+"""Columns of `times.parquet`."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ class FacesStage(Stage):
     Artifact: `crops-*.safetensors` (`crops`, uint8 (n, 160, 160, 3), n <= 256 each) and `faces.parquet`, a row a crop in
     the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the frame that `read_frames` gives,
     of turned faces too, `score`, `detected`, the quality figures (see `Quality`), the covered shares of eyes and mouth, `weight`
-    and `flaws` (see `weigh`). `meta` counts `frames`, `faces`, and `unusable` faces; where these are nearly all, the message
-    says why.
+    and `flaws` (see `weigh`). `times.parquet` has a row for every frame looked at, with or without a face: `frame`, `time_s`,
+    `width` and `height` in px, `brightness` (median gray level, 0-255), and `cut`, whether a scene begins there. `meta` counts
+    `frames`, `faces`, and `unusable` faces; where these are nearly all, the message says why.
 
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
@@ -70,12 +76,14 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 8
+    inputs: ClassVar[tuple[str, ...]] = ("probe",)
     reads_clip: ClassVar[bool] = True
 
     fps: float | None = 5.0
     every: int | None = None
     decoder: Decoder = "pyav"
+    picture_fps: float | None = None
     settings: FaceSettings = field(default_factory=FaceSettings)
     denoise: Denoising | None = None
     denoise_model: str = neutral("small")
@@ -85,15 +93,14 @@ class FacesStage(Stage):
     def tools(self) -> Mapping[str, str | None]:
         """Name the decoder and what finds the faces with their versions, and the weights that see what covers them."""
         decoder = "av" if self.decoder == "pyav" else "decord"
-        tools = tool_versions(decoder, "facenet-pytorch", "opencv-python-headless", "torch")
+        tools = tool_versions(decoder, "pillow", "facenet-pytorch", "opencv-python-headless", "torch")
         return {**tools, "occlusion": weights_digest("occlusion", "occlusion")}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard; of a clip that breaks off, those before."""
-        from vidfer.media.decode import probe
         from vidfer.media.turned import SecondLook, TurnedDetector
 
-        about = probe(clip, timeout=self.timeout)
+        about = read_probe(inputs["probe"])
         choice = about.video.choice if about.video else ""
         look = SecondLook(detector(self.device), self.settings.min_score)
         outcome = self._find(clip, look, about.duration, draft, progress)
@@ -119,14 +126,17 @@ class FacesStage(Stage):
     def _find(
         self, clip: Path, finder: "FaceDetector", duration: float | None, draft: Draft, progress: Progress
     ) -> Outcome:
-        status, message, frames = Status.OK, "", 0
+        status, message = Status.OK, ""
+        times: list[tuple[Any, ...]] = []
 
         def find() -> "Generator[tuple[FaceFrame, Face], None, None]":
-            nonlocal status, message, frames
+            nonlocal status, message
             try:
                 with closing(self._face_frames(clip, finder)) as face_frames:
                     for face_frame in face_frames:
-                        frames += 1
+                        times.append(
+                            (face_frame.index, face_frame.pts, *face_frame.size, face_frame.brightness, face_frame.cut)
+                        )
                         if duration:
                             progress(min(1.0, face_frame.pts / duration))
                         yield from ((face_frame, face) for face in face_frame.faces)
@@ -139,21 +149,32 @@ class FacesStage(Stage):
         with closing(find()) as found:
             while shard := list(islice(found, SHARD)):
                 tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
-        meta = {"frames": frames, "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
+        if times:
+            draft.write(
+                "times.parquet", to_parquet(dict(zip(TIMES, map(np.array, zip(*times, strict=True)), strict=True)))
+            )
+        meta = {"frames": len(times), "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
         if tables:
             columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
             draft.write("faces.parquet", to_parquet(columns))
             meta["unusable"] = int((columns["weight"] < UNUSABLE).sum())
             message = "; ".join(filter(None, [message, complaint(columns["weight"], columns["flaws"].tolist())]))
         elif status is Status.OK:
-            status, message = Status.NO_FACE, f"no face was found in the {frames} frames looked at"
+            status, message = Status.NO_FACE, f"no face was found in the {len(times)} frames looked at"
         return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
 
-        frames = read_frames(clip, fps=self.fps, every=self.every, decoder=self.decoder, timeout=self.timeout)
+        frames = read_frames(
+            clip,
+            fps=self.fps,
+            every=self.every,
+            picture_fps=self.picture_fps,
+            decoder=self.decoder,
+            timeout=self.timeout,
+        )
         with one_thread(), closing(frames):
             yield from self.follow(frames, finder)
 

@@ -1,60 +1,57 @@
-"""Stage `report`: the tables that a user opens, without the clip's path, which is not part of any key."""
+"""Stage `report`: what the tables say of a clip's content, without its path and ids, which are not part of any key."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vidfer import __version__
-from vidfer.inference.decision import predominant
-from vidfer.pipeline.columns import to_csv, to_parquet
+from vidfer.media.decode import Probe
+from vidfer.media.quality import UNUSABLE
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.results.frames import build_frames
+from vidfer.results.schema import SCHEMA_VERSION, TABLES, typed
+from vidfer.results.smoothing import most_probable
+from vidfer.results.tables import NO_MEDIA, Report
+from vidfer.stages.faces import TIMES
+from vidfer.stages.probe import read_probe
 from vidfer.types import EMOTIONS, Status
 
-Floats = npt.NDArray[np.floating]
-Columns = Mapping[str, Sequence[Any] | npt.NDArray[Any]]
+if TYPE_CHECKING:
+    import pandas as pd
 
-TABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    "frames": {
-        **{"frame": "int64", "time_s": "double", "person": "int64", "expression": "string"},
-        **dict.fromkeys((*EMOTIONS, "x0", "y0", "x1", "y1", "score", "blur", "size"), "double"),
-        **dict.fromkeys(("yaw", "pitch", "roll", "noise_sigma", "brightness", "contrast", "overexposed"), "double"),
-        **dict.fromkeys(("eyes_covered", "mouth_covered", "outside", "weight"), "double"),
-        "flaws": "string",
-        "denoised": "bool",
-    },
-    "people": {
-        **{"person": "int64", "first_s": "double", "last_s": "double", "n_faces": "int64", "n_uncertain": "int64"},
-        **{"predominant": "string", "margin": "double", **dict.fromkeys(EMOTIONS, "double")},
-        **{"vote": "string", **{f"vote_{name}": "double" for name in EMOTIONS}},
-    },
-    "windows": {
-        **{"start_s": "double", "end_s": "double", "status": "string", "expression": "string"},
-        **dict.fromkeys(EMOTIONS, "double"),
-    },
+Floats = npt.NDArray[np.floating]
+
+_IDS: Final = ["clip_id", "person_id"]
+_OF_RUN: Final = {
+    "frames": [*_IDS, "person_name"],
+    "people": [*_IDS, "name", "same_as", "thumbnail"],
+    "windows": _IDS,
 }
-"""Columns of each table, with their types as pyarrow names them."""
+"""The columns of each table that do not depend on the clip's content alone."""
 
 
 @dataclass(frozen=True)
 class ReportStage(Stage):
-    """Write each of `TABLES` as Parquet and CSV, with its columns also where it has no rows, and `summary.json`.
+    """Write tables `frames`, `people` and `windows` without the columns that depend on the run, and `summary.json`.
 
-    Parquet holds numbers as they are; CSV and JSON have six decimals.
+    They are typed as the schema says, also where they have no rows. Numbers of the tables are as they are; those of the summary
+    have six decimals. Persons are counted from 1 in order of appearance. See `read_report`.
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 6
-    inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio", "classify")
+    version: ClassVar[int] = 7
+    inputs: ClassVar[tuple[str, ...]] = ("probe", "faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
-        """Name vidfer's own version, which the summary prints."""
-        return {"vidfer": __version__}
+        """Name vidfer's own version, which the summary prints, and the schema's."""
+        return {"vidfer": __version__, "schema": str(SCHEMA_VERSION)}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Write the tables and the summary."""
@@ -62,71 +59,97 @@ class ReportStage(Stage):
         probabilities = classify.arrays("probabilities.safetensors") if classify.names("probabilities") else {}
         predictions = classify.json("predictions.json")
         abstain = predictions["settings"]["abstain"]
-        tables: dict[str, Columns] = {"people": _people(predictions["people"])}
-        if "faces" in probabilities:
-            tables["frames"] = _frames(inputs["faces"], inputs["denoise"], probabilities["faces"], abstain)
-        if "windows" in probabilities:
-            tables["windows"] = _windows(
-                inputs["audio"], probabilities["windows"], abstain, predictions["sound"]["status"]
-            )
-        for name, data in table_files(tables).items():
-            draft.write(name, data)
-        draft.write_json("summary.json", _summary(predictions, inputs))
+        faces = _faces(inputs, probabilities.get("faces"))
+        times = _times(inputs["faces"])
+        windows = _windows(inputs["audio"], probabilities.get("windows"), abstain, predictions["sound"]["status"])
+        tables = {
+            "frames": build_frames(times, faces, abstain),
+            "people": _people(predictions["people"], faces),
+            "windows": windows,
+        }
+        for name, rows in tables.items():
+            draft.write(f"{name}.parquet", _parquet(typed(name, rows).drop(columns=_OF_RUN[name])))
+        draft.write_json("summary.json", _summary(predictions, inputs, times))
         return Outcome(classify.status, classify.message)
 
 
-def table_files(tables: Mapping[str, Columns]) -> dict[str, bytes]:
-    """Encode the columns in `TABLES` of tables as files by name; tables that are not given have no rows."""
-    files = {}
-    for name, types in TABLES.items():
-        columns = {column: tables[name][column] if name in tables else () for column in types}
-        files[f"{name}.parquet"], files[f"{name}.csv"] = to_parquet(columns, types), to_csv(columns)
-    return files
+def read_report(artifact: Artifact) -> Report:
+    """Read what the stage wrote."""
+    import pandas as pd
+
+    tables = {name: pd.read_parquet(artifact.path / f"{name}.parquet") for name in _OF_RUN}
+    return Report(artifact.json("summary.json"), **tables)
 
 
-def _frames(faces: Artifact, denoise: Artifact, probabilities: Floats, abstain: float | None) -> Columns:
-    table = faces.table("faces.parquet")
-    denoised = np.zeros(len(probabilities), bool)
-    if denoise.names("denoise.parquet"):
-        denoised = denoise.table("denoise.parquet")["denoised"]
-    expression = [predominant(row, abstain)[0] for row in probabilities]
-    return {
-        **table,
-        **dict(zip(EMOTIONS, probabilities.T, strict=True)),
-        "person": table["track"],
-        "expression": expression,
-        "denoised": denoised,
-    }
+def _names(table: str) -> list[str]:
+    return [column.name for column in TABLES[table]]
 
 
-def _people(people: Sequence[Mapping[str, Any]]) -> Columns:
+def _parquet(rows: "pd.DataFrame") -> bytes:
+    """Encode rows so that `pd.read_parquet` gives their types again."""
+    out = io.BytesIO()
+    rows.to_parquet(out, compression="zstd", index=False)
+    return out.getvalue()
+
+
+def _times(faces: Artifact) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(faces.table("times.parquet") if faces.names("times") else dict.fromkeys(TIMES, np.zeros(0)))
+
+
+def _faces(inputs: Mapping[str, Artifact], probabilities: Floats | None) -> "pd.DataFrame":
+    """Return a row for each face image with the columns of table `frames`, and `person`, in the order of the crops."""
+    import pandas as pd
+
+    faces, denoise = inputs["faces"], inputs["denoise"]
+    if not faces.names("faces"):
+        return typed("frames", pd.DataFrame(index=range(0))).assign(person=0)
+    table = pd.DataFrame(faces.table("faces.parquet")).rename(columns={"size": "face_size"})
+    known = [name for name in _names("frames") if name in table]
+    denoised = denoise.table("denoise.parquet")["denoised"] if denoise.names("denoise.parquet") else False
+    shares = np.full((len(table), len(EMOTIONS)), np.nan) if probabilities is None else probabilities
+    person = np.unique(table["track"], return_inverse=True)[1] + 1
+    return table[known].assign(person=person, denoised=denoised, **dict(zip(EMOTIONS, shares.T, strict=True)))
+
+
+def _people(people: Sequence[Mapping[str, Any]], faces: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
     rows = []
-    for person in people:
+    for number, person in enumerate(people, start=1):
         vote, shares = person["vote"]["predominant"], person["vote"]["distribution"] or dict.fromkeys(EMOTIONS)
         votes = {f"vote_{name}": share for name, share in shares.items()}
-        rows.append({**person, **person["distribution"], **votes, "vote": vote})
-    return {name: [row[name] for row in rows] for name in TABLES["people"]}
+        images = faces[faces["person"] == number]
+        best = images["time_s"].to_numpy()[images["weight"].to_numpy().argmax()]
+        quality = {"n_unusable": int((images["weight"] < UNUSABLE).sum()), "best_s": best}
+        rows.append({**person, **person["distribution"], **votes, **quality, "vote": vote, "person": number})
+    return pd.DataFrame(rows, columns=[name for name in _names("people") if name not in _OF_RUN["people"]])
 
 
-def _windows(audio: Artifact, probabilities: Floats, abstain: float | None, of_sound: str) -> Columns:
+def _windows(audio: Artifact, probabilities: Floats | None, abstain: float | None, of_sound: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    if probabilities is None:
+        return pd.DataFrame(index=range(0))
     windows = audio.arrays("windows.safetensors")
     unused = np.isnan(probabilities[:, 0])
     without = Status.NO_MODEL if of_sound == Status.NO_MODEL else Status.NO_VOICE
-    status = np.where(unused, np.where(windows["silent"] == 1, "silent", without), "ok").tolist()
-    expression = [None if np.isnan(row[0]) else predominant(row, abstain)[0] for row in probabilities]
+    status = np.where(unused, np.where(windows["silent"] == 1, "silent", without), "ok").astype(object)
     start, end = windows["times"].T
-    return {
-        "start_s": start,
-        "end_s": end,
-        "status": status,
-        "expression": expression,
-        **dict(zip(EMOTIONS, probabilities.T, strict=True)),
-    }
+    return pd.DataFrame(
+        {
+            **{"start_s": start, "end_s": end, "status": status, "speech": windows["voice"]},
+            "expression": most_probable(probabilities, abstain),
+            **dict(zip(EMOTIONS, probabilities.T, strict=True)),
+        }
+    )
 
 
-def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, Any]:
     classify, denoise = inputs["classify"], inputs["denoise"]
-    exact = {name: predictions[name] for name in ("faces", "sound", "fused", "people")}
+    people = [{**person, "person": number} for number, person in enumerate(predictions["people"], start=1)]
+    exact = {**{name: predictions[name] for name in ("faces", "sound", "fused")}, "people": people}
     parts = json.loads(json.dumps(exact), parse_float=lambda text: round(float(text), 6))
     recipes = {name: artifact.manifest["recipe"] for name, artifact in inputs.items()}
     stages = {
@@ -138,7 +161,38 @@ def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> 
         "message": classify.message,
         **{name: parts["fused"][name] for name in ("predominant", "margin", "modalities")},
         **parts,
+        "media": _media(inputs, times),
         "settings": predictions["settings"],
         "denoise": {**denoise.meta, **inputs["finetune"].meta} if denoise.meta else None,
         "provenance": {"vidfer": __version__, "source_blake3": recipes["faces"]["source"], "stages": stages},
     }
+
+
+def _media(inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, Any]:
+    """Collect the facts of the file that the stages found out, see `NO_MEDIA`."""
+    if inputs["probe"].status is not Status.OK:
+        return dict(NO_MEDIA)
+    about, sampling = read_probe(inputs["probe"]), inputs["faces"].manifest["recipe"]["params"]
+    found = {**NO_MEDIA, "duration_s": about.duration, "container": about.container, "recorded_at": about.recorded}
+    notes = []
+    if about.video:
+        found |= {name: getattr(about.video, name) for name in ("fps", "codec", "rotation")}
+        found["step_s"] = _step(about, sampling, times)
+        notes.append(about.video.choice)
+    if len(times):
+        found |= {name: int(times[name].iloc[0]) for name in ("width", "height")}
+    if about.audio:
+        names = {"audio_codec": "codec", "sampling_rate": "sampling_rate", "channels": "channels"}
+        found |= {ours: getattr(about.audio, name) for ours, name in names.items()}
+        found["loudness"] = inputs["audio"].meta.get("loudness")
+        notes.append(about.audio.choice)
+    return {**found, "notes": list(filter(None, notes))}
+
+
+def _step(about: Probe, sampling: Mapping[str, Any], times: "pd.DataFrame") -> float | None:
+    """Return the time between two samples in s, as it was asked for, else as it came out."""
+    if sampling.get("fps"):
+        return 1 / float(sampling["fps"])
+    if sampling.get("every") and about.video and about.video.fps:
+        return float(sampling["every"]) / about.video.fps
+    return float(np.median(np.diff(times["time_s"]))) if len(times) > 1 else None

@@ -1,0 +1,187 @@
+"""The overview on standard output: a line for each clip, and below it what is to be known of the run."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vidfer.cli.text import shorten
+from vidfer.inference.decision import UNCERTAIN
+from vidfer.media.quality import nearly_all
+from vidfer.types import EMOTIONS, Status
+
+Summary = Mapping[str, Any]
+Column = tuple[str, Literal["left", "right"], Callable[[Summary], str | Text]]
+"""A column's name, its alignment, and what it says of a clip."""
+
+SMALL_MARGIN: Final = 0.1
+"""The margin below which another expression is nearly as probable."""
+
+_WIDE: Final = 110  # columns of a terminal in which there is room for more facts
+_NAME: Final = 12  # columns that a clip's name has at least
+_ODD: Final = "magenta"  # can be read on light and on dark; the words say the same
+_MARKS: Final = {
+    "*": "neither the faces alone nor the sound alone say so, but both together do",
+    "~": f"the margin is under {SMALL_MARGIN:g}: another expression is nearly as probable",
+}
+
+
+def print_overview(summaries: Sequence[Summary]) -> None:
+    """Print a line per clip: status, the predominant expression with its margin, and each modality's prediction."""
+    console = Console()
+    columns = _columns(wide=console.width >= _WIDE)
+    console.print(_clip_table("Displayed expressions", summaries, columns, console))
+    voting = [summary for summary in summaries if (summary["settings"] or {}).get("faces") == "vote"]
+    if voting:
+        console.print(_vote_table(voting, console))
+    found = {mark for summary in summaries for mark in marks(summary)}
+    legend = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in found]
+    for line in (*legend, *_unusable(summaries), *_uncertain(summaries), *_denoised(summaries), *_weights(summaries)):
+        console.print(Text(line, "dim"))
+
+
+def marks(summary: Summary) -> str:
+    """Return the marks of a clip's answer: `*` where it is neither modality's own, `~` where its margin is under 0.1."""
+    answer = summary["predominant"]
+    if answer is None or answer == UNCERTAIN:
+        return ""
+    shares = [summary[part]["distribution"] for part in ("faces", "sound")]
+    neither = all(shares) and answer not in [max(each, key=each.__getitem__) for each in shares]
+    return ("*" if neither else "") + ("~" if summary["margin"] < SMALL_MARGIN else "")
+
+
+def _clip_table(title: str, summaries: Sequence[Summary], columns: Sequence[Column], console: Console) -> Table:
+    """Make a table of one line a clip, whose name gets the room that the other columns leave."""
+    rows = [[Text.assemble(say(summary)) for _, _, say in columns] for summary in summaries]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("clip", no_wrap=True)
+    room = console.width
+    for at, (name, justify, _) in enumerate(columns):
+        table.add_column(name, no_wrap=True, justify=justify)
+        room -= 1 + max([cell_len(name), *(row[at].cell_len for row in rows)])
+    mark = "..." if console.options.ascii_only else "…"
+    for name, row in zip(_names([summary["clip"] for summary in summaries]), rows, strict=True):
+        table.add_row(Text(shorten(name, max(_NAME, room), mark)), *row)
+    return table
+
+
+def _columns(*, wide: bool) -> list[Column]:
+    """Return the columns beside the clip's name; a wide terminal has room for some more."""
+    columns: list[Column] = [
+        ("status", "left", lambda clip: Text(clip["status"], "" if clip["status"] == Status.OK else _ODD)),
+        ("predominant", "left", lambda clip: Text.assemble(_predominant(clip["predominant"]), marks(clip))),
+        ("margin", "right", lambda clip: "-" if clip["margin"] is None else f"{clip['margin']:.2f}"),
+        ("faces", "left", lambda clip: _modality(clip["faces"])),
+        ("sound", "left", lambda clip: _modality(clip["sound"])),
+    ]
+    more: list[Column] = [
+        ("second", "left", lambda clip: _second(clip["fused"]["distribution"])),
+        ("people", "right", lambda clip: str(len(clip["people"]))),
+        ("face images", "right", lambda clip: str(clip["faces"].get("n_faces", "-"))),
+        ("speech", "right", _speech),
+    ]
+    return [*columns, *more] if wide else columns
+
+
+def _second(distribution: Mapping[str, float] | None) -> str:
+    """Name the second most probable expression."""
+    if not distribution:
+        return "-"
+    name = sorted(distribution, key=distribution.__getitem__)[-2]
+    return f"{name} {distribution[name]:.2f}"
+
+
+def _speech(summary: Summary) -> str:
+    """Say in how many of the windows of sound someone speaks."""
+    sound = summary["sound"]
+    heard = sound.get("n_windows", 0)
+    return f"{heard - sound.get('n_silent', 0) - sound.get('n_no_voice', 0)}/{heard}" if heard else "-"
+
+
+def _vote_table(summaries: Sequence[Summary], console: Console) -> Table:
+    """Count the face images of each clip by their most probable class, and of all clips together."""
+    columns: list[Column] = [(name, "right", partial(_count, name=name)) for name in ("faces", *EMOTIONS)]
+    columns.append(("vote", "left", lambda clip: _predominant((clip["faces"]["vote"] or {}).get("predominant"))))
+    table = _clip_table("Votes of the face images", summaries, columns, console)
+    if len(summaries) > 1:
+        total = sum(map(_votes, summaries), Counter[str]())
+        first = max(EMOTIONS, key=total.__getitem__) if any(total[name] for name in EMOTIONS) else None
+        table.add_section()
+        table.add_row("all clips", *(str(total[name]) for name in ("faces", *EMOTIONS)), _predominant(first))
+    return table
+
+
+def _votes(summary: Summary) -> Counter[str]:
+    """Count a clip's face images by their most probable class, and all of them as `faces`."""
+    faces = summary["faces"]
+    shares = (faces["vote"] or {}).get("distribution") or {}
+    voting = faces["n_faces"] - faces["n_uncertain"]
+    return Counter({"faces": faces["n_faces"], **{name: round(share * voting) for name, share in shares.items()}})
+
+
+def _count(summary: Summary, name: str) -> str:
+    return str(_votes(summary)[name])
+
+
+def _weights(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say whose weights predicted: those of all clips are the same."""
+    if found := next((summary for summary in summaries if summary["models"]), None):
+        preset = "" if found["preset"] == "default" else f", preset {found['preset']}"
+        models = [f"{kind} {Path(each['weights']).name} ({each['network']})" for kind, each in found["models"].items()]
+        yield f"Weights of the bundle {found['bundle']}{preset}: {', '.join(models)}."
+
+
+def _names(clips: Sequence[str]) -> list[str]:
+    """Shorten clips' paths by the folder that all of them lie in."""
+    folders = {str(Path(clip).parent) for clip in clips}
+    mixed = len({Path(folder).is_absolute() for folder in folders}) > 1
+    base = os.path.commonpath(folders) if folders and not mixed else ""
+    return [os.path.relpath(clip, base) if base not in ("", ".", "/") else clip for clip in clips]
+
+
+def _denoised(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say what denoising did, unless it left every face alone."""
+    counts = [summary["denoise"] for summary in summaries if summary["denoise"] and summary["denoise"]["denoised"]]
+    if counts:
+        faces, denoised, changed = (
+            sum(each[name] for each in counts) for name in ("faces", "denoised", "answers_changed")
+        )
+        yield (
+            f"Denoised {denoised} of {faces} faces in {len(counts)} of {len(summaries)} clips: "
+            f"{changed} predictions changed."
+        )
+
+
+def _unusable(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Name each clip whose faces are nearly all hardly usable, and say why."""
+    for summary in summaries:
+        if nearly_all(summary["faces"].get("n_unusable", 0), summary["faces"].get("n_faces", 0)):
+            yield f"{summary['clip']}: {summary['faces']['message']}"
+
+
+def _uncertain(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say how many clips got no class by --abstain, unless all did."""
+    left = [summary["settings"]["abstain"] for summary in summaries if summary["predominant"] == UNCERTAIN]
+    if left:
+        yield f"Uncertain: {len(left)} of {len(summaries)} clips, where no class has a probability of {left[0]:g} or more."
+
+
+def _predominant(name: str | None) -> Text:
+    return Text(name or "-", _ODD if name == UNCERTAIN else "bold")
+
+
+def _modality(part: Mapping[str, Any]) -> Text:
+    """Name a modality's class with its probability, in brackets where that is too low to predict it."""
+    if part["predominant"] is None:
+        return Text(part["status"], "dim")
+    name = max(part["distribution"], key=part["distribution"].__getitem__)
+    named = f"{name} {part['distribution'][name]:.2f}"
+    return Text(f"({named})", "dim") if part["predominant"] == UNCERTAIN else Text(named)

@@ -1,0 +1,122 @@
+"""CSV files that users write about their clips: read with their lines, and each row matched to its clip."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vidfer.types import UsageError
+
+MISSING: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL"})
+"""Cells that say nothing, as spreadsheets, R and pandas write them."""
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A CSV file: UTF-8, a header, cells divided by commas, semicolons or tabs, without the spaces around them.
+
+    Args:
+        columns: Names of the header; those that vidfer knows in its own spelling.
+        rows: Line of the file and cells by column; cells in `MISSING` are empty.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, Row], ...]
+
+
+def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = ()) -> Sheet:
+    """Read a CSV file that has the needed columns; the names of these and of the known ones are read in any case.
+
+    Raises:
+        UsageError: It cannot be read, lacks a column, names one twice, or a row is longer or shorter than the header.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+        first = text.partition("\n")[0]
+        mark = max(",;\t", key=first.count)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no UTF-8 text: save it as CSV UTF-8") from error
+    except csv.Error as error:
+        raise UsageError(f"{path} is no CSV file: {error}") from error
+    lines = [(number, row) for number, row in lines if any(row)]
+    names = {name.lower(): name for name in (*needed, *known)}
+    columns = tuple(names.get(cell.lower(), cell) for cell in (lines[0][1] if lines else ()))
+    if lacking := [name for name in needed if name not in columns]:
+        given = ", ".join(columns) or "nothing"
+        raise UsageError(f"{path} has no column {', '.join(lacking)} in its first line, but {given}")
+    if "" in columns or len(set(columns)) < len(columns):
+        odd = next(name for name in columns if not name or columns.count(name) > 1)
+        raise UsageError(f"{path} has " + (f"two columns {odd}" if odd else "a column without a name"))
+    for number, row in lines[1:]:
+        if len(row) != len(columns):
+            raise UsageError(f"{path}, line {number}: {len(row)} cells under a header of {len(columns)}")
+    cells = [(number, ["" if cell in MISSING else cell for cell in row]) for number, row in lines[1:]]
+    return Sheet(path, columns, tuple((number, dict(zip(columns, row, strict=True))) for number, row in cells))
+
+
+class ClipNames:
+    """The clips of a run under the names that a sheet may call them by: the first of these that any clip has.
+
+    1. the clip's id, 2. its path as given, 3. its path relative to the sheet, 4. the file's name, 5. that without its suffix.
+    """
+
+    def __init__(self, clips: Mapping[str, Path], sheet: Path) -> None:
+        self._sheet = sheet
+        self._ids: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {})
+        for clip, path in clips.items():
+            ways = (clip, path.as_posix(), _place(path).as_posix(), path.name, path.stem)
+            for ids, way in zip(self._ids, ways, strict=True):
+                ids.setdefault(_same(way), []).append(clip)
+
+    def find(self, name: str, line: int) -> str | None:
+        """Return the id of the clip that a row names; None where there is no such clip.
+
+        Raises:
+            UsageError: The name stands for several clips.
+        """
+        below = _place(self._sheet.parent / name.replace("\\", "/"))
+        for ids, text in zip(self._ids, (name, name, below.as_posix(), name, name), strict=True):
+            found = ids.get(_same(text), [])
+            if len(found) > 1:
+                several = " or ".join(found[:3])
+                raise UsageError(f"{self._sheet}, line {line}: '{name}' may be {several}: write it with its folder")
+            if found:
+                return found[0]
+        return None
+
+    def near(self, name: str) -> str:
+        """Return the known name most like one that no clip has, or nothing."""
+        from difflib import get_close_matches
+
+        known = [text for ids in (self._ids[0], self._ids[3], self._ids[4]) for text in ids]
+        return next(iter(get_close_matches(_same(name), known, 1, 0.8)), "")
+
+    def unmatched(self, rows: Iterable[tuple[int, str]]) -> list[str]:
+        """Say in one note which rows name no clip of the run, with what they may mean."""
+        named = list(rows)
+        if not named:
+            return []
+        shown = [f"{name} (line {line}" + (f"; {near}?)" if (near := self.near(name)) else ")") for line, name in named]
+        more = ", ..." if len(shown) > 5 else ""
+        count = "1 row names" if len(named) == 1 else f"{len(named)} rows name"
+        return [f"{self._sheet}: {count} no clip of this run: {', '.join(shown[:5])}{more}"]
+
+
+def _same(name: str) -> str:
+    """Compose accents, which file systems and editors write in either form."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _place(path: Path) -> Path:
+    """Return a path without links in its folders; the name stays that of the link, as the clip's does."""
+    return path.parent.resolve() / path.name

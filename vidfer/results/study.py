@@ -1,0 +1,156 @@
+"""Participants, conditions and whatever else a study knows of its clips, as columns of every table."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vidfer.results.schema import DTYPES, OPTIONAL, TABLES, Kind
+from vidfer.results.sheets import ClipNames, Sheet, read_sheet
+from vidfer.types import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTICIPANTS: Final = "participants.csv"
+"""Name of the file that is used where it lies in a folder of clips."""
+
+NAMED: Final = ("participant", "condition", "stimulus")
+"""Columns with a meaning of their own; they are text whatever they hold."""
+
+_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d*)?([eE][-+]?\d+)?|[-+]?\.\d+([eE][-+]?\d+)?")
+_TRUTH: Final = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What files of participants say of the clips of a run.
+
+    Args:
+        kinds: Kind of each column, in the order of the files; see `DTYPES`.
+        values: Value of each column by clip; None where it is missing.
+        notes: What does not fit, in sentences.
+        without_row: Ids of the clips that no row names.
+    """
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    without_row: frozenset[str] = frozenset()
+
+    def only(self, clip_id: str) -> "Study":
+        """Return what is said of one clip, with all columns."""
+        values = {clip_id: self.values[clip_id]} if clip_id in self.values else {}
+        return Study(self.kinds, values, (), self.without_row & {clip_id})
+
+    def extend(self, rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
+        """Add the study's columns to rows of one clip, of any table, after the others."""
+        import pandas as pd
+
+        values = self.values.get(clip_id, {})
+        added = {
+            name: pd.Series([values.get(name)] * len(rows), index=rows.index, dtype=DTYPES[kind])
+            for name, kind in self.kinds.items()
+        }
+        return rows.assign(**added)
+
+
+def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]]) -> Study:
+    """Read files of participants, each with the clips, by id, that it may name.
+
+    Types are inferred once from all files: whole numbers, numbers, true and false, else text; with one number that begins with
+    0, such as 007, the column is text. Rows of clips that are not in this run, and clips without a row, are named in `notes`.
+
+    Raises:
+        UsageError: A file cannot be read, or names no clip of the run; a row may mean several clips; two rows of a clip differ; a
+            column has the name of one of vidfer's.
+    """
+    found: dict[str, tuple[Path, int, Mapping[str, str]]] = {}
+    columns: dict[str, None] = {}
+    notes, clips = [], set[str]()
+    for path, own in sheets:
+        sheet = read_sheet(path, ["clip"], NAMED)
+        _refuse_own_columns(sheet)
+        columns |= dict.fromkeys(name for name in sheet.columns if name != "clip")
+        clips |= set(own)
+        notes += _match(sheet, own, found)
+    without = frozenset(clips - set(found))
+    if without:
+        some = ", ".join(sorted(without)[:5]) + (", ..." if len(without) > 5 else "")
+        files = " and ".join(str(path) for path, _ in sheets)
+        notes.append(f"{files}: no row for {some}; columns of the study are missing there")
+    cells = {name: [row.get(name, "") for _, _, row in found.values()] for name in columns}
+    kinds: dict[str, Kind] = {name: "string" if name in NAMED else infer_kind(cells[name]) for name in columns}
+    typed = {name: [convert(cell, kinds[name]) for cell in cells[name]] for name in columns}
+    values = {clip: {name: typed[name][at] for name in columns} for at, clip in enumerate(found)}
+    return Study(kinds, values, tuple(notes), without)
+
+
+def _refuse_own_columns(sheet: Sheet) -> None:
+    own = {column.name for part in (TABLES, OPTIONAL) for table in part.values() for column in table} - set(NAMED)
+    if taken := [name for name in sheet.columns if name in own]:
+        raise UsageError(f"{sheet.path}: vidfer's tables have a column {taken[0]} of their own: rename it")
+
+
+def _match(sheet: Sheet, clips: Mapping[str, Path], found: dict[str, tuple[Path, int, Mapping[str, str]]]) -> list[str]:
+    """Enter each row under its clip; return notes on those of no clip."""
+    names, unknown, matched = ClipNames(clips, sheet.path), [], False
+    for line, row in sheet.rows:
+        if not row["clip"]:
+            raise UsageError(f"{sheet.path}, line {line}: no clip is named")
+        clip = names.find(row["clip"], line)
+        if clip is None:
+            unknown.append((line, row["clip"]))
+            continue
+        matched = True
+        values = {name: cell for name, cell in row.items() if name != "clip"}
+        path, other, before = found.setdefault(clip, (sheet.path, line, values))
+        if differ := [name for name in {**before, **values} if before.get(name, "") != values.get(name, "")]:
+            where = f"line {other}" if path == sheet.path else f"{path}, line {other}"
+            raise UsageError(f"{sheet.path}, line {line}: {row['clip']} has another {differ[0]} than in {where}")
+    notes = names.unmatched(unknown)
+    if unknown and not matched:
+        raise UsageError(
+            f"{notes[0]}: none of its rows does; clips are named by their files, such as {next(iter(clips))}"
+        )
+    return notes
+
+
+def infer_kind(cells: Iterable[str]) -> Kind:
+    """Return the narrowest kind that holds all texts of a column, empty ones aside; text where there is none."""
+    given = [cell for cell in cells if cell]
+    if not given:
+        return "string"
+    if all(cell.lower() in _TRUTH for cell in given):
+        return "bool"
+    if all(_INTEGER.fullmatch(cell) for cell in given):
+        return "int"
+    numbers = all(_DECIMAL.fullmatch(cell) and len(cell) < 18 and isfinite(float(cell)) for cell in given)
+    return "float" if numbers else "string"
+
+
+def convert(cell: str, kind: Kind) -> Any:  # noqa: ANN401 - a value of any kind
+    """Return the value of a cell as `infer_kind` understood its column; None for an empty one."""
+    if not cell:
+        return None
+    return {"bool": lambda: _TRUTH[cell.lower()], "int": lambda: int(cell), "float": lambda: float(cell)}.get(
+        kind, lambda: cell
+    )()
+
+
+def find_participants(paths: Sequence[Path], clips: Mapping[str, Path]) -> list[tuple[Path, dict[str, Path]]]:
+    """Find `participants.csv` in each folder that was named, or beside a file that was, with the clips, by id, below it.
+
+    A clip below several such folders belongs to the nearest.
+    """
+    named = [path if path.is_dir() else path.parent for path in paths]
+    files = {folder.resolve(): folder / PARTICIPANTS for folder in named if (folder / PARTICIPANTS).is_file()}
+    found: dict[Path, dict[str, Path]] = {}
+    for clip, path in clips.items():
+        owner = next((folder for folder in (path.parent.resolve() / path.name).parents if folder in files), None)
+        if owner:
+            found.setdefault(owner, {})[clip] = path
+    return [(files[folder], own) for folder, own in found.items()]
