@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -313,3 +314,18 @@ def test_a_terminal_of_ascii_alone_gets_no_other_sign(capsys, monkeypatch):
     print_overview([answered(LONG, {"sad": 0.5, "neutral": 0.45}, "sad", "disgust")])
     sys.stdout.flush()
     assert b"..." in sys.stdout.buffer.getvalue()
+
+
+@pytest.mark.parametrize("verb", [["analyze"], ["run", "faces"]])
+def test_the_first_run_says_once_where_faces_are_kept(verb, tmp_path, capsys):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    store = tmp_path / "my store"
+    words = [*verb, str(tmp_path / "a.mp4"), "--store", str(store)]
+    words += ["--out", str(tmp_path / "out")] if verb == ["analyze"] else []
+    line = f"Crops of faces are kept in {store}, for you alone"
+    assert [main(words), main(words)] == [1, 1]
+    told = capsys.readouterr().err
+    assert told.count(line) == 1
+    command = told[told.index(line) :].splitlines()[0].rpartition(": vidfer ")[2]
+    assert main(shlex.split(command)) == 0
+    assert not [path for path in store.rglob("*") if path.is_file()]

@@ -326,8 +326,9 @@ def test_a_draft_that_was_removed_is_a_clear_error(tmp_path):
 def test_a_crash_between_any_two_calls_leaves_a_whole_artifact_or_none(tmp_path, call):
     """Kill the writer in its n-th call of the system that changes the disk, then read and write again."""
     code = """
-        import os, pathlib, signal, sys
+        import os, signal, sys
         from tests.pipeline.test_store import Store, put
+        from vidfer.pipeline import store
         left = int(sys.argv[2])
         def deadly(real):
             def call(*args, **kwargs):
@@ -339,7 +340,7 @@ def test_a_crash_between_any_two_calls_leaves_a_whole_artifact_or_none(tmp_path,
             return call
         for name in ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink", "open"):
             setattr(os, name, deadly(getattr(os, name)))
-        pathlib.Path.write_bytes = deadly(pathlib.Path.write_bytes)
+        store.write_synced = deadly(store.write_synced)
         put(Store(sys.argv[1]))
     """
     arguments = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(call)]

@@ -97,14 +97,15 @@ def run(options: AnalyzeOptions) -> int:
     """Analyse the clips, write the tables, print the overview."""
     from vidfer.api import ClipResult, result_folders, write_overview, write_result
     from vidfer.cli.clip_bars import run_with_bars
-    from vidfer.cli.display import say
+    from vidfer.cli.display import say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
 
-    own = [options.out, options.work.store or default_store()]
-    clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
+    store = options.work.store or default_store()
+    clips = find_clips(options.paths, [options.out, store], say, options.work.chain.picture_fps)
     write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
+    say_where_faces_are_kept(store, options.work.store)
     folders = result_folders(clips, options.out)
     files = list(folders)
     done: dict[int, dict[str, Any]] = {}

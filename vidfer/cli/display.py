@@ -1,9 +1,11 @@
 """Progress and notes on standard error."""
 
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli.logs import LOG
@@ -64,6 +66,16 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
 def say(message: str) -> None:
     """Write a note to the standard error stream, unless the command is to be quiet."""
     LOG.info("%s", message)
+
+
+def say_where_faces_are_kept(store: Path, named: Path | None) -> None:
+    """Say where a first run keeps crops of faces, and how they are removed; nothing where the store is there already."""
+    if not store.exists():
+        option = f" --store {shlex.quote(str(named))}" if named else ""
+        remove = f"vidfer cache purge --all --yes{option}"
+        say(
+            f"Crops of faces are kept in {store}, for you alone, so that later runs are quick. To remove them: {remove}"
+        )
 
 
 def fault(message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from vidfer.api import shown
 from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.clip_bars import run_with_bars
-from vidfer.cli.display import fault, say
+from vidfer.cli.display import fault, say, say_where_faces_are_kept
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
 from vidfer.pipeline.runner import StageProgress, finished, plan
@@ -39,7 +39,10 @@ def run(options: RunOptions) -> int:
     store = options.work.store or default_store()
     clips = [file for file, _ in find_clips(options.paths, [store], say, options.work.chain.picture_fps)]
     work = _RunClip(options.target, options.work.chain, store)
-    return _dry_run(work, clips) if options.dry_run else _run(work, clips, options.work.jobs)
+    if options.dry_run:
+        return _dry_run(work, clips)
+    say_where_faces_are_kept(store, options.work.store)
+    return _run(work, clips, options.work.jobs)
 
 
 @dataclass(frozen=True)

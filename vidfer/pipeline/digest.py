@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.atomic import replacing
 from vidfer.pipeline.numbered import numbered_pictures
+from vidfer.pipeline.rights import make_folder, write_synced
 from vidfer.types import ClipError, Status, VidferError
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ def content_digest(clip: Path, store: "Store") -> str:
         raise ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}") from error
     if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
         with suppress(OSError):  # without it, the clip is hashed again
-            memo.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(memo, dump_json({"identity": identity, "blake3": digest}))
+            make_folder(store.root, memo.parent)
+            with replacing(memo) as temporary:
+                write_synced(store.root, temporary, dump_json({"identity": identity, "blake3": digest}))
     return digest
 
 

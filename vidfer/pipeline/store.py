@@ -6,6 +6,8 @@ The store is plain files, so that any number of processes and machines can share
     <root>/tmp/                                    what is being written, or was when its writer died
     <root>/quarantine/                             artifacts whose bytes no longer match their manifest
     <root>/memo/                                   content digests of clips (see `vidfer.pipeline.digest`)
+
+Who may read it is decided by the rights of its folder, see `vidfer.pipeline.rights`.
 """
 
 import errno
@@ -25,6 +27,7 @@ from blake3 import blake3
 from vidfer.pipeline.atomic import FULL, sync
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, file_digest, seal_of
+from vidfer.pipeline.rights import close_to_others, make_folder, write_synced
 from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:
@@ -106,7 +109,7 @@ class Draft:
 
     def __enter__(self) -> Self:
         with explained(self._root):
-            self.path.mkdir(parents=True)
+            make_folder(self._root, self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,8 +118,7 @@ class Draft:
     def write(self, name: str, data: bytes) -> None:
         """Write one file and wait until the disk has it."""
         with explained(self._root):
-            (self.path / name).write_bytes(data)
-            sync(self.path / name)
+            write_synced(self._root, self.path / name, data)
         self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
 
     def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
@@ -134,7 +136,7 @@ class Draft:
         """Remove the files written so far."""
         with explained(self._root):
             shutil.rmtree(self.path)
-            self.path.mkdir()
+            make_folder(self._root, self.path)
         self._files.clear()
 
     def seal(
@@ -213,7 +215,7 @@ class Store:
         stage, key = artifact.manifest["stage"], artifact.key
         target = self.path(stage, key)
         with explained(self.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root, target.parent)
             while True:
                 try:
                     artifact.path.rename(target)
@@ -245,7 +247,7 @@ class Store:
         """
         place = self.root / "quarantine" / f"{folder.parent.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
         with explained(self.root):
-            place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root, place.parent)
             try:
                 folder.rename(place)
             except FileNotFoundError:
@@ -291,8 +293,14 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def default_store() -> Path:
-    """Return the store of everything that names no other one: `$VIDFER_STORE`, or `vidfer` in the user's cache folder."""
-    return user_folder("VIDFER_STORE", "vidfer")
+    """Return the store of everything that names no other one: `$VIDFER_STORE`, or `vidfer` in the user's cache folder.
+
+    The one in the cache folder is the user's alone; who shares one names it.
+    """
+    store = user_folder("VIDFER_STORE", "vidfer")
+    if not os.environ.get("VIDFER_STORE"):
+        close_to_others(store)
+    return store
 
 
 def user_folder(variable: str, name: str) -> Path:

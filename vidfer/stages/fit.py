@@ -21,6 +21,7 @@ from vidfer.datasets.contents import data_contents
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.digest import file_digest, recipe_key
 from vidfer.pipeline.lock import locked
+from vidfer.pipeline.rights import make_folder
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, Progress, Stage, tool_versions
 from vidfer.pipeline.store import Artifact, Draft, Store, explained
@@ -119,6 +120,7 @@ class Fit:
         folder = store.root / UNFINISHED / key
         with ExitStack() as alone:
             with explained(store.root):
+                make_folder(store.root, folder)
                 lock = alone.enter_context(locked(folder / "lock"))
 
             def make(draft: Draft) -> Outcome:
