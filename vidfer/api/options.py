@@ -49,6 +49,9 @@ class Options(TypedDict, total=False):
     timeout: float
 
 
+KINDS = (ChainOptions,)
+"""The dataclasses whose fields the keywords are."""
+
 _PATHS = ("models", "weights")
 
 
