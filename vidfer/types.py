@@ -15,6 +15,11 @@ class Status(StrEnum):
     """What became of a clip, of one of its modalities, or of an audio window.
 
     Everything but the members of `TRANSIENT` is a fact about the file and is stored like any other result.
+
+    Example:
+        >>> from vidfer import Status
+        >>> Status.NO_FACE == "no_face"
+        True
     """
 
     OK = "ok"
@@ -46,15 +51,39 @@ SOUND_IS_FINE: Final = frozenset(
 
 
 class VidferError(Exception):
-    """An error whose message is written for the user: it names the thing at fault and the remedy."""
+    """An error whose message is written for the user: it names the thing at fault and the remedy.
+
+    Example:
+        >>> import vidfer
+        >>> try:
+        ...     vidfer.Analyzer(image_model="nosuch")
+        ... except vidfer.VidferError:
+        ...     print("there are no such weights")
+        there are no such weights
+    """
 
 
 class UsageError(VidferError):
-    """The command line asks for something that cannot be: exit status 2."""
+    """The user asks for something that cannot be: on the command line exit status 2.
+
+    Example:
+        >>> import vidfer
+        >>> try:
+        ...     vidfer.Analyzer(abstain=2)
+        ... except vidfer.UsageError as error:
+        ...     print(error)
+        abstain has to be above 0 and below 1, not 2
+    """
 
 
 class ClipError(VidferError):
-    """A clip, or one of its modalities, could not be processed: what became of it, and one sentence for the user."""
+    """A clip, or one of its modalities, could not be processed: what became of it, and one sentence for the user.
+
+    Example:
+        >>> from vidfer import ClipError, Status
+        >>> ClipError(Status.NO_FACE, "no face was found").status
+        <Status.NO_FACE: 'no_face'>
+    """
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)

@@ -25,7 +25,7 @@ def files(tmp_path_factory, portrait):
 
 
 def numbers(result):
-    return result.frames.drop(columns="clip_id").reset_index(drop=True)
+    return result.frames.drop(columns=["clip_id", "person_id"])
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

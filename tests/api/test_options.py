@@ -14,7 +14,7 @@ from vidfer.api.options import KINDS
 
 def plain(hint):
     """Return the types that a hint allows, a path as the text it may be, too."""
-    inner = typing.get_args(hint) if not typing.get_origin(hint) is typing.Literal else ()
+    inner = typing.get_args(hint) if typing.get_origin(hint) is not typing.Literal else ()
     return {str(each) for each in inner or (hint,)} | ({str(str)} if "Path" in str(hint) else set())
 
 

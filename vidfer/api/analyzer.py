@@ -1,17 +1,20 @@
 """Analyse clips from Python: `vidfer.Analyzer` and `vidfer.analyze`."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
-from vidfer.api.result import ClipResult
+from vidfer.api.result import ClipResult, shown
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Store, default_store
 from vidfer.pipeline.workers import run_all
+from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, UsageError
 
@@ -47,7 +50,7 @@ class Analyzer:
 
     def __init__(self, *, store: str | Path | None = None, **options: Unpack[Options]) -> None:
         self._given = dict(options) | ({} if store is None else {"store": store})
-        self._options = read_options(options)
+        self._options, tables = read_options(options)
         with in_keywords():
             if self._options.device != "cpu":
                 from vidfer.inference.models import require_device
@@ -55,6 +58,7 @@ class Analyzer:
                 require_device(self._options.device)
             build_chain(self._options)  # finds out now, and not at the first clip, whether the weights can be used
             self._store = Store(default_store() if store is None else store)
+        self._work = _Work(self._options, tables, self._store)
 
     def __repr__(self) -> str:
         return f"Analyzer({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
@@ -129,28 +133,32 @@ class Analyzer:
             if isinstance(clip, str | Path):
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
-                return analyze_clip(clip, self._options, store=self._store, progress=progress)
+                return self._work(_Clip(Path(clip), shown(Path(clip).name)), progress)
             from vidfer.media.record import recorded
 
-            with recorded(clip, fps=fps, name=name) as path:
-                return analyze_clip(path, self._options, store=self._store, progress=progress, name=name)
+            with recorded(clip, fps=fps) as path:
+                return self._work(_Clip(path, name, name), progress)
 
     def analyze_many(
-        self, clips: Iterable[str | Path], *, jobs: int = 1, progress: Callable[[int, str, float], None] | None = None
+        self,
+        clips: str | Path | Iterable[str | Path],
+        *,
+        jobs: int = 1,
+        progress: Callable[[int, str, float], None] | None = None,
     ) -> Iterator[ClipResult]:
         """Analyse files and yield their results in the order of the files, each when it and those before are done.
 
-        A clip's fault is its result's status, never an exception. Not more than `2 * jobs` results are held at once. With
-        several jobs each works in a process of its own, which loads the models once; a script then needs
-        `if __name__ == "__main__":` around its work, as for any use of `multiprocessing`. Closing the generator ends them.
+        A clip's fault is its result's status, never an exception. At most `2 * jobs` results are held at once. With several jobs
+        each has a process of its own, which loads the models once; a script then needs `if __name__ == "__main__":` around
+        its work, as for any use of `multiprocessing`. Closing the generator ends the processes.
 
         Args:
-            clips: Files; see `vidfer.find_clips` for those of a folder.
+            clips: Files, and folders, which stand for the clips below them. Clips of one name get different ones in the tables.
             jobs: Clips at once.
             progress: Called with a clip's place in the list, the stage at work, and the share of the clip that it has done.
 
         Raises:
-            UsageError: `jobs` is below 1.
+            UsageError: `jobs` is below 1, or a folder has no clip.
             VidferError: A weights file is unusable, or the store is full or cannot be written.
 
         Example:
@@ -160,16 +168,21 @@ class Analyzer:
         """
         if jobs < 1:
             raise UsageError(f"jobs has to be at least 1, not {jobs}")
-        files = [Path(clip) for clip in clips]
-        return self._results(files, jobs, progress or (lambda *_: None))
+        paths = [Path(clips)] if isinstance(clips, str | Path) else [Path(clip) for clip in clips]
+        found = _find(paths, self._store.root, self._options.picture_fps)
+        return self._results(found, jobs, progress or (lambda *_: None))
 
     def _results(
-        self, files: list[Path], jobs: int, progress: Callable[[int, str, float], None]
+        self, clips: "list[_Clip]", jobs: int, progress: Callable[[int, str, float], None]
     ) -> Iterator[ClipResult]:
-        work = _Work(self._options, self._store.root)
-        with in_keywords(), closing(run_all(work, files, jobs, progress, in_order=True)) as done:
+        work = replace(self._work, store=self._store.root)  # a store of this process is not sent to others
+        with in_keywords(), closing(run_all(work.send, clips, jobs, progress, in_order=True)) as done:
             for position, found in done:
-                yield ClipResult.failed(files[position], found) if isinstance(found, ClipError) else found["result"]
+                clip = clips[position]
+                if isinstance(found, ClipError):
+                    yield ClipResult.failed(clip.path, found, clip.clip_id)
+                else:
+                    yield found["result"]
 
     def stream(self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None) -> "Iterator[LiveFrame]":
         """Answer to each frame as it comes, by the same steps as for the faces of a file; nothing is stored.
@@ -202,14 +215,54 @@ class Analyzer:
 
 
 @dataclass(frozen=True)
+class _Clip:
+    """A clip to be analysed: its file, its name in the tables, and what stands for its path in its summary, if not the path."""
+
+    path: Path
+    clip_id: str
+    called: str | None = None
+
+    def __str__(self) -> str:
+        return shown(self.path)
+
+
+@dataclass(frozen=True)
 class _Work:
     """The work on one clip, in this process or in a worker."""
 
     options: ChainOptions
-    store: Path
+    tables: TableOptions
+    store: Store | Path
 
-    def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
-        return {"result": analyze_clip(clip, self.options, store=self.store, progress=progress)}
+    def __call__(self, clip: _Clip, progress: StageProgress | None) -> ClipResult:
+        return analyze_clip(
+            clip.path,
+            self.options,
+            tables=self.tables,
+            clip_id=clip.clip_id,
+            store=self.store,
+            progress=progress,
+            name=clip.called,
+        )
+
+    def send(self, clip: _Clip, progress: StageProgress) -> dict[str, Any]:
+        """Do the work as `run_all` wants it."""
+        return {"result": self(clip, progress)}
+
+
+def _find(paths: list[Path], store: Path, picture_fps: float | None) -> list[_Clip]:
+    """Name clips after their files, or their places below a folder that was given, with a number where a name was taken."""
+    from vidfer.media.find import find_clips
+
+    names, found = Counter[str](), list[_Clip]()
+    for path in paths:
+        notify = logging.getLogger("vidfer").info
+        inside = find_clips([path], [store], notify, picture_fps) if path.is_dir() else [(path, Path(path.name))]
+        for file, place in inside:
+            name = shown(place.as_posix())
+            names[name] += 1
+            found.append(_Clip(file, name if names[name] == 1 else f"{name}-{names[name]}"))
+    return found
 
 
 def analyze(

@@ -50,4 +50,4 @@ def analyze_clip(
         return ClipResult.failed(called, error, known)
     took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
     summary = {"clip": called, **report.summary, **name_models(options), **took}
-    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables))
+    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables), place.root)

@@ -39,6 +39,12 @@ class LivePerson:
         smooth_expression: The most probable of `smooth`, `uncertain`, or None.
         weight: How much the image counts by its quality, in (0, 1]; below 0.25 it is hardly usable.
         flaws: What is wrong with the image, the worst first; empty for a good one.
+
+    Example:
+        >>> from vidfer import LivePerson
+        >>> happy = {"happy": 0.9, "neutral": 0.1}
+        >>> LivePerson(1, (10.0, 10.0, 60.0, 70.0), happy, happy, "happy", "happy", weight=0.8).flaws
+        ''
     """
 
     person: int

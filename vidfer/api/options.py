@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from vidfer.inference.decision import Answer, Pool
 from vidfer.media.decode import Decoder
+from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.stages.choice import Preset, Prior, SpeechMode
 from vidfer.stages.denoise import DenoiseMode
@@ -47,28 +48,33 @@ class Options(TypedDict, total=False):
     abstain: float | None
     device: str
     timeout: float
+    grid: float
+    min_segment: float
 
 
-KINDS = (ChainOptions,)
+KINDS = (ChainOptions, TableOptions)
 """The dataclasses whose fields the keywords are."""
 
 _PATHS = ("models", "weights")
 
 
-def read_options(given: Mapping[str, Any]) -> ChainOptions:
-    """Make the options of the chain from keywords.
+def read_options(given: Mapping[str, Any]) -> tuple[ChainOptions, TableOptions]:
+    """Make the options of the chain and of the tables from keywords.
 
     Raises:
         TypeError: There is no such keyword.
         UsageError: A value is out of range, or there are no such weights.
     """
-    known = [spec.name for spec in fields(ChainOptions)]
+    of_chain, of_tables = ({spec.name for spec in fields(kind)} for kind in KINDS)
     for name in given:
-        if name not in known:
-            raise TypeError(f"there is no option '{name}'{did_you_mean(name, [*known, 'store'])}")
+        if name not in of_chain | of_tables:
+            raise TypeError(f"there is no option '{name}'{did_you_mean(name, [*of_chain, *of_tables, 'store'])}")
     values: dict[str, Any] = {**given, **{name: Path(given[name]) for name in _PATHS if given.get(name) is not None}}
     with in_keywords():
-        return ChainOptions(**values)
+        return (
+            ChainOptions(**{name: value for name, value in values.items() if name in of_chain}),
+            TableOptions(**{name: value for name, value in values.items() if name in of_tables}),
+        )
 
 
 @contextmanager

@@ -1,35 +1,58 @@
 """What `vidfer.analyze` returns: the predictions for one clip."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.results.tables import NO_MEDIA, Report, build_tables
-from vidfer.types import ClipError, Status
+from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from vidfer.api.kept import Crops
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClipResult:
-    """Predictions for one clip.
+    """The predictions for one clip, as tables and as a summary.
+
+    Tables have the columns and types that docs/columns.md lists, whatever became of the clip. They are not copied: copy one
+    before you change it.
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
             `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
             `analyzed_at`, `elapsed_s`.
-        tables: The six tables by name, with all columns and types of `vidfer.results.schema` also where they have no rows.
+        tables: The six tables by name.
+        store: Where face images and embeddings are kept.
+
+    Example:
+        >>> from vidfer import analyze
+        >>> result = analyze("missing.mp4")
+        >>> result
+        <ClipResult missing.mp4: unreadable>
+        >>> len(result.frames), result.frames["happy"].dtype
+        (0, dtype('float64'))
     """
 
     summary: dict[str, Any]
     tables: "dict[str, pd.DataFrame]"
+    store: Path | None = None
 
     @classmethod
     def failed(cls, path: str | Path, error: ClipError, clip_id: str | None = None) -> "ClipResult":
-        """Return the result of a clip that could not even be begun; its tables but `clips` have no rows."""
+        """Return the result of a clip that could not even be begun; its tables but `clips` have no rows.
+
+        Example:
+            >>> from vidfer import ClipError, ClipResult, Status
+            >>> ClipResult.failed("clip.mp4", ClipError(Status.UNREADABLE, "there is no such file"))
+            <ClipResult clip.mp4: unreadable>
+        """
         what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
         part = {**what, "distribution": None}
         summary: dict[str, Any] = {
@@ -57,6 +80,11 @@ class ClipResult:
         return cls(summary, build_tables(Report.empty(summary), called))
 
     @property
+    def clip_id(self) -> str:
+        """The clip's name in every table: from Python the file's name, or its place below the folder that was given."""
+        return str(self.clips["clip_id"].iloc[0])
+
+    @property
     def status(self) -> Status:
         """What became of the clip; `ok` when its faces were classified."""
         return Status(self.summary["status"])
@@ -75,8 +103,18 @@ class ClipResult:
 
     @property
     def frames(self) -> "pd.DataFrame":
-        """A row per sampled time and person, gaps included: status, seven probabilities, box in px, quality."""
+        """A row per sampled time in s and person, gaps included: status, seven probabilities, box in px, quality."""
         return self.tables["frames"]
+
+    @property
+    def seconds(self) -> "pd.DataFrame":
+        """A row per interval of 1 s, or of the option `grid`, and person: mean probabilities, those of the sound beside."""
+        return self.tables["seconds"]
+
+    @property
+    def segments(self) -> "pd.DataFrame":
+        """A row per time, from `start_s` to `end_s` in s, in which a person shows one expression."""
+        return self.tables["segments"]
 
     @property
     def people(self) -> "pd.DataFrame":
@@ -87,6 +125,110 @@ class ClipResult:
     def windows(self) -> "pd.DataFrame":
         """A row per window of sound: times in s, status, seven probabilities."""
         return self.tables["windows"]
+
+    @property
+    def clips(self) -> "pd.DataFrame":
+        """One row: the clip's predominant expression, probabilities, length in s, size in px, warnings."""
+        return self.tables["clips"]
+
+    def raise_for_status(self) -> Self:
+        """Raise where the clip, or its sound, could not be read without a fault, as `vidfer analyze` then ends with 1.
+
+        Returns:
+            This object.
+
+        Raises:
+            ClipError: What became of the clip, in `status` and `message`.
+
+        Example:
+            >>> import vidfer
+            >>> try:
+            ...     vidfer.analyze("missing.mp4").raise_for_status()
+            ... except vidfer.ClipError as error:
+            ...     print(error.status)
+            unreadable
+        """
+        sound = self.summary["sound"]
+        for fault, fine in ((self.summary, {Status.OK}), (sound, SOUND_IS_FINE)):
+            if fault["status"] not in fine:
+                raise ClipError(Status(fault["status"]), f"{self.summary['clip']}: {fault['message']}")
+        return self
+
+    def plot(self) -> "Figure":
+        """Draw each person's smoothed probabilities over time in s, and those of the sound below; gaps are hatched.
+
+        Returns:
+            A figure of matplotlib, which notebooks show, and which `savefig` writes.
+
+        Example:
+            >>> from vidfer import analyze
+            >>> analyze("missing.mp4").plot().savefig("clip.png")
+        """
+        from vidfer.results.plot import plot_timeline
+
+        return plot_timeline(self.tables, describe(self.summary, self.clip_id))
+
+    def crops(self, person_id: str | None = None) -> "Crops":
+        """Read the aligned face images from the store, as they were before any denoising.
+
+        Args:
+            person_id: Whose, of table `people`; None for everybody's.
+
+        Returns:
+            `images` `(N, 160, 160, 3)` uint8 RGB, `time_s` `(N,)` float64 in s, and `person_id` `(N,)`, ordered by time.
+
+        Raises:
+            VidferError: There is no such person, or the store does not have the images any more.
+
+        Example:
+            >>> from vidfer import analyze
+            >>> images, time_s, person_id = analyze("missing.mp4").crops()
+            >>> images.shape
+            (0, 160, 160, 3)
+        """
+        from vidfer.api.kept import read_crops
+
+        return read_crops(self, person_id)
+
+    def embeddings(self, person_id: str | None = None) -> "pd.DataFrame":
+        """Read the image model's embeddings of the face images from the store.
+
+        Args:
+            person_id: Whose, of table `people`; None for everybody's.
+
+        Returns:
+            A row of D float32 numbers for each face image, under its `person_id` and `time_s` in s, ordered by time.
+
+        Raises:
+            VidferError: There is no such person, or the store does not have the embeddings any more.
+
+        Example:
+            >>> from vidfer import analyze
+            >>> analyze("missing.mp4").embeddings().index.names
+            FrozenList(['person_id', 'time_s'])
+        """
+        from vidfer.api.kept import read_embeddings
+
+        return read_embeddings(self, person_id)
+
+    def __repr__(self) -> str:
+        return f"<ClipResult {describe(self.summary, self.clip_id)}>"
+
+    def _repr_html_(self) -> str:
+        from vidfer.api.html import as_html
+
+        return as_html(self)
+
+
+def describe(summary: Mapping[str, Any], clip_id: str) -> str:
+    """Say in a line what was found: `clip.mp4: happy by 0.42 (faces+sound), 2 people`."""
+    if summary["predominant"] is None:
+        return f"{clip_id}: {summary['status']}"
+    status = "" if summary["status"] == Status.OK else f", {summary['status']}"
+    people = len(summary["people"])
+    seen = f", {people} {'person' if people == 1 else 'people'}" if people else ""
+    answer = f"{summary['predominant']} by {summary['margin']:.2f} ({'+'.join(summary['modalities'])})"
+    return f"{clip_id}: {answer}{seen}{status}"
 
 
 def now() -> str:

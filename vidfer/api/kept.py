@@ -1,0 +1,79 @@
+"""What the store keeps of a clip beside its tables: face images and embeddings."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidfer.media.align import CROP
+from vidfer.pipeline.store import Artifact, Store, default_store
+from vidfer.stages.faces import SHARD
+from vidfer.types import UsageError, VidferError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vidfer.api.result import ClipResult
+
+
+class Crops(NamedTuple):
+    """Aligned face images: `images` `(N, 160, 160, 3)` uint8 RGB, `time_s` `(N,)` float64, `person_id` `(N,)` of text.
+
+    Example:
+        >>> from vidfer import analyze
+        >>> analyze("missing.mp4").crops().time_s
+        array([], dtype=float64)
+    """
+
+    images: NDArray[np.uint8]
+    time_s: NDArray[np.float64]
+    person_id: NDArray[np.object_]
+
+
+def read_crops(result: "ClipResult", person_id: str | None) -> Crops:
+    """Read face images of a clip; only files that hold some of them are opened."""
+    rows, time_s, person = _faces(result, person_id)
+    images = [np.zeros((0, CROP, CROP, 3), np.uint8)]
+    for number in np.unique(rows // SHARD).tolist():
+        shard = _artifact(result, "faces").arrays(f"crops-{number:05}.safetensors")["crops"]
+        images.append(shard[rows[rows // SHARD == number] % SHARD])
+    return Crops(np.concatenate(images), time_s, person)
+
+
+def read_embeddings(result: "ClipResult", person_id: str | None) -> "pd.DataFrame":
+    """Read embeddings of a clip's face images."""
+    import pandas as pd
+
+    rows, time_s, person = _faces(result, person_id)
+    vectors = np.zeros((0, 0), np.float32)
+    if len(rows):
+        vectors = _artifact(result, "finetune").arrays("embeddings.safetensors")["embeddings"][rows]
+    index = pd.MultiIndex.from_arrays([pd.array(person, "string"), time_s], names=["person_id", "time_s"])
+    return pd.DataFrame(vectors, index=index)
+
+
+def _faces(
+    result: "ClipResult", person_id: str | None
+) -> "tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.object_]]":
+    """Return rows of `faces.parquet` `(N,)`, ascending, and their times and persons, by the places of faces in `frames`."""
+    read = result.frames.loc[result.frames["x0"].notna(), ["frame", "x0", "y0", "person_id"]]
+    if person_id is not None and person_id not in set(result.people["person_id"]):
+        known = ", ".join(result.people["person_id"]) or "nobody"
+        raise UsageError(f"{result.clip_id} has no person '{person_id}': there is {known}")
+    if read.empty:
+        return np.zeros(0, np.intp), np.zeros(0), np.zeros(0, object)
+    persons = {(frame, x0, y0): person for frame, x0, y0, person in read.itertuples(index=False)}
+    table = _artifact(result, "faces").table("faces.parquet")
+    places = zip(table["frame"].tolist(), table["x0"].tolist(), table["y0"].tolist(), strict=True)
+    who = np.array([persons.get(place) for place in places], object)
+    rows = np.flatnonzero(who != None if person_id is None else who == person_id)  # noqa: E711 - elementwise
+    return rows, table["time_s"][rows], who[rows]
+
+
+def _artifact(result: "ClipResult", stage: str) -> Artifact:
+    store = Store(result.store or default_store())
+    found = store.find(stage, result.summary["provenance"]["stages"][stage]["key"])
+    if found is None:
+        remedy = "analyse it again (`vidfer cache gc` may have removed them)"
+        raise VidferError(f"the store {store.root} does not have the faces of {result.clip_id}: {remedy}")
+    return found
