@@ -71,14 +71,14 @@ def _label(row: "pd.Series[Any]") -> str:
 
 
 def _faces(frames: "pd.DataFrame", person: str) -> tuple[Floats, Floats, Floats]:
-    """Return start, end `(N,)` in s and smoothed probabilities `(N, 7)` around each time at which a person was looked for."""
+    """Return start, end `(N,)` in s and smoothed probabilities `(N, 7)` of each frame in which a person was looked for."""
     rows = frames[frames["person_id"] == person]
     times = rows["time_s"].to_numpy(float)
     every = np.unique(frames["time_s"].to_numpy(float))
-    half = float(np.median(np.diff(every))) / 2 if len(every) > 1 else 0.5
+    step = float(np.median(np.diff(every))) if len(every) > 1 else 1.0
     probabilities = rows[[f"{SMOOTH}{name}" for name in EMOTIONS]].to_numpy(float, copy=True)
     probabilities[(rows["status"] != "face").to_numpy(bool)] = np.nan
-    return times - half, times + half, probabilities
+    return times, times + step, probabilities
 
 
 def _draw(bands: Sequence[tuple[str, Floats, Floats, Floats]], end: float, title: str, n_people: int) -> Figure:
