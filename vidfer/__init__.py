@@ -28,10 +28,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vidfer.api import Analyzer, ClipResult, LiveFrame, LivePerson, Options, analyze
+    from vidfer.results.run import Run, load_run
     from vidfer.types import EMOTIONS, ClipError, Status, UsageError, VidferError
 
 _MODULES = {
     **dict.fromkeys(("Analyzer", "ClipResult", "LiveFrame", "LivePerson", "Options", "analyze"), "vidfer.api"),
+    **dict.fromkeys(("Run", "load_run"), "vidfer.results.run"),
     **dict.fromkeys(("EMOTIONS", "ClipError", "Status", "UsageError", "VidferError"), "vidfer.types"),
 }
 """Where each name is, which is imported when it is first used: `import vidfer` costs nothing."""
@@ -44,11 +46,13 @@ __all__ = [
     "LiveFrame",
     "LivePerson",
     "Options",
+    "Run",
     "Status",
     "UsageError",
     "VidferError",
     "__version__",
     "analyze",
+    "load_run",
 ]
 
 

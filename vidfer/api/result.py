@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from vidfer.api.options import in_keywords
+from vidfer.results.clip_folder import OF_FOLDER
+from vidfer.results.schema import TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables
-from vidfer.types import SOUND_IS_FINE, ClipError, Status
+from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +74,7 @@ class ClipResult:
             "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
-            "media": {**NO_MEDIA},
+            "media": {**NO_MEDIA, "notes": []},
             "analyzed_at": now(),
             "elapsed_s": None,
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
@@ -210,6 +213,54 @@ class ClipResult:
         from vidfer.api.kept import read_embeddings
 
         return read_embeddings(self, person_id)
+
+    def save(self, folder: str | Path, *, excel: bool = False) -> None:
+        """Write tables as Parquet and CSV, and the summary, into a folder of this clip's own, as `vidfer analyze` does.
+
+        All files are written or none. In the folder of a run, the clip's place is `clip_id`: `result.save(run / result.clip_id)`.
+
+        Args:
+            folder: Made if need be; results of an earlier run there are replaced.
+            excel: Begin each CSV with a byte order mark, by which Excel knows UTF-8.
+
+        Raises:
+            VidferError: The folder cannot be written, or its disk is full.
+
+        Example:
+            >>> from vidfer import analyze
+            >>> analyze("missing.mp4").save("results")
+        """
+        from vidfer.results.clip_folder import write_clip
+
+        with in_keywords():
+            write_clip(Path(folder), self.clip_id, self.tables, self.summary, excel=excel)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:
+        """Read what `save` or `vidfer analyze` wrote for one clip; for a whole run see `vidfer.load_run`.
+
+        Args:
+            folder: The clip's own folder.
+            store: Where face images and embeddings are kept; by default `$VIDFER_STORE` or the user's cache folder.
+
+        Raises:
+            VidferError: The folder holds no results of a clip, those of another version, or they are damaged.
+
+        Example:
+            >>> from vidfer import ClipResult, analyze
+            >>> analyze("missing.mp4").save("results")
+            >>> ClipResult.load("results")
+            <ClipResult missing.mp4: unreadable>
+        """
+        from vidfer.results.clip_folder import FolderError, open_clip
+
+        try:
+            found = open_clip(Path(folder))
+            tables = {name: found.table(name) for name in TABLES}
+        except FolderError as error:
+            raise VidferError(f"{folder} {error}") from error
+        summary = {name: value for name, value in found.summary.items() if name not in OF_FOLDER}
+        return cls(summary, tables, None if store is None else Path(store))
 
     def __repr__(self) -> str:
         return f"<ClipResult {describe(self.summary, self.clip_id)}>"

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY: Final = "summary.json"
+OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id")
+"""What this module adds to the summary of a clip."""
+
 COMMIT: Final = ".vidfer-commit"
 LOCK: Final = ".vidfer.lock"
 _SECONDS_OF_A_WRITER: Final = 3600.0

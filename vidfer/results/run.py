@@ -22,6 +22,12 @@ class Run:
     Args:
         folder: The run's folder.
         found: The clips' folders by clip_id, and why others are left out.
+
+    Example:
+        >>> import vidfer
+        >>> vidfer.analyze("missing.mp4").save("run/missing.mp4")
+        >>> vidfer.ClipResult.load(vidfer.load_run("run").folders["missing.mp4"])
+        <ClipResult missing.mp4: unreadable>
     """
 
     folder: Path
@@ -90,8 +96,10 @@ def load_run(folder: str | Path) -> Run:
         VidferError: The tables have to be made again, and cannot be written.
 
     Example:
-        >>> run = load_run("vidfer-results")  # doctest: +SKIP
-        >>> run.seconds.groupby("person_id")["happy"].mean()  # doctest: +SKIP
+        >>> import vidfer
+        >>> vidfer.analyze("missing.mp4").save("run/missing.mp4")
+        >>> vidfer.load_run("run").clips["status"].tolist()
+        ['unreadable']
     """
     run = Path(folder)
     if not run.is_dir():
