@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
 from vidfer.metrics.classification import Reliability, wilson_interval
-from vidfer.pipeline.atomic import replacing
+from vidfer.results.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,13 +111,6 @@ def draw_points(
     axes.errorbar(x, shares, spread, markersize=4, linewidth=1, capsize=2, fmt=mark, color=color, label=label)
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """Begin a figure, its sides in inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def new_panels(
     count: int, columns: int, width: float, height: float, *, sharey: bool = False
 ) -> "tuple[Figure, list[Axes]]":
@@ -127,15 +120,6 @@ def new_panels(
     for spare in panels[count:]:
         spare.set_axis_off()
     return figure, panels[:count]
-
-
-def save_figure(figure: "Figure", place: Path) -> None:
-    """Write a figure as PNG and as SVG, the same bytes in every run."""
-    from matplotlib import rc_context
-
-    for kind, how in (("png", {"dpi": 150}), ("svg", {"metadata": {"Date": None}})):
-        with rc_context({"svg.hashsalt": "vidfer"}), replacing(place.with_name(f"{place.name}.{kind}")) as part:
-            figure.savefig(part, format=kind, **how)
 
 
 def reliability_svg(title: str, record: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from vidfer.evaluation.plots import new_panels, save_figure
+from vidfer.evaluation.plots import new_panels
 from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, Point, Surface
+from vidfer.results.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
