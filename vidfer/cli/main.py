@@ -18,6 +18,7 @@ VERBS = {
     "optimizers": "compare SGD, SGD with momentum, AdaGrad, RMSProp and Adam",
     "tables": "rerun the paper's tables and figures on named data",
     "download": "fetch a public data set",
+    "data": "say where data sets are had, and whether they are there and whole",
     "weights": "list, pull and verify weights",
     "doctor": "say what is installed, what works, and how to mend the rest",
     "demo": "make a short clip of a bundled portrait and analyse it",

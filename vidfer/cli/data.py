@@ -1,0 +1,77 @@
+"""`vidfer data`: where the data sets are had, and whether they are there."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vidfer.cli.options import POSITIONAL
+from vidfer.datasets.check import DataCheck, check_data, default_root, find_source
+from vidfer.datasets.sources import SOURCES
+from vidfer.types import EMOTIONS
+
+ACTIONS = {"list": "vidfer.cli.data.list_sets", "check": "vidfer.cli.data.check"}
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """Name the data sets: what each holds, where it is had, its terms, and whether its folder is there."""
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Say whether a data set is there and whole; exit status 1 where it is not.
+
+    Args:
+        name: A name that `vidfer data list` prints.
+        root: Its folder, or fer2013.csv (default: the one that `vidfer data list` prints).
+    """
+
+    name: str = field(metadata=POSITIONAL)
+    root: Path | None = field(default=None, metadata={"metavar": "DIR"})
+
+
+def list_sets(_options: ListOptions) -> int:
+    """Print four lines a data set."""
+    for name, source in SOURCES.items():
+        folder = default_root(name)
+        there = "there" if folder.exists() else "not there"
+        print(f"{name:<8}  {source.title}")
+        for label, text in (("page", source.page), ("terms", source.terms), ("folder", f"{folder} ({there})")):
+            print(f"{'':<8}  {label:<7} {text}")
+    print("\n`vidfer data check NAME` counts what is there; docs/data.md says more.")
+    return 0
+
+
+def check(options: CheckOptions) -> int:
+    """Print what was found, and return 1 where something is missing."""
+    source, root = find_source(options.name), options.root or default_root(options.name)
+    print(source.title)
+    for label, text in (("folder", root), ("layout", source.layout), ("page", source.page), ("terms", source.terms)):
+        print(f"  {label:<7} {text}", flush=True)
+    found = check_data(options.name, root)
+    _print_counts(found)
+    for note in found.notes:
+        print(f"  {note}")
+    for line in found.missing:
+        print(f"  missing: {line}")
+    if found.missing:
+        print(f"  to get it: {source.get}")
+    print("whole" if found.whole else "not whole" if found.counts else "not found")
+    return 0 if found.whole else 1
+
+
+def _print_counts(found: DataCheck) -> None:
+    """Print a table of the usable items of each part by class."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not found.counts:
+        return
+    classes = [name for name in EMOTIONS if any(name in counts for counts in found.counts.values())]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("", "all", *classes):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for part, counts in found.counts.items():
+        numbers = [str(counts[name]) if counts[name] else "-" for name in classes]
+        table.add_row(Text(f"  {part}"), str(counts.total()), *numbers)
+    Console().print(table)
