@@ -67,8 +67,8 @@ class FacesStage(Stage):
     the same order: `frame`, `time_s`, `track`, `x0 y0 x1 y1` and five landmarks in px of the frame that `read_frames` gives,
     of turned faces too, `score`, `detected`, the quality figures (see `Quality`), the covered shares of eyes and mouth, `weight`
     and `flaws` (see `weigh`). `times.parquet` has a row for every frame looked at, with or without a face: `frame`, `time_s`,
-    `width` and `height` in px, `brightness` (median gray level, 0-255), and `cut`, whether a scene begins there. `meta` counts
-    `frames`, `faces`, and `unusable` faces; where these are nearly all, the message says why.
+    `width` and `height` in px, `brightness` (95th percentile of its gray levels, 0-255), and `cut`, whether a scene begins
+    there. `meta` counts `frames`, `faces`, and `unusable` faces; where these are nearly all, the message says why.
 
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
@@ -76,7 +76,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     inputs: ClassVar[tuple[str, ...]] = ("probe",)
     reads_clip: ClassVar[bool] = True
 
