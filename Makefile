@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types lock pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow lint types lock columns pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -42,6 +42,9 @@ lint: $(READY)  ## Check style, formatting and the direction of imports
 
 types: $(READY)  ## Check types
 	@$(BIN)/mypy
+
+columns: $(READY)  ## Write the columns of all tables into docs/columns.md
+	@$(BIN)/python -m vidfer.results.dictionary docs/columns.md
 
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
 	@$(PIPELINE) $(SET)

@@ -2,8 +2,8 @@
 
     python benchmarks/dark_frames.py --photos data/faces_wild --count 60
 
-Photographs are darkened until 95 % of their gray levels lie below a figure, with noise of sigma 0.5 before rounding, as a camera has
-it; of the faces that are found in the photograph as it is, the share is counted that is found again.
+Photographs are darkened until 95 % of their gray levels lie below a figure, with noise of sigma 0.5 before rounding, as a camera
+has it; of the faces that are found in the photograph as it is, the share is counted that is found again.
 """
 
 import argparse

@@ -73,7 +73,7 @@ def report_of(frames, windows=None, **changed):
 def windows_of(*spans, status="ok", **shares):
     """Return windows of sound `(start, end)` with equal probabilities but those given."""
     rows = pd.DataFrame(spans, columns=["start_s", "end_s"], dtype=float)
-    return rows.assign(status=status, **{**dict.fromkeys(EMOTIONS, 1 / 7), **shares})
+    return rows.assign(status=status, speech=1.0, **{**dict.fromkeys(EMOTIONS, 1 / 7), **shares})
 
 
 def dtypes(tables):

@@ -86,6 +86,11 @@ _PERSON = _words("person_id", "the person: one id for one person in the whole ru
 _NAME = _words("person_name", "the person's name, from people.csv", "not named")
 _MERGED = "counted in the clip's first row of this person_id"
 _NO_FACE, _NO_SOUND = "no face", "no speech that was classified"
+_POINTS = {
+    **{"left_eye": "left eye", "right_eye": "right eye", "nose": "tip of the nose"},
+    **{"mouth_left": "left corner of the mouth", "mouth_right": "right corner of the mouth"},
+}
+_NOT_SMOOTH = "no face, or no usable one within 0.9 s"
 
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "frames": (
@@ -96,8 +101,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         _words("expression", "most probable expression, or uncertain below --abstain", _NO_FACE, _ANSWERS),
         Column("uncertain", "bool", "whether no expression reaches the probability of --abstain", missing=_NO_FACE),
         *_probabilities("of this face image alone", _NO_FACE),
-        _words("smooth_expression", "most probable expression of the smoothed probabilities", _NO_FACE, _ANSWERS),
-        *_probabilities("smoothed over time", _NO_FACE, SMOOTH),
+        _words("smooth_expression", "most probable expression of the smoothed probabilities", _NOT_SMOOTH, _ANSWERS),
+        *_probabilities("smoothed over time", _NOT_SMOOTH, SMOOTH),
         *(
             _pixels(name, f"{what} of the face's box", _NO_FACE)
             for name, what in (("x0", "left edge"), ("y0", "top edge"))
@@ -107,10 +112,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
             for name, what in (("x1", "right edge"), ("y1", "bottom edge"))
         ),
         *(
-            _pixels(
-                f"{point}_{axis}", f"{axis} of the {point.replace('_', ' ')}; left and right are the image's", _NO_FACE
-            )
-            for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+            _pixels(f"{point}_{axis}", f"{axis} of the {what}; left and right are the image's", _NO_FACE)
+            for point, what in _POINTS.items()
             for axis in "xy"
         ),
         _share("score", "confidence of the face detector", _NO_FACE),
@@ -244,8 +247,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         _count("n_windows", "windows of sound"),
         _seconds("duration_s", "length that the file names", "not known"),
         Column("fps", "float", "average frame rate", unit="Hz", low=0, missing="no video, or not known"),
-        Column("width", "int", "width of the upright frame", unit="px", low=1, missing="no video"),
-        Column("height", "int", "height of the upright frame", unit="px", low=1, missing="no video"),
+        Column("width", "int", "width of the first upright frame", unit="px", low=1, missing="no frame was read"),
+        Column("height", "int", "height of the first upright frame", unit="px", low=1, missing="no frame was read"),
         _words("container", "FFmpeg's name of the format", "not known"),
         _words("codec", "FFmpeg's name of the video codec", "no video"),
         Column(
@@ -259,7 +262,11 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
             "recorded_at", "time", "when the recording was made, by the file's metadata", missing="not in the metadata"
         ),
         Column("analyzed_at", "time", "when the clip was analysed"),
-        _seconds("elapsed_s", "time that the analysis took; little where results were stored"),
+        _seconds(
+            "elapsed_s",
+            "time that the analysis took; little where results were stored",
+            "the clip could not be analysed",
+        ),
         _words("warnings", "what to know about this clip, in sentences", "nothing"),
         _words("source_blake3", "digest of the file's content", "the file could not be read"),
         _words("vidfer", "version of vidfer"),

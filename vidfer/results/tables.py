@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer import __version__
 from vidfer.results.design import ClipDesign
 from vidfer.results.repool import agreement, counts
 from vidfer.results.schema import OPTIONAL, TABLES, typed
@@ -166,7 +167,8 @@ def build_clip(summary: Mapping[str, Any], clip_id: str) -> "pd.DataFrame":
         "analyzed_at": _time(summary.get("analyzed_at")),
         "elapsed_s": summary.get("elapsed_s"),
         "warnings": "; ".join(warnings(summary)) or None,
-        **{name: (summary["provenance"] or {}).get(name) for name in ("source_blake3", "vidfer")},
+        "source_blake3": (summary["provenance"] or {}).get("source_blake3"),
+        "vidfer": __version__,
     }
     return pd.DataFrame([row])
 
