@@ -34,13 +34,14 @@ def main() -> None:
     shares: list[list[float]] = []
     files = sorted(path for path in options.photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     for path in (files[int(place)] for place in rng.permutation(len(files))):
-        image = cv2.imread(str(path))
-        if image is None or min(image.shape[:2]) < 120 or len(shares) == options.count:
+        found = cv2.imread(str(path))
+        if found is None or min(found.shape[:2]) < 120 or len(shares) == options.count:
             continue
-        scale = min(1.0, LONG_SIDE / max(image.shape))
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[..., ::-1]
+        scale = min(1.0, LONG_SIDE / max(found.shape))
+        smaller = cv2.resize(found, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = np.ascontiguousarray(smaller[..., ::-1], np.uint8)
         bright = brightness(image)
-        if bright < LEVELS[0] or not (all_faces := count(np.ascontiguousarray(image))):
+        if bright < LEVELS[0] or not (all_faces := count(image)):
             continue
         dark = (image * (level / bright) + rng.normal(0, 0.5, image.shape) for level in LEVELS)
         shares.append([min(1.0, count(np.rint(each).clip(0, 255).astype(np.uint8)) / all_faces) for each in dark])
