@@ -43,6 +43,19 @@ def test_many_clips_come_in_order_with_their_faults_as_results(analyzer, files, 
     assert [len(result.frames) for result in results] == [4, 0, 0, 6]
 
 
+def test_a_folder_stands_for_its_clips_and_a_study_names_their_conditions(analyzer, files, tmp_path):
+    sheet = tmp_path / "people.csv"
+    sheet.write_text("clip,condition\na.nut,calm\ntext.mp4,loud\nb.nut,loud\n")
+    study = Analyzer(every=1, audio_model="none", store=analyzer._store.root, participants=sheet)
+    folder = files[0].parent
+    results = {result.clip_id: result for result in study.analyze_many(folder)}
+    assert list(results) == [f"{folder.name}/{name}" for name in ("a.nut", "b.nut", "text.mp4")]
+    assert [set(result.clips["condition"]) for result in results.values()] == [{"calm"}, {"loud"}, {"loud"}]
+    assert set(study.analyze(files[0]).frames["condition"]) == {"calm"}
+    twice = [result.clip_id for result in analyzer.analyze_many([files[0], files[0], folder / "none" / "a.nut"])]
+    assert twice == ["a.nut", "a.nut-2", "a.nut-3"]
+
+
 def test_of_many_clips_only_those_asked_for_are_analysed(analyzer, tmp_path, portrait):
     found = analyzer.analyze_many(tmp_path / f"{number}.mp4" for number in range(1000))
     assert [result.status for result in islice(found, 2)] == [Status.UNREADABLE] * 2

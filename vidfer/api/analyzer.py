@@ -1,10 +1,10 @@
 """Analyse clips from Python: `vidfer.Analyzer` and `vidfer.analyze`."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -14,6 +14,7 @@ from vidfer.api.result import ClipResult, shown
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Store, default_store
 from vidfer.pipeline.workers import run_all
+from vidfer.results.design import ClipDesign, Design, read_design
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, UsageError
@@ -50,7 +51,7 @@ class Analyzer:
 
     def __init__(self, *, store: str | Path | None = None, **options: Unpack[Options]) -> None:
         self._given = dict(options) | ({} if store is None else {"store": store})
-        self._options, tables = read_options(options)
+        self._options, tables, self._study = read_options(options)
         with in_keywords():
             if self._options.device != "cpu":
                 from vidfer.inference.models import require_device
@@ -133,11 +134,12 @@ class Analyzer:
             if isinstance(clip, str | Path):
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
-                return self._work(_Clip(Path(clip), shown(Path(clip).name)), progress)
+                path, known = Path(clip), shown(Path(clip).name)
+                return self._work(_Clip(path, known, self._design([path], {known: path}).of(known)), progress)
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps) as path:
-                return self._work(_Clip(path, name, name), progress)
+                return self._work(_Clip(path, name, self._design([], {name: path}).of(name), name), progress)
 
     def analyze_many(
         self,
@@ -169,8 +171,15 @@ class Analyzer:
         if jobs < 1:
             raise UsageError(f"jobs has to be at least 1, not {jobs}")
         paths = [Path(clips)] if isinstance(clips, str | Path) else [Path(clip) for clip in clips]
-        found = _find(paths, self._store.root, self._options.picture_fps)
-        return self._results(found, jobs, progress or (lambda *_: None))
+        with in_keywords():
+            found = _find(paths, self._store.root, self._options.picture_fps)
+            design = self._design(paths, found)
+        todo = [_Clip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
+        return self._results(todo, jobs, progress or (lambda *_: None))
+
+    def _design(self, paths: Sequence[Path], clips: Mapping[str, Path]) -> Design:
+        """Read what a study says of clips, by id, which stand for paths that were given."""
+        return read_design(self._study, paths, clips, logging.getLogger("vidfer").warning)
 
     def _results(
         self, clips: "list[_Clip]", jobs: int, progress: Callable[[int, str, float], None]
@@ -180,7 +189,7 @@ class Analyzer:
             for position, found in done:
                 clip = clips[position]
                 if isinstance(found, ClipError):
-                    yield ClipResult.failed(clip.path, found, clip.clip_id)
+                    yield ClipResult.failed(clip.path, found, clip.clip_id, clip.design)
                 else:
                     yield found["result"]
 
@@ -216,10 +225,11 @@ class Analyzer:
 
 @dataclass(frozen=True)
 class _Clip:
-    """A clip to be analysed: its file, its name in the tables, and what stands for its path in its summary, if not the path."""
+    """A clip to be analysed: file, name in the tables, what a study says of it, and what it is called if not by its path."""
 
     path: Path
     clip_id: str
+    design: ClipDesign
     called: str | None = None
 
     def __str__(self) -> str:
@@ -239,6 +249,7 @@ class _Work:
             clip.path,
             self.options,
             tables=self.tables,
+            design=clip.design,
             clip_id=clip.clip_id,
             store=self.store,
             progress=progress,
@@ -250,18 +261,18 @@ class _Work:
         return {"result": self(clip, progress)}
 
 
-def _find(paths: list[Path], store: Path, picture_fps: float | None) -> list[_Clip]:
+def _find(paths: Sequence[Path], store: Path, picture_fps: float | None) -> dict[str, Path]:
     """Name clips after their files, or their places below a folder that was given, with a number where a name was taken."""
     from vidfer.media.find import find_clips
 
-    names, found = Counter[str](), list[_Clip]()
+    found: dict[str, Path] = {}
     for path in paths:
         notify = logging.getLogger("vidfer").info
         inside = find_clips([path], [store], notify, picture_fps) if path.is_dir() else [(path, Path(path.name))]
         for file, place in inside:
             name = shown(place.as_posix())
-            names[name] += 1
-            found.append(_Clip(file, name if names[name] == 1 else f"{name}-{names[name]}"))
+            numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
+            found[next(each for each in numbered if each not in found)] = file
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from vidfer.api.result import ClipResult, now, shown
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
+from vidfer.results.design import ClipDesign
 from vidfer.results.tables import TableOptions, build_tables
 from vidfer.stages.chain import ChainOptions, build_chain, name_models
 from vidfer.stages.report import read_report
@@ -18,6 +19,7 @@ def analyze_clip(
     options: ChainOptions | None = None,
     *,
     tables: TableOptions | None = None,
+    design: ClipDesign | None = None,
     clip_id: str | None = None,
     store: str | Path | Store | None = None,
     progress: StageProgress | None = None,
@@ -29,6 +31,7 @@ def analyze_clip(
         path: The file, or a folder of numbered pictures.
         options: By default 5 frames a second and the shipped models on the CPU.
         tables: The grid of table `seconds`, and how short a segment may be; by default 1 s and 0.5 s.
+        design: What a study says of the clip.
         clip_id: What the tables call the clip; by default the file's name.
         store: By default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
@@ -47,7 +50,7 @@ def analyze_clip(
         with finished(chain, "report", Path(path), place, progress) as artifact:
             report = read_report(artifact)
     except ClipError as error:
-        return ClipResult.failed(called, error, known)
+        return ClipResult.failed(called, error, known, design)
     took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
     summary = {"clip": called, **report.summary, **name_models(options), **took}
-    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables), place.root)
+    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables, design), place.root)

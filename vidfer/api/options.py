@@ -1,4 +1,4 @@
-"""The keywords of the Python API: every option of the chain and of the tables, by its own name."""
+"""The keywords of the Python API: every option of the chain, of the tables and of a study, by its own name."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from vidfer.inference.decision import Answer, Pool
 from vidfer.media.decode import Decoder
+from vidfer.results.design import StudyOptions
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.stages.choice import Preset, Prior, SpeechMode
@@ -50,31 +51,33 @@ class Options(TypedDict, total=False):
     timeout: float
     grid: float
     min_segment: float
+    participants: str | Path | None
+    markers: str | Path | None
+    baseline: str | None
 
 
-KINDS = (ChainOptions, TableOptions)
+KINDS = (ChainOptions, TableOptions, StudyOptions)
 """The dataclasses whose fields the keywords are."""
 
-_PATHS = ("models", "weights")
+_PATHS = ("models", "weights", "participants", "markers")
 
 
-def read_options(given: Mapping[str, Any]) -> tuple[ChainOptions, TableOptions]:
-    """Make the options of the chain and of the tables from keywords.
+def read_options(given: Mapping[str, Any]) -> tuple[ChainOptions, TableOptions, StudyOptions]:
+    """Make the options of the chain, of the tables and of the study from keywords.
 
     Raises:
         TypeError: There is no such keyword.
         UsageError: A value is out of range, or there are no such weights.
     """
-    of_chain, of_tables = ({spec.name for spec in fields(kind)} for kind in KINDS)
+    known = [[spec.name for spec in fields(kind)] for kind in KINDS]
+    names = sum(known, ["store"])
     for name in given:
-        if name not in of_chain | of_tables:
-            raise TypeError(f"there is no option '{name}'{did_you_mean(name, [*of_chain, *of_tables, 'store'])}")
+        if name not in names:
+            raise TypeError(f"there is no option '{name}'{did_you_mean(name, names)}")
     values: dict[str, Any] = {**given, **{name: Path(given[name]) for name in _PATHS if given.get(name) is not None}}
+    chain, tables, study = ({name: values[name] for name in each if name in values} for each in known)
     with in_keywords():
-        return (
-            ChainOptions(**{name: value for name, value in values.items() if name in of_chain}),
-            TableOptions(**{name: value for name, value in values.items() if name in of_tables}),
-        )
+        return ChainOptions(**chain), TableOptions(**tables), StudyOptions(**study)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vidfer.api.options import in_keywords
 from vidfer.results.clip_folder import OF_FOLDER
+from vidfer.results.design import ClipDesign
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
@@ -48,7 +49,9 @@ class ClipResult:
     store: Path | None = None
 
     @classmethod
-    def failed(cls, path: str | Path, error: ClipError, clip_id: str | None = None) -> "ClipResult":
+    def failed(
+        cls, path: str | Path, error: ClipError, clip_id: str | None = None, design: ClipDesign | None = None
+    ) -> "ClipResult":
         """Return the result of a clip that could not even be begun; its tables but `clips` have no rows.
 
         Example:
@@ -80,7 +83,7 @@ class ClipResult:
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
         }
         called = shown(Path(path).name) if clip_id is None else clip_id
-        return cls(summary, build_tables(Report.empty(summary), called))
+        return cls(summary, build_tables(Report.empty(summary), called, design=design))
 
     @property
     def clip_id(self) -> str:
