@@ -30,7 +30,8 @@ class AudioWindows:
         window_status: For each window `ok`, `silent`, or `no_voice` where `speech` is below `SPEECH_SHARE`.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
-        message: What is the matter, and which of several tracks was taken; empty if nothing is to be said.
+        message: What is the matter, which of several tracks was taken, which channel is heard where the mean cancels out, and
+            why pictures and sound may lie apart; empty if nothing is to be said.
         loudness: Of the whole in LUFS before the gain; None if it was not measured, or of silence.
         gain: In dB, which the whole was amplified by.
     """
@@ -58,10 +59,11 @@ def read_windows(
 ) -> AudioWindows:
     """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
 
-    The sound is mixed to mono (mean of the channels) and resampled to 16 kHz; pauses between its time stamps are silence. A clip
-    shorter than a window gives one window of the whole, from 100 ms on. What is left of a longer clip after its last whole
-    window gets one more that ends with the clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent
-    and gets no vector; one in which hardly anyone speaks is marked, so that no prediction is made from music and noise.
+    The sound is mixed to mono and resampled to 16 kHz: the mean of the channels, or the loudest one where that would cancel the
+    sound (stereo in antiphase; see `Downmix`). Pauses between its time stamps are silence. A clip shorter than a window gives
+    one window of the whole, from 100 ms on. What is left of a longer clip after its last whole window gets one more that ends
+    with the clip, if it is half a hop or more. A window whose peak stays below -80 dB is silent and gets no vector; one in
+    which hardly anyone speaks is marked, so that no prediction is made from music and noise.
 
     All this is said of the sound after one gain for the whole recording, see `LoudnessMeter.gain`, so that how loud it was
     recorded, or is played, changes nothing; without it, features and the answer hang on the recording's level. A recording

@@ -1,6 +1,6 @@
 """The child process that turns sound into openSMILE vectors: `python -m vidfer.media.audio_child`."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, choose, open_media, picture_kind
+from vidfer.media.container import Reader, both_tracks, choose, open_media, picture_kind
+from vidfer.media.downmix import Downmix
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
 from vidfer.media.spoil import spoil
+from vidfer.media.timeline import TimeLine
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
     from av.container import InputContainer
 
 RATE: Final = 16_000
@@ -26,7 +27,6 @@ _SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more be
 _LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
 _CEILING: Final = 1 - 2**-15  # openSMILE makes 16-bit integers of samples, and louder ones would change their sign
-_SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
 class Windows:
@@ -64,17 +64,19 @@ class Listener:
     """Sound of an open file as mono samples at 16 kHz, and why it ended early, if it did.
 
     Pauses between time stamps are filled with silence, so that the samples' numbers are times. The playing `speed` changes
-    tempo and pitch together: the samples count as taken at so many times their rate.
+    tempo and pitch together: the samples count as taken at so many times their rate. `mix` makes one channel of several.
     """
 
-    def __init__(self, container: "InputContainer", speed: float = 1.0) -> None:
-        self._speed = speed
+    def __init__(self, container: "InputContainer", mix: Downmix, speed: float = 1.0) -> None:
+        self._speed, self._mix = speed, mix
         stream, self.choice = choose(container.streams.audio)
         if stream is None:
             raise ClipError(Status.NO_AUDIO, "the file has no sound")
         if not stream.codec_context:
             raise ClipError(Status.UNSUPPORTED, "the sound's codec is not known")
-        self._reader = Reader(container, stream, whole=False)
+        self.channels = int(stream.codec_context.channels)
+        self.line = TimeLine(both_tracks(container))
+        self._reader = Reader(container, stream, whole=False, line=self.line)
         self._resampler: av.AudioResampler | None = None
         self._rate = 0
         self._played = 0.0  # seconds since the first sample
@@ -92,7 +94,7 @@ class Listener:
                 self.offset = pts
             yield from self._silence(pts - self.offset - self._played)
             self._played += length
-            yield from self._resample(_mono(frame), round(frame.sample_rate * self._speed))
+            yield from self._resample(self._mix.mono(frame), round(frame.sample_rate * self._speed))
         yield from self._flush()
         self.damage = self.damage or self._reader.damage
 
@@ -128,18 +130,6 @@ class Listener:
         self._resampler, self._rate = None, 0  # it takes nothing more once it is flushed
 
 
-def _mono(frame: "AudioFrame") -> NDArray[np.float32]:
-    """Return the mean of the channels at the frame's own rate: swresample would add them up, openSMILE take the first."""
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, frame.layout.nb_channels).T
-    zero, full = _SCALES.get(data.dtype.str[1:], (0.0, 1.0))
-    mono: NDArray[np.float32] = ((data.mean(axis=0, dtype=np.float64) - zero) / full).astype(np.float32)
-    if not np.isfinite(mono).all():
-        raise ClipError(Status.INVALID_AUDIO, "the sound holds samples that are not finite numbers")
-    return mono
-
-
 @cache
 def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
     """Return openSMILE with the INTERSPEECH 2010 feature set; its import costs seconds, so only once and only when needed."""
@@ -151,20 +141,21 @@ def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
 def handle(request: Header) -> Emitted:
     """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness", "augment"}` with windows and an end.
 
-    With a `loudness` the sound is decoded twice, so that one gain is known for all of it: before the windows, the seconds
-    `measured` so far are told now and then.
+    With a `loudness`, or several channels, the sound is decoded twice, so that one gain and one rule for channels is known for
+    all of it: before the windows, the seconds `measured` so far are told now and then.
     """
     if picture_kind(request["path"]):
         raise ClipError(Status.NO_AUDIO, "a picture has no sound")
     windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
     meter = SpeechMeter() if request["vad"] else None
-    loudness, gain = None, 0.0
-    if request["loudness"] is not None:
-        level = LoudnessMeter(RATE)
-        yield from _measure(request, level)
+    mix, loudness, gain = Downmix(), None, 0.0
+    level = yield from _measure(request, mix)
+    if note := mix.decide():
+        level = yield from _measure(request, mix)
+    if level is not None:
         loudness, gain = level.loudness(), level.gain(request["loudness"])
     with open_media(request["path"]) as container:
-        listener = Listener(container, request["speed"])
+        listener = Listener(container, mix, request["speed"])
         for start, window in _cut(_amplified(_heard(listener, request), gain), windows, meter):
             bounds = np.array([start, start + len(window)])
             begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
@@ -172,19 +163,25 @@ def handle(request: Header) -> Emitted:
             yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
-    facts = {"seconds": windows.total / RATE, "choice": listener.choice, "loudness": loudness, "gain": gain}
+    choice = "; ".join(filter(None, [listener.choice, note, listener.line.doubt()]))
+    facts = {"seconds": windows.total / RATE, "choice": choice, "loudness": loudness, "gain": gain}
     yield {"end": listener.damage, **facts}, None
 
 
-def _measure(request: Header, level: LoudnessMeter) -> Emitted:
-    """Let the meter hear the sound, as it is heard afterwards."""
-    count = 0
+def _measure(request: Header, mix: Downmix) -> Generator[tuple[Header, memoryview | None], None, LoudnessMeter | None]:
+    """Hear the whole sound before it is used: return its loudness if that is wanted, and let `mix` see its channels."""
+    count, level = 0, None if request["loudness"] is None else LoudnessMeter(RATE)
     with open_media(request["path"]) as container:
-        for samples in _heard(Listener(container, request["speed"]), request):
-            level.add(samples)
+        listener = Listener(container, mix, request["speed"])
+        if level is None and listener.channels < 2:
+            return None
+        for samples in _heard(listener, request) if level else listener.samples():
+            if level is not None:
+                level.add(samples)
             before, count = count, count + len(samples)
             if count // (BEAT * RATE) > before // (BEAT * RATE):
                 yield {"measured": count / RATE}, None
+    return level
 
 
 def _heard(listener: Listener, request: Header) -> Iterator[NDArray[np.float32]]:

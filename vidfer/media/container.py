@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 import av
 
 from vidfer.media.child import require_local_file
+from vidfer.media.timeline import RESTART, TimeLine
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
 _RAW: Final = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v"})
 """Demuxers of streams outside any container, whose frame rate only the codec may know; FFmpeg assumes 25."""
 
-_RESTART: Final = 1.0  # s; smaller steps back are a writer's slips
 _ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
 
 
@@ -97,6 +97,12 @@ def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
     reason = "the one flagged as default" if flagged[number] and sum(flagged) == 1 else "the first that a player takes"
     note = f"of {len(tracks)} {tracks[0].type} tracks, number {number + 1} is used: {reason}" if len(tracks) > 1 else ""
     return tracks[number], note
+
+
+def both_tracks(container: "InputContainer") -> "list[VideoStream | AudioStream]":
+    """Return the tracks of pictures and of sound that are used, as far as there are any."""
+    tracks = [choose(container.streams.video)[0], choose(container.streams.audio)[0]]
+    return [track for track in tracks if track is not None]
 
 
 def frame_rate(container: "InputContainer", stream: "VideoStream") -> "tuple[Fraction | None, str]":
@@ -190,6 +196,8 @@ class Clock:
         self._container, self._stream, self._step = container, stream, step
         self._last: float | None = None
         self._length = self._end = self._read_to = self._shift = 0.0
+        self._restarts = 0
+        self._line: TimeLine | None = None
 
     def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
         """Note how far the file could be read, in whatever stream; `repeats` says that a packet shows the last frame again."""
@@ -203,19 +211,29 @@ class Clock:
         """Return when a frame is presented, in s, by its stamp and its duration in s (0 if unknown).
 
         A frame without a stamp follows its predecessor. Where recordings were joined without care, stamps start anew in the
-        middle: time goes on from the last frame.
+        middle: time goes on from the last frame of pictures or sound, whichever is later, for both alike.
         """
         follows = 0.0 if self._last is None else self._last + self._length
         seconds = follows
         if pts is not None:
             seconds = round(float(pts * self.base) - self._origin, 6) + self._shift  # the origin is known to 1e-6 s
-            if self._last is not None and seconds < self._last - _RESTART:
-                self._shift += follows - seconds
-                seconds = follows
+            if self._last is not None and seconds < self._last - RESTART:
+                seconds -= self._shift
+                self._shift = self._shift_anew(follows - seconds)
+                seconds += self._shift
         self._length = length or self._step
         gap = 0.0 if self._last is None else seconds - self._last
         self._last, self._end = seconds, max(self._end, seconds + max(self._length, gap))
         return seconds
+
+    def _shift_anew(self, least: float) -> float:
+        """Return what stamps are shifted by after one more restart: with the other streams, and by `least` s at least."""
+        self._restarts += 1
+        if self._line is None:
+            with open_media(self._container.name.removeprefix("file:")) as again:
+                self._line = TimeLine.scan(again, both_tracks(again))
+        shift = self._line.shift(self._restarts)
+        return least if shift is None or shift < least - RESTART else shift
 
     def missing(self, *, whole: bool) -> float:
         """Return how many seconds the file announces clearly beyond what it holds, else 0.
@@ -242,7 +260,7 @@ class Reader:
     frames. A packet without data says that the last frame is shown again, and gives no frame.
 
     After `patience` packets in a row that do not decode, the rest is given up. `whole` says that the packets of the other streams
-    are read too, to judge whether the file is complete.
+    are read too, to judge whether the file is complete. `line` is shown the packets of pictures and sound.
     """
 
     def __init__(
@@ -253,8 +271,10 @@ class Reader:
         step: float = 0.0,
         patience: float = float("inf"),
         whole: bool,
+        line: TimeLine | None = None,
     ) -> None:
         self._container, self._stream, self._patience, self._whole = container, stream, patience, whole
+        self._line = line
         self.clock = Clock(container, stream, step)
         self.damage = ""
         """What is the matter with the stream, as a predicate; known when `frames` has ended."""
@@ -285,7 +305,10 @@ class Reader:
     def _packets(self) -> Iterator[Any]:
         """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
         try:
-            for packet in self._container.demux(*([] if self._whole else [self._stream])):
+            others = both_tracks(self._container) if self._line else [self._stream]
+            for packet in self._container.demux(*([] if self._whole else others)):
+                if self._line:
+                    self._line.watch(packet)
                 ours = packet.stream.index == self._stream.index
                 repeats = ours and not packet.size and (packet.pts is not None or packet.dts is not None)
                 self.clock.read(packet, repeats=repeats)

