@@ -54,7 +54,7 @@ def test_ordinary_stereo_is_the_mean_bit_by_bit(tmp_path, heard, codec, right):
     if codec == "pcm_s16le":
         stereo = np.round(stereo * 32767).astype(np.int16) / 32768
     assert np.array_equal(samples, stereo.astype(np.float64).mean(0).astype(np.float32))
-    assert end["choice"] == ""
+    assert end["notes"] == ""
 
 
 @pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_s16le"])
@@ -67,7 +67,7 @@ def test_stereo_in_antiphase_is_its_louder_channel_and_told(tmp_path, heard, cod
     expected = np.round(stereo[louder] * 32767) / 32768 if codec == "pcm_s16le" else stereo[louder]
     samples, end, _ = heard(write(tmp_path / "a.wav", stereo, codec=codec))
     assert np.array_equal(samples, expected.astype(np.float32))
-    assert end["choice"] == f"the mean of its 2 channels cancels out: number {louder + 1}, the loudest, is heard"
+    assert end["notes"] == f"the mean of its 2 channels cancels out: number {louder + 1}, the loudest, is heard"
 
 
 def test_five_channels_and_a_bass_are_their_mean_whatever_is_silent(tmp_path, heard):
@@ -83,7 +83,7 @@ def test_five_channels_and_a_bass_are_their_mean_whatever_is_silent(tmp_path, he
         samples, end, _ = heard(write(tmp_path / "a.wav", sound))
         expected = sound[0] if kind == "antiphase" else sound.astype(np.float64).mean(0).astype(np.float32)
         assert np.array_equal(samples, expected), kind
-        assert bool(end["choice"]) == (kind == "antiphase")
+        assert bool(end["notes"]) == (kind == "antiphase")
 
 
 def test_the_loudness_is_that_of_what_is_heard(tmp_path, heard):
@@ -98,4 +98,4 @@ def test_the_loudness_is_that_of_what_is_heard(tmp_path, heard):
 
 def test_silence_and_one_channel_say_nothing(tmp_path, heard):
     for channels in (1, 2, 6):
-        assert heard(write(tmp_path / "a.wav", np.zeros((channels, 16_000))))[1]["choice"] == ""
+        assert heard(write(tmp_path / "a.wav", np.zeros((channels, 16_000))))[1]["notes"] == ""

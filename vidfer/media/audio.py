@@ -30,10 +30,11 @@ class AudioWindows:
         window_status: For each window `ok`, `silent`, or `no_voice` where `speech` is below `SPEECH_SHARE`.
         status: `ok`, `partial`, `silent` (every window), `no_audio`, `too_short`, `invalid_audio`, `corrupt` or
             `unsupported`; there are windows in the first three cases only.
-        message: What is the matter, which of several tracks was taken, which channel is heard where the mean cancels out, and
-            why pictures and sound may lie apart; empty if nothing is to be said.
+        message: What is the matter, and the notes; empty if nothing is to be said.
         loudness: Of the whole in LUFS before the gain; None if it was not measured, or of silence.
         gain: In dB, which the whole was amplified by.
+        notes: Which of several tracks was taken, which channel is heard where the mean cancels out, and why pictures and sound
+            may lie apart.
     """
 
     times: NDArray[np.float64]
@@ -44,6 +45,7 @@ class AudioWindows:
     message: str
     loudness: float | None = None
     gain: float = 0.0
+    notes: str = ""
 
 
 def read_windows(
@@ -91,7 +93,7 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
-    heard: Header = {"loudness": None, "gain": 0.0}
+    heard: Header = {"loudness": None, "gain": 0.0, "notes": ""}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
@@ -123,11 +125,12 @@ def read_windows(
         message=message,
         loudness=heard["loudness"],
         gain=heard["gain"],
+        notes=heard["notes"],
     )
 
 
 def _overall(states: set[str], end: Header) -> tuple[Status, str]:
-    """Return the status of the whole sound, and a message with the choice among several tracks in the end."""
+    """Return the status of the whole sound, and a message with the notes in the end."""
     if not states:
         length = f"{1000 * end['seconds']:.0f} ms"
         status, message = Status.TOO_SHORT, f"{length} of sound are too short: openSMILE needs 100 ms"
@@ -137,7 +140,7 @@ def _overall(states: set[str], end: Header) -> tuple[Status, str]:
         status, message = Status.PARTIAL, f"the sound {end['end']}"
     else:
         status, message = Status.OK, ""
-    return status, "; ".join(filter(None, [message, end["choice"]]))
+    return status, "; ".join(filter(None, [message, end["notes"]]))
 
 
 _lock = threading.Lock()

@@ -163,8 +163,8 @@ def handle(request: Header) -> Emitted:
             yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
-    choice = "; ".join(filter(None, [listener.choice, note, listener.line.doubt()]))
-    facts = {"seconds": windows.total / RATE, "choice": choice, "loudness": loudness, "gain": gain}
+    notes = "; ".join(filter(None, [listener.choice, note, listener.line.doubt()]))
+    facts = {"seconds": windows.total / RATE, "notes": notes, "loudness": loudness, "gain": gain}
     yield {"end": listener.damage, **facts}, None
 
 

@@ -186,7 +186,6 @@ def _time(text: str | None) -> "pd.Timestamp | None":
 def warnings(summary: Mapping[str, Any]) -> list[str]:
     """Collect what a user has to know about a clip, in sentences."""
     sound, message = summary["sound"], summary["message"]
-    said = [message, *(note for note in summary["media"]["notes"] if note not in message)]
-    if sound["status"] not in SOUND_IS_FINE:
-        said.append(sound["message"])
+    failed = sound["message"] if sound["status"] not in SOUND_IS_FINE else ""
+    said = [message, *(note for note in summary["media"]["notes"] if note not in message + failed), failed]
     return list(dict.fromkeys(filter(None, said)))

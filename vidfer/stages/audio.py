@@ -17,7 +17,8 @@ class AudioStage(Stage):
 
     Artifact: `windows.safetensors` with `times` (W, 2) float64 in seconds, `vectors` (W, 1582) float32, `silent` (W,) uint8 and
     `voice` (W,) float32, a share in [0, 1]; the vectors of silent windows are zeros and not used. Its facts are the
-    recording's `loudness` in LUFS, None if it was not measured or is silent, and the `gain` in dB that it got.
+    recording's `loudness` in LUFS, None if it was not measured or is silent, the `gain` in dB that it got, and `notes`: what
+    is to be known of tracks, channels and time stamps.
     """
 
     name: ClassVar[str] = "audio"
@@ -53,5 +54,5 @@ class AudioStage(Stage):
                 "windows.safetensors",
                 {"times": windows.times, "vectors": windows.vectors, "silent": silent, "voice": windows.speech},
             )
-        facts = {"loudness": windows.loudness, "gain": windows.gain}
+        facts = {"loudness": windows.loudness, "gain": windows.gain, "notes": windows.notes}
         return Outcome(windows.status, windows.message, facts)

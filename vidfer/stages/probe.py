@@ -22,7 +22,7 @@ class ProbeStage(Stage):
     name: ClassVar[str] = "probe"
     version: ClassVar[int] = 1
     reads_clip: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("av",)
+    packages: ClassVar[tuple[str, ...]] = ("av", "pillow")
 
     picture_fps: float | None = None
     timeout: float = neutral(120.0)

@@ -185,7 +185,7 @@ def _media(inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, A
         names = {"audio_codec": "codec", "sampling_rate": "sampling_rate", "channels": "channels"}
         found |= {ours: getattr(about.audio, name) for ours, name in names.items()}
         found["loudness"] = inputs["audio"].meta.get("loudness")
-        notes.append(about.audio.choice)
+        notes.append(inputs["audio"].meta.get("notes") or about.audio.choice)
     return {**found, "notes": list(filter(None, notes))}
 
 
