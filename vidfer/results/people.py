@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vidfer.results.sheets import read_sheet
 from vidfer.results.tables import person_id
@@ -63,18 +63,25 @@ def read_rows(path: Path) -> dict[str, Row]:
         return rows
     sheet = read_sheet(path, (*KEY, *WRITTEN), (LINKED,))
     for line, cells in sheet.rows:
-        tracked = person_id(unescaped(cells["clip_id"]), _number(f"{path}, line {line}", cells["person"]))
+        tracked = tracked_of(path, line, cells)
         if tracked in rows:
             raise VidferError(f"{path}, line {line}: {tracked} is in line {rows[tracked].line} already: remove one row")
         rows[tracked] = Row(line, *(unescaped(cells.get(name, "")) for name in (*WRITTEN, LINKED)))
     return rows
 
 
-def _number(where: str, cell: str) -> int:
+def tracked_of(path: Path, line: int, cells: Mapping[Any, Any]) -> str:
+    """Return the tracked person that a row is of, by its columns `KEY`.
+
+    Raises:
+        VidferError: They do not say that.
+    """
+    clip_id, cell = (str(cells[name]).strip() for name in KEY)
     whole = cell.removesuffix(".0").removesuffix(",0")
     if not whole.isdecimal():
-        raise VidferError(f"{where}: person is '{cell}', not the number that vidfer wrote there: put it back")
-    return int(whole)
+        said = f"person is '{cell}', not the number that vidfer wrote there: put it back"
+        raise VidferError(f"{path}, line {line}: {said}")
+    return person_id(unescaped(clip_id), int(whole))
 
 
 def resolve(path: Path, rows: Mapping[str, Row], links: Mapping[str, str] | None = None) -> People:
