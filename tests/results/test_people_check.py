@@ -24,7 +24,11 @@ def save(people, path, *, digits=6, comma=False, **changed):
     rows = people.astype(object).assign(**changed)
     for name in rows.select_dtypes(object):
         rows[name] = [
-            "" if pd.isna(value) else (f"{value:.{digits}f}".rstrip("0") or "0") if isinstance(value, float) else str(value)
+            ""
+            if pd.isna(value)
+            else (f"{value:.{digits}f}".rstrip("0") or "0")
+            if isinstance(value, float)
+            else str(value)
             for value in rows[name]
         ]
         if comma:
@@ -58,11 +62,13 @@ def test_any_other_change_is_refused_with_its_line(people, tmp_path, column):
             continue
         cells[1] = now or None
         path = save(people, tmp_path / "people.csv", **{column.name: cells})
-        with pytest.raises(VidferError, match=rf"line 3: {column.name} is '{now}', not .*: only name and same_as may be"):
+        with pytest.raises(
+            VidferError, match=rf"line 3: {column.name} is '{now}', not .*: only name and same_as may be"
+        ):
             check_cells(path, people)
 
 
 def test_a_row_of_nobody_is_refused(people, tmp_path):
     path = save(people, tmp_path / "people.csv", person=[1, 2, 7])
-    with pytest.raises(VidferError, match="line 4: the run has no person c.mp4#7: remove the row"):
+    with pytest.raises(VidferError, match=r"line 4: the run has no person c\.mp4#7: remove the row"):
         check_cells(path, people)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +57,9 @@ def two_people(artifact):
         **{name: [1.0, 2.0, 3.0, 4.0] for name in MEASURES},
     }
     files = {"faces.parquet": to_parquet(table), "times.parquet": times_file([0, 5, 10], [0.0, 0.2, 0.4])}
+    files["crops-00000.safetensors"] = {
+        "crops": np.stack([np.full((160, 160, 3), 60 * at, np.uint8) for at in range(4)])
+    }
     faces = artifact("faces", files, meta={"frames": 3, "faces": 4})
     values = {"embeddings": np.zeros((4, 8), np.float32), "logits": logits(HAPPY, HAPPY, SAD, NEUTRAL)}
     return {
@@ -459,6 +463,11 @@ def test_the_tables_hold_the_predictions(store, artifact, two_people, sad_voice)
     people = written.people
     assert people["predominant"].tolist() == ["happy", "neutral"]
     assert people[["person", "n_unusable", "best_s"]].to_numpy().tolist() == [[1, 1, 0.0], [2, 0, 0.4]]
+    shown = {person: cv2.imdecode(np.frombuffer(data, np.uint8), 1) for person, data in written.pictures.items()}
+    assert {person: (image.shape, image.mean()) for person, image in shown.items()} == {
+        1: ((160, 160, 3), 0.0),
+        2: ((160, 160, 3), 180.0),
+    }
     summary = json.loads((done.path / "summary.json").read_text())
     assert summary["predominant"] == summary["fused"]["predominant"]
     assert summary["denoise"] == {**DENOISE, "answers_changed": 0}

@@ -8,7 +8,7 @@ from vidfer.api.result import ClipResult, now, shown
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
 from vidfer.results.design import ClipDesign
-from vidfer.results.tables import TableOptions, build_tables
+from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, name_models
 from vidfer.stages.report import read_report
 from vidfer.types import ClipError
@@ -52,5 +52,7 @@ def analyze_clip(
     except ClipError as error:
         return ClipResult.failed(called, error, known, design)
     took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
-    summary = {"clip": called, **report.summary, **name_models(options), **took}
-    return ClipResult(summary, build_tables(replace(report, summary=summary), known, tables, design), place.root)
+    built_with = {"tables": record(tables, design)}
+    summary = {"clip": called, **report.summary, **name_models(options), **built_with, **took}
+    built = build_tables(replace(report, summary=summary), known, tables, design)
+    return ClipResult(summary, built, place.root, report.pictures)

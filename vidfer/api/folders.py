@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vidfer.api.result import ClipResult, shown
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.columns import to_csv
+from vidfer.results.thumbnails import thumbnail_files
 from vidfer.types import EMOTIONS, VidferError
 
 if TYPE_CHECKING:
@@ -46,10 +47,13 @@ def _belongs_to_another_clip(folder: Path, clip: Path) -> bool:
     return owner != shown(clip) and not same_file
 
 
-def write_result(result: ClipResult, folder: Path) -> None:
-    """Write a clip's tables and `summary.json` into a folder, each file whole or not at all."""
+def write_result(result: ClipResult, folder: Path, *, show_faces: bool = False) -> None:
+    """Write a clip's tables, `summary.json` and pictures of people into a folder, each file whole or not at all.
+
+    The pictures are blurred unless `show_faces`.
+    """
     summary = json.dumps(result.summary, indent=2, ensure_ascii=False).encode() + b"\n"
-    files = {"summary.json": summary}
+    files = {"summary.json": summary, **thumbnail_files(result.pictures, show_faces=show_faces)}
     for name, rows in result.tables.items():
         out = io.BytesIO()
         rows.to_parquet(out, compression="zstd", index=False)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +11,7 @@ from vidfer.api.options import in_keywords
 from vidfer.results.clip_folder import OF_FOLDER
 from vidfer.results.design import ClipDesign
 from vidfer.results.schema import TABLES
-from vidfer.results.tables import NO_MEDIA, Report, build_tables
+from vidfer.results.tables import NO_MEDIA, Report, build_tables, record
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ class ClipResult:
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
             `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
-            `analyzed_at`, `elapsed_s`.
+            `tables` (what they were built with), `analyzed_at`, `elapsed_s`.
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
+        pictures: A JPEG of each person's best face image, by the person's number in the clip; not blurred.
 
     Example:
         >>> from vidfer import analyze
@@ -47,6 +48,7 @@ class ClipResult:
     summary: dict[str, Any]
     tables: "dict[str, pd.DataFrame]"
     store: Path | None = None
+    pictures: Mapping[int, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def failed(
@@ -78,6 +80,7 @@ class ClipResult:
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
             "media": {**NO_MEDIA, "notes": []},
+            "tables": record(),
             "analyzed_at": now(),
             "elapsed_s": None,
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
@@ -217,7 +220,7 @@ class ClipResult:
 
         return read_embeddings(self, person_id)
 
-    def save(self, folder: str | Path, *, excel: bool = False) -> None:
+    def save(self, folder: str | Path, *, excel: bool = False, show_faces: bool = False) -> None:
         """Write tables as Parquet and CSV, and the summary, into a folder of this clip's own, as `vidfer analyze` does.
 
         All files are written or none. In the folder of a run, the clip's place is `clip_id`: `result.save(run / result.clip_id)`.
@@ -225,6 +228,7 @@ class ClipResult:
         Args:
             folder: Made if need be; results of an earlier run there are replaced.
             excel: Begin each CSV with a byte order mark, by which Excel knows UTF-8.
+            show_faces: Leave the pictures of people as they are, and do not blur them.
 
         Raises:
             VidferError: The folder cannot be written, or its disk is full.
@@ -234,9 +238,11 @@ class ClipResult:
             >>> analyze("missing.mp4").save("results")
         """
         from vidfer.results.clip_folder import write_clip
+        from vidfer.results.thumbnails import thumbnail_files
 
         with in_keywords():
-            write_clip(Path(folder), self.clip_id, self.tables, self.summary, excel=excel)
+            pictures = thumbnail_files(self.pictures, show_faces=show_faces)
+            write_clip(Path(folder), self.clip_id, self.tables, self.summary, files=pictures, excel=excel)
 
     @classmethod
     def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:

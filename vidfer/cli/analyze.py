@@ -58,11 +58,13 @@ class AnalyzeOptions:
         paths: Videos, sound files and pictures, or folders of them.
         out: Folder of the tables; rows of other clips in its summary.csv are kept.
         json: Print each clip's summary as one line of JSON.
+        show_faces: Leave the pictures of people as they are, and do not blur them.
     """
 
     paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
     out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
     json: bool = False
+    show_faces: bool = False
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
 
@@ -76,6 +78,7 @@ class _AnalyzeClip:
     out: Path
     store: Path | None
     folders: "Mapping[Path, Path]"
+    show_faces: bool = False
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze_clip, write_result
@@ -89,7 +92,7 @@ class _AnalyzeClip:
             store=self.store,
             progress=progress,
         )
-        write_result(result, folder)
+        write_result(result, folder, show_faces=self.show_faces)
         return result.summary
 
 
@@ -110,7 +113,9 @@ def run(options: AnalyzeOptions) -> int:
     files = list(folders)
     done: dict[int, dict[str, Any]] = {}
     try:
-        work = _AnalyzeClip(options.work.chain, options.tables, options.out, options.work.store, folders)
+        work = _AnalyzeClip(
+            options.work.chain, options.tables, options.out, options.work.store, folders, options.show_faces
+        )
         for position, summary in run_with_bars(work, files, options.work.jobs):
             if isinstance(summary, ClipError):
                 folder = folders[files[position]]

@@ -93,6 +93,7 @@ def _merge(
         _of_schema("frames", frames).assign(person=number),
         _of_schema("people", people),
         _of_schema("windows", tables["windows"]),
+        dict.fromkeys(before["person"][before["thumbnail"].notna()], b""),
     )
     design = ClipDesign.recall(clip_id, summary["tables"], tables["clips"])
     built = build_tables(

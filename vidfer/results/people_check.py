@@ -34,7 +34,9 @@ def check_cells(path: Path, people: "pd.DataFrame") -> list[str]:
         row = known.pop(tracked, None)
         if row is None:
             raise VidferError(f"{path}, line {line}: the run has no person {tracked}: remove the row")
-        if changed := [name for name, kind in kinds.items() if name in cells and not _same(cells[name], row[name], kind)]:
+        if changed := [
+            name for name, kind in kinds.items() if name in cells and not _same(cells[name], row[name], kind)
+        ]:
             raise VidferError(
                 f"{path}, line {line}: {changed[0]} is '{cells[changed[0]]}', not {_shown(row, changed[0])}: only "
                 f"{' and '.join(WRITTEN)} may be edited; put it back, or delete the column"

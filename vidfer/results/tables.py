@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer import __version__
@@ -11,6 +11,7 @@ from vidfer.results.repool import agreement, counts
 from vidfer.results.schema import OPTIONAL, TABLES, typed
 from vidfer.results.seconds import build_seconds
 from vidfer.results.segments import build_segments
+from vidfer.results.thumbnails import thumbnail_name
 from vidfer.types import EMOTIONS, SOUND_IS_FINE, Status, UsageError
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ class Report:
         frames: Columns of table `frames`, with `person` (Int64, from 1 in order of appearance) instead of ids.
         people: Columns of table `people` that do not depend on the clip's name.
         windows: Columns of table `windows` without ids.
+        pictures: A JPEG of each person's best face image, by number.
     """
 
     summary: Mapping[str, Any]
     frames: "pd.DataFrame"
     people: "pd.DataFrame"
     windows: "pd.DataFrame"
+    pictures: Mapping[int, bytes] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, summary: Mapping[str, Any]) -> "Report":
@@ -74,7 +77,8 @@ class Report:
         import pandas as pd
 
         none = typed("frames", pd.DataFrame(index=range(0))).assign(person=pd.array([], "Int64"))
-        return cls(summary, none, *(typed(table, pd.DataFrame(index=range(0))) for table in ("people", "windows")))
+        people, windows = (typed(table, pd.DataFrame(index=range(0))) for table in ("people", "windows"))
+        return cls(summary, none, people, windows)
 
 
 def build_tables(
@@ -99,12 +103,23 @@ def build_tables(
         "frames": frames,
         "seconds": seconds,
         "segments": build_segments(frames, options.min_segment, step),
-        "people": _named(report.people, clip_id),
+        "people": _named(report.people, clip_id).assign(thumbnail=_thumbnails(report)),
         "windows": windows,
         "clips": build_clip(summary, clip_id),
     }
     tables = {table: typed(table, rows.assign(clip_id=clip_id)[_order(table, rows)]) for table, rows in found.items()}
     return design.complete(tables, summary["settings"], end)
+
+
+def record(options: TableOptions | None = None, design: ClipDesign | None = None) -> dict[str, Any]:
+    """Return as JSON what tables were built with: `tables` in the summary, by which they can be built again."""
+    return {**asdict(options or TableOptions()), **(design or ClipDesign()).record()}
+
+
+def _thumbnails(report: Report) -> "pd.Series":
+    """Name the file of each person's picture."""
+    known = report.people["person"]
+    return known.map(thumbnail_name).where(known.isin(list(report.pictures))).astype("string")
 
 
 def person_id(clip_id: str, person: int) -> str:

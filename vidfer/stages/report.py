@@ -13,12 +13,15 @@ import numpy.typing as npt
 from vidfer import __version__
 from vidfer.media.decode import Probe
 from vidfer.media.quality import UNUSABLE
+from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.results.frames import build_frames
 from vidfer.results.schema import SCHEMA_VERSION, TABLES, typed
 from vidfer.results.smoothing import most_probable
 from vidfer.results.tables import NO_MEDIA, Report
+from vidfer.results.thumbnails import encode
+from vidfer.stages.clip_faces import best_faces, read_crops
 from vidfer.stages.faces import TIMES
 from vidfer.stages.probe import read_probe
 from vidfer.types import EMOTIONS, Status
@@ -27,11 +30,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.intp]
+
+_THUMBNAILS: Final = "thumbnails.parquet"
 
 _IDS: Final = ["clip_id", "person_id"]
 _OF_RUN: Final = {
     "frames": [*_IDS, "person_name"],
-    "people": [*_IDS, "name", "same_as", "thumbnail"],
+    "people": [*_IDS, "person_name", "name", "same_as", "linked_to", "thumbnail"],
     "windows": _IDS,
 }
 """The columns of each table that do not depend on the clip's content alone."""
@@ -39,10 +45,11 @@ _OF_RUN: Final = {
 
 @dataclass(frozen=True)
 class ReportStage(Stage):
-    """Write tables `frames`, `people` and `windows` without the columns that depend on the run, and `summary.json`.
+    """Write tables `frames`, `people` and `windows` without the columns that depend on the run, `summary.json`, and pictures.
 
-    They are typed as the schema says, also where they have no rows. Numbers of the tables are as they are; those of the summary
-    have six decimals. Persons are counted from 1 in order of appearance. See `read_report`.
+    The tables are typed as the schema says, also where they have no rows. Numbers of the tables are as they are; those of the
+    summary have six decimals. Persons are counted from 1 in order of appearance; `thumbnails.parquet` has of each the best face
+    image, as it came from the frame, as a JPEG. See `read_report`.
     """
 
     name: ClassVar[str] = "report"
@@ -59,16 +66,20 @@ class ReportStage(Stage):
         probabilities = classify.arrays("probabilities.safetensors") if classify.names("probabilities") else {}
         predictions = classify.json("predictions.json")
         abstain = predictions["settings"]["abstain"]
-        faces = _faces(inputs, probabilities.get("faces"))
+        faces, best = _faces(inputs, probabilities.get("faces")), _best(inputs["faces"])
         times = _times(inputs["faces"])
         windows = _windows(inputs["audio"], probabilities.get("windows"), abstain, predictions["sound"]["status"])
         tables = {
             "frames": build_frames(times, faces, abstain),
-            "people": _people(predictions["people"], faces),
+            "people": _people(predictions["people"], faces, best),
             "windows": windows,
         }
         for name, rows in tables.items():
             draft.write(f"{name}.parquet", _parquet(typed(name, rows).drop(columns=_OF_RUN[name])))
+        if len(best):
+            pictures = [encode(crop) for crops in read_crops(inputs["faces"], np.sort(best)) for crop in crops]
+            order = np.argsort(best)
+            draft.write(_THUMBNAILS, to_parquet({"person": order + 1, "jpeg": pictures}))
         draft.write_json("summary.json", _summary(predictions, inputs, times))
         return Outcome(classify.status, classify.message)
 
@@ -78,7 +89,9 @@ def read_report(artifact: Artifact) -> Report:
     import pandas as pd
 
     tables = {name: pd.read_parquet(artifact.path / f"{name}.parquet") for name in _OF_RUN}
-    return Report(artifact.json("summary.json"), **tables)
+    found = artifact.table(_THUMBNAILS) if artifact.names(_THUMBNAILS) else {"person": (), "jpeg": ()}
+    pictures = dict(zip(map(int, found["person"]), found["jpeg"], strict=True))
+    return Report(artifact.json("summary.json"), **tables, pictures=pictures)
 
 
 def _names(table: str) -> list[str]:
@@ -113,7 +126,16 @@ def _faces(inputs: Mapping[str, Artifact], probabilities: Floats | None) -> "pd.
     return table[known].assign(person=person, denoised=denoised, **dict(zip(EMOTIONS, shares.T, strict=True)))
 
 
-def _people(people: Sequence[Mapping[str, Any]], faces: "pd.DataFrame") -> "pd.DataFrame":
+def _best(faces: Artifact) -> Rows:
+    """Return the row of the best face image of each person, (P,), persons in order of appearance."""
+    if not faces.names("faces"):
+        return np.zeros(0, np.intp)
+    table = faces.table("faces.parquet")
+    rows = best_faces(table)
+    return rows[np.argsort(table["track"][rows])]
+
+
+def _people(people: Sequence[Mapping[str, Any]], faces: "pd.DataFrame", best: Rows) -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
@@ -121,8 +143,8 @@ def _people(people: Sequence[Mapping[str, Any]], faces: "pd.DataFrame") -> "pd.D
         vote, shares = person["vote"]["predominant"], person["vote"]["distribution"] or dict.fromkeys(EMOTIONS)
         votes = {f"vote_{name}": share for name, share in shares.items()}
         images = faces[faces["person"] == number]
-        best = images["time_s"].to_numpy()[images["weight"].to_numpy().argmax()]
-        quality = {"n_unusable": int((images["weight"] < UNUSABLE).sum()), "best_s": best}
+        unusable = int((images["weight"] < UNUSABLE).sum())
+        quality = {"n_unusable": unusable, "best_s": faces["time_s"].iloc[best[number - 1]]}
         rows.append({**person, **person["distribution"], **votes, **quality, "vote": vote, "person": number})
     return pd.DataFrame(rows, columns=[name for name in _names("people") if name not in _OF_RUN["people"]])
 
