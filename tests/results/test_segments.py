@@ -46,6 +46,13 @@ def test_a_gap_breaks_a_run():
     assert spans(build_segments(rows, 0.0, 0.2)) == [("happy", 0, 0.4, 2), ("happy", 0.6, 1.0, 2)]
 
 
+def test_times_at_which_the_person_has_no_row_break_a_run():
+    rows = pd.concat([panel("happy", "happy"), panel("happy", "happy", start=0.8)])
+    others = panel(*["sad"] * 6, person="p2")
+    found = build_segments(pd.concat([rows, others]).sort_values("time_s", kind="stable"), 0.0, 0.2)
+    assert spans(found[found["person_id"] == "p1"]) == [("happy", 0, 0.4, 2), ("happy", 0.8, 1.2, 2)]
+
+
 def test_the_peak_is_the_time_of_the_highest_probability():
     rows = panel("happy", "happy", "happy")
     rows[f"{SMOOTH}happy"] = [0.5, 0.9, 0.7]

@@ -28,29 +28,23 @@ def build_segments(frames: "pd.DataFrame", min_segment: float, step: float) -> "
 
     sampled = np.unique(frames["time_s"].to_numpy(float))
     ends = np.append(sampled[1:], sampled[-1:] + step)
-    by_person = frames.dropna(subset="person_id").groupby("person_id")
-    parts = [_runs(rows, sampled, ends).assign(person_id=person) for person, rows in by_person]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["duration_s", "start_s"])
-    found = found[found["duration_s"].astype(float) >= min_segment - 1e-9]
-    return found.sort_values("start_s", kind="stable", ignore_index=True)
-
-
-def _runs(rows: "pd.DataFrame", sampled: "np.ndarray", ends: "np.ndarray") -> "pd.DataFrame":
-    """Return the runs of one person's rows, which are all sampled times from the first sighting to the last."""
-    import pandas as pd
-
-    named = rows["smooth_expression"].fillna("").to_numpy(object)
-    even = rows[[f"{SMOOTH}{name}" for name in EMOTIONS]].to_numpy(float, na_value=np.nan)
+    shown = frames.dropna(subset="person_id").sort_values("person_id", kind="stable")
+    even = shown[[f"{SMOOTH}{name}" for name in EMOTIONS]].to_numpy(float, na_value=np.nan)
+    known = shown["smooth_expression"].notna().to_numpy(bool)
+    person, expression = shown["person_id"].to_numpy(object), shown["smooth_expression"].fillna("").to_numpy(object)
+    time = shown["time_s"].to_numpy(float)
+    place = np.searchsorted(sampled, time)
+    goes_on = (person[1:] == person[:-1]) & (expression[1:] == expression[:-1]) & (np.diff(place) == 1)
+    begins = np.append(True, ~goes_on)[: len(shown)]
     rows = pd.DataFrame(
         {
-            **{"time_s": rows["time_s"].to_numpy(float), "expression": named, "probability": even.max(axis=1)},
-            **{"run": np.cumsum(np.append(True, named[1:] != named[:-1])[: len(named)])},
+            **{"run": np.cumsum(begins), "person_id": person, "expression": expression},
+            **{"time_s": time, "end_s": ends[place], "probability": even.max(axis=1)},
         }
-    )
-    rows["end_s"] = ends[np.searchsorted(sampled, rows["time_s"])]
-    by_run = rows[rows["expression"] != ""].groupby("run")
-    peak = rows.loc[by_run["probability"].idxmax()]
+    )[known].reset_index(drop=True)
+    by_run = rows.groupby("run")
     found = by_run.agg(
+        person_id=("person_id", "first"),
         expression=("expression", "first"),
         start_s=("time_s", "first"),
         end_s=("end_s", "last"),
@@ -58,4 +52,7 @@ def _runs(rows: "pd.DataFrame", sampled: "np.ndarray", ends: "np.ndarray") -> "p
         mean_probability=("probability", "mean"),
         peak_probability=("probability", "max"),
     ).reset_index(drop=True)
-    return found.assign(duration_s=found["end_s"] - found["start_s"], peak_s=peak["time_s"].to_numpy())
+    found["peak_s"] = rows["time_s"].to_numpy()[by_run["probability"].idxmax().to_numpy(int)]
+    found["duration_s"] = found["end_s"] - found["start_s"]
+    found = found[found["duration_s"] >= min_segment - 1e-9]
+    return found.sort_values("start_s", kind="stable", ignore_index=True)
