@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from vidfer.media.decode import Frame, read_frames
-from vidfer.media.face_stream import FaceSettings, iter_faces
+from vidfer.media.face_stream import FaceSettings, brightness, iter_faces
 
 SETTINGS = FaceSettings()
 
@@ -139,3 +139,19 @@ def test_real_clips(data_dir, detector, clip, fps, people):
     with closing(read_frames(data_dir / clip, fps=fps)) as frames:
         tracks = {face.track for frame in iter_faces(frames, detector, SETTINGS) for face in frame.faces}
     assert tracks == set(range(people))
+
+
+def test_each_frame_says_its_size_brightness_and_whether_a_scene_begins(detector):
+    coffee, rocket = data.coffee()[:200, :300], data.rocket()[:200, :300]
+    black = np.zeros((120, 160, 3), np.uint8)
+    result = run([coffee, coffee, rocket, black], detector)
+    assert [frame.size for frame in result] == [(300, 200)] * 3 + [(160, 120)]
+    assert [frame.cut for frame in result][:3] == [False, False, True]
+    assert result[0].brightness == pytest.approx(np.percentile(coffee @ [0.299, 0.587, 0.114], 95), abs=3)
+    assert result[3].brightness == 0
+
+
+def test_a_lit_spot_keeps_a_dark_frame_from_being_dark():
+    image = np.zeros((300, 400, 3), np.uint8)
+    image[100:200, 150:230] = 180  # 7 % of the frame
+    assert (brightness(image), brightness(np.full((300, 400, 3), 12, np.uint8))) == (180, 12)

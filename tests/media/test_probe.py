@@ -1,7 +1,9 @@
+import av
 import numpy as np
 import pytest
 
 from tests.media.conftest import numbered
+from vidfer.media.container import recorded_at
 from vidfer.media.decode import AudioInfo, probe
 from vidfer.types import ClipError, Status
 
@@ -33,3 +35,33 @@ def test_no_media(tmp_path):
     with pytest.raises(ClipError) as caught:
         probe(tmp_path / "notes.txt")
     assert caught.value.status in {Status.UNSUPPORTED, Status.CORRUPT}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "time"),
+    [
+        ({}, None),
+        ({"creation_time": "2024-05-01T12:30:00.000000Z"}, "2024-05-01T12:30:00Z"),
+        ({"com.apple.quicktime.creationdate": "2024-05-01T12:30:00+0200"}, "2024-05-01T10:30:00Z"),
+        ({"creation_time": "2024-05-01 12:30:00"}, "2024-05-01T12:30:00Z"),
+        ({"creation_time": "1904-01-01T00:00:00Z"}, None),
+        ({"creation_time": "1970-01-01T00:00:00Z"}, None),
+        ({"creation_time": "0001-01-01T00:00:00+14:00"}, None),
+        ({"creation_time": "yesterday", "com.apple.quicktime.creationdate": "2024-05-01"}, "2024-05-01T00:00:00Z"),
+    ],
+)
+def test_the_time_of_a_recording(metadata, time):
+    assert recorded_at(metadata) == time
+
+
+def test_a_container_with_a_clock(write_video, tmp_path):
+    plain = write_video("a.mp4", numbered(3))
+    assert probe(plain).recorded is None
+    with av.open(str(plain)) as source, av.open(str(tmp_path / "b.mp4"), "w") as target:
+        target.metadata["creation_time"] = "2024-05-01T12:30:00Z"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert probe(tmp_path / "b.mp4").recorded == "2024-05-01T12:30:00Z"

@@ -124,7 +124,7 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
-        "recorded": _recorded(container.metadata),
+        "recorded": recorded_at(container.metadata),
     }
     if video:
         rate, rate_note = frame_rate(container, video)
@@ -143,7 +143,7 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     return fields
 
 
-def _recorded(metadata: Mapping[str, str]) -> str | None:
+def recorded_at(metadata: Mapping[str, str]) -> str | None:
     """Return when a recording was made, as ISO 8601 in UTC; cameras without a clock write the year 1904 or 1970."""
     for name in ("creation_time", "com.apple.quicktime.creationdate"):
         try:
