@@ -17,7 +17,8 @@ def tables_of(clip_id, value=0.5, rows=None, **further):
         table = {column.name: [cells[column.kind]] * count for column in columns}
         table |= {"clip_id": [clip_id] * count, "person_id": [f"{clip_id}#{n + 1}" for n in range(count)]}
         if name == "people":
-            table |= {"person": [n + 1 for n in range(count)], "name": [None] * count, "same_as": [None] * count}
+            table["person"] = [n + 1 for n in range(count)]
+            table |= dict.fromkeys(("name", "same_as", "linked_to", "thumbnail"), [None] * count)
         table |= {key: [cell] * count for key, cell in further.items()}
         tables[name] = typed(name, pd.DataFrame(table))
     return tables

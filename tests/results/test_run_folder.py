@@ -10,7 +10,7 @@ from tests.results.fake import ROWS, tables_of, write
 from vidfer.results.clip_folder import open_clip, write_clip
 from vidfer.results.files import read_csv, read_table
 from vidfer.results.run import load_run
-from vidfer.results.run_folder import rebuild
+from vidfer.results.run_folder import check, rebuild
 from vidfer.results.schema import TABLES
 from vidfer.types import UsageError, VidferError
 
@@ -204,18 +204,68 @@ def test_the_byte_order_mark_stays_until_it_is_said_otherwise(run):
         assert all((run / f"{name}.csv").read_bytes().startswith(b"\xef\xbb\xbf") is begins for name in TABLES)
 
 
-def test_tables_can_be_changed_on_their_way_into_the_run(run):
-    def change(clip):
-        if clip.clip_id != CLIPS[0]:
-            return None
-        return {name: clip.table(name).assign(person_id="p", linked=1) for name in TABLES}
+def say(run, **cells):
+    """Write into people.csv, by id as tracked, as a user does: `name` and `same_as`."""
+    path = run / "people.csv"
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows.index = rows["clip_id"] + "#" + rows["person"]
+    for column, values in cells.items():
+        for tracked, value in values.items():
+            rows.loc[tracked, column] = value
+    rows.to_csv(path, index=False)
 
-    rebuild(run, change=change, adds={"frames": {"linked": "int"}})
+
+def test_persons_have_their_names_and_ids_in_every_table_of_the_run_and_those_as_tracked_in_the_clips(run):
+    rebuild(run)
+    before = {name: (run / f"{name}.csv").read_bytes() for name in TABLES}
+    one, other = (f"{clip}#1" for clip in CLIPS[:2])
+    say(run, name={one: "Ann"}, same_as={other: one})
+    rebuild(run)
+    after = {name: (run / f"{name}.csv").read_bytes() for name in TABLES}
     found = load_run(run)
-    assert found.frames["linked"].fillna(0).tolist() == [1] * 3 + [0] * 6
-    assert found.people["person_id"].tolist()[:3] == ["p", "p", f"{CLIPS[1]}#1"]
-    assert "linked" not in found.people
-    assert open_clip(run / CLIPS[0]).table("people")["person_id"].tolist() == ["a.mp4#1", "a.mp4#2"]
+    for name in TABLES:
+        rows = getattr(found, name)
+        assert other not in set(rows["person_id"])
+        own = rows[rows["clip_id"].isin(CLIPS[:2]) & (rows["person_id"] == one)]
+        assert set(own["clip_id"]) == set(CLIPS[:2])
+        if "person_name" in rows:
+            assert set(own["person_name"]) == {"Ann"}
+    assert set(open_clip(run / CLIPS[1]).table("frames")["person_id"]) >= {other}
+    rebuild(run)
+    assert {name: (run / f"{name}.csv").read_bytes() for name in TABLES} == after
+    say(run, name={one: ""}, same_as={other: ""})
+    rebuild(run)
+    assert {name: (run / f"{name}.csv").read_bytes() for name in TABLES} == before
+
+
+def test_links_stay_until_others_are_found(run):
+    rebuild(run)
+    one, other = (f"{clip}#2" for clip in CLIPS[:2])
+    for links in ({other: one}, None):
+        rebuild(run, links=links)
+        people = load_run(run).people.set_index(["clip_id", "person"])
+        assert people["linked_to"].dropna().to_dict() == {(CLIPS[1], 2): one}
+        assert people.loc[(CLIPS[1], 2), "person_id"] == one
+    rebuild(run, links={})
+    assert load_run(run).people["linked_to"].isna().all()
+
+
+def test_pictures_are_named_by_their_place_below_the_run(tmp_path):
+    tables = tables_of("a b/c.mp4")
+    tables["people"] = tables["people"].assign(thumbnail=pd.array(["person-1.jpg", None], "string"))
+    write_clip(tmp_path / "a b/c.mp4", "a b/c.mp4", tables, {"clip": "c.mp4"}, files={"person-1.jpg": b"1"})
+    rebuild(tmp_path)
+    place = load_run(tmp_path).people["thumbnail"].tolist()
+    assert place == ["a b/c.mp4/person-1.jpg", pd.NA]
+    assert (tmp_path / place[0]).read_bytes() == b"1"
+
+
+def test_what_cannot_be_in_people_csv_is_told_before_anything_is_written(run):
+    rebuild(run)
+    say(run, same_as={f"{CLIPS[0]}#1": "x#1"})
+    for step in (check, rebuild):
+        with pytest.raises(VidferError, match="line 2: same_as is 'x#1', which is no person_id of this run"):
+            step(run)
 
 
 def test_files_that_a_clip_has_no_more_go_and_those_of_others_stay(tmp_path):

@@ -11,7 +11,7 @@ from vidfer.results.frames import NOBODY, lay_out
 from vidfer.results.people import People
 from vidfer.results.repool import probabilities, repool
 from vidfer.results.schema import TABLES, typed
-from vidfer.results.tables import Report, TableOptions, build_tables, person_id
+from vidfer.results.tables import Report, TableOptions, build_tables, person_id, record
 from vidfer.types import EMOTIONS
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ _OF_TIME: Final = ("clip_id", "frame", "time_s", "status", "marker", "excluded")
 
 _OF_TRACK: Final = ("clip_id", "person_id", "name", "same_as", "person", "best_s", "thumbnail")
 """Columns of `people` that a track keeps whose face images count for another row."""
-
-
-def concerns(people: People, tracked: "pd.Series") -> bool:
-    """Tell whether anything is said of the persons of a clip, by the ids of its table `people`."""
-    return any(people.of(one) != one or one in people.names or one in people.links for one in tracked)
 
 
 def apply_people(
@@ -95,10 +90,9 @@ def _merge(
         _of_schema("windows", tables["windows"]),
         dict.fromkeys(before["person"][before["thumbnail"].notna()], b""),
     )
-    design = ClipDesign.recall(clip_id, summary["tables"], tables["clips"])
-    built = build_tables(
-        report, clip_id, TableOptions(summary["tables"]["grid"], summary["tables"]["min_segment"]), design
-    )
+    built_with = summary.get("tables") or record()
+    design = ClipDesign.recall(clip_id, built_with, tables["clips"])
+    built = build_tables(report, clip_id, TableOptions(built_with["grid"], built_with["min_segment"]), design)
     absorbed = before[[one != tracks[one] for one in before["person_id"]]]
     kept = [*_OF_TRACK, *(name for name in design.study.kinds)]
     rows = pd.concat([built["people"], absorbed.assign(person_id=absorbed["person_id"].map(tracks))[kept]])

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.pipeline.columns import unescaped
 from vidfer.results.sheets import read_sheet
 from vidfer.results.tables import person_id
 from vidfer.types import VidferError
+
+PEOPLE: Final = "people.csv"
+"""Name of the file in the folder of a run."""
 
 KEY: Final = ("clip_id", "person")
 """The columns of `people.csv` that say which tracked person a row is of."""
@@ -47,9 +51,18 @@ class People:
     names: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
+    def concern(self, tracked: Iterable[str]) -> bool:
+        """Tell whether anything is said of one of these tracked persons."""
+        return any(one in known for one in tracked for known in (self.ids, self.names, self.links))
+
     def of(self, tracked: str) -> str:
         """Return the id of a tracked person."""
         return self.ids.get(tracked, tracked)
+
+
+def read_people(path: Path, links: Mapping[str, str] | None = None) -> People:
+    """Read who is who from `people.csv`, and from links where they are given; raises as `read_rows` and `resolve` do."""
+    return resolve(path, read_rows(path), links)
 
 
 def read_rows(path: Path) -> dict[str, Row]:
@@ -164,8 +177,3 @@ def _name(path: Path, rows: Mapping[str, Row], names: dict[str, str], one: str, 
 
 def _differ(one: str | None, other: str | None) -> bool:
     return bool(one and other and one != other)
-
-
-def unescaped(cell: str) -> str:
-    """Return a text without the apostrophe that keeps a spreadsheet from taking it for a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell

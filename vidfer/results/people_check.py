@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.results.people import KEY, LINKED, WRITTEN, tracked_of, unescaped
+from vidfer.pipeline.columns import unescaped
+from vidfer.results.people import KEY, LINKED, WRITTEN, tracked_of
 from vidfer.results.schema import TABLES, Kind
 from vidfer.results.sheets import read_sheet
 from vidfer.types import VidferError

@@ -5,7 +5,7 @@ What a user wrote into `people.csv` and `clips.csv` is kept (see `vidfer.results
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,15 @@ from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, ClipFolder, FolderError, clip_folders, open_clip, sweep
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
+from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.schema import TABLES, Kind
 from vidfer.results.sinks import Sink, common_kind
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 Columns = Mapping[str, Mapping[str, Kind]]
 """The kinds of columns beside those of the schema, by table."""
-
-Change = Callable[[ClipFolder], "Mapping[str, pd.DataFrame] | None"]
-"""From a clip's folder to the tables that are to stand in those of the run, or None for those in the folder."""
 
 _STATE: Final = b"vidfer_run"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -42,10 +39,12 @@ class Contents:
     Args:
         clips: The clips' folders by clip_id, sorted.
         left_out: Why each other folder with a `summary.json` is left out of the tables.
+        notes: What is to be known of persons who were joined, in sentences.
     """
 
     clips: Mapping[str, ClipFolder]
     left_out: Mapping[Path, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -53,8 +52,9 @@ class Contents:
         return blake3(json.dumps({name: clip.token for name, clip in self.clips.items()}).encode()).hexdigest()
 
     def warnings(self) -> list[str]:
-        """Say for each folder that is left out why, in a sentence."""
-        return [f"{folder} is not in the tables: it {reason}" for folder, reason in self.left_out.items()]
+        """Say for each folder that is left out why, in a sentence, and what is to be known of persons who were joined."""
+        left_out = [f"{folder} is not in the tables: it {reason}" for folder, reason in self.left_out.items()]
+        return [*left_out, *self.notes]
 
 
 def contents(run: Path) -> Contents:
@@ -85,12 +85,11 @@ def check(run: Path) -> None:
         VidferError: They cannot.
     """
     with results_folder(run):
-        _read_all_edits(run, _further(contents(run), {}))
+        _read_all_edits(run, _further(contents(run)))
+        read_people(run / PEOPLE)
 
 
-def rebuild(
-    run: Path, *, excel: bool | None = None, change: Change | None = None, adds: Columns | None = None
-) -> Contents:
+def rebuild(run: Path, *, excel: bool | None = None, links: Mapping[str, str] | None = None) -> Contents:
     """Make a run's tables from its clips' folders; until all are on the disk, the tables stay as they were.
 
     Columns that not every clip has, such as those of a study, are missing in the others; columns of several types become texts.
@@ -98,8 +97,7 @@ def rebuild(
     Args:
         run: Its folder, which is made if need be.
         excel: Begin each CSV with a byte order mark; by default if `clips.csv` begins with one.
-        change: Returns a clip's tables as they are to stand in those of the run, or None where its own can.
-        adds: The columns that `change` adds, by table.
+        links: Who is the same person as `--identify` found, by id as tracked; by default what it found earlier.
 
     Raises:
         VidferError: They cannot be written, or what a user wrote into `people.csv` or `clips.csv` cannot be read.
@@ -109,7 +107,7 @@ def rebuild(
         bom = _begins_with_bom(run / "clips.csv") if excel is None else excel
         while True:
             try:
-                return _rebuild(run, bom, change, adds or {})
+                return _rebuild(run, bom, links)
             except _SavedMeanwhileError:
                 continue
 
@@ -118,11 +116,12 @@ class _SavedMeanwhileError(Exception):
     """The user has saved a table since it was read."""
 
 
-def _rebuild(run: Path, bom: bool, change: Change | None, adds: Columns) -> Contents:
+def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     saved = _saved(run)
     found = contents(run)
-    further = _further(found, adds)
-    edits = _read_all_edits(run, further)
+    further = _further(found)
+    edits, people = _read_all_edits(run, further), read_people(run / PEOPLE, links)
+    notes: list[str] = []
     damaged: dict[Path, str] = {}
     with ExitStack() as replaced, ExitStack() as opened:
         sinks = {}
@@ -134,7 +133,7 @@ def _rebuild(run: Path, bom: bool, change: Change | None, adds: Columns) -> Cont
             sinks[name] = opened.enter_context(sink)
         for clip in found.clips.values():
             try:
-                tables = _tables(clip, change)
+                tables = _tables(clip, people, notes)
             except (FolderError, ValueError, OSError) as error:
                 damaged[clip.path] = str(error) if isinstance(error, FolderError) else f"is damaged: {error}"
                 continue
@@ -142,19 +141,31 @@ def _rebuild(run: Path, bom: bool, change: Change | None, adds: Columns) -> Cont
                 sink.add(tables[name])
         if _saved(run) != saved:
             raise _SavedMeanwhileError
-    return Contents(found.clips, {**found.left_out, **damaged})
+    return Contents(found.clips, {**found.left_out, **damaged}, tuple(notes))
 
 
-def _tables(clip: ClipFolder, change: Change | None) -> "dict[str, pa.Table]":
-    changed = change(clip) if change else None
-    if changed is not None:
-        return {name: arrow_table(rows) for name, rows in changed.items()}
-    return {name: read_arrow(clip.read(f"{name}.parquet")) for name in TABLES}
+def _tables(clip: ClipFolder, people: People, notes: list[str]) -> "dict[str, pa.Table]":
+    """Return a clip's tables as they stand in those of the run: with everybody's id and name, and files by their place there."""
+    import pyarrow as pa
+
+    tables = {name: read_arrow(clip.read(f"{name}.parquet")) for name in TABLES}
+    if people.concern(tables["people"]["person_id"].to_pylist()):
+        from vidfer.results.merge import apply_people
+
+        changed, said = apply_people({name: clip.table(name) for name in TABLES}, people, clip.summary)
+        tables, notes[len(notes) :] = {name: arrow_table(rows) for name, rows in changed.items()}, said
+    rows = tables["people"]
+    at = rows.column_names.index("thumbnail")
+    places = [None if name is None else f"{clip.clip_id}/{name}" for name in rows["thumbnail"].to_pylist()]
+    return {
+        **tables,
+        "people": rows.set_column(at, rows.schema.field(at), pa.array(places, rows.schema.field(at).type)),
+    }
 
 
-def _further(found: Contents, adds: Columns) -> dict[str, dict[str, Kind]]:
+def _further(found: Contents) -> dict[str, dict[str, Kind]]:
     """Name the columns of the clips' tables that are not in the schema, by table, with the kinds that all clips' values fit."""
-    further: dict[str, dict[str, Kind]] = {name: dict(adds.get(name, {})) for name in TABLES}
+    further: dict[str, dict[str, Kind]] = {name: {} for name in TABLES}
     for clip in found.clips.values():
         for table, kinds in clip.summary.get("further_columns", {}).items():
             for name, kind in kinds.items():
