@@ -28,12 +28,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vidfer.api import Analyzer, ClipResult, LiveFrame, LivePerson, Options, analyze
+    from vidfer.api.study import compare
     from vidfer.results.run import Run, load_run
     from vidfer.types import EMOTIONS, ClipError, Status, UsageError, VidferError
 
 _MODULES = {
     **dict.fromkeys(("Analyzer", "ClipResult", "LiveFrame", "LivePerson", "Options", "analyze"), "vidfer.api"),
     **dict.fromkeys(("Run", "load_run"), "vidfer.results.run"),
+    "compare": "vidfer.api.study",
     **dict.fromkeys(("EMOTIONS", "ClipError", "Status", "UsageError", "VidferError"), "vidfer.types"),
 }
 """Where each name is, which is imported when it is first used: `import vidfer` costs nothing."""
@@ -52,6 +54,7 @@ __all__ = [
     "VidferError",
     "__version__",
     "analyze",
+    "compare",
     "load_run",
 ]
 

@@ -135,11 +135,11 @@ class Analyzer:
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
                 path, known = Path(clip), shown(Path(clip).name)
-                return self._work(_Clip(path, known, self._design([path], {known: path}).of(known)), progress)
+                return self._work(_Clip(path, known, self._design({known: path}).of(known)), progress)
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps) as path:
-                return self._work(_Clip(path, name, self._design([], {name: path}).of(name), name), progress)
+                return self._work(_Clip(path, name, self._design({name: path}).of(name), name), progress)
 
     def analyze_many(
         self,
@@ -173,13 +173,13 @@ class Analyzer:
         paths = [Path(clips)] if isinstance(clips, str | Path) else [Path(clip) for clip in clips]
         with in_keywords():
             found = _find(paths, self._store.root, self._options.picture_fps)
-            design = self._design(paths, found)
+            design = self._design(found)
         todo = [_Clip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
         return self._results(todo, jobs, progress or (lambda *_: None))
 
-    def _design(self, paths: Sequence[Path], clips: Mapping[str, Path]) -> Design:
-        """Read what a study says of clips, by id, which stand for paths that were given."""
-        return read_design(self._study, paths, clips, logging.getLogger("vidfer").warning)
+    def _design(self, clips: Mapping[str, Path]) -> Design:
+        """Read what the files of a study that were named say of clips, by id; no others are looked for."""
+        return read_design(self._study, [], clips, logging.getLogger("vidfer").warning)
 
     def _results(
         self, clips: "list[_Clip]", jobs: int, progress: Callable[[int, str, float], None]
