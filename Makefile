@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types lock columns pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow lint types lock columns pages pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -45,6 +45,9 @@ types: $(READY)  ## Check types
 
 columns: $(READY)  ## Write the columns of all tables into docs/columns.md
 	@$(BIN)/python -m vidfer.results.dictionary docs/columns.md
+
+pages: $(READY)  ## Capture docs/terminal.md anew: what the command prints in terminals of 80 and 120 columns
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/terminal_pages.py
 
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
 	@$(PIPELINE) $(SET)

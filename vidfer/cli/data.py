@@ -1,9 +1,11 @@
 """`vidfer data`: where the data sets are had, and whether they are there."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.wrap import wrap
 from vidfer.datasets.check import DataCheck, check_data, default_root, find_source
 from vidfer.datasets.sources import SOURCES
 from vidfer.types import EMOTIONS
@@ -36,7 +38,7 @@ def list_sets(_options: ListOptions) -> int:
         there = "there" if folder.exists() else "not there"
         print(f"{name:<8}  {source.title}")
         for label, text in (("page", source.page), ("terms", source.terms), ("folder", f"{folder} ({there})")):
-            print(f"{'':<8}  {label:<7} {text}")
+            print(wrap(f"{'':<8}  {label:<7} {text}", sys.stdout, " " * 18))
     print("\n`vidfer data check NAME` counts what is there; docs/data.md says more.")
     return 0
 
@@ -46,15 +48,12 @@ def check(options: CheckOptions) -> int:
     source, root = find_source(options.name), options.root or default_root(options.name)
     print(source.title)
     for label, text in (("folder", root), ("layout", source.layout), ("page", source.page), ("terms", source.terms)):
-        print(f"  {label:<7} {text}", flush=True)
+        print(wrap(f"  {label:<7} {text}", sys.stdout, " " * 10), flush=True)
     found = check_data(options.name, root)
     _print_counts(found)
-    for note in found.notes:
-        print(f"  {note}")
-    for line in found.missing:
-        print(f"  missing: {line}")
-    if found.missing:
-        print(f"  to get it: {source.get}")
+    lines = [*found.notes, *(f"missing: {line}" for line in found.missing)]
+    for line in [*lines, f"to get it: {source.get}"] if found.missing else lines:
+        print(wrap(f"  {line}", sys.stdout, " " * 4))
     print("whole" if found.whole else "not whole" if found.counts else "not found")
     return 0 if found.whole else 1
 

@@ -72,9 +72,8 @@ def say_where_faces_are_kept(store: Path, named: Path | None) -> None:
     """Say where a first run keeps crops of faces, and how they are removed; nothing where the store is there already."""
     if not store.exists():
         option = f" --store {shlex.quote(str(named))}" if named else ""
-        remove = f"vidfer cache purge --all --yes{option}"
         say(
-            f"Crops of faces are kept in {store}, for you alone, so that later runs are quick. To remove them: {remove}"
+            f"Crops of faces are kept in {store}, for you alone. To remove them: vidfer cache purge --all --yes{option}"
         )
 
 

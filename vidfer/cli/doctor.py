@@ -1,8 +1,10 @@
 """`vidfer doctor`: what is installed, what works, and how to mend what does not."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vidfer.cli.wrap import wrap
 from vidfer.stages.selfcheck import check_installation
 
 
@@ -22,6 +24,6 @@ def run(options: DoctorOptions) -> int:
     failed = 0
     for name, works, text in check_installation(options.store):
         failed += not works
-        print(f"  {'ok  ' if works else 'FAIL'}  {name}: {text}", flush=True)
+        print(wrap(f"  {'ok  ' if works else 'FAIL'}  {name}: {text}", sys.stdout, " " * 8), flush=True)
     print("everything works" if not failed else f"{failed} of the checks failed")
     return 1 if failed else 0

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vidfer import __version__
+from vidfer.cli.wrap import wrap
 from vidfer.types import UsageError, VidferError
 
 LOG: Final = logging.getLogger("vidfer")
@@ -76,7 +77,7 @@ class _Terminal(logging.Handler):
             self.addFilter(_ours)
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        print(wrap(self.format(record), sys.stderr), file=sys.stderr, flush=True)
 
 
 @contextmanager

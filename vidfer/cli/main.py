@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from vidfer import __version__
+from vidfer.cli.wrap import wrap
 from vidfer.types import UsageError, VidferError
 
 VERBS = {
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except VidferError as error:
-        print(f"vidfer: {error}", file=sys.stderr)
+        print(wrap(f"vidfer: {error}", sys.stderr), file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("vidfer: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
@@ -108,7 +109,8 @@ def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about:
         return first
     if first in ("-h", "--help"):
         width = max(map(len, names))
-        lines = [f"  {name:<{width}}  {text}" for name, text in names.items()]
+        indent = " " * (width + 4)
+        lines = [wrap(f"  {name:<{width}}  {text}", sys.stdout, indent) for name, text in names.items()]
         note = f"'{program} NAME --help' says more about each. See also docs/cli.md."
         print(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
         return None
