@@ -80,7 +80,7 @@ class ClipResult:
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
             "media": {**NO_MEDIA, "notes": []},
-            "tables": record(),
+            "tables": record(design=design),
             "analyzed_at": now(),
             "elapsed_s": None,
             **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.results.design import StudyOptions
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vidfer.pipeline.runner import StageProgress
+    from vidfer.results.design import Design
 
 GROUPS = {
     "sampling": ("fps", "every", "picture_fps", "decoder"),
@@ -25,6 +27,7 @@ GROUPS = {
 
 
 TABLES = {"tables": ("grid", "min_segment")}
+STUDY = {"study": ("participants", "markers", "baseline")}
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class AnalyzeOptions:
     show_faces: bool = False
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
+    study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class _AnalyzeClip:
 
     options: "ChainOptions"
     tables: "TableOptions"
+    design: "Design"
     out: Path
     store: Path | None
     folders: "Mapping[Path, Path]"
@@ -84,11 +89,13 @@ class _AnalyzeClip:
         from vidfer.api import analyze_clip, write_result
 
         folder = self.folders[clip]
+        clip_id = folder.relative_to(self.out).as_posix()
         result = analyze_clip(
             clip,
             self.options,
             tables=self.tables,
-            clip_id=folder.relative_to(self.out).as_posix(),
+            design=self.design.of(clip_id),
+            clip_id=clip_id,
             store=self.store,
             progress=progress,
         )
@@ -104,6 +111,7 @@ def run(options: AnalyzeOptions) -> int:
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
+    from vidfer.results.design import read_design
 
     store = options.work.store or default_store()
     clips = find_clips(options.paths, [options.out, store], say, options.work.chain.picture_fps)
@@ -111,15 +119,18 @@ def run(options: AnalyzeOptions) -> int:
     say_where_faces_are_kept(store, options.work.store)
     folders = result_folders(clips, options.out)
     files = list(folders)
+    names = {folder.relative_to(options.out).as_posix(): clip for clip, folder in folders.items()}
+    design = read_design(options.study, options.paths, names, say)
     done: dict[int, dict[str, Any]] = {}
     try:
         work = _AnalyzeClip(
-            options.work.chain, options.tables, options.out, options.work.store, folders, options.show_faces
+            options.work.chain, options.tables, design, options.out, options.work.store, folders, options.show_faces
         )
         for position, summary in run_with_bars(work, files, options.work.jobs):
             if isinstance(summary, ClipError):
                 folder = folders[files[position]]
-                failed = ClipResult.failed(files[position], summary, folder.relative_to(options.out).as_posix())
+                clip_id = folder.relative_to(options.out).as_posix()
+                failed = ClipResult.failed(files[position], summary, clip_id, design.of(clip_id))
                 write_result(failed, folder)
                 summary = failed.summary
             done[position] = summary
