@@ -34,7 +34,7 @@ def study(tmp_path_factory, portrait, analyzer):
 
 def test_the_page_shows_the_notebook():
     text = PAGE.read_text()
-    shown = dict(re.findall(r"^### (.*)\n\n```python\n(.*?)\n```", text, re.MULTILINE | re.DOTALL))
+    shown = dict(re.findall(r"^### ([^\n]*)\n\n```python\n(.*?)\n```", text, re.MULTILINE | re.DOTALL))
     tasks = {title: code for title, code in cells().items() if title[0].isdigit()}
     assert len(tasks) == 10
     assert shown == tasks
