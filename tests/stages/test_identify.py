@@ -41,16 +41,16 @@ def test_a_person_is_the_mean_of_the_best_usable_faces(seed, faces, loaded, ran,
     monkeypatch.setattr("vidfer.stages.clip_faces.SHARD", 7)
     rng = np.random.default_rng(seed)
     count = 40
-    track, weight = rng.integers(1, 4, count), rng.choice([0.1, 0.3, 0.6, 0.9], count)
-    weight[track == 3] = 0.2  # nobody can tell who that is
-    made, crops = faces(np.ones(count), shard=7, track=track, weight=weight, blur=rng.random(count))
+    person, weight = rng.integers(1, 4, count), rng.choice([0.1, 0.3, 0.6, 0.9], count)
+    weight[person == 1] = 0.2  # nobody can tell who that is
+    made, crops = faces(np.ones(count), shard=7, track=3 * person, weight=weight, blur=rng.random(count))
     loaded[IdentityModel.kind] = Means()
     found = ran(STAGE, {"faces": made}).arrays("identities.safetensors")
     table = made.table("faces.parquet")
-    assert found["track"].tolist() == [1, 2]
+    assert found["person"].tolist() == [2, 3]
     assert found["embedding"].dtype == np.float32
-    for person, point, span in zip(found["track"], found["embedding"], found["span"], strict=True):
-        rows = [row for row in range(count) if track[row] == person]
+    for number, point, span in zip(found["person"], found["embedding"], found["span"], strict=True):
+        rows = [row for row in range(count) if person[row] == number]
         assert span.tolist() == [rows[0] / 5, rows[-1] / 5]
         best = sorted(rows, key=lambda row: (-weight[row], table["blur"][row]))[:BEST]
         mean = Means()(crops[[row for row in best if weight[row] >= 0.25]]).astype(float).mean(0)

@@ -22,9 +22,10 @@ BEST: Final = 5
 class IdentifyStage(Stage):
     """Embed the best usable face images of each person.
 
-    Artifact: `identities.safetensors` with a row for each person who has a usable face image: `track` (P,) int64 as in
-    `faces.parquet`, `embedding` (P, D) float32 of length 1, the mean over the images, and `span` (P, 2) float64, the times in s
-    of the first and the last face image, usable or not. Embeddings are biometric data: they stay in the store.
+    Artifact: `identities.safetensors` with a row for each person who has a usable face image: `person` (P,) int64, the
+    number, from 1 in order of appearance, `embedding` (P, D) float32 of length 1, the mean over the images, and `span` (P, 2)
+    float64, the times in s of the first and the last face image, usable or not. Embeddings are biometric data: they stay in the
+    store.
     """
 
     name: ClassVar[str] = "identify"
@@ -56,12 +57,12 @@ class IdentifyStage(Stage):
         with one_thread():
             model = load_model(IdentityModel, self.identity_model, self.weights, self.device)
             points = np.concatenate([model(crops) for crops in read_crops(faces, rows)]).astype(np.float64)
-        track = table["track"][rows]
-        people = np.unique(track)
-        means = np.array([points[track == person].mean(0) for person in people])
-        times = [table["time_s"][table["track"] == person] for person in people]
+        number = np.unique(table["track"], return_inverse=True)[1] + 1
+        people = np.unique(number[rows])
+        means = np.array([points[number[rows] == person].mean(0) for person in people])
+        times = [table["time_s"][number == person] for person in people]
         return {
-            "track": people.astype(np.int64),
+            "person": people.astype(np.int64),
             "embedding": (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32),
             "span": np.array([[each.min(), each.max()] for each in times]),
         }
