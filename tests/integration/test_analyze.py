@@ -97,7 +97,7 @@ def test_a_row_per_looked_at_frame(result):
     assert len(frames) == 13  # 2.5 s, 5 a second, the first at 0
     np.testing.assert_allclose(np.diff(frames["time_s"]), 0.2, atol=0.021)
     assert set(frames["person_id"]) == {"astronaut.mp4#1"}
-    assert frames["status"].eq("face").all()
+    assert set(frames["status"]) == {"face"}
     assert len(result.tables["seconds"]) == 3
     centre = (frames["x0"] + frames["x1"]) / 2, (frames["y0"] + frames["y1"]) / 2
     assert centre[0].between(240, 400).all()

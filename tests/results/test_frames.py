@@ -57,11 +57,22 @@ def test_a_row_has_its_own_face_and_no_other():
 def test_a_face_that_is_usable_is_a_face_whatever_its_flaws():
     times = times_of(1)
     faces = faces_of(times, p1=range(5)).assign(
-        weight=[0.3, 0.1, 0.1, 0.1, 0.1], flaws=["dark", "dark, cut", "cut", "blurred, cut", ""]
+        weight=[0.3, 0.1, 0.1, 0.1, 0.25], flaws=["dark", "dark, cut", "cut", "blurred, cut", "cut"]
     )
     found = build_frames(times, faces, None)
     assert statuses(found) == ["face", "too_dark", "cut_by_edge", "face", "face"]
     assert found[list(EMOTIONS)].notna().all(axis=None)
+
+
+def test_unusable_faces_have_no_part_in_smoothed_probabilities():
+    times = times_of(4)
+    faces = faces_of(times, p1=[0, 1, 10])
+    faces[list(EMOTIONS)] = np.eye(7)[[3, 4, 4]]
+    found = build_frames(times, faces.assign(weight=[1.0, 0.2, 0.2]), None)
+    assert found["expression"].tolist()[:2] == ["happy", "sad"]
+    assert found["smooth_expression"].tolist()[:2] == ["happy", "happy"]
+    assert found["smooth_happy"].tolist()[:2] == [1.0, 1.0]
+    assert found["smooth_expression"].isna().tolist()[2:] == [True] * 18  # also of the face that has no usable one near
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def test_persons_are_apart_and_rows_without_one_are_nobodys():
     assert spans(found) == [("happy", 0, 0.6, 3)] * 2
 
 
+def test_who_follows_another_person_at_once_has_a_segment_of_his_own():
+    one, two = panel(*["happy"] * 3), panel(*["happy"] * 3, person="p2", start=0.6)
+    assert spans(build_segments(pd.concat([one, two]), 0.5, 0.2)) == [("happy", 0, 0.6, 3), ("happy", 0.6, 1.2, 3)]
+
+
 def test_uncertain_has_the_probability_of_what_is_most_probable():
     rows = panel(*["happy"] * 3, p=0.35).assign(smooth_expression="uncertain")
     found = build_segments(rows, 0.5, 0.2).iloc[0]
