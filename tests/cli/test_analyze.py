@@ -329,3 +329,31 @@ def test_the_first_run_says_once_where_faces_are_kept(verb, tmp_path, capsys):
     command = told[told.index(line) :].splitlines()[0].rpartition(": vidfer ")[2]
     assert main(shlex.split(command)) == 0
     assert not [path for path in store.rglob("*") if path.is_file()]
+
+
+def test_a_camera_is_a_clip_named_after_its_start_and_its_recording_is_removed(tmp_path, monkeypatch, capsys):
+    import tempfile
+
+    import numpy as np
+
+    from vidfer.media import camera
+    from vidfer.media.record import record_frames
+
+    record_frames(np.zeros((4, 48, 64, 3), np.uint8), tmp_path / "video7", fps=10)
+    monkeypatch.setitem(camera.INPUTS, sys.platform, camera.CameraInput(None, str(tmp_path / "video{name}")))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert (
+        analyze(tmp_path, "--camera", "7", "--seconds", "0.25", "--fps", "10", "--audio-model", "none", "--json") == 1
+    )
+    told = capsys.readouterr()
+    (summary,) = map(json.loads, told.out.splitlines())
+    assert summary["status"] == "no_face"
+    assert "3 frames" in summary["message"]
+    assert re.search(r"camera-7-\d{8}T\d{6}Z$", summary["clip"])
+    assert "recording camera 7 until 0.25 s have passed, or Ctrl-C" in told.err
+    assert not list((tmp_path / "temporary").glob("**/camera-*"))
+    assert analyze(tmp_path, "--camera", "8") == 2
+    assert "there is no camera 8" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        analyze(tmp_path)

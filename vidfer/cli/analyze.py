@@ -1,7 +1,7 @@
 """`vidfer analyze`: from clips to tables."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,18 +59,30 @@ class AnalyzeOptions:
 
     Args:
         paths: Videos, sound files and pictures, or folders of them.
+        camera: Record the camera of this number, from 0, or of this name, until Ctrl-C, and analyse that; the recording, without
+            sound, is removed afterwards.
+        seconds: How long to record.
         out: Folder of the tables; rows of other clips in its summary.csv are kept.
         json: Print each clip's summary as one line of JSON.
         show_faces: Leave the pictures of people as they are, and do not blur them.
     """
 
-    paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
+    paths: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "PATH"})
     out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
     json: bool = False
     show_faces: bool = False
+    camera: str | None = field(default=None, metadata={"metavar": "N"})
+    seconds: float | None = None
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
     study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})
+
+    def __post_init__(self) -> None:
+        """Refuse a run over nothing, and a length of no recording."""
+        if not self.paths and self.camera is None:
+            raise UsageError("name at least one PATH, or --camera 0")
+        if self.seconds is not None and (self.camera is None or not 0 < self.seconds < float("inf")):
+            raise UsageError(f"--seconds has to be above 0, and goes with --camera, not {self.seconds}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,23 @@ class _AnalyzeClip:
 
 
 def run(options: AnalyzeOptions) -> int:
-    """Analyse the clips, write the tables, print the overview."""
+    """Record the camera if that is asked for, analyse the clips, write the tables, print the overview."""
+    if options.camera is None:
+        return _analyze(options)
+    from tempfile import TemporaryDirectory
+
+    from vidfer.cli.display import say
+    from vidfer.media.camera import CameraSource, record_camera
+
+    with TemporaryDirectory(prefix="vidfer-") as folder:
+        with CameraSource(options.camera, seconds=options.seconds) as camera:
+            until = "Ctrl-C" if options.seconds is None else f"{options.seconds:g} s have passed, or Ctrl-C"
+            say(f"recording camera {options.camera} until {until}")
+            clip = record_camera(camera, Path(folder))
+        return _analyze(replace(options, paths=[*options.paths, clip]))
+
+
+def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.api import ClipResult, result_folders, write_overview, write_result
     from vidfer.cli.clip_bars import run_with_bars
     from vidfer.cli.display import say, say_where_faces_are_kept
