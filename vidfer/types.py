@@ -25,7 +25,7 @@ class Status(StrEnum):
     OK = "ok"
     PARTIAL = "partial"  # the file breaks off or is damaged: predicted from what could be read
     CORRUPT = "corrupt"
-    UNSUPPORTED = "unsupported"  # a still, a text, a format outside the whitelist
+    UNSUPPORTED = "unsupported"  # a text, a playlist, a format outside the whitelist
     NO_VIDEO = "no_video"
     NO_FACE = "no_face"
     NO_AUDIO = "no_audio"
