@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from vidfer import analyze
+from vidfer import EMOTIONS, analyze
+from vidfer.results.repool import repool
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -73,3 +75,32 @@ def test_every_file_has_a_status_and_the_second_run_is_idle(data_dir, tmp_path):
     names = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(tmp_path / "b") for path in (tmp_path / "b").rglob("*") if path.is_file())
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
+
+
+def test_rows_pool_to_the_predictions_that_were_stored(data_dir, store):
+    """Faces and sound of a real clip, by the settings that its summary names."""
+    result = analyze(data_dir / "ravdess_av/actor01_mp4_360p/01-01-08-01-01-02-01.mp4", store=store)
+    emptied = {
+        name: rows.assign(**dict.fromkeys(EMOTIONS))
+        for name, rows in result.tables.items()
+        if name in ("people", "clips")
+    }
+    found, notes = repool({**result.tables, **emptied}, result.summary["settings"])
+    assert result.clips["modalities"].tolist() == ["faces+sound"]
+    for table, prefixes in (("people", ("", "vote_")), ("clips", ("", "faces_", "sound_"))):
+        for columns in ([f"{prefix}{name}" for name in EMOTIONS] for prefix in prefixes):
+            before, after = (tables[table][columns].to_numpy(float) for tables in (result.tables, found))
+            np.testing.assert_allclose(after, before, atol=1e-9)
+    same = [
+        "n_frames",
+        "n_faces",
+        "n_unusable",
+        "n_uncertain",
+        "n_people",
+        "n_windows",
+        "agreement",
+        "predominant",
+        "person_id",
+    ]
+    assert found["clips"][same].equals(result.clips[same])
+    assert notes == []

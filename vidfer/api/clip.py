@@ -7,7 +7,7 @@ from pathlib import Path
 from vidfer.api.result import ClipResult, now, shown
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
-from vidfer.results.amend import amended
+from vidfer.results.amend import amended, rounded
 from vidfer.results.design import ClipDesign
 from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, name_models
@@ -56,4 +56,4 @@ def analyze_clip(
     built_with = {"tables": record(tables, design)}
     summary = {"clip": called, **report.summary, **name_models(options), **built_with, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)
-    return ClipResult(amended(summary, built), built, place.root, report.pictures)
+    return ClipResult(rounded(amended(summary, built)), built, place.root, report.pictures)

@@ -1,5 +1,6 @@
-"""A clip's summary after markers have excluded times: it says what the tables say."""
+"""A clip's summary beside its tables: after markers have excluded times it says what they say, with six decimals."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]
+
+
+def rounded(summary: Mapping[str, Any]) -> Record:
+    """Return a summary whose predictions have six decimals, for people who read it; the tables keep all."""
+    parts = {name: summary[name] for name in ("margin", "faces", "sound", "fused", "people")}
+    return {**summary, **json.loads(json.dumps(parts), parse_float=lambda text: round(float(text), 6))}
 
 
 def amended(summary: Mapping[str, Any], tables: "Mapping[str, pd.DataFrame]") -> Record:
@@ -57,8 +64,7 @@ def _answer(row: "pd.Series[Any]", prefix: str, abstain: float | None) -> Record
 
 def _record(distribution: decision.Floats, abstain: float | None) -> Record:
     name, margin = decision.predominant(distribution, abstain)
-    shares = {emotion: round(share, 6) for emotion, share in decision.by_name(distribution).items()}
-    return {"predominant": name, "margin": round(margin, 6), "distribution": shares}
+    return {"predominant": name, "margin": margin, "distribution": decision.by_name(distribution)}
 
 
 def _votes(images: "pd.DataFrame", abstain: float | None) -> Record:
@@ -70,6 +76,6 @@ def _votes(images: "pd.DataFrame", abstain: float | None) -> Record:
 
 
 def _person(row: "pd.Series[Any]", images: "pd.DataFrame", abstain: float | None) -> Record:
-    seen = {"first_s": round(float(row["first_s"]), 6), "last_s": round(float(row["last_s"]), 6)}
+    seen = {name: float(row[name]) for name in ("first_s", "last_s")}
     number = {name: int(row[name]) for name in ("person", "n_faces", "n_uncertain")}
     return {**number, **seen, "vote": _votes(images, abstain), **_answer(row, "", abstain)}

@@ -1,7 +1,6 @@
 """Stage `report`: what the tables say of a clip's content, without its path and ids, which are not part of any key."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ class ReportStage(Stage):
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     inputs: ClassVar[tuple[str, ...]] = ("probe", "faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -171,8 +170,7 @@ def _windows(audio: Artifact, probabilities: Floats | None, abstain: float | Non
 def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, Any]:
     classify, denoise = inputs["classify"], inputs["denoise"]
     people = [{**person, "person": number} for number, person in enumerate(predictions["people"], start=1)]
-    exact = {**{name: predictions[name] for name in ("faces", "sound", "fused")}, "people": people}
-    parts = json.loads(json.dumps(exact), parse_float=lambda text: round(float(text), 6))
+    parts = {**{name: predictions[name] for name in ("faces", "sound", "fused")}, "people": people}
     recipes = {name: artifact.manifest["recipe"] for name, artifact in inputs.items()}
     stages = {
         name: {"key": inputs[name].key, **{part: recipe[part] for part in ("version", "params", "tools")}}
