@@ -43,7 +43,7 @@ def test_a_clip_goes_from_0_to_100_in_words_and_never_back(width):
     assert values[-1] == pytest.approx(100)
     assert LOADING in shown[0][0]
     words = [
-        "opening",
+        LOADING,  # while the file is opened
         "finding faces",
         "removing noise",
         "reading expressions",
@@ -51,15 +51,17 @@ def test_a_clip_goes_from_0_to_100_in_words_and_never_back(width):
         "deciding",
         "writing tables",
     ]
-    assert [next(w for w in [LOADING, *words] if w in lines[0]) for lines in shown[2:22:3]] == words
+    assert [next(w for w in words if w in lines[0]) for lines in shown[2:22:3]] == words
     assert all(len(lines) == 1 and len(lines[0]) <= width for lines in shown)
     assert all("holiday.mp4" in lines[0] for lines in shown)
 
 
 def test_models_are_loading_until_the_first_share():
-    bars = ClipBars(CLIPS[:1], 1, ("faces", "report"))
-    bars.update(0, "faces", 0.0)
-    assert LOADING in seen(bars)[0]
+    bars = ClipBars(CLIPS[:1], 1, ("probe", "faces", "report"))
+    for stage in ("probe", "faces"):
+        bars.update(0, stage, 0.0)
+        assert LOADING in seen(bars)[0]
+        assert percents(bars) == [0]
     bars.update(0, "faces", 0.01)
     assert "finding faces" in seen(bars)[0]
 

@@ -105,7 +105,7 @@ class ClipBars:
         if position not in self._tasks:
             self._begin(position, words)
         done = self._before[stage] + self._share[stage] * share
-        if done > 0:  # models are loaded when the first stage begins
+        if done > self._before.get("faces", 0.0):  # when that stage begins, models are loaded
             self._move(position, done, words)
 
     def finish(self, position: int, outcome: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ def read_windows(
     loudness: float | None = TARGET,
     augment: str = "",
     timeout: float = 120.0,
+    progress: Callable[[float], None] = lambda _share: None,
 ) -> AudioWindows:
     """Compute a vector for every window of a clip's sound track: the one flagged as default, else the first.
 
@@ -82,6 +83,7 @@ def read_windows(
         loudness: Loudness in LUFS that the recording is brought to; None leaves it as it is.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was processed; of each pass where the
             loudness is measured before.
+        progress: Called after each window with a share in [0, 1] of the sound, too small by up to a minute's.
 
     Raises:
         ClipError: `unreadable`, `timeout`, `crashed` or `out_of_memory`; everything else is a status of the result.
@@ -93,6 +95,7 @@ def read_windows(
     """
     if not (win_dur >= 0.1 and 0 < hop_dur <= win_dur):
         raise ValueError(f"need win_dur >= 0.1 and 0 < hop_dur <= win_dur, not {win_dur} and {hop_dur}")
+    length = float(BEAT)  # seconds at the most, as far as is known
     heard: Header = {"loudness": None, "gain": 0.0, "notes": ""}
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
@@ -106,10 +109,12 @@ def read_windows(
                 header, payload = answer
                 if "measured" in header:
                     child.left += BEAT
+                    length += BEAT
                     continue
                 windows.append(header)
                 vectors.append(np.frombuffer(payload, np.float32) if len(payload) else np.zeros(FEATURES, np.float32))
                 child.left += hop_dur * max(speed, 1.0)
+                progress(min(1.0, (header["stop"] - windows[0]["start"]) / length))
         heard = answer[0]
         status, message = _overall({window["status"] for window in windows}, heard)
     except ClipError as error:

@@ -45,6 +45,7 @@ class AudioStage(Stage):
             loudness=self.loudness,
             augment=self.augment,
             timeout=self.timeout,
+            progress=progress,
         )
         if len(windows.times):
             import numpy as np
