@@ -27,6 +27,7 @@ SMALL_MARGIN: Final = 0.1
 
 _WIDE: Final = 110  # columns of a terminal in which there is room for more facts
 _NAME: Final = 12  # columns that a clip's name has at least
+_ROOMY: Final = 24  # columns that it has before those beside it are set wider apart
 _ODD: Final = "magenta"  # can be read on light and on dark; the words say the same
 _MARKS: Final = {
     "*": "neither the faces alone nor the sound alone say so, but both together do",
@@ -61,15 +62,26 @@ def marks(summary: Summary) -> str:
 def _clip_table(title: str, summaries: Sequence[Summary], columns: Sequence[Column], console: Console) -> Table:
     """Make a table of one line a clip, whose name gets the room that the other columns leave."""
     rows = [[Text.assemble(say(summary)) for _, _, say in columns] for summary in summaries]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    names = _names([summary["clip"] for summary in summaries])
+    room = console.width - sum(
+        max([cell_len(name), *(row[at].cell_len for row in rows)]) for at, (name, _, _) in enumerate(columns)
+    )
+    longest = max(map(cell_len, ["all clips", *names]))
+    gap = 2 if room - 2 * len(columns) >= min(longest, _ROOMY) else 1
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, gap - 1, 0, 0),
+    )
     table.add_column("clip", no_wrap=True)
-    room = console.width
-    for at, (name, justify, _) in enumerate(columns):
+    for name, justify, _ in columns:
         table.add_column(name, no_wrap=True, justify=justify)
-        room -= 1 + max([cell_len(name), *(row[at].cell_len for row in rows)])
-    mark = "..." if console.options.ascii_only else "…"
-    for name, row in zip(_names([summary["clip"] for summary in summaries]), rows, strict=True):
-        table.add_row(Text(shorten(name, max(_NAME, room), mark)), *row)
+    width, mark = max(_NAME, room - gap * len(columns)), "..." if console.options.ascii_only else "…"
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(Text(shorten(name, width, mark)), *row)
     return table
 
 

@@ -10,7 +10,7 @@ from vidfer.cli.clip_bars import run_with_bars
 from vidfer.cli.display import fault, say, say_where_faces_are_kept
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
-from vidfer.pipeline.runner import StageProgress, finished, plan
+from vidfer.pipeline.runner import StageProgress, ancestry, finished, plan
 from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import SOUND_IS_FINE, ClipError, Status
@@ -76,7 +76,8 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
 
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
     status, fine = 0, SOUND_IS_FINE if work.target == "audio" else {Status.OK}
-    for position, done in run_with_bars(work, clips, jobs):
+    stages = [stage.name for stage in ancestry(build_chain(work.options), work.target)]
+    for position, done in run_with_bars(work, clips, jobs, stages):
         if isinstance(done, ClipError):
             done = {"status": done.status, "key": "-", "message": done.message}
         name = shown(clips[position])

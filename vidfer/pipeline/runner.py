@@ -71,7 +71,7 @@ def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store) -> list[
     source = content_digest(clip, store)
     keys: dict[str, str] = {}
     found: list[tuple[Stage, dict[str, Any], Artifact | None]] = []
-    for stage in _ancestry(chain, target):
+    for stage in ancestry(chain, target):
         recipe = stage.recipe(source, keys)
         keys[stage.name] = recipe_key(recipe)
         found.append((stage, recipe, store.find(stage.name, keys[stage.name])))
@@ -87,7 +87,8 @@ def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store) -> list[
     return steps
 
 
-def _ancestry(chain: Sequence[Stage], target: str) -> list[Stage]:
+def ancestry(chain: Sequence[Stage], target: str) -> list[Stage]:
+    """Return the stages that a target is computed from, and itself, in the order in which they run."""
     wanted = {target}
     kept: list[Stage] = []
     for stage in reversed(chain):
