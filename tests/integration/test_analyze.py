@@ -127,6 +127,21 @@ def test_a_second_run_computes_nothing_and_writes_the_same(clip, store, result, 
     assert untimed(again) == untimed(result.summary)
 
 
+def test_the_grid_of_the_tables_computes_nothing_anew(clip, store, result, folder, idle, capsys):
+    command = ["analyze", str(clip), "--store", str(store), "--out", str(folder / "grid")]
+    assert main([*command, "--grid", "0.5", "--min-segment", "9"]) == 0
+    seconds, segments = (
+        pd.read_parquet(folder / "grid" / clip.name / f"{name}.parquet") for name in ("seconds", "segments")
+    )
+    assert seconds["end_s"].tolist() == [0.5, 1.0, 1.5, 2.0, 2.5]
+    assert seconds["n_frames"].sum() == result.summary["faces"]["n_frames"]
+    assert len(segments) == 0 < len(result.tables["segments"])
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--grid", "0"])
+    assert ended.value.code == 2
+    assert "--grid has to be at least 0.05 s, not 0" in capsys.readouterr().err
+
+
 def test_device_and_jobs_and_place_do_not_matter(clip, store, result):
     assert set(states(clip, store, device="cuda", timeout=3.0).values()) == {"hit"}
 

@@ -129,7 +129,7 @@ def person_id(clip_id: str, person: int) -> str:
 
 def _named(rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
     """Give rows their person's id by column `person`."""
-    ids = rows["person"].map(lambda person: person_id(clip_id, person), na_action="ignore")
+    ids = rows["person"].map(lambda person: person_id(clip_id, int(person)), na_action="ignore")  # floats in pandas 2.2
     return rows.assign(person_id=ids.astype("string"))
 
 
