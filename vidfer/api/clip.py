@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from vidfer.api.identify import identify_clip
 from vidfer.api.result import ClipResult, now, shown
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
@@ -22,6 +23,7 @@ def analyze_clip(
     tables: TableOptions | None = None,
     design: ClipDesign | None = None,
     clip_id: str | None = None,
+    identity: str | None = None,
     store: str | Path | Store | None = None,
     progress: StageProgress | None = None,
     name: str | None = None,
@@ -34,6 +36,7 @@ def analyze_clip(
         tables: The grid of table `seconds`, and how short a segment may be; by default 1 s and 0.5 s.
         design: What a study says of the clip.
         clip_id: What the tables call the clip; by default the file's name.
+        identity: Digest of the weights by which persons are embedded, to be linked later; by default they are not.
         store: By default `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip it has done.
         name: What the clip is called instead of its path.
@@ -50,10 +53,11 @@ def analyze_clip(
     try:
         with finished(chain, "report", Path(path), place, progress) as artifact:
             report = read_report(artifact)
+        embedded = {"identify": identify_clip(Path(path), options, identity, place, progress)} if identity else {}
     except ClipError as error:
         return ClipResult.failed(called, error, known, design)
     took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
     built_with = {"tables": record(tables, design)}
-    summary = {"clip": called, **report.summary, **name_models(options), **built_with, **took}
+    summary = {"clip": called, **report.summary, **name_models(options), **built_with, **embedded, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)
     return ClipResult(rounded(amended(summary, built)), built, place.root, report.pictures)

@@ -12,7 +12,6 @@ from vidfer.results.run_folder import contents
 from vidfer.results.tables import person_id
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.identify import IdentifyStage
-from vidfer.types import ClipError
 
 NO_WEIGHTS: Final = (
     "--identify links nobody: the weights that tell persons apart are not here; fetch them (112 MB) by `vidfer weights pull "
@@ -22,17 +21,15 @@ NO_WEIGHTS: Final = (
 
 def identify_clip(
     path: Path, options: ChainOptions, weights: str, store: Store, progress: StageProgress | None = None
-) -> dict[str, str] | None:
+) -> dict[str, str]:
     """Embed the persons of a clip, and return where the store has that: `key`, and the digest of `weights`.
 
-    None where the clip cannot be processed.
+    Raises:
+        ClipError: The clip cannot be read.
     """
     chain = (*build_chain(options), IdentifyStage(weights, device=options.device))
-    try:
-        with finished(chain, "identify", path, store, progress) as artifact:
-            return {"key": artifact.key, "weights": weights}
-    except ClipError:
-        return None
+    with finished(chain, "identify", path, store, progress) as artifact:
+        return {"key": artifact.key, "weights": weights}
 
 
 def link_run(run: Path, weights: str, store: str | Path | None = None, threshold: float = THRESHOLD) -> dict[str, str]:
