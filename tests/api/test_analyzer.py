@@ -18,8 +18,8 @@ from vidfer.media.record import record_frames
 def files(tmp_path_factory, portrait):
     """Two short clips of the portrait, a text, and a name of nothing."""
     folder = tmp_path_factory.mktemp("clips")
-    record_frames(portrait[:4], folder / "a.nut", fps=4)
-    record_frames(portrait[60:66], folder / "b.nut", fps=4)
+    record_frames(portrait[:4], folder / "a.nut", fps=50)
+    record_frames(portrait[60:66], folder / "b.nut", fps=50)
     (folder / "text.mp4").write_text("no video")
     return [folder / name for name in ("a.nut", "text.mp4", "missing.mp4", "b.nut")]
 
@@ -68,9 +68,11 @@ def test_of_many_clips_only_those_asked_for_are_analysed(analyzer, tmp_path, por
 def test_threads_that_share_an_analyzer_get_the_right_results(analyzer, files, sound, tmp_path):
     clips = [files[0], sound]
     alone = [analyzer.analyze(clip) for clip in clips]
-    shared = Analyzer(every=1, audio_model="none", store=tmp_path)
-    with ThreadPoolExecutor(4) as pool:
+    with Analyzer(every=1, audio_model="none", store=tmp_path) as shared, ThreadPoolExecutor(4) as pool:
         together = list(pool.map(shared.analyze, clips * 2))
+        child = audio._child
+        assert child.alive
+    assert not child.alive  # the block has ended the process that reads sound
     for one, other in zip(alone * 2, together, strict=True):
         assert one.status == other.status
         pd.testing.assert_frame_equal(numbers(one), numbers(other))
@@ -78,26 +80,18 @@ def test_threads_that_share_an_analyzer_get_the_right_results(analyzer, files, s
     assert [len(result.windows) > 0 for result in together] == [False, True] * 2
 
 
-def test_the_block_of_an_analyzer_ends_the_child_process(sound, tmp_path):
-    with Analyzer(store=tmp_path / "store") as analyzer:
-        assert analyzer.analyze(sound).windows is not None
-        child = audio._child
-        assert child.alive
-    assert not child.alive
-
-
 def test_arrays_and_pairs_give_the_numbers_of_the_file(analyzer, files, portrait):
     of_file = numbers(analyzer.analyze(files[0]))
-    of_array = analyzer.analyze(portrait[:4], fps=4, name="array")
-    of_pairs = analyzer.analyze(((number / 4, image) for number, image in enumerate(portrait[:4])), name="pairs")
+    of_array = analyzer.analyze(portrait[:4], fps=50, name="array")
+    of_pairs = analyzer.analyze(((number / 50, image) for number, image in enumerate(portrait[:4])), name="pairs")
     assert of_array.summary["clip"] == "array"
     for result in (of_array, of_pairs):
         pd.testing.assert_frame_equal(numbers(result), of_file)
 
 
 def test_the_frame_rate_of_an_array_is_that_of_its_frames(portrait, tmp_path):
-    result = analyze(np.zeros_like(portrait[:30]), fps=10, audio_model="none", store=tmp_path)
-    assert result.frames["time_s"].tolist() == pytest.approx(np.arange(30) / 10)
+    result = analyze(np.zeros_like(portrait[:6]), fps=10, audio_model="none", store=tmp_path)
+    assert result.frames["time_s"].tolist() == pytest.approx(np.arange(6) / 10)
     with pytest.raises(UsageError, match="own frame rate"):
         Analyzer().analyze("clip.mp4", fps=5)
     with pytest.raises(UsageError, match="give fps"):
