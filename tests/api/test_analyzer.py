@@ -96,3 +96,5 @@ def test_the_frame_rate_of_an_array_is_that_of_its_frames(portrait, tmp_path):
         Analyzer().analyze("clip.mp4", fps=5)
     with pytest.raises(UsageError, match="give fps"):
         analyze(portrait)
+    with pytest.raises(UsageError, match="analyze_many takes its clips"):
+        analyze(tmp_path)

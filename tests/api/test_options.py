@@ -65,3 +65,22 @@ def test_an_analyzer_shows_what_it_was_given(tmp_path):
     analyzer = Analyzer(fps=10, abstain=0.4, store=tmp_path)
     assert repr(analyzer) == f"Analyzer(fps=10, abstain=0.4, store={tmp_path!r})"
     assert eval(repr(vidfer.Analyzer(fps=10)), vars(vidfer) | {"Analyzer": Analyzer})
+
+
+@pytest.mark.slow  # mypy reads all of vidfer
+def test_mypy_knows_the_keywords(tmp_path):
+    from mypy import api
+
+    (tmp_path / "user.py").write_text(
+        "import vidfer\n"
+        "vidfer.analyze('clip.mp4', fps=10, store='store').frames['happy'].mean()\n"
+        "vidfer.Analyzer(fsp=10)\n"
+        "vidfer.analyze('clip.mp4', pool='median')\n"
+        "vidfer.analyze('clip.mp4').happy\n"
+    )
+    said, *_ = api.run(["--strict", "--follow-imports=silent", str(tmp_path / "user.py")])
+    assert re.findall(r"user\.py:(\d): error: .*\[(.*)\]", said) == [
+        ("3", "call-arg"),
+        ("4", "arg-type"),
+        ("5", "attr-defined"),
+    ]

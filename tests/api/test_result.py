@@ -16,6 +16,7 @@ from vidfer.results.schema import TABLES
 
 def same(one, other):
     assert one.summary == other.summary
+    assert list(one.pictures) == list(other.pictures)
     assert list(one.tables) == list(other.tables) == list(TABLES)
     for name in TABLES:
         pd.testing.assert_frame_equal(one.tables[name], other.tables[name])
@@ -82,6 +83,8 @@ def test_a_result_survives_a_pickle_and_a_folder(analysed, failed, tmp_path):
         same(pickle.loads(pickle.dumps(result)), result)
         result.save(tmp_path / str(number))
         same(ClipResult.load(tmp_path / str(number)), result)
+    ClipResult.load(tmp_path / "0").save(tmp_path / "again", show_faces=True)
+    assert (tmp_path / "again" / "person-1.jpg").read_bytes() == (tmp_path / "0" / "person-1.jpg").read_bytes()
 
 
 def test_folders_that_cannot_be_used_are_told(analysed, tmp_path):

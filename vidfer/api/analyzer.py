@@ -120,7 +120,7 @@ class Analyzer:
             progress: Called with a stage's name and the share of the clip that it has done, in [0, 1].
 
         Raises:
-            UsageError: Frames are of another shape or type, or their times do not increase.
+            UsageError: It is a folder of clips; or frames are of another shape or type, or their times do not increase.
             VidferError: A weights file is unusable, or the store is full or cannot be written.
 
         Example:
@@ -135,6 +135,9 @@ class Analyzer:
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
                 path, known = Path(clip), shown(Path(clip).name)
+                if path.is_dir() and self._options.picture_fps is None:
+                    one = "the option picture_fps makes a folder of numbered pictures one clip"
+                    raise UsageError(f"{path} is a folder: analyze_many takes its clips; {one}")
                 return self._work(_Clip(path, known, self._design({known: path}).of(known)), progress)
             from vidfer.media.record import recorded
 

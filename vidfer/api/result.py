@@ -34,7 +34,7 @@ class ClipResult:
             `tables` (what they were built with), `analyzed_at`, `elapsed_s`.
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
-        pictures: A JPEG of each person's best face image, by the person's number in the clip; not blurred.
+        pictures: A JPEG of each person's best face image, by the person's number in the clip; not blurred, unless loaded so.
 
     Example:
         >>> from vidfer import analyze
@@ -266,10 +266,13 @@ class ClipResult:
         try:
             found = open_clip(Path(folder))
             tables = {name: found.table(name) for name in TABLES}
+            people = tables["people"]
+            names = dict(zip(people["person"].tolist(), people["thumbnail"].tolist(), strict=True))
+            pictures = {person: found.read(name) for person, name in names.items() if name in found.summary["files"]}
         except FolderError as error:
             raise VidferError(f"{folder} {error}") from error
         summary = {name: value for name, value in found.summary.items() if name not in OF_FOLDER}
-        return cls(summary, tables, None if store is None else Path(store))
+        return cls(summary, tables, None if store is None else Path(store), pictures)
 
     def __repr__(self) -> str:
         return f"<ClipResult {describe(self.summary, self.clip_id)}>"
