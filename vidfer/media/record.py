@@ -26,7 +26,7 @@ _TICKS: Final = 1_000_000
 
 
 def record_frames(frames: Frames, path: Path, *, fps: float | None = None) -> int:
-    """Write frames into a NUT file of FFV1 in RGB, which decodes to the same pixels, and return their number.
+    """Write frames into a NUT file of Ut Video in RGB, which decodes to the same pixels, and return their number.
 
     Frames are taken one at a time, so memory does not grow with their number. The same frames at the same times give the same
     bytes. The clip's time line begins with the first frame, whatever its time is. On an error the file is removed.
@@ -57,13 +57,15 @@ def record_frames(frames: Frames, path: Path, *, fps: float | None = None) -> in
     count = 0
     try:
         with av.open(str(path), "w", format="nut", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("ffv1", rate=Fraction(min(max(rate, 0.001), 1000.0)).limit_denominator(1001))
-            stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+            stream = container.add_stream(
+                "utvideo", rate=Fraction(min(max(rate, 0.001), 1000.0)).limit_denominator(1001)
+            )
+            stream.width, stream.height, stream.pix_fmt = width, height, "gbrp"
             stream.codec_context.time_base = Fraction(1, _TICKS)
             stream.codec_context.thread_count = 1  # more would make other slices, and other bytes
             for time, image in chain(first, timed):
                 picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
-                    format="bgr0"
+                    format="gbrp"
                 )
                 picture.pts, picture.time_base = round(_TICKS * time), Fraction(1, _TICKS)
                 container.mux(stream.encode(picture))
