@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vidfer.results.study import convert, find_participants, infer_kind, read_study
+from vidfer.results.files import typed_values
+from vidfer.results.study import find_participants, infer_kind, read_study
 from vidfer.types import UsageError
 
 
@@ -50,7 +51,7 @@ def test_a_row_names_its_clip_by_id_path_place_or_name(folder, tmp_path, said, c
 
 def test_what_may_be_two_clips_is_refused(folder):
     with pytest.raises(
-        UsageError, match=r"line 2: 'a' may be videos/a.mp4 or videos/deep/a.mp4: write it with its folder"
+        UsageError, match=r"line 2: 'a' may be videos/a.mp4 or videos/deep/a.mp4: write it with its folder and suffix"
     ):
         read(folder, "clip,condition\na,x\n")
 
@@ -122,7 +123,7 @@ def test_names_with_accents_match_in_either_form(tmp_path):
 )
 def test_a_column_has_the_narrowest_type_of_all_its_cells(cells, kind, values):
     assert infer_kind(cells) == kind
-    assert [convert(cell, kind) for cell in cells] == values
+    assert typed_values(cells, kind) == values
 
 
 def test_types_are_those_of_the_whole_file_in_every_clip(folder):

@@ -89,7 +89,9 @@ class ClipNames:
             found = ids.get(_same(text), [])
             if len(found) > 1:
                 several = " or ".join(found[:3])
-                raise UsageError(f"{self._sheet}, line {line}: '{name}' may be {several}: write it with its folder")
+                raise UsageError(
+                    f"{self._sheet}, line {line}: '{name}' may be {several}: write it with its folder and suffix"
+                )
             if found:
                 return found[0]
         return None

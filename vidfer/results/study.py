@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.results.files import typed_values
 from vidfer.results.schema import DTYPES, OPTIONAL, TABLES, Kind
 from vidfer.results.sheets import ClipNames, Sheet, read_sheet
 from vidfer.types import UsageError
@@ -22,7 +23,6 @@ NAMED: Final = ("participant", "condition", "stimulus")
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d*)?([eE][-+]?\d+)?|[-+]?\.\d+([eE][-+]?\d+)?")
-_TRUTH: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]]) -> Study:
         notes.append(f"{files}: no row for {some}; columns of the study are missing there")
     cells = {name: [row.get(name, "") for _, _, row in found.values()] for name in columns}
     kinds: dict[str, Kind] = {name: "string" if name in NAMED else infer_kind(cells[name]) for name in columns}
-    typed = {name: [convert(cell, kinds[name]) for cell in cells[name]] for name in columns}
+    typed = {name: typed_values(cells[name], kinds[name]) for name in columns}
     values = {clip: {name: typed[name][at] for name in columns} for at, clip in enumerate(found)}
     return Study(kinds, values, tuple(notes), without)
 
@@ -124,21 +124,12 @@ def infer_kind(cells: Iterable[str]) -> Kind:
     given = [cell for cell in cells if cell]
     if not given:
         return "string"
-    if all(cell.lower() in _TRUTH for cell in given):
+    if all(cell.upper() in ("TRUE", "FALSE") for cell in given):
         return "bool"
     if all(_INTEGER.fullmatch(cell) for cell in given):
         return "int"
     numbers = all(_DECIMAL.fullmatch(cell) and len(cell) < 18 and isfinite(float(cell)) for cell in given)
     return "float" if numbers else "string"
-
-
-def convert(cell: str, kind: Kind) -> Any:  # noqa: ANN401 - a value of any kind
-    """Return the value of a cell as `infer_kind` understood its column; None for an empty one."""
-    if not cell:
-        return None
-    return {"bool": lambda: _TRUTH[cell.lower()], "int": lambda: int(cell), "float": lambda: float(cell)}.get(
-        kind, lambda: cell
-    )()
 
 
 def find_participants(paths: Sequence[Path], clips: Mapping[str, Path]) -> list[tuple[Path, dict[str, Path]]]:
