@@ -3,18 +3,23 @@ import io
 import json
 import re
 import shlex
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from vidfer.api import ClipResult, write_overview
-from vidfer.cli.analyze import exit_status
+from vidfer.api import ClipResult, claimed_folders, write_result
+from vidfer.cli.analyze import ending_in_order, exit_status
 from vidfer.cli.main import main
 from vidfer.cli.overview import _names, marks, print_overview
-from vidfer.types import EMOTIONS, ClipError, Status, VidferError
+from vidfer.pipeline.store import StoreError
+from vidfer.results.run import load_run
+from vidfer.results.run_folder import rebuild
+from vidfer.types import EMOTIONS, ClipError, Status
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,48 +29,90 @@ def analyze(tmp_path, *words):
 
 
 def rows(tmp_path):
-    with (tmp_path / "out" / "summary.csv").open(newline="") as file:
+    with (tmp_path / "out" / "clips.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
+def statuses(tmp_path):
+    return {row["clip_id"]: row["status"] for row in rows(tmp_path)}
+
+
 def earlier(tmp_path, *names):
-    results = [ClipResult.failed(name, ClipError(Status.CORRUPT, f"{name} is torn")) for name in names]
-    write_overview([result.summary for result in results], tmp_path / "out")
-    return (tmp_path / "out" / "summary.csv").read_bytes()
+    """Write results of a run before, and return what the folder then holds."""
+    out = tmp_path / "out"
+    for name in names:
+        failed = ClipResult.failed(tmp_path / name, ClipError(Status.CORRUPT, f"{name} is torn"), name)
+        write_result(failed, out / name)
+    rebuild(out)
+    return content(out)
 
 
-def test_missing_paths_are_named_before_anything_is_written(tmp_path, capsys):
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def broken_clips(tmp_path, *names):
+    clips = [tmp_path / name for name in names]
+    for clip in clips:
+        clip.write_bytes(b"no video")
+    return clips
+
+
+def test_missing_paths_are_named_before_anything_is_touched(tmp_path, capsys):
     before = earlier(tmp_path, "old.mp4")
-    (tmp_path / "new.mp4").write_bytes(b"no video")
-    assert analyze(tmp_path, tmp_path / "new.mp4", tmp_path / "none.mp4", tmp_path / "nothing.mp4") == 2
+    (clip,) = broken_clips(tmp_path, "new.mp4")
+    assert analyze(tmp_path, clip, tmp_path / "none.mp4", tmp_path / "nothing.mp4") == 2
     told = capsys.readouterr().err
     assert "none.mp4" in told
     assert "nothing.mp4" in told
-    assert (tmp_path / "out" / "summary.csv").read_bytes() == before
+    assert content(tmp_path / "out") == before
     assert not (tmp_path / "store").exists()
 
 
 def test_rows_of_other_clips_are_kept_and_own_ones_replaced(tmp_path, capsys):
-    clip = tmp_path / "new.mp4"
-    clip.write_bytes(b"no video")
-    earlier(tmp_path, "old.mp4", str(clip), "other.mp4")
+    earlier(tmp_path, "old.mp4", "new.mp4", "other.mp4")
+    (clip,) = broken_clips(tmp_path, "new.mp4")
     assert analyze(tmp_path, clip) == 1
-    told = {row["clip"]: row["status"] for row in rows(tmp_path)}
-    assert told == {"old.mp4": "corrupt", str(clip): "unsupported", "other.mp4": "corrupt"}
+    assert statuses(tmp_path) == {"new.mp4": "unsupported", "old.mp4": "corrupt", "other.mp4": "corrupt"}
+    assert len(load_run(tmp_path / "out").clips) == 3
+    assert f"Open {tmp_path / 'out' / 'clips.csv'}" in capsys.readouterr().out
 
 
-def test_an_interrupt_leaves_the_overview_with_what_was_finished(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "ends",
+    [KeyboardInterrupt(), StoreError("the store is full"), SystemExit(143)],
+    ids=lambda ends: type(ends).__name__,
+)
+def test_what_was_finished_is_in_the_tables_however_a_run_ends(tmp_path, monkeypatch, capsys, ends):
     earlier(tmp_path, "old.mp4")
-    for name in ("a.mp4", "b.mp4"):
-        (tmp_path / name).write_bytes(b"no video")
 
     def interrupted(work, clips, jobs, on_progress):
         yield 0, work(clips[0], lambda *_: None)
-        raise KeyboardInterrupt
+        raise ends
 
     monkeypatch.setattr("vidfer.pipeline.workers.run_all", interrupted)
-    assert analyze(tmp_path, tmp_path / "a.mp4", tmp_path / "b.mp4") == 130
-    assert [Path(row["clip"]).name for row in rows(tmp_path)] == ["old.mp4", "a.mp4"]
+    with suppress(SystemExit):
+        assert analyze(tmp_path, *broken_clips(tmp_path, "a.mp4", "b.mp4")) in (130, 1)
+    assert statuses(tmp_path) == {"a.mp4": "unsupported", "old.mp4": "corrupt"}
+    assert not list((tmp_path / "out").glob(".vidfer-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_lets_it_write_what_is_done(number):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended, ending_in_order():
+        signal.raise_signal(number)
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) == before
+
+
+def test_a_clip_whose_worker_died_is_in_the_tables(tmp_path, monkeypatch, capsys):
+    def died(work, clips, jobs, on_progress):
+        yield 0, ClipError(Status.CRASHED, "its worker process ended")
+
+    monkeypatch.setattr("vidfer.pipeline.workers.run_all", died)
+    assert analyze(tmp_path, *broken_clips(tmp_path, "a.mp4")) == 1
+    assert statuses(tmp_path) == {"a.mp4": "crashed"}
 
 
 def test_clips_of_one_name_keep_folders_of_their_own_in_one_run_and_in_several(tmp_path, capsys, monkeypatch):
@@ -86,30 +133,61 @@ def test_clips_of_one_name_keep_folders_of_their_own_in_one_run_and_in_several(t
     }
 
 
-def test_columns_that_a_user_added_are_kept(tmp_path):
+def test_a_folder_that_another_process_has_claimed_is_given_to_no_other_clip(tmp_path):
+    clips = [(tmp_path / folder / "clip.mp4", Path("clip.mp4")) for folder in "abc"]
+    with claimed_folders(clips[:1], tmp_path / "out") as first, claimed_folders(clips, tmp_path / "out") as second:
+        assert [folder.name for folder in first.values()] == ["clip.mp4"]
+        assert [folder.name for folder in second.values()] == ["clip.mp4", "clip.mp4-2", "clip.mp4-3"]
+        with claimed_folders(clips[2:0:-1], tmp_path / "out") as third:
+            assert [folder.name for folder in third.values()] == ["clip.mp4-3", "clip.mp4-2"]
+    (tmp_path / "out" / ".vidfer-dead.claim").write_text(json.dumps({"clip.mp4": "/of/a/process/that/was/killed.mp4"}))
+    with claimed_folders(clips[1:], tmp_path / "out") as later:
+        assert [folder.name for folder in later.values()] == ["clip.mp4", "clip.mp4-2"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".vidfer.lock"]
+
+
+def test_a_clip_that_is_called_like_a_table_does_not_take_its_place(tmp_path, capsys):
+    assert analyze(tmp_path, *broken_clips(tmp_path, "clips.csv", "summary.csv", ".hidden.mp4")) == 1
+    assert statuses(tmp_path) == dict.fromkeys((".hidden.mp4", "clips.csv-2", "summary.csv-2"), "unsupported")
+
+
+def test_columns_that_a_user_added_are_kept(tmp_path, capsys):
     earlier(tmp_path, "a.mp4", "b.mp4")
-    path = tmp_path / "out" / "summary.csv"
+    path = tmp_path / "out" / "clips.csv"
     header, *lines = path.read_text().splitlines()
     path.write_text("\n".join([f"\ufeff{header},note", *(f"{line},mine" for line in lines)]), "utf-8")
-    earlier(tmp_path, "b.mp4", "c.mp4")
-    assert [(row["clip"], row["note"]) for row in rows(tmp_path)] == [
+    analyze(tmp_path, *broken_clips(tmp_path, "b.mp4", "c.mp4"))
+    assert [(row["clip_id"], row["note"]) for row in rows(tmp_path)] == [
         ("a.mp4", "mine"),
         ("b.mp4", "mine"),
         ("c.mp4", ""),
     ]
+    analyze(tmp_path, tmp_path / "c.mp4", "--excel")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfclip_id,")
+    assert (tmp_path / "out" / "c.mp4" / "frames.csv").read_bytes().startswith(b"\xef\xbb\xbfclip_id,")
 
 
 @pytest.mark.parametrize(
-    "text",
-    [b"day,price\n1,2\n", b"clip;status\n", b"\xff\xfe\x00", b'clip,status\n"a.mp4,ok\n', b"clip,status\na,b,c\n"],
+    "text", [b"day,price\n1,2\n", b"\xff\xfe\x00", b'clip_id,status\n"a.mp4,ok\n', b"clip_id\na,b\n"]
 )
 def test_another_file_of_that_name_is_left_alone(tmp_path, text, capsys):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "summary.csv").write_bytes(text)
-    (tmp_path / "a.mp4").write_bytes(b"no video")
-    assert analyze(tmp_path, tmp_path / "a.mp4") == 1
-    assert "summary.csv" in capsys.readouterr().err
-    assert (tmp_path / "out" / "summary.csv").read_bytes() == text
+    (tmp_path / "out" / "clips.csv").write_bytes(text)
+    assert analyze(tmp_path, *broken_clips(tmp_path, "a.mp4")) == 1
+    assert "clips.csv" in capsys.readouterr().err
+    assert content(tmp_path / "out") == {tmp_path / "out" / "clips.csv": text}
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_overview_of_an_older_version_is_left_alone(tmp_path, capsys):
+    (tmp_path / "out" / "old.mp4").mkdir(parents=True)
+    (tmp_path / "out" / "old.mp4" / "summary.json").write_text('{"clip": "old.mp4", "status": "ok"}')
+    (tmp_path / "out" / "summary.csv").write_text("clip,status\nold.mp4,ok\n")
+    before = content(tmp_path / "out")
+    assert analyze(tmp_path, *broken_clips(tmp_path, "a.mp4")) == 1
+    assert "old.mp4 is not in the tables: it was written by another version" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert statuses(tmp_path) == {"a.mp4": "unsupported"}
 
 
 def test_sidecars_of_a_folder_are_no_failed_clips(tmp_path, capsys):
@@ -182,12 +260,10 @@ def test_every_status_has_the_exit_status_that_is_documented(status, capsys):
 
 
 def test_results_that_cannot_be_read_later_are_found_out_at_once(tmp_path, capsys):
-    (tmp_path / "out" / "summary.csv").mkdir(parents=True)
-    (tmp_path / "a.mp4").write_bytes(b"no video")
-    assert analyze(tmp_path, tmp_path / "a.mp4") == 1
+    (tmp_path / "out" / "people.csv").mkdir(parents=True)
+    assert analyze(tmp_path, *broken_clips(tmp_path, "a.mp4")) == 1
+    assert "move it away" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
-    with pytest.raises(VidferError, match="move it away"):
-        write_overview([], tmp_path / "out")
 
 
 @pytest.mark.parametrize(

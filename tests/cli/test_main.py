@@ -112,7 +112,7 @@ def test_odd_names_do_no_harm(tmp_path, capsys, name):
     assert main(["analyze", str(tmp_path / "clips"), "--out", str(out), "--store", str(tmp_path / "s")]) == 1
     said = capsys.readouterr()
     assert "\x1b[31m.mp4" not in said.out + said.err
-    assert len((out / "summary.csv").read_text().splitlines()) == 2
+    assert len((out / "clips.csv").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize("entry", [["vidfer", "train", "finetune"], ["stages.finetune"]])

@@ -15,6 +15,7 @@ from vidfer.datasets.synthetic import _voice, write_demo_clip
 from vidfer.pipeline.runner import plan
 from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store
+from vidfer.results.schema import SCHEMA_VERSION
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import EMOTIONS
 
@@ -119,11 +120,13 @@ def test_a_second_run_computes_nothing_and_writes_the_same(clip, store, result, 
         assert main(["analyze", str(clip), "--store", str(store), "--out", str(folder / name)]) == 0
     one, two = (tree(folder / name) for name in ("one", "two"))
     assert one.keys() == two.keys()
-    timed = {
-        Path(clip.name, name) for name in ("clips.csv", "clips.parquet", "summary.json")
-    }  # when, and how long it took
+    names = ("clips.csv", "clips.parquet", "summary.json")  # they say when, and how long it took
+    timed = {Path(place, name) for place in (clip.name, "") for name in names}
     assert {name for name in one if one[name] != two[name]} <= timed
     again = json.loads((folder / "one" / clip.name / "summary.json").read_text())
+    of_files = [again.pop(name) for name in ("clip_id", "schema_version", "further_columns", "files")]
+    assert of_files[:3] == [clip.name, SCHEMA_VERSION, {}]
+    assert of_files[3].keys() | {"summary.json"} == {path.name for path in one if path.parent.name == clip.name}
     assert untimed(again) == untimed(result.summary)
 
 
@@ -166,7 +169,7 @@ def test_uncertain_answers(clip, store, result, folder, capsys):
     said = capsys.readouterr().out
     assert "uncertain" in said
     assert "Uncertain: 1 of 1 clips" in said
-    (row,) = csv.DictReader((out / "summary.csv").open())
+    (row,) = csv.DictReader((out / "clips.csv").open())
     assert (row["predominant"], float(row["happy"])) == ("uncertain", pytest.approx(sure))
     again = analyze(clip, store=store, abstain=threshold)
     assert again.predominant == "uncertain"
@@ -304,7 +307,6 @@ def test_every_odd_file_has_a_status(clip, store, folder, capsys):
     assert status["cut.mp4"] in {"corrupt", "partial"}
     for name in set(status) - {"voice.wav"}:
         assert name in said.err
-    rows = list(csv.DictReader((out / "summary.csv").open()))
-    assert [row["status"] for row in rows] == list(status.values())
-    assert list(rows[0])[:5] == ["clip", "status", "predominant", "margin", "modalities"]
+    rows = list(csv.DictReader((out / "clips.csv").open()))
+    assert {Path(row["path"]).name: row["status"] for row in rows} == status
     assert "Traceback" not in said.err

@@ -2,10 +2,11 @@
 
 from vidfer.api.analyzer import Analyzer, analyze
 from vidfer.api.clip import analyze_clip
-from vidfer.api.folders import result_folders, write_overview, write_result
+from vidfer.api.folders import claimed_folders, write_result
 from vidfer.api.live import LiveFrame, LivePerson
 from vidfer.api.options import Options
-from vidfer.api.result import ClipResult, shown
+from vidfer.api.result import ClipResult
+from vidfer.results.names import shown
 
 __all__ = [
     "Analyzer",
@@ -15,8 +16,7 @@ __all__ = [
     "Options",
     "analyze",
     "analyze_clip",
-    "result_folders",
+    "claimed_folders",
     "shown",
-    "write_overview",
     "write_result",
 ]

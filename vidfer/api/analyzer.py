@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
-from vidfer.api.result import ClipResult, shown
+from vidfer.api.result import ClipResult
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Store, default_store
 from vidfer.pipeline.workers import run_all
 from vidfer.results.design import ClipDesign, Design, read_design
+from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, UsageError

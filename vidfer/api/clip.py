@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidfer.api.identify import identify_clip
-from vidfer.api.result import ClipResult, now, shown
+from vidfer.api.result import ClipResult, now
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Store, default_store
 from vidfer.results.amend import amended, rounded
 from vidfer.results.design import ClipDesign
+from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, name_models
 from vidfer.stages.report import read_report

@@ -1,6 +1,5 @@
 """What `vidfer.analyze` returns: the predictions for one clip."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from vidfer.api.options import in_keywords
 from vidfer.results.clip_folder import OF_FOLDER
 from vidfer.results.design import ClipDesign
+from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables, record
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
@@ -297,9 +297,3 @@ def describe(summary: Mapping[str, Any], clip_id: str) -> str:
 def now() -> str:
     """Return the time as ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def shown(path: str | Path) -> str:
-    """Return a path as text that any table, terminal or JSON can hold: control characters and stray bytes escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)

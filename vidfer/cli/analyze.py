@@ -1,19 +1,23 @@
 """`vidfer analyze`: from clips to tables."""
 
 import json
+import signal
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import POSITIONAL
 from vidfer.results.design import StudyOptions
+from vidfer.results.names import clip_id
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from vidfer.api import ClipResult
     from vidfer.pipeline.runner import StageProgress
     from vidfer.results.design import Design
 
@@ -62,13 +66,15 @@ class AnalyzeOptions:
         camera: Record the camera of this number, from 0, or of this name, until Ctrl-C, and analyse that; the recording, without
             sound, is removed afterwards.
         seconds: How long to record.
-        out: Folder of the tables; rows of other clips in its summary.csv are kept.
+        out: Folder of the tables; rows of other clips that it holds are kept.
+        excel: Begin each CSV with a byte order mark, by which Excel knows that it is UTF-8.
         json: Print each clip's summary as one line of JSON.
         show_faces: Leave the pictures of people as they are, and do not blur them.
     """
 
     paths: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "PATH"})
     out: Path = field(default=Path("vidfer-results"), metadata={"metavar": "DIR"})
+    excel: bool = False
     json: bool = False
     show_faces: bool = False
     camera: str | None = field(default=None, metadata={"metavar": "N"})
@@ -93,25 +99,31 @@ class _AnalyzeClip:
     tables: "TableOptions"
     design: "Design"
     out: Path
+    excel: bool
     store: Path | None
     folders: "Mapping[Path, Path]"
     show_faces: bool = False
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.api import analyze_clip, write_result
+        from vidfer.api import analyze_clip
 
-        folder = self.folders[clip]
-        clip_id = folder.relative_to(self.out).as_posix()
+        called = clip_id(self.folders[clip], self.out)
         result = analyze_clip(
             clip,
             self.options,
             tables=self.tables,
-            design=self.design.of(clip_id),
-            clip_id=clip_id,
+            design=self.design.of(called),
+            clip_id=called,
             store=self.store,
             progress=progress,
         )
-        write_result(result, folder, show_faces=self.show_faces)
+        return self.write(clip, result)
+
+    def write(self, clip: Path, result: "ClipResult") -> dict[str, Any]:
+        """Write a clip's result into its folder, and return its summary."""
+        from vidfer.api import write_result
+
+        write_result(result, self.folders[clip], excel=self.excel, show_faces=self.show_faces)
         return result.summary
 
 
@@ -133,45 +145,74 @@ def run(options: AnalyzeOptions) -> int:
 
 
 def _analyze(options: AnalyzeOptions) -> int:
-    from vidfer.api import ClipResult, result_folders, write_overview, write_result
-    from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.api import claimed_folders
     from vidfer.cli.display import say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
     from vidfer.results.design import read_design
+    from vidfer.results.run_folder import check, rebuild
 
     store = options.work.store or default_store()
     clips = find_clips(options.paths, [options.out, store], say, options.work.chain.picture_fps)
-    write_overview([], options.out)  # finds out now, and not after hours, whether results can be written
+    check(options.out)  # finds out now, and not after hours, whether results can be written
     say_where_faces_are_kept(store, options.work.store)
-    folders = result_folders(clips, options.out)
-    files = list(folders)
-    names = {folder.relative_to(options.out).as_posix(): clip for clip, folder in folders.items()}
-    design = read_design(options.study, options.paths, names, say)
-    done: dict[int, dict[str, Any]] = {}
-    try:
+    with ending_in_order(), claimed_folders(clips, options.out) as folders:
+        names = {clip_id(folder, options.out): clip for clip, folder in folders.items()}
         work = _AnalyzeClip(
-            options.work.chain, options.tables, design, options.out, options.work.store, folders, options.show_faces
+            options.work.chain,
+            options.tables,
+            read_design(options.study, options.paths, names, say),
+            options.out,
+            options.excel,
+            options.work.store,
+            folders,
+            options.show_faces,
         )
-        for position, summary in run_with_bars(work, files, options.work.jobs):
-            if isinstance(summary, ClipError):
-                folder = folders[files[position]]
-                clip_id = folder.relative_to(options.out).as_posix()
-                failed = ClipResult.failed(files[position], summary, clip_id, design.of(clip_id))
-                write_result(failed, folder)
-                summary = failed.summary
-            done[position] = summary
-    finally:
-        summaries = [done[position] for position in sorted(done)]
-        write_overview(summaries, options.out)
+        try:
+            done = dict(_analyze_all(work, options.work.jobs))
+        finally:
+            for warning in rebuild(options.out, excel=options.excel).warnings():
+                say(warning)
+    summaries = [done[position] for position in sorted(done)]
     if options.json:
         for summary in summaries:
             print(json.dumps(summary, ensure_ascii=False))
     else:
         print_overview(summaries)
-        print(f"\nOpen {options.out / 'summary.csv'}; each clip has a folder of tables beside it.")
+        print(f"\nOpen {options.out / 'clips.csv'}; each clip has a folder of tables beside it.")
     return exit_status(summaries)
+
+
+def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
+    from vidfer.api import ClipResult
+    from vidfer.cli.clip_bars import run_with_bars
+
+    files = list(work.folders)
+    for position, summary in run_with_bars(work, files, jobs):
+        if isinstance(summary, ClipError):  # its worker process died
+            called = clip_id(work.folders[files[position]], work.out)
+            failed = ClipResult.failed(files[position], summary, called, work.design.of(called))
+            yield position, work.write(files[position], failed)
+        else:
+            yield position, summary
+
+
+@contextmanager
+def ending_in_order() -> "Iterator[None]":
+    """End the process by an exception where SIGTERM or SIGHUP would end it at once, so that what is done is written."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:

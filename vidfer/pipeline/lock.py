@@ -19,10 +19,12 @@ def locked(path: Path, *, remove: bool = False) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_at(lock, path):  # and was not removed, alone or with its folder, by who had it before
-                yield lock
-                if remove and _is_at(lock, path):
-                    with suppress(OSError):
-                        path.unlink()
+                try:
+                    yield lock
+                finally:
+                    if remove and _is_at(lock, path):
+                        with suppress(OSError):
+                            path.unlink()
                 return
         finally:
             os.close(lock)

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,7 @@ from blake3 import blake3
 from vidfer.pipeline.atomic import results_folder, sync
 from vidfer.pipeline.lock import locked
 from vidfer.results.files import further_columns, read_table, table_files
+from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.schema import SCHEMA_VERSION, TABLES
 from vidfer.types import VidferError
 
@@ -111,7 +112,6 @@ def write_clip(
     *,
     files: Mapping[str, bytes] | None = None,
     excel: bool = False,
-    lock: Path | None = None,
 ) -> None:
     """Write a clip's results; until all are on the disk, the folder keeps what it held.
 
@@ -124,7 +124,6 @@ def write_clip(
         summary: What `summary.json` says of the clip; what this module needs is added.
         files: Further files by name, such as thumbnails.
         excel: Begin each CSV with a byte order mark.
-        lock: File that is locked while the files take their places, such as that of the run; by default one in the folder.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
@@ -143,13 +142,25 @@ def write_clip(
                 (draft / name).write_bytes(data)
                 sync(draft / name)
             sync(draft)
-            with locked(lock or folder / LOCK, remove=lock is None):
-                _finish(folder)  # of a writer that died
+            with _alone(folder, clip_id):
+                try:
+                    _finish(folder)  # of a writer that died
+                except FolderError:
+                    shutil.rmtree(folder / COMMIT)
                 draft.rename(folder / COMMIT)
                 sync(folder)
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _alone(folder: Path, clip_id: str) -> AbstractContextManager[int]:
+    """Keep others from moving files in a clip's folder, and from making tables of the run that it lies in."""
+    depth = clip_id.count("/")
+    run = folder.absolute().parents[min(depth, len(folder.absolute().parents) - 1)]
+    if (run / LOCK).exists() and clip_id_of(folder.absolute(), run) == clip_id:
+        return locked(run / LOCK)
+    return locked(folder / LOCK, remove=True)
 
 
 def sweep(folder: Path) -> None:
@@ -196,4 +207,4 @@ def clip_folders(run: Path) -> Iterator[Path]:
     for place, inside, files in os.walk(run):
         if Path(place) != run and (SUMMARY in files or COMMIT in inside):
             yield Path(place)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        inside[:] = sorted(name for name in inside if not name.startswith(".vidfer-"))

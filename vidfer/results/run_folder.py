@@ -18,6 +18,7 @@ from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, ClipFolder, FolderError, clip_folders, open_clip, sweep
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
+from vidfer.results.names import clip_id
 from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.schema import TABLES, Kind
 from vidfer.results.sinks import Sink, common_kind
@@ -63,7 +64,7 @@ def contents(run: Path) -> Contents:
     for folder in clip_folders(run):
         try:
             clip = open_clip(folder)
-            place = folder.relative_to(run).as_posix()
+            place = clip_id(folder, run)
             if clip.clip_id != place:
                 raise FolderError(f"holds the results of {clip.clip_id}: move it back there")
             clips[place] = clip
@@ -128,7 +129,7 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
         for name in reversed(tuple(TABLES)):  # `clips`, which says whether all are current, is the last to be replaced
             kinds = _with_own(further[name], edits[name])
             places = [replaced.enter_context(replacing(run / f"{name}.{suffix}")) for suffix in ("parquet", "csv")]
-            state = {"digest": found.digest, "own": list(edits[name].own)}
+            state = {"own": list(edits[name].own), **({"digest": found.digest} if name == "clips" else {})}
             sink = Sink(name, kinds, edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
             sinks[name] = opened.enter_context(sink)
         for clip in found.clips.values():
