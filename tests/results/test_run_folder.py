@@ -283,3 +283,17 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(tmp_path):
     (tmp_path / "a.mp4").write_text("a file")
     with pytest.raises(VidferError, match=r"results cannot be written to .*a\.mp4"):
         write_clip(tmp_path / "a.mp4", "a.mp4", tables_of("a.mp4"), {})
+
+
+def test_the_dictionary_beside_the_tables_names_their_columns(run):
+    write(run, CLIPS[0], condition="x")
+    edit(run / "clips.csv", lambda rows: rows.insert(3, "note", "mine"))
+    rebuild(run, excel=True)
+    for folder in (run, run / CLIPS[0]):
+        package = json.loads((folder / "datapackage.json").read_bytes())
+        assert [each["name"] for each in package["resources"]] == list(TABLES)
+        for each in package["resources"]:
+            header = (folder / each["path"]).read_text(each["encoding"]).partition("\n")[0]
+            assert [column["name"] for column in each["schema"]["fields"]] == header.split(",")
+    assert "note" in (run / "clips.csv").read_text()
+    assert "condition" in header

@@ -11,6 +11,7 @@ from vidfer.api.result import ClipResult
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.results.clip_folder import LOCK, write_clip
+from vidfer.results.dictionary import PACKAGE
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
 from vidfer.results.thumbnails import thumbnail_files
@@ -47,7 +48,7 @@ def result_folders(
     folders: dict[Path, Path] = {}
     names = (
         "summary.csv",
-        "datapackage.json",
+        PACKAGE,
         *(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")),
     )
     taken = {run / name for name in names}

@@ -21,6 +21,7 @@ from blake3 import blake3
 
 from vidfer.pipeline.atomic import results_folder, sync
 from vidfer.pipeline.lock import locked
+from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.files import further_columns, read_table, table_files
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.schema import SCHEMA_VERSION, TABLES
@@ -129,8 +130,10 @@ def write_clip(
         VidferError: The folder cannot be written, or its disk is full.
     """
     content = {**table_files({name: tables[name] for name in TABLES}, excel=excel), **(files or {})}
+    further = further_columns(tables)
+    content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
     digests = {name: blake3(data).hexdigest() for name, data in content.items()}
-    of_tables = {"schema_version": SCHEMA_VERSION, "further_columns": further_columns(tables), "files": digests}
+    of_tables = {"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests}
     whole = {**summary, "clip_id": clip_id, **of_tables}
     content[SUMMARY] = json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
     with results_folder(folder):

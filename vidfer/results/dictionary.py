@@ -5,6 +5,7 @@
 writes what stands below the mark in that file anew.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from vidfer.pipeline.atomic import write_atomic
 from vidfer.results.schema import OPTIONAL, SCHEMA_VERSION, TABLES, Column, Kind
 from vidfer.types import EMOTIONS, VidferError
 
+PACKAGE: Final = "datapackage.json"
 MARK: Final = "<!-- Below: written by `make columns` from vidfer/results/schema.py. -->"
 
 ABOUT: Final[Mapping[str, str]] = {
@@ -78,6 +80,11 @@ def datapackage(
         "schemaVersion": SCHEMA_VERSION,
         "resources": resources,
     }
+
+
+def package_file(name: str, further: Mapping[str, Mapping[str, Kind]], *, excel: bool) -> bytes:
+    """Return what a folder's `datapackage.json` is to hold, see `datapackage`."""
+    return json.dumps(datapackage(name, further, excel=excel), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _field(column: Column) -> dict[str, Any]:

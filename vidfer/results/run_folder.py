@@ -16,6 +16,7 @@ from blake3 import blake3
 from vidfer.pipeline.atomic import replacing, results_folder
 from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, ClipFolder, FolderError, clip_folders, open_clip, sweep
+from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
 from vidfer.results.names import clip_id
@@ -125,13 +126,15 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     notes: list[str] = []
     damaged: dict[Path, str] = {}
     with ExitStack() as replaced, ExitStack() as opened:
+        kinds = {name: _with_own(further[name], edits[name]) for name in TABLES}
         sinks = {}
         for name in reversed(tuple(TABLES)):  # `clips`, which says whether all are current, is the last to be replaced
-            kinds = _with_own(further[name], edits[name])
             places = [replaced.enter_context(replacing(run / f"{name}.{suffix}")) for suffix in ("parquet", "csv")]
             state = {"own": list(edits[name].own), **({"digest": found.digest} if name == "clips" else {})}
-            sink = Sink(name, kinds, edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
+            sink = Sink(name, kinds[name], edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
             sinks[name] = opened.enter_context(sink)
+        package = replaced.enter_context(replacing(run / PACKAGE))
+        package.write_bytes(package_file(run.resolve().name, kinds, excel=bom))
         for clip in found.clips.values():
             try:
                 tables = _tables(clip, people, notes)
