@@ -11,7 +11,7 @@ from vidfer.media.align import align
 from vidfer.media.face_stream import Face, FaceFrame
 from vidfer.media.quality import judge
 from vidfer.stages.faces import FacesStage
-from vidfer.types import ClipError, Status
+from vidfer.types import ClipError, Status, UsageError
 
 POINTS = np.array([[201, 108], [242, 107], [222, 130], [205, 148], [240, 148]], float)
 BOX = np.array([178.0, 60, 262, 172])
@@ -87,9 +87,8 @@ def test_a_folder_of_numbered_pictures_is_analysed_at_its_rate(tmp_path, monkeyp
     assert result.frames["time_s"].tolist() == pytest.approx([0, 0.1, 0.3])
     slower = analyze(tmp_path / "take", picture_fps=5, fps=10, audio_model="none", store=tmp_path / "store")
     assert slower.frames["time_s"].tolist() == pytest.approx([0, 0.2, 0.6])
-    without = analyze(tmp_path / "take", store=tmp_path / "store")
-    assert without.status == "unreadable"
-    assert "picture_fps" in without.summary["message"] or "picture-fps" in without.summary["message"]
+    with pytest.raises(UsageError, match="picture_fps"):
+        analyze(tmp_path / "take", store=tmp_path / "store")
 
 
 def test_times_are_kept_where_no_face_was_found(ran, store, monkeypatch):
