@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidfer.cli.options import POSITIONAL
 from vidfer.results.design import StudyOptions
+from vidfer.results.linking import LinkOptions
 from vidfer.results.names import clip_id
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions
@@ -30,6 +31,7 @@ GROUPS = {
 }
 
 
+PEOPLE = {"people": ("show_faces", "identify", "identify_threshold")}
 TABLES = {"tables": ("grid", "min_segment")}
 STUDY = {"study": ("participants", "markers", "baseline")}
 
@@ -82,6 +84,7 @@ class AnalyzeOptions:
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
     study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})
+    people: LinkOptions = field(default_factory=LinkOptions, metadata={"groups": PEOPLE})
 
     def __post_init__(self) -> None:
         """Refuse a run over nothing, and a length of no recording."""
@@ -103,6 +106,7 @@ class _AnalyzeClip:
     store: Path | None
     folders: "Mapping[Path, Path]"
     show_faces: bool = False
+    identity: str | None = None
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze_clip
@@ -114,6 +118,7 @@ class _AnalyzeClip:
             tables=self.tables,
             design=self.design.of(called),
             clip_id=called,
+            identity=self.identity,
             store=self.store,
             progress=progress,
         )
@@ -146,12 +151,14 @@ def run(options: AnalyzeOptions) -> int:
 
 def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.api import claimed_folders
+    from vidfer.api.identify import NO_WEIGHTS, link_run
     from vidfer.cli.display import say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
     from vidfer.results.design import read_design
     from vidfer.results.run_folder import check, rebuild
+    from vidfer.weights.published import identity_digest
 
     store = options.work.store or default_store()
     clips = find_clips(options.paths, [options.out, store], say, options.work.chain.picture_fps)
@@ -168,11 +175,18 @@ def _analyze(options: AnalyzeOptions) -> int:
             options.work.store,
             folders,
             options.show_faces,
+            identity_digest() if options.people.identify else None,
         )
+        if options.people.identify and work.identity is None:
+            say(NO_WEIGHTS)
+        links = None
         try:
             done = dict(_analyze_all(work, options.work.jobs))
+            if work.identity is not None:
+                links = link_run(options.out, work.identity, store, options.people.identify_threshold)
+                say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
         finally:
-            for warning in rebuild(options.out, excel=options.excel).warnings():
+            for warning in rebuild(options.out, excel=options.excel, links=links).warnings():
                 say(warning)
     summaries = [done[position] for position in sorted(done)]
     if options.json:
@@ -186,10 +200,11 @@ def _analyze(options: AnalyzeOptions) -> int:
 
 def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
     from vidfer.api import ClipResult
-    from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.cli.clip_bars import ANALYSIS, run_with_bars
 
     files = list(work.folders)
-    for position, summary in run_with_bars(work, files, jobs):
+    stages = ANALYSIS if work.identity is None else (*ANALYSIS, "identify")
+    for position, summary in run_with_bars(work, files, jobs, stages):
         if isinstance(summary, ClipError):  # its worker process died
             called = clip_id(work.folders[files[position]], work.out)
             failed = ClipResult.failed(files[position], summary, called, work.design.of(called))

@@ -28,12 +28,17 @@ STAGES: Final[Mapping[str, tuple[str, float]]] = {
     "audio": ("listening", 0.30),
     "classify": ("deciding", 0.01),
     "report": ("writing tables", 0.03),
+    "identify": ("telling people apart", 0.05),
 }
 """The stages of a clip in their order: what each does in a person's words, and its share of the clip's time.
 
 The shares are the means, rounded, over eight clips of 3 to 18 s, seven of them with sound, on one core at 5 frames a second and
-without the loading of models: from clip to clip faces took 33 to 67 %, sound 2 to 46 %, expressions 6 to 23 %.
+without the loading of models: from clip to clip faces took 33 to 67 %, sound 2 to 46 %, expressions 6 to 23 %. The share of
+`identify` was not measured.
 """
+
+ANALYSIS: Final = tuple(stage for stage in STAGES if stage != "identify")
+"""The stages of an analysis that links nobody."""
 
 LOADING: Final = "loading models"
 """What is said until the first clip has moved."""
@@ -150,7 +155,7 @@ def _columns() -> list[ProgressColumn]:
 
 
 def run_with_bars(
-    work: Work[Path], clips: Sequence[Path], jobs: int, stages: Sequence[str] = tuple(STAGES)
+    work: Work[Path], clips: Sequence[Path], jobs: int, stages: Sequence[str] = ANALYSIS
 ) -> Iterator[tuple[int, Any]]:
     """Do the work as `run_all` does, under a bar over all clips and one for each clip at work; see `ClipBars`."""
     bars = ClipBars(clips, jobs, stages)

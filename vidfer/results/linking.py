@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.types import UsageError
+
 Floats = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 
@@ -19,6 +21,27 @@ References:
     has a squared distance of 1.1, which is a cosine distance of 0.55. The lower one is taken here, since a wrong link mixes two
     persons' tables, and a missing one can be added by hand.
 """
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """Whether persons are linked across cuts and clips.
+
+    Args:
+        identify: Link persons across cuts and clips by their faces; needs weights, see `vidfer weights pull identity`.
+        identify_threshold: Mean cosine distance up to which persons are linked; more of them with a higher one.
+
+    Raises:
+        UsageError: The threshold is no distance.
+    """
+
+    identify: bool = False
+    identify_threshold: float = THRESHOLD
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not 0 < self.identify_threshold < 2:
+            raise UsageError(f"--identify-threshold has to be above 0 and below 2, not {self.identify_threshold}")
 
 
 @dataclass(frozen=True)
