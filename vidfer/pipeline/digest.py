@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -60,26 +61,35 @@ def content_digest(clip: Path, store: "Store") -> str:
             are no series.
     """
     try:
-        if clip.is_dir():
-            pictures = numbered_pictures(clip)
-            rows = [[number - pictures[0][0], _digest(path, store)] for number, path in pictures]
-            return blake3(dump_json(rows)).hexdigest()
-        if not clip.is_file():
+        pictures = numbered_pictures(clip) if clip.is_dir() else []
+        if not pictures and not clip.is_file():
             raise ClipError(Status.UNREADABLE, f"{clip} is missing or is not a regular file")
         stat = clip.stat()
-        identity = [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        places = [(number - pictures[0][0], path.stat()) for number, path in pictures]
+        identity: list[Any] = _identity(stat)
+        if pictures:  # remembered as one
+            identity = [blake3(dump_json([[place, *_identity(each)] for place, each in places])).hexdigest()]
         memo = store.root / "memo" / f"{stat.st_dev:x}-{stat.st_ino:x}.json"
         if known := _recall(memo, identity):
             return known
-        digest = file_digest(clip)
+        if pictures:
+            files = [[place, file_digest(path)] for (place, _), (_, path) in zip(places, pictures, strict=True)]
+            digest = blake3(dump_json(files)).hexdigest()
+        else:
+            digest = file_digest(clip)
     except OSError as error:
         raise ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}") from error
-    if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
+    touched = max(max(each.st_mtime, each.st_ctime) for each in (stat, *(each for _, each in places)))
+    if time.time() - touched > _RACY_SECONDS:
         with suppress(OSError):  # without it, the clip is hashed again
             make_folder(store.root, memo.parent)
             with replacing(memo) as temporary:
                 write_synced(store.root, temporary, dump_json({"identity": identity, "blake3": digest}))
     return digest
+
+
+def _identity(stat: os.stat_result) -> list[int]:
+    return [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = None) -> list[list[str]]:
@@ -94,19 +104,18 @@ def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = N
 
     memory, folder = Store(store or default_store()), root if root.is_dir() else root.parent
     try:
-        return [[path.relative_to(folder).as_posix(), _digest(path, memory)] for path in paths]
+        return [
+            [
+                path.relative_to(folder).as_posix(),
+                file_digest(path) if path.stat().st_size < _WORTH_REMEMBERING else content_digest(path, memory),
+            ]
+            for path in paths
+        ]
     except OSError as error:
         raise VidferError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _digest(path: Path, store: "Store") -> str:
-    """Return a file's digest; that of a small one is not worth remembering."""
-    if path.is_file() and path.stat().st_size < _WORTH_REMEMBERING:
-        return file_digest(path)
-    return content_digest(path, store)
-
-
-def _recall(memo: Path, identity: list[int]) -> str | None:
+def _recall(memo: Path, identity: list[Any]) -> str | None:
     """Return the digest remembered for a file, unless it is unknown, out of reach, or torn by a power cut."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(memo.read_bytes())
