@@ -161,7 +161,8 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.weights.published import identity_digest
 
     store = options.work.store or default_store()
-    clips = find_clips(options.paths, [options.out, store], say, options.work.chain.picture_fps)
+    own = [options.out, store, *options.study.files(options.paths)]
+    clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
     check(options.out)  # finds out now, and not after hours, whether results can be written
     say_where_faces_are_kept(store, options.work.store)
     with ending_in_order(), claimed_folders(clips, options.out) as folders:

@@ -59,7 +59,7 @@ def find_clips(
 
     A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is named is
     a clip whatever it holds, so that it gets a status. Of a folder's files, those that neither are named like media nor begin
-    like media are passed over, with one line to `notify`; so are, silently, vidfer's own folders in `leave_out`, and
+    like media are passed over, with one line to `notify`; so are, silently, files and folders in `leave_out`, and
     folders of a clip's results.
 
     Raises:

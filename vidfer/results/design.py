@@ -14,7 +14,7 @@ from vidfer.results.markers import Marker, Markers, excluded, mark, outside, rea
 from vidfer.results.repool import counts, probabilities, repool
 from vidfer.results.schema import DTYPES, SMOOTH, TABLES
 from vidfer.results.smoothing import most_probable, smooth
-from vidfer.results.study import Study, find_participants, read_study
+from vidfer.results.study import PARTICIPANTS, Study, find_participants, read_study
 from vidfer.types import EMOTIONS, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ class StudyOptions:
     participants: Path | None = field(default=None, metadata={"metavar": "FILE"})
     markers: Path | None = field(default=None, metadata={"metavar": "FILE"})
     baseline: str | None = field(default=None, metadata={"metavar": "neutral|first:S|marker:NAME"})
+
+    def files(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the files of the study where these paths are analysed: they are no clips, whatever folder they lie in."""
+        named = [path for path in (self.participants, self.markers) if path]
+        return [*named, *(path / PARTICIPANTS for path in paths if not self.participants)]
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
