@@ -17,17 +17,13 @@ _FORMULA = re.compile(
 )  # and what differs from such a text by apostrophes, so that none is taken for another
 
 
-def to_parquet(columns: "Columns", types: Mapping[str, str] | None = None) -> bytes:
-    """Encode columns of equal length as a Parquet file; equal columns give equal bytes.
-
-    `types` names the columns' types as pyarrow does, such as `int64`, `double` and `string`; by default they are inferred.
-    """
+def to_parquet(columns: "Columns") -> bytes:
+    """Encode columns of equal length as a Parquet file; equal columns give equal bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = types and pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(dict(columns), schema=schema), sink, compression="zstd")
+    pq.write_table(pa.table(dict(columns)), sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
