@@ -124,14 +124,21 @@ def test_crops_and_embeddings_are_those_of_the_store(analysed, analyzer, tmp_pat
     np.testing.assert_array_equal(loaded.crops().images, images)
 
 
-def test_crops_follow_people_who_were_merged_or_left_out(analysed):
-    frames = analysed.frames.assign(person_id="anna").iloc[10:30]
-    people = analysed.people.assign(person_id="anna")
-    merged = ClipResult(analysed.summary, {**analysed.tables, "frames": frames, "people": people}, analysed.store)
-    images, time_s, person_id = merged.crops("anna")
-    np.testing.assert_array_equal(images, analysed.crops().images[np.isin(analysed.crops().time_s, frames["time_s"])])
-    assert set(person_id) == {"anna"}
-    assert time_s.tolist() == frames["time_s"].tolist()
+def test_crops_follow_people_who_were_renamed_or_left_out(analysed):
+    frames = analysed.frames.iloc[10:30].reset_index(drop=True)
+    frames["person_id"] = frames["person_id"].where(frames.index % 2 == 0, "ben").replace("portrait.mp4#1", "anna")
+    people = pd.concat([analysed.people.assign(person_id=name) for name in ("anna", "ben")])
+    tables = {**analysed.tables, "frames": frames, "people": people}
+    renamed = ClipResult(analysed.summary, tables, analysed.store)
+    every = analysed.crops()
+    for name in ("anna", "ben"):
+        images, time_s, person_id = renamed.crops(name)
+        assert time_s.tolist() == frames["time_s"][frames["person_id"] == name].tolist()
+        np.testing.assert_array_equal(images, every.images[np.isin(every.time_s, time_s)])
+        assert set(person_id) == {name}
+        vectors = analysed.embeddings().droplevel("person_id").loc[time_s]
+        np.testing.assert_array_equal(renamed.embeddings(name), vectors)
+    assert renamed.crops().person_id.tolist() == frames["person_id"].tolist()
 
 
 def test_what_the_store_lost_and_people_who_are_not_there_are_told(analysed, failed, tmp_path):
