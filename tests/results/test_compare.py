@@ -151,6 +151,15 @@ def test_one_participant_has_no_interval_and_no_test():
     assert "0.200" in as_text(found)
 
 
+def test_tests_are_counted_that_were_made():
+    given = run({name: [[0.2 if name < "e" else 0.4]] for name in "abcdefgh"}, condition=["k", "l"] * 4)
+    found = compare(given, "condition", measure="share-of-time")
+    assert found.differences["p"].isna().all()
+    assert "no test is made where no person differs from another" in found.notes
+    assert not any("tests were made" in note for note in found.notes)
+    assert any(note.startswith("7 tests were made") for note in compare(given, "condition").notes)
+
+
 def test_conditions_that_are_numbers_are_sorted_by_size():
     given = run({"a": [[0.2]], "b": [[0.4]], "c": [[0.1]]}, participant=list("xyz"), dose=[10, 9, 100])
     assert read_units(given, "dose").conditions == ("9", "10", "100")

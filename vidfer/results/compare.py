@@ -151,8 +151,11 @@ def _cautions(samples: "Mapping[str, pd.DataFrame]", units: Units, pairs: "list[
         said.append(
             f"fewer than {FOR_BCA} {units.name}s in {', '.join(few)}: bootstrap intervals of so few are too narrow"
         )
-    if pairs:
-        tests = f"{len(EMOTIONS) * len(pairs)} tests were made"
+    made = sum(int(pair["p"].notna().sum()) for pair in pairs)
+    if made < len(EMOTIONS) * len(pairs):
+        said.append(f"no test is made where no {units.name} differs from another")
+    if made:
         each = " of each pair" if len(pairs) > 1 else ""
-        said.append(f"{tests}; p (Holm) is corrected for the {len(EMOTIONS)} expressions{each}, not for other analyses")
+        corrected = f"p (Holm) is corrected for the {len(EMOTIONS)} expressions{each}, not for other analyses"
+        said.append(f"{made} tests were made; {corrected}")
     return [*said, DISPLAYED]
