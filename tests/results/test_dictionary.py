@@ -112,6 +112,14 @@ def test_further_columns_are_described_those_of_a_study_by_their_meaning():
     assert (package["name"], package["title"], package["schemaVersion"]) == ("run-1", "Run 1 (ä)", SCHEMA_VERSION)
 
 
+def test_no_column_of_a_study_is_required_since_clips_of_a_run_may_lack_it():
+    kinds = {table: {column.name: column.kind for column in columns} for table, columns in OPTIONAL.items()}
+    for resource in datapackage("x", kinds)["resources"]:
+        further = resource["schema"]["fields"][-len(kinds[resource["name"]]) :]
+        assert [field["name"] for field in further] == list(kinds[resource["name"]])
+        assert not any("required" in field["constraints"] for field in further)
+
+
 def test_each_kind_of_column_has_a_type():
     types = {"string": "string", "int": "integer", "float": "number", "bool": "boolean", "time": "datetime"}
     fields = [field for resource in datapackage("x")["resources"] for field in resource["schema"]["fields"]]

@@ -40,6 +40,7 @@ _FIELDS: Final[Mapping[Kind, Mapping[str, Any]]] = {
 }
 _WORDS: Final = {"string": "text", "int": "whole number", "float": "number", "bool": "TRUE or FALSE", "time": "time"}
 _OWN: Final = "the user's own column"
+_WITHOUT: Final = "the clip was analysed without it"
 
 
 def datapackage(
@@ -56,7 +57,9 @@ def datapackage(
     for table, columns in TABLES.items():
         known = {column.name: column for column in OPTIONAL[table]}
         more = (
-            replace(known[each], kind=kind) if each in known else Column(each, kind, _OWN, missing="not given")
+            replace(known[each], kind=kind, missing=known[each].missing or _WITHOUT)
+            if each in known
+            else Column(each, kind, _OWN, missing="not given")
             for each, kind in (further or {}).get(table, {}).items()
         )
         resources.append(
