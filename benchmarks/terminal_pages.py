@@ -1,7 +1,8 @@
 """Write docs/terminal.md: what the command prints, captured from a terminal of 80 and of 120 columns.
 
 Each command runs in a pseudo-terminal, on clips made for it, and what it sends is drawn by a terminal emulator (pyte), so that
-a page is what a person would see. `make pages` runs it; it takes two minutes and needs no data.
+a page is what a person would see. `make pages` runs it; it takes two minutes and needs no data. With `helps` as its argument it
+captures the help alone, in seconds.
 """
 
 import json
@@ -79,8 +80,7 @@ def pages(columns: int, folder: Path) -> Iterator[str]:
     """Yield the sections of a terminal of so many columns."""
     out = f"results-{columns}"
     yield f"## {columns} columns\n"
-    for title, words in (("Help", ["--help"]), ("Help of a verb", ["analyze", "--help"])):
-        yield f"### {title}\n\n{block(words, captured(words, columns, folder)[-1])}"
+    yield from helps(columns, folder)
     words = ["analyze", "clips", "--jobs", "2", "--out", out]
     started, middle, end = captured(words, columns, folder, lambda text: "loading models" in text, half_way)
     yield f"### Progress\n\nAt the start:\n\n{block(words, started)}\nA moment later:\n\n{block(words, middle)}"
@@ -91,6 +91,21 @@ def pages(columns: int, folder: Path) -> Iterator[str]:
     yield f"### A data set that is not there\n\n{block(words, captured(words, columns, folder)[-1])}"
     for title, words in (("Doctor", ["doctor"]), ("Demo", ["demo"])):
         yield f"### {title}\n\n{block(words, captured(words, columns, folder)[-1])}"
+
+
+def helps(columns: int, folder: Path) -> Iterator[str]:
+    """Yield the sections that need no clip."""
+    for title, words in (("Help", ["--help"]), ("Help of a verb", ["analyze", "--help"])):
+        yield f"### {title}\n\n{block(words, captured(words, columns, folder)[-1])}"
+
+
+def renew_helps() -> None:
+    """Put the help of now into the page, and leave the other sections as they were captured."""
+    head, *parts = re.split(r"(?m)^(?=## )", PAGE.read_text("utf-8"))
+    for number, columns in enumerate(WIDTHS):
+        rest = parts[number].partition("### Progress\n")[2]
+        parts[number] = "\n".join([f"## {columns} columns\n", *helps(columns, ROOT), f"### Progress\n{rest}"])
+    PAGE.write_text("".join([head, *parts]), "utf-8")
 
 
 def make_clips(folder: Path) -> None:
@@ -138,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    renew_helps() if sys.argv[1:] == ["helps"] else main()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -193,10 +194,12 @@ def _analyze(options: AnalyzeOptions) -> int:
     if options.json:
         for summary in summaries:
             print(json.dumps(summary, ensure_ascii=False))
-    else:
-        print_overview(summaries)
-        print(f"\nOpen {options.out / 'clips.csv'}; each clip has a folder of tables beside it.")
-    return exit_status(summaries)
+        return exit_status(summaries)
+    print_overview(summaries)
+    sys.stdout.flush()
+    status = exit_status(summaries)
+    print(f"\nOpen {options.out / 'clips.csv'}; each clip has a folder of tables beside it.")
+    return status
 
 
 def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
