@@ -200,3 +200,12 @@ def test_real_odd_files(data_dir):
 
 def _children() -> list[int]:
     return [int(child) for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()]
+
+
+def test_a_picture_is_decoded_in_the_child(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.full((24, 40, 3), 51, np.uint8)).save(tmp_path / "a.png")
+    (frame,) = read_frames(tmp_path / "a.png")
+    assert (frame.image == 51).all()
+    assert status_of(tmp_path / "a.png", max_pixels=24 * 40 - 1) == (Status.TOO_LARGE, [])

@@ -13,6 +13,8 @@ from vidfer.media.audio import read_windows
 from vidfer.media.decode import probe, read_frames
 from vidfer.types import ClipError, Status
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def noise(height=24, width=40, channels=3, dtype=np.uint8):
     return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)

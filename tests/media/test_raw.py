@@ -14,6 +14,8 @@ from vidfer.types import ClipError
 QUIET = {"x265-params": "log-level=error"}
 UNTIMED = {"x265-params": "log-level=error:vui-timing-info=0"}
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def write(path, codec, rate, options):
     with av.open(str(path), "w", format={"libx264": "h264", "libx265": "hevc"}[codec]) as container:
