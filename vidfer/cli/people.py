@@ -48,7 +48,8 @@ def list_people(options: ListOptions) -> int:
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         counted = row["n_faces"] is not None  # one that is joined to a row above has no times and faces of its own
         seen = f"{row['first_s']:.1f}-{row['last_s']:.1f} s" if counted else "see above"
-        cells = [row["person_id"], row["person_name"], row["clip_id"], seen, row["n_faces"], row["thumbnail"]]
+        picture = row["thumbnail"] and row["thumbnail"].rpartition("/")[2]  # in the clip's folder, as the row says
+        cells = [row["person_id"], row["person_name"], row["clip_id"], seen, row["n_faces"], picture]
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
     Console().print(table)
     return 0
