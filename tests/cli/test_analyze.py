@@ -312,10 +312,8 @@ LONG = "holiday/2019/" + "a very long name of a clip " * 4 + "MVI_0012.mp4"
     "name", ["x.mp4", LONG, "旅行/" * 20 + "動画.mp4", "e\u0301" * 90 + ".mp4", "[red]" * 20 + ".mp4"]
 )
 def test_each_clip_takes_one_line_whatever_its_name(width, name, capsys, monkeypatch):
-    worst = [
-        answered(f"clips/{number}/{name}", {"surprise": 0.46, "sad": 0.4}, "surprise", "surprise", "out_of_memory")
-        for number in range(100)
-    ]
+    worst = answered("", {"surprise": 0.46, "sad": 0.4}, "surprise", "surprise", "out_of_memory")
+    worst = [{**worst, "clip": f"clips/{number}/{name}"} for number in range(100)]
     lines = overview(worst, capsys, monkeypatch, width).splitlines()
     assert len(lines) == 3 + 100 + 1  # a title, the header and its line; the legend of the margin
     assert all(cell_len(line) <= width for line in lines)

@@ -26,7 +26,7 @@ def percents(bars):
 
 def test_every_stage_has_words_and_a_share():
     assert {stage.name for stage in build_chain(ChainOptions())} <= set(STAGES)
-    assert sum(share for _, share in STAGES.values()) == pytest.approx(1)
+    assert all(words and 0 < share < 1 for words, share in STAGES.values())
 
 
 @pytest.mark.parametrize("width", [80, 120])
