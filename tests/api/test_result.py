@@ -91,7 +91,7 @@ def test_folders_that_cannot_be_used_are_told(analysed, tmp_path):
     with pytest.raises(VidferError, match=f"{tmp_path}.*"):
         ClipResult.load(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(VidferError, match="give another folder by folder"):
+    with pytest.raises(VidferError, match="give another folder by the argument folder"):
         analysed.save(tmp_path / "file")
     analysed.save(tmp_path / "clip")
     (tmp_path / "clip" / "frames.parquet").write_bytes(b"other")
@@ -106,6 +106,8 @@ def test_saved_results_are_a_run(analysed, failed, tmp_path):
     assert run.clips["clip_id"].tolist() == ["<b>&.mp4", "portrait.mp4"]
     pd.testing.assert_frame_equal(run.frames, analysed.frames)
     same(ClipResult.load(run.folders["portrait.mp4"]), analysed)
+    with pytest.raises(VidferError, match="several clips: vidfer"):
+        ClipResult.load(tmp_path)
 
 
 def test_crops_and_embeddings_are_those_of_the_store(analysed, analyzer, tmp_path):

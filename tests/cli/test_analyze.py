@@ -17,6 +17,7 @@ from vidfer.cli.analyze import ending_in_order, exit_status
 from vidfer.cli.main import main
 from vidfer.cli.overview import _names, marks, print_overview
 from vidfer.pipeline.store import StoreError
+from vidfer.results.names import clip_id
 from vidfer.results.run import load_run
 from vidfer.results.run_folder import rebuild
 from vidfer.types import EMOTIONS, ClipError, Status
@@ -144,6 +145,20 @@ def test_a_folder_that_another_process_has_claimed_is_given_to_no_other_clip(tmp
     with claimed_folders(clips[1:], tmp_path / "out") as later:
         assert [folder.name for folder in later.values()] == ["clip.mp4", "clip.mp4-2"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".vidfer.lock"]
+
+
+@pytest.mark.parametrize(
+    "names", [("a\nb.mp4", "a\\nb.mp4"), ("\x1b.mp4", "\\x1b.mp4"), ("\udcff", "\\xff"), ("é" * 127,) * 2]
+)
+def test_clips_whose_ids_would_be_the_same_have_folders_of_their_own(tmp_path, names):
+    """Signs that no table can hold are escaped in ids; numbers make names longer."""
+    clips = [(Path("/videos") / str(number) / name, Path(name)) for number, name in enumerate(names)]
+    with claimed_folders(clips, tmp_path / "out") as folders:
+        ids = [clip_id(folder, tmp_path / "out") for folder in folders.values()]
+        for folder in folders.values():
+            folder.mkdir()
+    assert len(set(ids)) == len(names)
+    assert ids == [str(folder.relative_to(tmp_path / "out")) for folder in folders.values()]
 
 
 def test_a_clip_that_is_called_like_a_table_does_not_take_its_place(tmp_path, capsys):

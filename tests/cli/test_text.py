@@ -29,6 +29,12 @@ def test_a_shortened_text_fits_and_keeps_both_ends(text, mark):
             assert cell_len(short) >= width - 4
 
 
+def test_the_name_of_a_file_stays_whole_where_it_fits():
+    for width in range(13, 24):
+        assert shorten("holiday/2019/MVI_0012.mp4", width).endswith("MVI_0012.mp4")
+    assert shorten("holiday/2019/MVI_0012.mp4", 12) == "holid…12.mp4"
+
+
 def test_no_combining_character_is_torn_from_its_base():
     for width in range(4, 30):
         assert not shorten("e\u0301" * 30, width).partition("…")[2].startswith("\u0301")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import vidfer
 from vidfer.results.compare import MOST, compare
 from vidfer.results.compare_files import write_comparison
 from vidfer.results.compare_text import as_markdown, as_text
@@ -147,7 +148,7 @@ def test_one_participant_has_no_interval_and_no_test():
     assert found.means[["low", "high", "interval"]].isna().all(axis=None)
     assert found.differences.empty
     assert "k and l are not compared: participants are fewer than two in both" in found.notes
-    assert "k has one participant: there is no interval" in found.notes
+    assert "k, l have one participant: there is no interval" in found.notes
     assert "0.200" in as_text(found)
 
 
@@ -171,6 +172,7 @@ def test_conditions_that_are_numbers_are_sorted_by_size():
         ({"by": "group"}, "no column group; those of the study are: participant, condition, empty"),
         ({"by": "empty"}, "the column empty of the run's clips is empty"),
         ({"by": "condition", "within": "id"}, "no column id"),
+        ({"by": "condition", "within": "condition"}, "cannot be compared within themselves"),
         ({"by": "participant"}, f"participant has 9 values, of which at most {MOST} can be compared"),
     ],
 )
@@ -179,6 +181,12 @@ def test_what_cannot_be_compared_is_said(how, says):
     given = run(clips, participant=[f"p{at}" for at in range(9)], condition="x", empty=None)
     with pytest.raises(UsageError, match=re.escape(says)):
         compare(given, **how)
+
+
+def test_tables_that_are_missing_are_said():
+    given = run({"a": [[0.5]]}, condition=["x"])
+    with pytest.raises(UsageError, match="no table clips"):
+        vidfer.compare({"seconds": given["seconds"]}, "condition")
 
 
 def test_the_text_fits_80_columns_and_says_what_it_is():

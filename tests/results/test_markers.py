@@ -34,6 +34,11 @@ def test_markers_are_of_a_clip_or_of_all_and_sorted_by_start(tmp_path):
     assert found.notes == ()
 
 
+def test_times_may_have_decimal_commas_where_commas_divide_no_cells(tmp_path):
+    found = read(tmp_path, "clip;name;start;end\na;1,5;0,25;2,5\n*;rest;3;\n")
+    assert found.of("v/a.mp4") == (Marker("1,5", 0.25, 2.5), Marker("rest", 3, np.inf))
+
+
 def test_what_excludes_is_said_by_a_column_or_by_the_name(tmp_path):
     rows = "a,0,1,TRUE", "b,1,2,no", "exclude,2,3,", "Exclude: cough,3,4,", "excluded,4,5,", "c,5,6,x"
     found = read(tmp_path, "\n*,".join(["clip,name,start,end,Exclude", *rows]))

@@ -54,6 +54,11 @@ def test_it_is_read_whatever_spreadsheet_saved_it(write, delimiter, encoding, en
         assert found.names == {"a.mp4#1": "Ann", "b b/c.mp4#1": 'Zoë, née "X"'}
 
 
+@pytest.mark.parametrize("clip", ["NA", "nan", " a.mp4", "a ", "NULL"])
+def test_a_clip_may_be_called_by_what_is_missing_elsewhere_or_with_spaces(write, clip):
+    assert read(write([(clip, 1, "Ann", "")])).names == {f"{clip}#1": "Ann"}
+
+
 def test_texts_like_formulas_come_back_without_their_apostrophe(write):
     path = write([("'=x.mp4", 1, "'-Ann", ""), ("'=x.mp4", 2, "", "'=x.mp4#1")])
     found = read(path)

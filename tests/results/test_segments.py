@@ -46,6 +46,13 @@ def test_a_gap_breaks_a_run():
     assert spans(build_segments(rows, 0.0, 0.2)) == [("happy", 0, 0.4, 2), ("happy", 0.6, 1.0, 2)]
 
 
+def test_two_images_of_one_time_do_not_break_a_run():
+    """Tracks that a user joined may have been seen at once."""
+    rows = panel(*["happy"] * 5)
+    twice = pd.concat([rows, rows.iloc[1:4]]).sort_values("time_s", kind="stable", ignore_index=True)
+    assert spans(build_segments(twice, 0.5, 0.2)) == [("happy", 0, 1.0, 5)]
+
+
 def test_times_at_which_the_person_has_no_row_break_a_run():
     rows = pd.concat([panel("happy", "happy"), panel("happy", "happy", start=0.8)])
     others = panel(*["sad"] * 6, person="p2")

@@ -97,6 +97,15 @@ def test_files_of_spreadsheets_are_read_in_any_dialect(folder, mark, encoding):
     assert read(folder, text, encoding=encoding).values == {"videos/b.mp4": {"condition": "ruhig", "Größe": 180}}
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_numbers_may_have_decimal_commas_where_commas_divide_no_cells(folder, mark):
+    text = "clip,participant,age,note,id\nb.mp4,1|5,27|5,1|2 and 3,007\na.mp4,2,27,,1|5\n"
+    found = read(folder, text.replace(",", mark).replace("|", ","))
+    assert found.kinds == {"participant": "string", "age": "float", "note": "string", "id": "string"}
+    assert found.values["videos/b.mp4"] == {"participant": "1,5", "age": 27.5, "note": "1,2 and 3", "id": "007"}
+    assert found.values["videos/a.mp4"]["id"] == "1,5"
+
+
 def test_names_with_accents_match_in_either_form(tmp_path):
     (tmp_path / "p.csv").write_text("clip,x\nCafe\u0301.mp4,1\n", "utf-8")
     found = read_study([(tmp_path / "p.csv", {"v/Caf\u00e9.mp4": Path("v/Caf\u00e9.mp4")})])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from vidfer.api.result import ClipResult
@@ -18,6 +18,9 @@ from vidfer.results.thumbnails import thumbnail_files
 
 if TYPE_CHECKING:
     from vidfer.media.find import Clip
+
+_LONGEST: Final = 255
+"""Bytes of a name in common file systems."""
 
 
 @contextmanager
@@ -53,13 +56,20 @@ def result_folders(
     )
     taken = {run / name for name in names}
     for clip, place in clips:
+        place = Path(*(_cut(shown(part)) for part in place.parts))  # as in the clip's id, so that two clips have two
         folder, number = run / place, 1
         while folder in taken or _belongs_to_another_clip(folder, clip, (claims or {}).get(folder)):
             number += 1
-            folder = (run / place).with_name(f"{place.name}-{number}")
+            end = f"-{number}"
+            folder = (run / place).with_name(_cut(place.name, len(end)) + end)
         taken.add(folder)
         folders[clip] = folder
     return folders
+
+
+def _cut(name: str, room: int = 0) -> str:
+    """Shorten a name to what file systems allow, less `room` bytes."""
+    return name.encode()[: _LONGEST - room].decode(errors="ignore")
 
 
 def write_result(result: ClipResult, folder: Path, *, excel: bool = False, show_faces: bool = False) -> None:

@@ -91,4 +91,4 @@ def in_keywords() -> Iterator[None]:
 
 
 def _keyword(found: "re.Match[str]") -> str:
-    return {"out": "folder"}.get(found[1], found[1].replace("-", "_"))
+    return {"out": "the argument folder"}.get(found[1], found[1].replace("-", "_"))

@@ -261,7 +261,7 @@ class ClipResult:
             >>> ClipResult.load("results")
             <ClipResult missing.mp4: unreadable>
         """
-        from vidfer.results.clip_folder import FolderError, open_clip
+        from vidfer.results.clip_folder import SUMMARY, FolderError, open_clip
 
         try:
             found = open_clip(Path(folder))
@@ -270,7 +270,10 @@ class ClipResult:
             names = dict(zip(people["person"].tolist(), people["thumbnail"].tolist(), strict=True))
             pictures = {person: found.read(name) for person, name in names.items() if name in found.summary["files"]}
         except FolderError as error:
-            raise VidferError(f"{folder} {error}") from error
+            several = not (Path(folder) / SUMMARY).exists() and (Path(folder) / "clips.parquet").exists()
+            raise VidferError(
+                f"{folder} holds several clips: vidfer.load_run reads it" if several else f"{folder} {error}"
+            ) from error
         summary = {name: value for name, value in found.summary.items() if name not in OF_FOLDER}
         return cls(summary, tables, None if store is None else Path(store), pictures)
 

@@ -9,6 +9,7 @@ from vidfer.results import compare as rules
 from vidfer.results.compare import Comparison
 from vidfer.results.compare_units import Measure
 from vidfer.results.run import Run, load_run
+from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,5 +54,7 @@ def compare(
     if isinstance(run, str | Path):
         run = load_run(run)
     tables = {"seconds": run.seconds, "clips": run.clips} if isinstance(run, Run) else run
+    if lacking := [name for name in ("seconds", "clips") if name not in tables]:
+        raise UsageError(f"there is no table {lacking[0]}: give the run's tables seconds and clips")
     with in_keywords():
         return rules.compare(tables, by, within, measure)

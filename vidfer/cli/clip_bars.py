@@ -14,10 +14,11 @@ from rich.table import Column
 from rich.text import Text
 
 from vidfer.cli.display import progress_of
-from vidfer.cli.logs import LOG, printable
+from vidfer.cli.logs import LOG
 from vidfer.cli.text import shorten
 from vidfer.pipeline import workers
 from vidfer.pipeline.workers import Work
+from vidfer.results.names import shown
 from vidfer.types import ClipError
 
 STAGES: Final[Mapping[str, tuple[str, float]]] = {
@@ -93,7 +94,7 @@ class ClipBars:
         total = sum(STAGES[stage][1] for stage in stages)
         self._share = {stage: STAGES[stage][1] / total for stage in stages}
         self._before = dict(zip(stages, accumulate(self._share.values(), initial=0.0), strict=False))
-        self._names = [printable(clip.name) for clip in clips]
+        self._names = [shown(clip.name) for clip in clips]
         self._done = [0.0] * len(clips)
         self._finished = 0
         self._began: dict[int, float] = {}

@@ -8,16 +8,19 @@ from rich.cells import cell_len, set_cell_size
 def shorten(text: str, width: int, mark: str = "…") -> str:
     """Leave out the middle of a text that is wider than `width` cells; its end, which tells files apart, keeps the larger half.
 
+    The name of a path's file stays whole where it fits.
+
     Example:
         >>> shorten("holiday/2019/MVI_0012.mp4", 16)
-        'holiday…0012.mp4'
+        'hol…MVI_0012.mp4'
     """
     if cell_len(text) <= width:
         return text
     room = width - cell_len(mark)
     if room <= 0:
         return mark[:width]
-    tail = _last_cells(text, room - room // 2)
+    name = cell_len(text.rpartition("/")[2])
+    tail = _last_cells(text, max(room - room // 2, name if name <= room else 0))
     head = set_cell_size(text, room - cell_len(tail))
     return head + mark + tail
 

@@ -64,6 +64,8 @@ def compare(
     Raises:
         UsageError: A column is not there, or there is nothing to compare, or more than `MOST` conditions.
     """
+    if by == within:
+        raise UsageError(f"conditions cannot be compared within themselves: --by and --within both are {by}")
     units = read_units(tables, by, within, measure)
     if len(units.conditions) > MOST:
         raise UsageError(
@@ -140,13 +142,16 @@ def _repeats(samples: "Mapping[str, pd.DataFrame]", unit: str, within: str | Non
         if unit != "person"
         else "--within takes a column that names them"
     )
-    return [f"{several} {unit}s are in several conditions, and count there as different ones: {remedy}"]
+    who = f"{several} {unit}s are" if several > 1 else f"1 {unit} is"
+    return [f"{who} in several conditions, and count there as different ones: {remedy}"]
 
 
 def _cautions(samples: "Mapping[str, pd.DataFrame]", units: Units, pairs: "list[pd.DataFrame]") -> list[str]:
     alone = [condition for condition, rows in samples.items() if len(rows) < 2]
     few = [condition for condition, rows in samples.items() if 2 <= len(rows) < FOR_BCA]
-    said = [f"{condition} has one {units.name}: there is no interval" for condition in alone]
+    said = []
+    if alone:
+        said.append(f"{some(alone)} {'has' if len(alone) == 1 else 'have'} one {units.name}: there is no interval")
     if few:
         said.append(
             f"fewer than {FOR_BCA} {units.name}s in {', '.join(few)}: bootstrap intervals of so few are too narrow"

@@ -72,7 +72,7 @@ def read_markers(path: Path, clips: Mapping[str, Path]) -> Markers:
     Raises:
         UsageError: The file cannot be read, names no clip of the run, or a row has no name, or times that cannot be.
     """
-    sheet = read_sheet(path, ["clip", "name", "start", "end"], [EXCLUDE])
+    sheet = read_sheet(path, ["clip", "name", "start", "end"], [EXCLUDE]).with_points(("clip", "name", EXCLUDE))
     names, every = ClipNames(clips, path), list[Marker]()
     by_clip: dict[str, list[Marker]] = {}
     unknown = []

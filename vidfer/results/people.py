@@ -74,7 +74,7 @@ def read_rows(path: Path) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     if not path.exists():
         return rows
-    sheet = read_sheet(path, (*KEY, *WRITTEN), (LINKED,))
+    sheet = read_sheet(path, (*KEY, *WRITTEN), (LINKED,), KEY[:1])
     for line, cells in sheet.rows:
         tracked = tracked_of(path, line, cells)
         if tracked in rows:
@@ -89,7 +89,7 @@ def tracked_of(path: Path, line: int, cells: Mapping[Any, Any]) -> str:
     Raises:
         VidferError: They do not say that.
     """
-    clip_id, cell = (str(cells[name]).strip() for name in KEY)
+    clip_id, cell = (str(cells[name]) for name in KEY)
     whole = cell.removesuffix(".0").removesuffix(",0")
     if not whole.isdecimal():
         said = f"person is '{cell}', not the number that vidfer wrote there: put it back"

@@ -27,7 +27,7 @@ def check_cells(path: Path, people: "pd.DataFrame") -> list[str]:
     Raises:
         VidferError: A cell was changed that may not be, or a row is of nobody in the run.
     """
-    sheet = read_sheet(path, (*KEY, *WRITTEN), (LINKED,))
+    sheet = read_sheet(path, (*KEY, *WRITTEN), (LINKED,), KEY[:1])
     kinds = {column.name: column.kind for column in TABLES["people"] if column.name not in (*KEY, *WRITTEN, LINKED)}
     known = {tracked_of(path, 0, row): row for row in people.to_dict("records")}
     for line, cells in sheet.rows:

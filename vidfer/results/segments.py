@@ -17,7 +17,7 @@ def build_segments(frames: "pd.DataFrame", min_segment: float, step: float) -> "
     A frame lasts until the next sampled time; the clip's last one for `step` s.
 
     Args:
-        frames: Table `frames` of one clip, ordered by time.
+        frames: Table `frames` of one clip, ordered by time; a person may have several rows of one time.
         min_segment: Shorter segments are left out, in s.
         step: Time between two samples in s.
 
@@ -34,7 +34,7 @@ def build_segments(frames: "pd.DataFrame", min_segment: float, step: float) -> "
     person, expression = shown["person_id"].to_numpy(object), shown["smooth_expression"].fillna("").to_numpy(object)
     time = shown["time_s"].to_numpy(float)
     place = np.searchsorted(sampled, time)
-    goes_on = (person[1:] == person[:-1]) & (expression[1:] == expression[:-1]) & (np.diff(place) == 1)
+    goes_on = (person[1:] == person[:-1]) & (expression[1:] == expression[:-1]) & (np.diff(place) <= 1)
     begins = np.append(True, ~goes_on)[: len(shown)]
     rows = pd.DataFrame(
         {
@@ -48,7 +48,7 @@ def build_segments(frames: "pd.DataFrame", min_segment: float, step: float) -> "
         expression=("expression", "first"),
         start_s=("time_s", "first"),
         end_s=("end_s", "last"),
-        n_frames=("time_s", "size"),
+        n_frames=("time_s", "nunique"),
         mean_probability=("probability", "mean"),
         peak_probability=("probability", "max"),
     ).reset_index(drop=True)

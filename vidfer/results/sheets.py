@@ -2,9 +2,10 @@
 
 import csv
 import io
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ from vidfer.types import UsageError
 MISSING: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL"})
 """Cells that say nothing, as spreadsheets, R and pandas write them."""
 
+_NUMBER: Final = re.compile(r"[-+]?(0|[1-9]\d*)(,\d+)?([eE][-+]?\d+)?")
+
 Row = Mapping[str, str]
 
 
@@ -20,18 +23,36 @@ Row = Mapping[str, str]
 class Sheet:
     """A CSV file: UTF-8, a header, cells divided by commas, semicolons or tabs, without the spaces around them.
 
+    Where commas do not divide the cells, they may stand in numbers for the decimal point.
+
     Args:
         columns: Names of the header; those that vidfer knows in its own spelling.
         rows: Line of the file and cells by column; cells in `MISSING` are empty.
+        decimal_comma: Whether commas do not divide the cells.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[tuple[int, Row], ...]
+    decimal_comma: bool = False
+
+    def with_points(self, but: Collection[str] = ()) -> "Sheet":
+        """Return the sheet with decimal points in each column of numbers with commas, but for some columns."""
+        if not self.decimal_comma:
+            return self
+        cells = {name: [row[name] for _, row in self.rows if row[name]] for name in self.columns if name not in but}
+        numbers = {name for name, texts in cells.items() if all(map(_NUMBER.fullmatch, texts))}
+        rows = (
+            (line, {name: cell.replace(",", ".") if name in numbers else cell for name, cell in row.items()})
+            for line, row in self.rows
+        )
+        return replace(self, rows=tuple(rows))
 
 
-def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = ()) -> Sheet:
+def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = (), exact: Collection[str] = ()) -> Sheet:
     """Read a CSV file that has the needed columns; the names of these and of the known ones are read in any case.
+
+    Cells of columns in `exact` are never missing, and keep the spaces around them.
 
     Raises:
         UsageError: It cannot be read, lacks a column, names one twice, or a row is longer or shorter than the header.
@@ -41,16 +62,17 @@ def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = ()) -> 
         first = text.partition("\n")[0]
         mark = max(",;\t", key=first.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        lines = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is no UTF-8 text: save it as CSV UTF-8") from error
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV file: {error}") from error
-    lines = [(number, row) for number, row in lines if any(row)]
+    lines = [(number, row) for number, row in lines if any(map(str.strip, row))]
     names = {name.lower(): name for name in (*needed, *known)}
-    columns = tuple(names.get(cell.lower(), cell) for cell in (lines[0][1] if lines else ()))
+    header = [cell.strip() for cell in (lines[0][1] if lines else ())]
+    columns = tuple(names.get(cell.lower(), cell) for cell in header)
     if lacking := [name for name in needed if name not in columns]:
         given = ", ".join(columns) or "nothing"
         raise UsageError(f"{path} has no column {', '.join(lacking)} in its first line, but {given}")
@@ -60,8 +82,16 @@ def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = ()) -> 
     for number, row in lines[1:]:
         if len(row) != len(columns):
             raise UsageError(f"{path}, line {number}: {len(row)} cells under a header of {len(columns)}")
-    cells = [(number, ["" if cell in MISSING else cell for cell in row]) for number, row in lines[1:]]
-    return Sheet(path, columns, tuple((number, dict(zip(columns, row, strict=True))) for number, row in cells))
+    rows = (
+        (number, {name: cell if name in exact else _known(cell) for name, cell in zip(columns, row, strict=True)})
+        for number, row in lines[1:]
+    )
+    return Sheet(path, columns, tuple(rows), mark != ",")
+
+
+def _known(cell: str) -> str:
+    text = cell.strip()
+    return "" if text in MISSING else text
 
 
 class ClipNames:

@@ -72,7 +72,7 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]]) -> Study:
     columns: dict[str, None] = {}
     notes, clips = [], set[str]()
     for path, own in sheets:
-        sheet = read_sheet(path, ["clip"], NAMED)
+        sheet = read_sheet(path, ["clip"], NAMED).with_points(("clip", *NAMED))
         _refuse_own_columns(sheet)
         columns |= dict.fromkeys(name for name in sheet.columns if name != "clip")
         clips |= set(own)
