@@ -89,6 +89,29 @@ def test_names_and_own_columns_are_kept_over_rebuilds(run):
     assert load_run(run).people["name"].isna().all()
 
 
+@pytest.mark.parametrize("end", [".0", ",0", ""])
+def test_names_are_kept_where_a_program_took_persons_for_numbers_with_decimals(run, end):
+    edit(run / "people.csv", lambda rows: rows.update({"name": list("uvwxyz"), "person": rows["person"] + end}))
+    rebuild(run)
+    assert load_run(run).people["name"].tolist() == list("uvwxyz")
+
+
+def test_what_a_user_wrote_is_kept_beside_when_its_clip_is_gone(run, caplog):
+    edit(run / "people.csv", lambda rows: rows.update({"name": ["Ann", *[""] * 5]}))
+    edit(run / "clips.csv", lambda rows: rows.insert(0, "note", ["", "", "z"]))
+    rebuild(run)
+    before = (run / "people.csv").read_bytes()
+    (run / CLIPS[0]).rename(run / "moved.mp4")
+    assert len(load_run(run).people) == 4
+    assert any("a.mp4" in each.message and "moved" in each.message for each in caplog.records)
+    assert (run / "people-earlier.csv").read_bytes() == before
+    assert not (run / "clips-earlier.csv").exists()
+    shutil.rmtree(run / "moved.mp4")
+    shutil.rmtree(run / CLIPS[2])
+    assert [note for note in rebuild(run).notes if "clips-earlier.csv" in note]
+    assert len(list(run.glob("people-earlier*"))) == 1
+
+
 def test_columns_of_a_study_that_no_clip_has_any_more_go(run):
     write(run, CLIPS[0], condition="x")
     rebuild(run)

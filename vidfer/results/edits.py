@@ -1,6 +1,6 @@
 """What a user wrote into a run's tables: names and identities of people, and columns of his own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,11 @@ class Edits:
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
     written: Mapping[str, Sequence[str]] = field(default_factory=dict)
     places: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+
+    def lost(self, kept: Collection[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Return the keys of rows in which something was written and that are not among those kept."""
+        columns = [*self.written.values(), *self.own.values()]
+        return [key for key, at in self.places.items() if key not in kept and any(texts[at] for texts in columns)]
 
     def apply(self, table: str, rows: "pa.Table", kinds: "Mapping[str, Kind]") -> "pa.Table":
         """Return a clip's rows with what was written into them; rows that the file did not have stay as they are.
@@ -75,9 +80,15 @@ def read_edits(path: Path, table: str, vidfers: set[str]) -> Edits:
         return Edits()
     texts = read_texts(path, KEYS[table])
     not_own = {column.name for column in TABLES[table]} | vidfers | {""}
-    places = {key: at for at, key in enumerate(zip(*(texts[name] for name in KEYS[table]), strict=True))}
+    keys = zip(*(map(_key, texts[name]) if name == "person" else texts[name] for name in KEYS[table]), strict=True)
+    places = {key: at for at, key in enumerate(keys)}
     return Edits(
         {name: cells for name, cells in texts.items() if name not in not_own},
         {name: texts[name] for name in EDITABLE[table] if name in texts},
         places,
     )
+
+
+def _key(cell: str) -> str:
+    """Return a person's number as it was before a program took it for a number with decimals."""
+    return cell.strip().removesuffix(".0").removesuffix(",0")

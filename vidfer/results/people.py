@@ -90,7 +90,7 @@ def tracked_of(path: Path, line: int, cells: Mapping[Any, Any]) -> str:
         VidferError: They do not say that.
     """
     clip_id, cell = (str(cells[name]) for name in KEY)
-    whole = cell.removesuffix(".0").removesuffix(",0")
+    whole = cell.strip().removesuffix(".0").removesuffix(",0")
     if not whole.isdecimal():
         said = f"person is '{cell}', not the number that vidfer wrote there: put it back"
         raise VidferError(f"{path}, line {line}: {said}")

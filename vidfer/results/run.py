@@ -1,5 +1,6 @@
 """A run's results as an object: the six tables of all clips, and each clip's folder."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,4 +108,8 @@ def load_run(folder: str | Path) -> Run:
     if next(clip_folders(run), None) is None:
         raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
     found = contents(run)
-    return Run(run, found if is_current(run, found) else rebuild(run))
+    if not is_current(run, found):
+        found = rebuild(run)
+    for warning in found.warnings():
+        logging.getLogger(__name__).warning("%s", warning)
+    return Run(run, found)

@@ -5,9 +5,10 @@ What a user wrote into `people.csv` and `clips.csv` is kept (see `vidfer.results
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,7 +42,7 @@ class Contents:
     Args:
         clips: The clips' folders by clip_id, sorted.
         left_out: Why each other folder with a `summary.json` is left out of the tables.
-        notes: What is to be known of persons who were joined, in sentences.
+        notes: What is to be known of persons who were joined and of rows that are gone, in sentences.
     """
 
     clips: Mapping[str, ClipFolder]
@@ -125,6 +126,7 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     edits, people = _read_all_edits(run, further), read_people(run / PEOPLE, links)
     notes: list[str] = []
     damaged: dict[Path, str] = {}
+    kept: dict[str, set[tuple[str, ...]]] = {name: set() for name in KEYS}
     with ExitStack() as replaced, ExitStack() as opened:
         kinds = {name: _with_own(further[name], edits[name]) for name in TABLES}
         sinks = {}
@@ -143,9 +145,23 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
                 continue
             for name, sink in sinks.items():
                 sink.add(tables[name])
+            for name, key in KEYS.items():
+                columns = (tables[name][each].to_pylist() for each in key)
+                kept[name] |= {tuple(map(str, row)) for row in zip(*columns, strict=True)}
         if _saved(run) != saved:
             raise _SavedMeanwhileError
+        notes += [_keep_earlier(run / f"{name}.csv", lost) for name in KEYS if (lost := edits[name].lost(kept[name]))]
     return Contents(found.clips, {**found.left_out, **damaged}, tuple(notes))
+
+
+def _keep_earlier(path: Path, lost: Sequence[tuple[str, ...]]) -> str:
+    """Copy a table whose new version lacks rows in which the user wrote something, and say so."""
+    names = (f"{path.stem}-earlier{'' if number == 1 else f'-{number}'}{path.suffix}" for number in count(1))
+    copy = next(place for name in names if not (place := path.with_name(name)).exists())
+    with replacing(copy) as draft:
+        draft.write_bytes(path.read_bytes())
+    rows = "1 row" if len(lost) == 1 else f"{len(lost)} rows"
+    return f"{path}: {rows} with what you wrote belong to no folder of a clip any more; they are kept in {copy.name}"
 
 
 def _tables(clip: ClipFolder, people: People, notes: list[str]) -> "dict[str, pa.Table]":

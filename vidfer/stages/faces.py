@@ -160,7 +160,10 @@ class FacesStage(Stage):
             meta["unusable"] = int((columns["weight"] < UNUSABLE).sum())
             message = "; ".join(filter(None, [message, complaint(columns["weight"], columns["flaws"].tolist())]))
         elif status is Status.OK:
-            status, message = Status.NO_FACE, f"no face was found in the {len(times)} frames looked at"
+            status, message = (
+                Status.NO_FACE,
+                f"no face was found in the {len(times)} frame{'' if len(times) == 1 else 's'} looked at",
+            )
         return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
@@ -218,7 +221,8 @@ def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
         return f"the faces {posture[look.turn]}: read turned by {look.turn} degrees clockwise; {says}"
     notes = []
     if outcome.status is Status.NO_FACE:
-        notes.append(f"{look.looks} of them were also looked at turned by 90, 180 and 270 degrees")
+        were = "was" if look.looks == 1 else "were"
+        notes.append(f"{look.looks} of them {were} also looked at turned by 90, 180 and 270 degrees")
     turn, seen = look.hint
     if seen:
         notes.append(
