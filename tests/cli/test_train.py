@@ -2,11 +2,13 @@ import csv
 import json
 import re
 import shutil
+from typing import Union
 
 import pytest
 import torch
 import yaml
 from blake3 import blake3
+from lightning.pytorch import Trainer
 from torchmetrics import MetricCollection
 
 from vidfer.cli.train import STAGES, VidferCLI, main
@@ -41,6 +43,14 @@ def fit(faces_root, tmp_path):
         return cli, tmp_path / "finetune" / version
 
     return run
+
+
+def test_one_batch_is_not_all_batches_in_whatever_order_a_union_was_cached(fit, monkeypatch):
+    wanted = "limit_train_batches"
+    monkeypatch.setitem(Trainer.__init__.__annotations__, wanted, Union[float, int, None])  # noqa: UP007 - as cached
+    cli, _ = fit()
+    assert (cli.trainer.limit_train_batches, cli.trainer.global_step) == (1, 1)
+    assert isinstance(cli.trainer.limit_train_batches, int)
 
 
 def test_a_run_leaves_its_config_checkpoints_and_weights_with_a_measured_card(fit):
