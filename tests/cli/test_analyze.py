@@ -100,11 +100,14 @@ def test_what_was_finished_is_in_the_tables_however_a_run_ends(tmp_path, monkeyp
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_the_process_lets_it_write_what_is_done(number):
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended, ending_in_order():
-        signal.raise_signal(number)
-    assert ended.value.code == 128 + number
-    assert signal.getsignal(number) == before
+    before = signal.signal(number, signal.SIG_DFL)  # nohup has the process ignore SIGHUP
+    try:
+        with pytest.raises(SystemExit) as ended, ending_in_order():
+            signal.raise_signal(number)
+        assert ended.value.code == 128 + number
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_clip_whose_worker_died_is_in_the_tables(tmp_path, monkeypatch, capsys):

@@ -135,9 +135,8 @@ class VidferCLI(LightningCLI):
         """Link what data and model must agree on, and add Weights & Biases beside the other loggers."""
         for action in parser._actions:
             if getattr(action, "_typehint", None) == int | float | None:
-                action._typehint = (
-                    int | float | None
-                )  # typing caches unions in any order, and 1.0 is all batches, not one
+                # typing caches unions in any order, and 1.0 would be all batches, not one
+                vars(action)["_typehint"] = int | float | None
         parser.add_subclass_arguments(WandbLogger, "wandb", required=False)
         for name in ("image_size", "in_chans", "crop"):
             parser.link_arguments(f"data.init_args.{name}", f"model.init_args.{name}")
