@@ -17,6 +17,12 @@ def test_the_list_names_every_set_with_its_page_terms_and_folder(capsys, tmp_pat
     assert "data/DIV2K (not there)" in told
 
 
+@pytest.mark.parametrize("name", ["FER2013", "FER+", "RAVDESS", "CREMA-D", "AFEW", "DIV2K"])
+def test_a_set_may_be_named_as_it_is_published(name, tmp_path, capsys):
+    assert main(["data", "check", name, "--root", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().out.startswith(name)
+
+
 def test_a_check_says_on_one_screen_what_is_there_and_what_is_not(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for split, name in (("Train_AFEW", "Angry"), ("Train_AFEW", "Sad"), ("Val_AFEW", "Surprise")):

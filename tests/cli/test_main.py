@@ -49,6 +49,16 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
+    "words", [["analyze", ""], ["analyze", ".", "--out", ""], ["people", "list", ""], ["run", "faces", ".", "--store="]]
+)
+def test_an_empty_path_is_not_this_folder(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "an argument is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "words",
     [
         [],

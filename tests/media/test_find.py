@@ -45,6 +45,20 @@ def test_no_place_leaves_the_output_folder(tmp_path, monkeypatch):
     assert [place for _, place in find_clips([Path("..")])] == [Path("p/a.mp4")]
 
 
+def test_a_folder_may_be_a_link_and_those_in_it_are_passed_over(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"")
+    (tmp_path / "videos" / "round").symlink_to(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "videos")
+    assert [file.name for file, _ in find_clips([tmp_path / "link"])] == ["a.mp4"]
+
+
+def test_plots_of_comparisons_are_no_clips(tmp_path):
+    for name in ("compare_condition.png", "compare_condition.md", "compare_mine.png", "other.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["compare_mine.png", "other.png"]
+
+
 def test_broken_links_and_pipes_are_listed(tmp_path):
     (tmp_path / "link.mp4").symlink_to(tmp_path / "gone.mp4")
     os.mkfifo(tmp_path / "pipe.mp4")

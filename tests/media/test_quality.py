@@ -162,7 +162,7 @@ def test_weight_is_the_score_times_all_factors_and_stays_above_zero():
     assert weigh(figures(1, noise_sigma=np.array([np.nan])))[0] == weigh(figures(1))[0]
 
 
-@pytest.mark.parametrize(("bad", "good"), [(9, 1), (10, 0), (8, 2), (90, 11), (1, 0), (0, 5)])
+@pytest.mark.parametrize(("bad", "good"), [(9, 1), (10, 0), (8, 2), (90, 11), (0, 5)])
 def test_a_clip_complains_where_nine_of_ten_faces_are_unusable(bad, good):
     dark = np.r_[np.zeros(bad), np.full(good, 120.0)]
     said = complaint(*weigh(figures(bad + good, brightness=dark)))
@@ -175,4 +175,5 @@ def test_a_clip_complains_where_nine_of_ten_faces_are_unusable(bad, good):
 def test_a_complaint_gives_each_reason_with_its_share():
     mixed = figures(10, brightness=np.r_[np.zeros(6), np.full(4, 120.0)], outside=np.r_[np.zeros(6), np.ones(4)])
     said = complaint(*weigh(mixed))
+    assert complaint(np.array([0.1]), ["dark"]) == "the face image is hardly usable: too dark"
     assert said == "100% of the 10 face images are hardly usable: too dark (60%), cut off by the picture's edge (40%)"

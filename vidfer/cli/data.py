@@ -45,11 +45,12 @@ def list_sets(_options: ListOptions) -> int:
 
 def check(options: CheckOptions) -> int:
     """Print what was found, and return 1 where something is missing."""
-    source, root = find_source(options.name), options.root or default_root(options.name)
+    name = options.name.lower().replace("+", "plus").replace("-", "_")  # also as it is published: FER+, CREMA-D
+    source, root = find_source(name), options.root or default_root(name)
     print(source.title)
     for label, text in (("folder", root), ("layout", source.layout), ("page", source.page), ("terms", source.terms)):
         print(wrap(f"  {label:<7} {text}", sys.stdout, " " * 10), flush=True)
-    found = check_data(options.name, root)
+    found = check_data(name, root)
     _print_counts(found)
     lines = [*found.notes, *(f"missing: {line}" for line in found.missing)]
     for line in [*lines, f"to get it: {source.get}"] if found.missing else lines:

@@ -95,6 +95,10 @@ class VerbParser(StrictParser, Generic[Options]):
 
     def parse(self, words: Sequence[str]) -> Options:
         """Parse command-line words, and set `telling`; wrong usage ends the process with exit status 2."""
+        if any(
+            not word or re.fullmatch(r"--[\w-]+=", word) for word in words
+        ):  # a path of no name would be this folder
+            self.error("an argument is empty: it may come from a variable of the shell that is not set")
         found = vars(self.parse_args(list(words)))
         given = [name for name in self._exclusive if found[name] is not None]
         if len(given) > 1:

@@ -60,7 +60,7 @@ def find_clips(
     A clip's place is named after the path given and the file below it; clips of the same name share one. A file that is named is
     a clip whatever it holds, so that it gets a status. Of a folder's files, those that neither are named like media nor begin
     like media are passed over, with one line to `notify`; so are, silently, files and folders in `leave_out`, and
-    folders of a clip's results.
+    folders of a clip's results, plots of comparisons, and folders in folders that are links.
 
     Raises:
         UsageError: A path does not exist, or there is no clip.
@@ -130,8 +130,9 @@ class _Series:
 
 
 def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
+    """Yield the files of a folder; folders in it that are links are passed over, since they may lead in a circle."""
     try:
-        inside = sorted(path.iterdir()) if path.is_dir() and not path.is_symlink() else None
+        inside = sorted(path.iterdir()) if path.is_dir() else None
     except OSError:  # a closed folder: reported as unreadable
         inside = None
     if inside is None:
@@ -145,7 +146,14 @@ def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
     for entry in inside:
         if entry.name.startswith(".") or entry.resolve() in own or (one and entry.suffix.lower() in PICTURES):
             continue
+        if (entry.is_symlink() and entry.is_dir()) or _is_plot(entry):
+            continue
         yield from _files(entry, own, series)
+
+
+def _is_plot(file: Path) -> bool:
+    """Tell whether a picture is one of those that `vidfer compare` writes beside its text."""
+    return file.name.startswith("compare_") and file.suffix == ".png" and file.with_suffix(".md").is_file()
 
 
 def _may_be_media(file: Path) -> bool:

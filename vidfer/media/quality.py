@@ -127,6 +127,8 @@ def complaint(weights: NDArray[np.float64], flaws: Sequence[str]) -> str:
         _WORDS.get(name := flaw.split(", ")[0], name) for flaw, bad in zip(flaws, unusable, strict=True) if bad
     )
     why = ", ".join(f"{words or 'uncertain'} ({count / len(weights):.0%})" for words, count in first.most_common(3))
+    if len(weights) == 1:
+        return f"the face image is hardly usable: {why.rpartition(' ')[0]}"
     return f"{unusable.mean():.0%} of the {len(weights)} face images are hardly usable: {why}"
 
 
