@@ -54,7 +54,10 @@ def test_the_library_alone_prints_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_log_file_has_everything_with_times_and_is_added_to(tmp_path, capsys):
+def test_the_log_file_has_everything_with_times_and_is_added_to(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", []
+    )  # pytest-xdist cannot send a stray byte that pytest captured
     file = tmp_path / "logs" / "run.log"
     for _ in range(2):
         with pytest.raises(VidferError), telling(Telling(quiet=True, log_file=file), ["vidfer", "analyze", "my clip"]):
