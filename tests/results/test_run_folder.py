@@ -320,3 +320,15 @@ def test_the_dictionary_beside_the_tables_names_their_columns(run):
             assert [column["name"] for column in each["schema"]["fields"]] == header.split(",")
     assert "note" in (run / "clips.csv").read_text()
     assert "condition" in header
+
+
+def test_a_name_that_may_be_meant_for_another_person_after_a_new_analysis_is_told_once(run):
+    edit(run / "people.csv", lambda rows: rows.__setitem__("name", ["Ann", *[""] * (len(rows) - 1)]))
+    write(run, CLIPS[0], value=0.0)  # the same people
+    assert rebuild(run).notes == ()
+    write(run, CLIPS[1], value=0.75)  # others, of whom nothing was written
+    assert rebuild(run).notes == ()
+    write(run, CLIPS[0], value=0.75)
+    assert [CLIPS[0] in note and "check name" in note for note in rebuild(run).notes] == [True]
+    assert rebuild(run).notes == ()
+    assert load_run(run).people["name"].dropna().tolist() == ["Ann"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY: Final = "summary.json"
-OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id")
+OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed")
 """What this module adds to the summary of a clip."""
 
 COMMIT: Final = ".vidfer-commit"
@@ -133,7 +133,10 @@ def write_clip(
     further = further_columns(tables)
     content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
     digests = {name: blake3(data).hexdigest() for name, data in content.items()}
-    of_tables = {"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests}
+    of_tables = {
+        **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
+        "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
+    }
     whole = {**summary, "clip_id": clip_id, **of_tables}
     content[SUMMARY] = json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
     with results_folder(folder):
@@ -155,6 +158,18 @@ def write_clip(
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _earlier_people(folder: Path) -> list[tuple[Any, ...]] | None:
+    """Return who was seen when by the results that a folder holds; None where it holds none."""
+    try:
+        return _seen(open_clip(folder).table("people"))
+    except FolderError:
+        return None
+
+
+def _seen(people: "pd.DataFrame") -> list[tuple[Any, ...]]:
+    return list(people[["person", "first_s", "last_s"]].itertuples(index=False, name=None))
 
 
 def _alone(folder: Path, clip_id: str) -> AbstractContextManager[int]:

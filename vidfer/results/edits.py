@@ -39,6 +39,11 @@ class Edits:
         columns = [*self.written.values(), *self.own.values()]
         return [key for key, at in self.places.items() if key not in kept and any(texts[at] for texts in columns)]
 
+    def concern(self, clip_id: str) -> bool:
+        """Tell whether anything was written into a row of this clip."""
+        columns = [*self.written.values(), *self.own.values()]
+        return any(key[0] == clip_id and any(texts[at] for texts in columns) for key, at in self.places.items())
+
     def apply(self, table: str, rows: "pa.Table", kinds: "Mapping[str, Kind]") -> "pa.Table":
         """Return a clip's rows with what was written into them; rows that the file did not have stay as they are.
 

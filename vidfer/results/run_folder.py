@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from vidfer.pipeline.atomic import replacing, results_folder
 from vidfer.pipeline.lock import locked
-from vidfer.results.clip_folder import LOCK, ClipFolder, FolderError, clip_folders, open_clip, sweep
+from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, clip_folders, open_clip, sweep
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
@@ -143,6 +143,7 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
             except (FolderError, ValueError, OSError) as error:
                 damaged[clip.path] = str(error) if isinstance(error, FolderError) else f"is damaged: {error}"
                 continue
+            notes += _renumbered(run, clip, edits["people"])
             for name, sink in sinks.items():
                 sink.add(tables[name])
             for name, key in KEYS.items():
@@ -152,6 +153,16 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
             raise _SavedMeanwhileError
         notes += [_keep_earlier(run / f"{name}.csv", lost) for name in KEYS if (lost := edits[name].lost(kept[name]))]
     return Contents(found.clips, {**found.left_out, **damaged}, tuple(notes))
+
+
+def _renumbered(run: Path, clip: ClipFolder, written: Edits) -> list[str]:
+    """Say that what was written of a clip's people may be meant for others, where its last analysis found others."""
+    if not clip.summary.get("people_changed") or not written.concern(clip.clip_id):
+        return []
+    if (clip.path / SUMMARY).stat().st_mtime_ns < (run / PEOPLE).stat().st_mtime_ns:  # it was said before, or seen
+        return []
+    found = f"{clip.clip_id} was analysed again, and other people have the numbers of those that you wrote of"
+    return [f"{run / PEOPLE}: {found}: check name and same_as"]
 
 
 def _keep_earlier(path: Path, lost: Sequence[tuple[str, ...]]) -> str:
