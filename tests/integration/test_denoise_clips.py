@@ -89,7 +89,7 @@ def test_noisy_faces_are_found_noisy(noisy, store, identity, capsys, folder):
     assert main(command) == 0
     assert "Denoised 3 of 3 faces in 1 of 1 clips: 0 predictions changed." in capsys.readouterr().out
     rows = list(csv.DictReader((folder / "out/noisy.nut/frames.csv").open()))
-    assert [row["denoised"] for row in rows] == ["True"] * 3
+    assert [row["denoised"] for row in rows] == ["TRUE"] * 3
     assert all(abs(float(row["noise_sigma"]) - 25) < 3 for row in rows)
     told = json.loads((folder / "out/noisy.nut/summary.json").read_text())["denoise"]
     assert (told["denoised"], told["answers_changed"]) == (3, 0)

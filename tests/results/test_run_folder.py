@@ -1,5 +1,6 @@
 """A run's tables are those of its clips' folders, with what a user wrote into them."""
 
+import errno
 import json
 import shutil
 
@@ -332,3 +333,13 @@ def test_a_name_that_may_be_meant_for_another_person_after_a_new_analysis_is_tol
     assert [CLIPS[0] in note and "check name" in note for note in rebuild(run).notes] == [True]
     assert rebuild(run).notes == ()
     assert load_run(run).people["name"].dropna().tolist() == ["Ann"]
+
+
+def test_a_run_that_cannot_be_written_is_named_with_what_helps(run, monkeypatch):
+    def refuse(**place):
+        raise OSError(errno.EROFS, "Read-only file system", str(place["dir"]))
+
+    write(run, CLIPS[0], value=0.75)  # so that the tables have to be made again
+    monkeypatch.setattr("vidfer.pipeline.atomic.TemporaryFile", refuse)
+    with pytest.raises(VidferError, match=r"Read-only file system.*copy the run to a folder that can be written"):
+        load_run(run)

@@ -140,6 +140,8 @@ class Analyzer:
                     one = "the option picture_fps makes a folder of numbered pictures one clip"
                     raise UsageError(f"{path} is a folder: analyze_many takes its clips; {one}")
                 return self._work(_Clip(path, known, self._design({known: path}).of(known)), progress)
+            if not isinstance(clip, Iterable):
+                raise UsageError(f"a clip is a path, an array (T, H, W, 3) or an iterable of frames, not {clip!r}")
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps) as path:

@@ -153,7 +153,7 @@ def run(options: AnalyzeOptions) -> int:
 def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.api import claimed_folders
     from vidfer.api.identify import NO_WEIGHTS, link_run
-    from vidfer.cli.display import say, say_where_faces_are_kept
+    from vidfer.cli.display import fault, say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pipeline.store import default_store
@@ -189,7 +189,7 @@ def _analyze(options: AnalyzeOptions) -> int:
                 say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
         finally:
             for warning in rebuild(options.out, excel=options.excel, links=links).warnings():
-                say(warning)
+                fault(warning)
     summaries = [done[position] for position in sorted(done)]
     if options.json:
         for summary in summaries:

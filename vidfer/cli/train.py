@@ -188,7 +188,7 @@ class VidferCLI(LightningCLI):
                 rank_zero_info(f"going on from {last}")
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
-        with results_folder(folder, "--trainer.logger.init_args.save_dir"):
+        with results_folder(folder, "give another folder by --trainer.logger.init_args.save_dir"):
             if trainer.is_global_zero:
                 write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
             start_wandb(trainer)

@@ -41,8 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def results_folder(folder: Path, option: str = "--out") -> Iterator[Path]:
-    """Make a folder for results, which an option names, and check that it can be written.
+def results_folder(folder: Path, remedy: str = "give another folder by --out") -> Iterator[Path]:
+    """Make a folder for results, and check that it can be written; an error ends with the remedy.
 
     Raises:
         VidferError: The folder, or a file in it, cannot be written, now or in the block; other errors pass unchanged.
@@ -57,9 +57,7 @@ def results_folder(folder: Path, option: str = "--out") -> Iterator[Path]:
         if not above and not concerns(error, folder):
             raise
         reason = error.strerror or error
-        raise VidferError(
-            f"results cannot be written to {folder} ({reason}): give another folder by {option}"
-        ) from error
+        raise VidferError(f"results cannot be written to {folder} ({reason}): {remedy}") from error
 
 
 def concerns(error: OSError, folder: Path) -> bool:

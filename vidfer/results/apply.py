@@ -6,7 +6,7 @@ from pathlib import Path
 from vidfer.results.files import read_table
 from vidfer.results.people import PEOPLE, read_people
 from vidfer.results.people_check import check_cells
-from vidfer.results.run_folder import rebuild
+from vidfer.results.run_folder import NOT_WRITTEN, rebuild
 from vidfer.types import UsageError
 
 
@@ -48,7 +48,7 @@ def apply_edits(run: Path) -> Applied:
     path = people_of(run)
     read_people(path)
     gone = check_cells(path, read_table(run / "people.parquet"))
-    found = rebuild(run)
+    found = rebuild(run, remedy=NOT_WRITTEN)
     rows = read_table(run / "people.parquet")
     ids = rows.drop_duplicates("person_id")
     return Applied(len(ids), len(rows), int(ids["person_name"].notna().sum()), (*gone, *found.warnings()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vidfer.results.clip_folder import ClipFolder, clip_folders
 from vidfer.results.files import read_table
-from vidfer.results.run_folder import Contents, contents, is_current, rebuild
+from vidfer.results.run_folder import NOT_WRITTEN, Contents, contents, is_current, rebuild
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def load_run(folder: str | Path) -> Run:
         raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
     found = contents(run)
     if not is_current(run, found):
-        found = rebuild(run)
+        found = rebuild(run, remedy=NOT_WRITTEN)
     for warning in found.warnings():
         logging.getLogger(__name__).warning("%s", warning)
     return Run(run, found)

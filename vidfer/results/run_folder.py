@@ -35,6 +35,10 @@ _STATE: Final = b"vidfer_run"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+NOT_WRITTEN: Final = "its tables have to be made again: make room, or copy the run to a folder that can be written"
+"""The remedy where a run is read, and not written to a folder of the user's choice."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What lies below a run's folder.
@@ -92,7 +96,13 @@ def check(run: Path) -> None:
         read_people(run / PEOPLE)
 
 
-def rebuild(run: Path, *, excel: bool | None = None, links: Mapping[str, str] | None = None) -> Contents:
+def rebuild(
+    run: Path,
+    *,
+    excel: bool | None = None,
+    links: Mapping[str, str] | None = None,
+    remedy: str = "give another folder by --out",
+) -> Contents:
     """Make a run's tables from its clips' folders; until all are on the disk, the tables stay as they were.
 
     Columns that not every clip has, such as those of a study, are missing in the others; columns of several types become texts.
@@ -101,11 +111,12 @@ def rebuild(run: Path, *, excel: bool | None = None, links: Mapping[str, str] | 
         run: Its folder, which is made if need be.
         excel: Begin each CSV with a byte order mark; by default if `clips.csv` begins with one.
         links: Who is the same person as `--identify` found, by id as tracked; by default what it found earlier.
+        remedy: What an error says that is of a folder that cannot be written.
 
     Raises:
         VidferError: They cannot be written, or what a user wrote into `people.csv` or `clips.csv` cannot be read.
     """
-    with results_folder(run), locked(run / LOCK):
+    with results_folder(run, remedy), locked(run / LOCK):
         sweep(run)
         bom = _begins_with_bom(run / "clips.csv") if excel is None else excel
         while True:

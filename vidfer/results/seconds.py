@@ -20,7 +20,7 @@ _PADDING: Final = 0.1
 def count_intervals(until: float, last: float, grid: float) -> int:
     """Return how many intervals of `grid` s a clip has that lasts `until` s, with its last sampled time at `last` s."""
     padding = min(_PADDING, grid / 2)
-    return max(int(np.ceil((until - padding) / grid)), int(np.floor(last / grid + 1e-9)) + 1)
+    return max(int(np.ceil((until - padding) / grid - 1e-9)), int(np.floor(last / grid + 1e-9)) + 1)
 
 
 def build_seconds(
