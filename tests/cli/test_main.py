@@ -125,7 +125,6 @@ def test_odd_names_do_no_harm(tmp_path, capsys, name):
     assert len((out / "clips.csv").read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("entry", [["vidfer", "train", "finetune"], ["stages.finetune"]])
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
@@ -135,15 +134,29 @@ def test_odd_names_do_no_harm(tmp_path, capsys, name):
         (["--model.lrr=2"], "ImageTask takes no option 'lrr'"),
     ],
 )
-def test_training_takes_no_abbreviation_of_an_option(entry, words, wanted):
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", *entry, "fit", "--config", str(root / "configs" / "finetune.yaml"), *words]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 2
-    program = " ".join(entry) if entry[0] == "vidfer" else f"python -m {entry[0]}"
-    assert done.stderr.startswith(f"{program} fit: ")
-    assert wanted in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_training_takes_no_abbreviation_of_an_option(words, wanted, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "finetune", "fit", "--config=configs/finetune.yaml", *words])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("vidfer train finetune fit: ")
+    assert wanted in said
+    assert said.count("\n") == 1
+
+
+def test_the_entry_point_of_a_stage_takes_no_abbreviation_either():
+    command = [
+        sys.executable,
+        "-m",
+        "stages.finetune",
+        "fit",
+        "--config=configs/finetune.yaml",
+        "--trainer.max_epoch=2",
+    ]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("python -m stages.finetune fit: ")
+    assert "did you mean --trainer.max_epochs?" in done.stderr
 
 
 def test_the_help_of_a_training_names_its_command(capsys):
