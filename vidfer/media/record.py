@@ -43,7 +43,7 @@ def record_frames(frames: Frames, path: Path, *, fps: float | None = None) -> in
 
     Example:
         >>> import numpy as np
-        >>> record_frames(np.zeros((2, 48, 64, 3), np.uint8), Path("/tmp/black.nut"), fps=25)
+        >>> record_frames(np.zeros((2, 48, 64, 3), np.uint8), Path("black.nut"), fps=25)
         2
     """
     import av
