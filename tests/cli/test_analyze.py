@@ -339,6 +339,14 @@ def test_each_clip_takes_one_line_whatever_its_name(width, name, capsys, monkeyp
     assert all(line.count("surprise 0.60") == 2 for line in lines[3:103])
 
 
+def test_a_modality_of_which_nothing_counts_is_excluded_and_not_ok(capsys, monkeypatch):
+    clip = answered("a.mp4", {"happy": 0.7, "sad": 0.2}, "happy", "happy")
+    gone = {"status": "ok", "predominant": None, "distribution": None, "n_windows": 0, "n_silent": 0, "n_no_voice": 0}
+    assert overview([{**clip, "sound": gone}], capsys, monkeypatch, 80).splitlines()[3].split()[-1] == "excluded"
+    silent = {**gone, "status": "silent"}
+    assert overview([{**clip, "sound": silent}], capsys, monkeypatch, 80).splitlines()[3].split()[-1] == "silent"
+
+
 def test_a_wide_terminal_shows_more(capsys, monkeypatch):
     clip = answered("a.mp4", {"happy": 0.7, "sad": 0.2}, "happy", "happy")
     assert "sad 0.20" not in overview([clip], capsys, monkeypatch, 80)

@@ -159,6 +159,14 @@ def test_tests_are_counted_that_were_made():
     assert "no test is made where no person differs from another" in found.notes
     assert not any("tests were made" in note for note in found.notes)
     assert any(note.startswith("7 tests were made") for note in compare(given, "condition").notes)
+    some = run({"a": [[0.2]], "b": [[0.3]], "c": [[0.8]], "d": [[0.9]]}, condition=list("kkll"))
+    for at, name in enumerate(EMOTIONS):
+        if at > 1:
+            some["seconds"][name] = 0.1
+    found = compare(some, "condition")
+    assert found.differences["p"].notna().sum() == 2
+    assert "2 tests were made; p (Holm) is corrected for these, not for other analyses" in found.notes
+    np.testing.assert_allclose(found.differences["p_holm"].min(), 2 * found.differences["p"].min())
 
 
 def test_conditions_that_are_numbers_are_sorted_by_size():

@@ -86,6 +86,14 @@ def test_what_is_excluded_counts_nowhere():
     assert (clip["n_frames"], clip["faces_predominant"]) == (10, "happy")
 
 
+def test_sound_that_is_excluded_as_a_whole_is_said():
+    """Windows of 2 s begin at 0, 1 and 2 s."""
+    said = "the sound does not count: all of its windows reach into excluded times"
+    for start, end, all_gone in ((1.5, 2.5, True), (0.5, 0.9, False), (2.5, 3.5, False)):
+        warnings = whole((Marker("exclude", start, end, exclude=True),))["clips"]["warnings"].fillna("").iloc[0]
+        assert (said in warnings) == all_gone
+
+
 def test_a_person_seen_in_excluded_times_only_is_no_person_and_named():
     times = times_of(4)
     made = report_of(

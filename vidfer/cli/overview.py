@@ -192,8 +192,11 @@ def _predominant(name: str | None) -> Text:
 
 def _modality(part: Mapping[str, Any]) -> Text:
     """Name a modality's class with its probability, in brackets where that is too low to predict it."""
-    if part["predominant"] is None:
-        return Text(part["status"], "dim")
+    if (
+        part["predominant"] is None
+    ):  # what was read without a fault has windows or face images, unless markers exclude them
+        gone = part["status"] == Status.OK and part.get("n_windows", part.get("n_faces")) == 0
+        return Text("excluded" if gone else part["status"], "dim")
     name = max(part["distribution"], key=part["distribution"].__getitem__)
     named = f"{name} {part['distribution'][name]:.2f}"
     return Text(f"({named})", "dim") if part["predominant"] == UNCERTAIN else Text(named)

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -54,7 +54,7 @@ class ClipFolder:
     """
 
     path: Path
-    summary: Mapping[str, Any]
+    summary: Mapping[str, Any] = field(repr=False)
     token: str
 
     @property

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -42,8 +42,8 @@ class Comparison:
     measure: Measure
     unit: str
     repeated: bool
-    means: "pd.DataFrame"
-    differences: "pd.DataFrame"
+    means: "pd.DataFrame" = field(repr=False)
+    differences: "pd.DataFrame" = field(repr=False)
     notes: tuple[str, ...]
 
 
@@ -160,7 +160,7 @@ def _cautions(samples: "Mapping[str, pd.DataFrame]", units: Units, pairs: "list[
     if made < len(EMOTIONS) * len(pairs):
         said.append(f"no test is made where no {units.name} differs from another")
     if made:
-        each = " of each pair" if len(pairs) > 1 else ""
-        corrected = f"p (Holm) is corrected for the {len(EMOTIONS)} expressions{each}, not for other analyses"
-        said.append(f"{made} tests were made; {corrected}")
+        counted = "1 test was made" if made == 1 else f"{made} tests were made"
+        among = "those of each pair" if len(pairs) > 1 else "these"
+        said.append(f"{counted}; p (Holm) is corrected for {among}, not for other analyses")
     return [*said, DISPLAYED]

@@ -33,7 +33,7 @@ def draw_comparison(found: Comparison, place: Path) -> None:
         shift = 0.62 * ((at + 0.5) / len(conditions) - 0.5)
         label = f"{rows['condition'].iloc[0]} (n = {rows['n'].iloc[0]})"
         _draw(axes[0], rows, "mean", shift, COLOURS[at], MARKS[at], label)
-    axes[0].set_xlim(left=0)
+    axes[0].set_xlim(left=-0.02 * axes[0].get_xlim()[1])  # marks at 0 are whole
     axes[0].set(xlabel=f"{_quantity(found)}, 95 % interval")
     axes[0].set_yticks(range(len(EMOTIONS)), EMOTIONS)
     axes[0].invert_yaxis()

@@ -19,7 +19,7 @@ _WIDTH: Final = 80
 
 def describe(found: Comparison) -> str:
     """Say in one line what was averaged over what."""
-    counted = f"each {found.unit} compared with itself" if found.repeated else f"over {found.unit}s"
+    counted = f"each {found.unit} compared with themselves" if found.repeated else f"over {found.unit}s"
     return f"{MEANINGS[found.measure]}, by {found.by}, {counted}"
 
 
@@ -47,7 +47,7 @@ def _aligned(title: str, header: list[str], rows: list[list[str]]) -> list[str]:
 
 def as_markdown(found: Comparison) -> str:
     """Write a comparison as Markdown."""
-    lines = [f"# {found.by}: conditions compared", "", f"{describe(found).capitalize()}. Intervals are of 95 %.", ""]
+    lines = [f"# {found.by}: conditions compared", "", f"{describe(found).capitalize()}. Intervals: 95 %.", ""]
     for title, header, rows in [*_means(found, len(found.means)), *_differences(found)]:
         lines += [f"## {title}", ""] if title else []
         marks = ["---", *["---:"] * (len(header) - 1)]

@@ -113,6 +113,8 @@ class ClipDesign:
             tables = {name: mark(rows, self.markers) if name in _MARKED else rows for name, rows in tables.items()}
             notes += outside(self.markers, end)
         if settings and not all(counts(tables[name]).all() for name in ("frames", "windows")):
+            if len(tables["windows"]) and not counts(tables["windows"]).any():
+                notes.append("the sound does not count: all of its windows reach into excluded times")
             before = tables["people"]["person_id"]
             tables, said = repool(tables, settings)
             gone = before[~before.isin(tables["people"]["person_id"])]

@@ -47,10 +47,11 @@ class Timeline(Figure):
 def plot_timeline(tables: "Mapping[str, pd.DataFrame]", title: str = "") -> Figure:
     """Draw a band for each of the `MOST` people seen most, in order of appearance, and one for the sound, over time in s.
 
-    The height of a colour is the expression's probability. Hatching is where no face was read, or no speech classified.
+    The height of a colour is the expression's probability. Hatching is where no face was read, no speech classified, or
+    a marker excludes the time.
 
     Args:
-        tables: Tables `frames`, `people` and `seconds` of one clip.
+        tables: Tables `frames`, `people`, `seconds` and `clips` of one clip.
         title: Above all; not parsed as mathematics.
     """
     frames, people, seconds = tables["frames"], tables["people"], tables["seconds"]
@@ -62,7 +63,11 @@ def plot_timeline(tables: "Mapping[str, pd.DataFrame]", title: str = "") -> Figu
         bands.append(("sound", sound["start_s"].to_numpy(float), sound["end_s"].to_numpy(float), heard))
     bands = bands or [("nobody", *_faces(frames, ""))]
     ends = [seconds["end_s"].to_numpy(float), *(stop for _, _, stop, _ in bands)]
-    return _draw(bands, float(np.concatenate(ends).max(initial=0.0)) or 1.0, title, len(people))
+    end = float(np.concatenate(ends).max(initial=0.0)) or 1.0
+    last = float(np.concatenate([start for _, start, _, _ in bands]).max(initial=0.0))
+    length = float(tables["clips"]["duration_s"].max())  # not a number where the file names none
+    nothing = "no face, no speech, or excluded" if "excluded" in frames else "no face, or no speech"
+    return _draw(bands, min(end, length) if length > last else end, title, len(people), nothing)
 
 
 def _label(row: "pd.Series[Any]") -> str:
@@ -81,7 +86,9 @@ def _faces(frames: "pd.DataFrame", person: str) -> tuple[Floats, Floats, Floats]
     return times, times + step, probabilities
 
 
-def _draw(bands: Sequence[tuple[str, Floats, Floats, Floats]], end: float, title: str, n_people: int) -> Figure:
+def _draw(
+    bands: Sequence[tuple[str, Floats, Floats, Floats]], end: float, title: str, n_people: int, nothing: str
+) -> Figure:
     from matplotlib.patches import Patch
 
     figure = Timeline(figsize=(9, 1.1 + 1.3 * len(bands)), layout="constrained")
@@ -94,7 +101,7 @@ def _draw(bands: Sequence[tuple[str, Floats, Floats, Floats]], end: float, title
     more = f" ({MOST} of {n_people} people)" if n_people > MOST else ""
     figure.suptitle(title + more, fontsize="medium", parse_math=False)
     keys = [Patch(facecolor=COLOURS[name], label=name) for name in reversed(COLOURS)]
-    keys.append(Patch(facecolor=_NOTHING, edgecolor="#999999", hatch=_HATCH, label="no face, or no speech"))
+    keys.append(Patch(facecolor=_NOTHING, edgecolor="#999999", hatch=_HATCH, label=nothing))
     figure.legend(handles=keys, loc="outside right center", title="probability of", frameon=False, fontsize="small")
     return figure
 

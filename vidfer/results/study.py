@@ -114,7 +114,8 @@ def _match(sheet: Sheet, clips: Mapping[str, Path], found: dict[str, tuple[Path,
     notes = names.unmatched(unknown)
     if unknown and not matched:
         raise UsageError(
-            f"{notes[0]}: none of its rows does; clips are named by their files, such as {next(iter(clips))}"
+            f"{notes[0]}: none of its rows does; clips are named by their files, such as {next(iter(clips))}; "
+            "if the file is not about these clips, move it or name another one"
         )
     return notes
 
