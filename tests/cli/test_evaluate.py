@@ -72,7 +72,7 @@ def test_some_people_only(sounds_root, vectors_store, capsys):
         (["--folds", "9"], "9 folds of 3 people"),
         (["--actors", "7"], "no clip is of '7'"),
         (["--classifier", "forest"], "unknown classifier 'forest'"),
-        (["--classifier", "fusion"], "nothing to learn from"),
+        pytest.param(["--classifier", "fusion"], "nothing to learn from", marks=pytest.mark.slow),
         (["--seed", "3", "--folds", "9"], "9 folds"),
     ],
 )

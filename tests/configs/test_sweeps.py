@@ -128,6 +128,7 @@ def test_every_value_is_understood_and_wins(stage: str, monkeypatch: pytest.Monk
         assert found.wandb == {"weights": False}
 
 
+@pytest.mark.slow
 def test_a_second_trial_of_classify_computes_no_feature(trial: Trial, tmp_path: Path) -> None:
     """Only a classifier is added. A third trial, of the second's values, trains nothing and has its figures."""
     metric = SWEEPS["classify"]["metric"]["name"]

@@ -118,6 +118,7 @@ def test_a_failed_training_is_named_with_its_reason_and_not_stored(pipeline: Pat
     assert next(step for step in plan_steps(configuration, Store(store)) if step.name == "classify").due
 
 
+@pytest.mark.slow
 def test_a_training_whose_data_were_changed_meanwhile_is_not_stored(
     pipeline: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
