@@ -169,6 +169,17 @@ def test_tests_are_counted_that_were_made():
     np.testing.assert_allclose(found.differences["p_holm"].min(), 2 * found.differences["p"].min())
 
 
+def test_a_file_that_is_in_the_run_twice_is_named():
+    digests = ["1", "2", "1", None, None]
+    given = run(
+        {name: [[0.2]] for name in ("clips/a", "b", "a", "c", "d")}, condition=list("kklll"), source_blake3=digests
+    )
+    said = "the same file is in the run more than once, and each counts: a = clips/a"
+    assert said in compare(given, "condition").notes
+    given["clips"]["source_blake3"] = list("12345")
+    assert not any("the same file" in note for note in compare(given, "condition").notes)
+
+
 def test_conditions_that_are_numbers_are_sorted_by_size():
     given = run({"a": [[0.2]], "b": [[0.4]], "c": [[0.1]]}, participant=list("xyz"), dose=[10, 9, 100])
     assert read_units(given, "dose").conditions == ("9", "10", "100")

@@ -84,7 +84,7 @@ def compare(
             notes.append(f"{names} are not compared: {units.name}s are {few}")
         else:
             differences.append(pair.assign(first=first, second=second))
-    notes += _cautions(samples, units, differences)
+    notes += [*_twice(tables["clips"]), *_cautions(samples, units, differences)]
     return Comparison(by, measure, units.name, within is not None, means, _joined(differences), tuple(notes))
 
 
@@ -144,6 +144,15 @@ def _repeats(samples: "Mapping[str, pd.DataFrame]", unit: str, within: str | Non
     )
     who = f"{several} {unit}s are" if several > 1 else f"1 {unit} is"
     return [f"{who} in several conditions, and count there as different ones: {remedy}"]
+
+
+def _twice(clips: "pd.DataFrame") -> list[str]:
+    """Name files that are in the run as several clips, such as `a.mp4` and, by its folder, `clips/a.mp4`."""
+    if "source_blake3" not in clips:
+        return []
+    known = clips[clips["source_blake3"].notna()]
+    same = [" = ".join(sorted(rows["clip_id"])) for _, rows in known.groupby("source_blake3") if len(rows) > 1]
+    return [f"the same file is in the run more than once, and each counts: {some(sorted(same))}"] if same else []
 
 
 def _cautions(samples: "Mapping[str, pd.DataFrame]", units: Units, pairs: "list[pd.DataFrame]") -> list[str]:
