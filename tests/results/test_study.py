@@ -166,3 +166,14 @@ def test_each_folder_has_its_own_file_and_types_are_shared(folder):
     assert find_participants([root / "deep" / "a.mp4"], {"a.mp4": clips["videos/deep/a.mp4"]})[0][0] == deep
     deep.unlink()
     assert find_participants([root / "deep"], clips) == []
+
+
+def test_a_file_that_was_found_may_be_about_other_clips(folder):
+    _, sheet = folder
+    found = [(sheet("clip,age\na.mp4,30\n"), {"new.mp4": Path("videos/new.mp4")})]
+    with pytest.raises(UsageError, match="none of its rows does"):
+        read_study(found)
+    study = read_study(found, named=False)
+    assert (study.values, study.without_row) == ({}, {"new.mp4"})
+    assert [note for note in study.notes if "a.mp4" in note]
+    assert [note for note in study.notes if "no row for new.mp4" in note]

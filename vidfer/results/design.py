@@ -159,7 +159,7 @@ def read_design(
     """
     say = notify or (lambda _: None)
     found = [(options.participants, clips)] if options.participants else find_participants(paths, clips)
-    study = read_study(found)
+    study = read_study(found, named=options.participants is not None)
     for path, own in [] if options.participants else found:
         say(f"{path} is used for {len(own)} clip{'' if len(own) == 1 else 's'}: --participants names another file")
     markers = read_markers(options.markers, clips) if options.markers else None

@@ -58,15 +58,19 @@ class Study:
         return rows.assign(**added)
 
 
-def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]]) -> Study:
+def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]], *, named: bool = True) -> Study:
     """Read files of participants, each with the clips, by id, that it may name.
 
     Types are inferred once from all files: whole numbers, numbers, true and false, else text; with one number that begins with
     0, such as 007, the column is text. Rows of clips that are not in this run, and clips without a row, are named in `notes`.
 
+    Args:
+        sheets: The files.
+        named: Whether the user named them; one that was found may be about other clips alone.
+
     Raises:
-        UsageError: A file cannot be read, or names no clip of the run; a row may mean several clips; two rows of a clip differ; a
-            column has the name of one of vidfer's.
+        UsageError: A file cannot be read, or one that was named has no row of a clip of the run; a row may mean several clips;
+            two rows of a clip differ; a column has the name of one of vidfer's.
     """
     found: dict[str, tuple[Path, int, Mapping[str, str]]] = {}
     columns: dict[str, None] = {}
@@ -76,7 +80,7 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]]) -> Study:
         _refuse_own_columns(sheet)
         columns |= dict.fromkeys(name for name in sheet.columns if name != "clip")
         clips |= set(own)
-        notes += _match(sheet, own, found)
+        notes += _match(sheet, own, found, named=named)
     without = frozenset(clips - set(found))
     if without:
         some = ", ".join(sorted(without)[:5]) + (", ..." if len(without) > 5 else "")
@@ -95,7 +99,9 @@ def _refuse_own_columns(sheet: Sheet) -> None:
         raise UsageError(f"{sheet.path}: vidfer's tables have a column {taken[0]} of their own: rename it")
 
 
-def _match(sheet: Sheet, clips: Mapping[str, Path], found: dict[str, tuple[Path, int, Mapping[str, str]]]) -> list[str]:
+def _match(
+    sheet: Sheet, clips: Mapping[str, Path], found: dict[str, tuple[Path, int, Mapping[str, str]]], *, named: bool
+) -> list[str]:
     """Enter each row under its clip; return notes on those of no clip."""
     names, unknown, matched = ClipNames(clips, sheet.path), [], False
     for line, row in sheet.rows:
@@ -112,10 +118,9 @@ def _match(sheet: Sheet, clips: Mapping[str, Path], found: dict[str, tuple[Path,
             where = f"line {other}" if path == sheet.path else f"{path}, line {other}"
             raise UsageError(f"{sheet.path}, line {line}: {row['clip']} has another {differ[0]} than in {where}")
     notes = names.unmatched(unknown)
-    if unknown and not matched:
+    if unknown and not matched and named:
         raise UsageError(
-            f"{notes[0]}: none of its rows does; clips are named by their files, such as {next(iter(clips))}; "
-            "if the file is not about these clips, move it or name another one"
+            f"{notes[0]}: none of its rows does; clips are named by their files, such as {next(iter(clips))}"
         )
     return notes
 
