@@ -4,19 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.weights.lab import Lab
 from vidfer.types import VidferError
 from vidfer.weights.files import SHIPPED, find_weights
 from vidfer.weights.hub import SUFFIXES, pull, pulled, read_registry, record_of, shipped
-
-
-@pytest.fixture
-def lab(monkeypatch, tmp_path):
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
-    lab = Lab()
-    yield lab
-    lab.close()
 
 
 def quiet(name):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.weights.lab import Lab
 from vidfer.cli.main import main
 from vidfer.types import VidferError
 from vidfer.weights import published
@@ -13,15 +12,6 @@ from vidfer.weights.files import find_weights
 from vidfer.weights.published import IDENTITY, PUBLISHED, identity_digest, pull_published
 
 STATE = {"last.weight": torch.arange(6.0).reshape(2, 3), "logits.weight": torch.ones(2), "logits.bias": torch.ones(1)}
-
-
-@pytest.fixture
-def lab(monkeypatch, tmp_path):
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
-    lab = Lab()
-    yield lab
-    lab.close()
 
 
 @pytest.fixture

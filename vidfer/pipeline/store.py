@@ -1,13 +1,12 @@
 """Artifacts on disk: written whole or not at all, checked when read, never repaired in place.
 
-The store is plain files, so that any number of processes and machines can share it without a lock or a database:
+The store is plain files, so that any number of processes and machines can share it without a lock or a database.
+Who may read it is decided by the rights of its folder (`vidfer.pipeline.rights`). It holds:
 
     <root>/<stage>/<key[:2]>/<key>/manifest.json   and the artifact's files beside it
     <root>/tmp/                                    what is being written, or was when its writer died
     <root>/quarantine/                             artifacts whose bytes no longer match their manifest
     <root>/memo/                                   content digests of clips (see `vidfer.pipeline.digest`)
-
-Who may read it is decided by the rights of its folder, see `vidfer.pipeline.rights`.
 """
 
 import errno

@@ -98,8 +98,7 @@ class DenoiseTask(BaseTask):
         if objective != "mse" and adversarial_weight:
             self.critic = channels_last(Critic(crop, critic_width))
         self.objective, self.adversarial_weight = objective, adversarial_weight
-        self.penalty, self.clip = penalty, clip
-        self.n_critic, self.warmup_share = n_critic, warmup_share
+        self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
 

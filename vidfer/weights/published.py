@@ -1,8 +1,8 @@
 """Weights that others publish as torch files: fetched by name like those of a registry, and kept as safetensors with a card."""
 
-import pickle
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final
 
 from vidfer.types import VidferError
@@ -73,7 +73,7 @@ def read_torch(path: "Path") -> "dict[str, Tensor]":
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise VidferError(
             f"{path} holds no weights that torch can read safely: delete it and fetch it again"
         ) from error
