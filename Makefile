@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types lock columns pages pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-browser lint types lock columns pages screenshots docs pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -34,6 +34,9 @@ test: $(READY)  ## Run the default tests (without the slow and GPU ones)
 
 test-slow: $(READY)  ## Run the slow tests
 	@$(BIN)/python -m pytest -m 'slow and not gpu'
+
+test-browser: $(READY)  ## Run the tests that open pages in Chromium, which has to be installed
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -n auto --maxprocesses 2 --dist loadfile
 
 lint: $(READY)  ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from vidfer.results.schema import TABLES
 
 def same(one, other):
     assert one.summary == other.summary
-    assert list(one.pictures) == list(other.pictures)
+    assert list(one.pictures.files()) == list(other.pictures.files())
     assert list(one.tables) == list(other.tables) == list(TABLES)
     for name in TABLES:
         pd.testing.assert_frame_equal(one.tables[name], other.tables[name])

@@ -102,7 +102,8 @@ def test_frames_are_denoised_before_faces_are_looked_for(noisy, store, identity)
     names, crops, artifact = faces(noisy, store, denoise_scope="frame", denoise_model=identity)
     _, alone, plain = faces(noisy, store, denoise="off")
     np.testing.assert_array_equal(crops, alone)
-    assert names == ["crops-00000.safetensors", "denoised-00000.safetensors", "faces.parquet", "times.parquet"]
+    tables = ["faces.parquet", "poster.jpg", "times.parquet"]
+    assert names == ["crops-00000.safetensors", "denoised-00000.safetensors", *tables]
     denoised = artifact.arrays("denoised-00000.safetensors")
     assert denoised["rows"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(denoised["crops"], crops)

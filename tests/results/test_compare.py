@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 import vidfer
+from vidfer.plots.compare_files import write_comparison
 from vidfer.results.compare import MOST, compare
-from vidfer.results.compare_files import write_comparison
 from vidfer.results.compare_text import as_markdown, as_text
 from vidfer.results.compare_units import read_units
 from vidfer.types import EMOTIONS, UsageError

@@ -463,12 +463,17 @@ def test_the_tables_hold_the_predictions(store, artifact, two_people, sad_voice)
     people = written.people
     assert people["predominant"].tolist() == ["happy", "neutral"]
     assert people[["person", "n_unusable", "best_s"]].to_numpy().tolist() == [[1, 1, 0.0], [2, 0, 0.4]]
-    shown = {person: cv2.imdecode(np.frombuffer(data, np.uint8), 1) for person, data in written.pictures.items()}
+    shown = {person: cv2.imdecode(np.frombuffer(data, np.uint8), 1) for person, data in written.pictures.faces.items()}
     assert {person: (image.shape, image.mean()) for person, image in shown.items()} == {
         1: ((160, 160, 3), 0.0),
         2: ((160, 160, 3), 180.0),
     }
+    strips = {
+        person: cv2.imdecode(np.frombuffer(data, np.uint8), 1).shape for person, data in written.pictures.strips.items()
+    }
+    assert strips == {1: (64, 192, 3), 2: (64, 64, 3)}
     summary = json.loads((done.path / "summary.json").read_text())
+    assert [len(person["strip_s"]) for person in summary["people"]] == [3, 1]
     assert summary["predominant"] == summary["fused"]["predominant"]
     assert summary["denoise"] == {**DENOISE, "answers_changed": 0}
     assert frames["denoised"].tolist() == [False] * 4
@@ -482,11 +487,11 @@ def test_the_summary_names_what_the_file_is(store, artifact, two_people, sad_voi
     assert media == {
         **{"duration_s": 0.6, "fps": 25.0, "width": 640, "height": 360, "container": "mov", "codec": "h264"},
         **{"rotation": 0, "audio_codec": "aac", "sampling_rate": 48000, "channels": 2, "loudness": None},
-        **{"recorded_at": "2024-05-01T10:00:00Z", "step_s": pytest.approx(0.2), "notes": []},
+        **{"recorded_at": "2024-05-01T10:00:00Z", "step_s": pytest.approx(0.2), "cuts_s": [], "notes": []},
     }
     unknown = {**inputs, "probe": probed(store, Status.CORRUPT, "why")}
     done = report(store, {**unknown, "classify": classify(store, inputs)})
-    assert done.json("summary.json")["media"] == {**NO_MEDIA, "notes": []}
+    assert done.json("summary.json")["media"] == {**NO_MEDIA, "cuts_s": [], "notes": []}
 
 
 def test_the_tables_of_nothing_have_their_columns(store, artifact, two_people, sad_voice):

@@ -8,8 +8,10 @@ from skimage import data
 
 from tests.stages.made import PROBE, probed
 from vidfer.media.align import align
+from vidfer.media.decode import Frame
 from vidfer.media.face_stream import Face, FaceFrame
 from vidfer.media.quality import judge
+from vidfer.results.pictures import decode
 from vidfer.stages.faces import FacesStage
 from vidfer.types import ClipError, Status, UsageError
 
@@ -28,7 +30,7 @@ def found(ran, store, monkeypatch):
     """Run the stage on frames in which one face was found; return its artifact."""
 
     def run(images, error=None):
-        def face_frames(_stage, _clip, _finder):
+        def face_frames(_stage, _clip, _finder, _poster):
             yield from (frame_of(image, index) for index, image in enumerate(images))
             if error:
                 raise error
@@ -92,7 +94,7 @@ def test_a_folder_of_numbered_pictures_is_analysed_at_its_rate(tmp_path, monkeyp
 
 
 def test_times_are_kept_where_no_face_was_found(ran, store, monkeypatch):
-    def face_frames(_stage, _clip, _finder):
+    def face_frames(_stage, _clip, _finder, _poster):
         yield from (FaceFrame(5 * index, index / 5, [], (64, 48), 3.0) for index in range(4))
 
     monkeypatch.setattr(FacesStage, "_face_frames", face_frames)
@@ -106,3 +108,23 @@ def test_a_clip_that_cannot_be_opened_is_refused_for_the_same_reason(ran, store)
     with pytest.raises(ClipError, match="no frame at all") as found:
         ran(FacesStage(), {"probe": probed(store, Status.CORRUPT, "no frame at all")})
     assert found.value.status is Status.CORRUPT
+
+
+@pytest.mark.parametrize(("faces_at", "chosen"), [((2, 3), 2), ((), 0), ((0,), 0)])
+def test_the_poster_is_the_first_frame_with_a_face(ran, store, monkeypatch, faces_at, chosen):
+    images = [np.full((900, 1600, 3), 40 * (index + 1), np.uint8) for index in range(4)]
+
+    found = frame_of(data.astronaut()).faces
+
+    def follow(_stage, frames, _finder):
+        for frame in frames:
+            faces = found if frame.index in faces_at else []
+            yield FaceFrame(frame.index, frame.pts, faces, (1600, 900), 3.0)
+
+    frames = (Frame(index, index / 5, image) for index, image in enumerate(images))
+    monkeypatch.setattr("vidfer.media.decode.read_frames", lambda *_, **__: frames)
+    monkeypatch.setattr(FacesStage, "follow", follow)
+    artifact = ran(FacesStage(), {"probe": probed(store)})
+    shown = decode((artifact.path / "poster.jpg").read_bytes())
+    assert shown.shape == (360, 640, 3)
+    assert abs(shown.mean() - 40 * (chosen + 1)) < 2

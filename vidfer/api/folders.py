@@ -10,11 +10,10 @@ from uuid import uuid4
 from vidfer.api.result import ClipResult
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
-from vidfer.results.clip_folder import LOCK, write_clip
+from vidfer.results.clip_folder import BLURRED, LOCK, write_clip
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
-from vidfer.results.thumbnails import thumbnail_files
 
 if TYPE_CHECKING:
     from vidfer.media.find import Clip
@@ -84,8 +83,9 @@ def write_result(result: ClipResult, folder: Path, *, excel: bool = False, show_
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
-    pictures = thumbnail_files(result.pictures, show_faces=show_faces)
-    write_clip(folder, result.clip_id, result.tables, result.summary, files=pictures, excel=excel)
+    pictures = result.pictures if show_faces else result.pictures.hidden()
+    summary = {**result.summary, BLURRED: pictures.blurred}
+    write_clip(folder, result.clip_id, result.tables, summary, files=pictures.files(), excel=excel)
 
 
 def _claims(run: Path) -> dict[Path, set[str]]:

@@ -10,6 +10,7 @@ from vidfer.api.options import in_keywords
 from vidfer.results.clip_folder import OF_FOLDER
 from vidfer.results.design import ClipDesign
 from vidfer.results.names import shown
+from vidfer.results.pictures import Pictures
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables, record
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
@@ -34,7 +35,7 @@ class ClipResult:
             `tables` (what they were built with), `analyzed_at`, `elapsed_s`.
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
-        pictures: A JPEG of each person's best face image, by the person's number in the clip; not blurred, unless loaded so.
+        pictures: JPEGs of a frame and of each person's faces (`vidfer.results.pictures.Pictures`); not blurred, unless loaded so.
 
     Example:
         >>> from vidfer import analyze
@@ -48,7 +49,7 @@ class ClipResult:
     summary: dict[str, Any]
     tables: "dict[str, pd.DataFrame]"
     store: Path | None = None
-    pictures: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    pictures: Pictures = field(default_factory=Pictures, repr=False)
 
     @classmethod
     def failed(
@@ -79,7 +80,7 @@ class ClipResult:
             "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
             "fused": {**part, "modalities": [], "method": None, "weights": {}},
             "people": [],
-            "media": {**NO_MEDIA, "notes": []},
+            "media": {**NO_MEDIA, "cuts_s": [], "notes": []},
             "tables": record(design=design),
             "analyzed_at": now(),
             "elapsed_s": None,
@@ -173,7 +174,7 @@ class ClipResult:
             >>> from vidfer import analyze
             >>> analyze("missing.mp4").plot().savefig("clip.png")
         """
-        from vidfer.results.plot import plot_timeline
+        from vidfer.plots.timeline import plot_timeline
 
         return plot_timeline(self.tables, describe(self.summary, self.clip_id))
 
@@ -237,12 +238,10 @@ class ClipResult:
             >>> from vidfer import analyze
             >>> analyze("missing.mp4").save("results")
         """
-        from vidfer.results.clip_folder import write_clip
-        from vidfer.results.thumbnails import thumbnail_files
+        from vidfer.api.folders import write_result
 
         with in_keywords():
-            pictures = thumbnail_files(self.pictures, show_faces=show_faces)
-            write_clip(Path(folder), self.clip_id, self.tables, self.summary, files=pictures, excel=excel)
+            write_result(self, Path(folder), excel=excel, show_faces=show_faces)
 
     @classmethod
     def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:
@@ -266,9 +265,7 @@ class ClipResult:
         try:
             found = open_clip(Path(folder))
             tables = {name: found.table(name) for name in TABLES}
-            people = tables["people"]
-            names = dict(zip(people["person"].tolist(), people["thumbnail"].tolist(), strict=True))
-            pictures = {person: found.read(name) for person, name in names.items() if name in found.summary["files"]}
+            pictures = found.pictures()
         except FolderError as error:
             several = not (Path(folder) / SUMMARY).exists() and (Path(folder) / "clips.parquet").exists()
             raise VidferError(

@@ -33,8 +33,8 @@ class CompareOptions:
 
 def run(options: CompareOptions) -> int:
     """Compare, print the tables, and write them beside a plot."""
+    from vidfer.plots.compare_files import write_comparison
     from vidfer.results.compare import compare
-    from vidfer.results.compare_files import write_comparison
     from vidfer.results.compare_text import as_text
     from vidfer.results.run import load_run
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from vidfer.evaluation.robustness import CORRUPTIONS
 from vidfer.metrics.calibration import Coverage
 from vidfer.metrics.classification import Reliability, wilson_interval
-from vidfer.results.figures import new_figure, save_figure
+from vidfer.plots.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.evaluation.plots import draw_points
 from vidfer.paper.tables import LABEL, MODELS, Table
-from vidfer.results.figures import new_figure, save_figure
+from vidfer.plots.figure import new_figure, save_figure
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,7 +1,7 @@
 """The folder of one clip's results: written whole or not at all, and checked when read.
 
 frames.parquet, frames.csv, ...   the six tables
-datapackage.json, thumbnails      whatever else was given
+datapackage.json, pictures        whatever else was given
 summary.json                      the clip's summary, which names every other file with its digest
 .vidfer-commit/                   files on their way to the places above: complete, so whoever finds them moves them on
 """
@@ -24,6 +24,7 @@ from vidfer.pipeline.lock import locked
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.files import further_columns, read_table, table_files
 from vidfer.results.names import clip_id as clip_id_of
+from vidfer.results.pictures import POSTER, Pictures, strip_name, thumbnail_name
 from vidfer.results.schema import SCHEMA_VERSION, TABLES
 from vidfer.types import VidferError
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY: Final = "summary.json"
-OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed")
-"""What this module adds to the summary of a clip."""
+BLURRED: Final = "pictures_blurred"
+OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed", BLURRED)
+"""What the summary in a clip's folder has beside the summary of its result."""
 
 COMMIT: Final = ".vidfer-commit"
 LOCK: Final = ".vidfer.lock"
@@ -80,6 +82,15 @@ class ClipFolder:
         """Read one of the six tables, with the types that it was written with."""
         return read_table(self.read(f"{name}.parquet"))
 
+    def pictures(self) -> Pictures:
+        """Read the pictures, as they were written: blurred or not."""
+        people, there = range(1, len(self.summary.get("people", ())) + 1), self.summary["files"]
+        faces, strips = (
+            {one: self.read(name(one)) for one in people if name(one) in there} for name in (thumbnail_name, strip_name)
+        )
+        poster = self.read(POSTER) if POSTER in there else None
+        return Pictures(faces, strips, poster, blurred=bool(self.summary.get(BLURRED)))
+
 
 def open_clip(folder: Path) -> ClipFolder:
     """Open a clip's folder, and bring to its end what a writer that died had begun to move there.
@@ -123,7 +134,7 @@ def write_clip(
         clip_id: The clip's place below the run's folder.
         tables: All six tables by name, with the types of the schema.
         summary: What `summary.json` says of the clip; what this module needs is added.
-        files: Further files by name, such as thumbnails.
+        files: Further files by name, such as pictures.
         excel: Begin each CSV with a byte order mark.
 
     Raises:

@@ -9,6 +9,7 @@ from vidfer.inference.decision import predominant
 from vidfer.results.design import ClipDesign, smooth_again
 from vidfer.results.frames import NOBODY, lay_out
 from vidfer.results.people import People
+from vidfer.results.pictures import Pictures
 from vidfer.results.repool import probabilities, repool
 from vidfer.results.schema import TABLES, typed
 from vidfer.results.tables import Report, TableOptions, build_tables, person_id, record
@@ -88,7 +89,7 @@ def _merge(
         _of_schema("frames", frames).assign(person=number),
         _of_schema("people", people),
         _of_schema("windows", tables["windows"]),
-        dict.fromkeys(before["person"][before["thumbnail"].notna()], b""),
+        Pictures(dict.fromkeys(before["person"][before["thumbnail"].notna()], b"")),
     )
     built_with = summary.get("tables") or record()
     design = ClipDesign.recall(clip_id, built_with, tables["clips"])

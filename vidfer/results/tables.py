@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer import __version__
 from vidfer.results.design import ClipDesign
+from vidfer.results.pictures import Pictures, thumbnail_name
 from vidfer.results.repool import agreement, counts
 from vidfer.results.schema import OPTIONAL, TABLES, typed
 from vidfer.results.seconds import build_seconds
 from vidfer.results.segments import build_segments
-from vidfer.results.thumbnails import thumbnail_name
 from vidfer.types import EMOTIONS, SOUND_IS_FINE, Status, UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 NO_MEDIA: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("duration_s", "fps", "width", "height", "container", "codec", "rotation")),
     **dict.fromkeys(("audio_codec", "sampling_rate", "channels", "loudness", "recorded_at", "step_s")),
+    "cuts_s": (),
     "notes": (),
 }
 """`media` in the summary of a file of which nothing is known.
 
-The columns of table `clips`, `recorded_at` as ISO 8601, `step_s`, the time between two samples, and `notes`, sentences on the
-tracks.
+The columns of table `clips`, `recorded_at` as ISO 8601, `step_s`, the time between two samples, `cuts_s`, the times at which
+scenes begin, and `notes`, sentences on the tracks.
 """
 
 
@@ -62,14 +63,14 @@ class Report:
         frames: Columns of table `frames`, with `person` (Int64, from 1 in order of appearance) instead of ids.
         people: Columns of table `people` that do not depend on the clip's name.
         windows: Columns of table `windows` without ids.
-        pictures: A JPEG of each person's best face image, by number.
+        pictures: A frame, and of each person the best face image and a strip, by number.
     """
 
     summary: Mapping[str, Any]
     frames: "pd.DataFrame"
     people: "pd.DataFrame"
     windows: "pd.DataFrame"
-    pictures: Mapping[int, bytes] = field(default_factory=dict)
+    pictures: Pictures = field(default_factory=Pictures)
 
     @classmethod
     def empty(cls, summary: Mapping[str, Any]) -> "Report":
@@ -119,7 +120,7 @@ def record(options: TableOptions | None = None, design: ClipDesign | None = None
 def _thumbnails(report: Report) -> "pd.Series":
     """Name the file of each person's picture."""
     known = report.people["person"]
-    return known.map(thumbnail_name).where(known.isin(list(report.pictures))).astype("string")
+    return known.map(thumbnail_name).where(known.isin(list(report.pictures.faces))).astype("string")
 
 
 def person_id(clip_id: str, person: int) -> str:

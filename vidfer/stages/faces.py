@@ -17,6 +17,7 @@ from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.results.pictures import POSTER, encode_poster
 from vidfer.stages.probe import read_probe
 from vidfer.types import ClipError, Status
 from vidfer.weights.files import weights_digest
@@ -68,7 +69,8 @@ class FacesStage(Stage):
     of turned faces too, `score`, `detected`, the quality figures (see `Quality`), the covered shares of eyes and mouth, `weight`
     and `flaws` (see `weigh`). `times.parquet` has a row for every frame looked at, with or without a face: `frame`, `time_s`,
     `width` and `height` in px, `brightness` (95th percentile of its gray levels, 0-255), and `cut`, whether a scene begins
-    there. `meta` counts `frames`, `faces`, and `unusable` faces; where these are nearly all, the message says why.
+    there. `poster.jpg` is the first frame with a face, or the first of all, see `encode_poster`. `meta` counts `frames`,
+    `faces`, and `unusable` faces; where these are nearly all, the message says why.
 
     With `denoise`, faces are found in denoised frames (the paper's order). `crops` stay those of the frames as they came, at
     the same landmarks; the denoised ones lie beside them (see `denoised_name`), and `frame_sigma` is the noise of the
@@ -76,7 +78,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     inputs: ClassVar[tuple[str, ...]] = ("probe",)
     reads_clip: ClassVar[bool] = True
 
@@ -128,15 +130,17 @@ class FacesStage(Stage):
     ) -> Outcome:
         status, message = Status.OK, ""
         times: list[tuple[Any, ...]] = []
+        poster = _Poster()
 
         def find() -> "Generator[tuple[FaceFrame, Face], None, None]":
             nonlocal status, message
             try:
-                with closing(self._face_frames(clip, finder)) as face_frames:
+                with closing(self._face_frames(clip, finder, poster)) as face_frames:
                     for face_frame in face_frames:
                         times.append(
                             (face_frame.index, face_frame.pts, *face_frame.size, face_frame.brightness, face_frame.cut)
                         )
+                        poster.choose(face_frame)
                         if duration:
                             progress(min(1.0, face_frame.pts / duration))
                         yield from ((face_frame, face) for face in face_frame.faces)
@@ -149,10 +153,7 @@ class FacesStage(Stage):
         with closing(find()) as found:
             while shard := list(islice(found, SHARD)):
                 tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
-        if times:
-            draft.write(
-                "times.parquet", to_parquet(dict(zip(TIMES, map(np.array, zip(*times, strict=True)), strict=True)))
-            )
+        _write_times(draft, times, poster.jpeg)
         meta = {"frames": len(times), "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
         if tables:
             columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
@@ -166,7 +167,7 @@ class FacesStage(Stage):
             )
         return Outcome(status, message, meta)
 
-    def _face_frames(self, clip: Path, finder: "FaceDetector") -> "Generator[FaceFrame, None, None]":
+    def _face_frames(self, clip: Path, finder: "FaceDetector", poster: "_Poster") -> "Generator[FaceFrame, None, None]":
         from vidfer.inference.models import one_thread
         from vidfer.media.decode import read_frames
 
@@ -179,7 +180,7 @@ class FacesStage(Stage):
             timeout=self.timeout,
         )
         with one_thread(), closing(frames):
-            yield from self.follow(frames, finder)
+            yield from self.follow(poster.watch(frames), finder)
 
     def follow(self, frames: "Iterable[Frame]", finder: "FaceDetector") -> "Iterator[FaceFrame]":
         """Yield the tracked faces of each frame, as soon as the frame is there."""
@@ -199,6 +200,35 @@ class FacesStage(Stage):
             return network(image[None])[0] if denoise.wants(np.array(sigma)) else None, sigma
 
         return clean
+
+
+def _write_times(draft: Draft, times: "list[tuple[Any, ...]]", poster: bytes | None) -> None:
+    if poster:
+        draft.write(POSTER, poster)
+    if times:
+        columns = dict(zip(TIMES, map(np.array, zip(*times, strict=True)), strict=True))
+        draft.write("times.parquet", to_parquet(columns))
+
+
+class _Poster:
+    """Chooses the frame that stands for a clip, as the frames pass: the first with a face, or the first of all."""
+
+    def __init__(self) -> None:
+        self.jpeg: bytes | None = None
+        self._image: np.ndarray | None = None
+        self._has_face = False
+
+    def watch(self, frames: "Iterable[Frame]") -> "Iterator[Frame]":
+        """Pass frames on."""
+        for frame in frames:
+            self._image = frame.image
+            yield frame
+
+    def choose(self, face_frame: "FaceFrame") -> None:
+        """Take the frame that passed last, whose faces these are, if it is better than the one that was chosen."""
+        if self._image is None or self._has_face or (self.jpeg and not face_frame.faces):
+            return
+        self.jpeg, self._has_face = encode_poster(self._image), bool(face_frame.faces)
 
 
 @lru_cache(maxsize=2)

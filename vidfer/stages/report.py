@@ -16,11 +16,11 @@ from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.results.frames import build_frames
+from vidfer.results.pictures import POSTER, STRIP, STRIPS, Pictures, encode, encode_strip
 from vidfer.results.schema import SCHEMA_VERSION, TABLES, typed
 from vidfer.results.smoothing import most_probable
 from vidfer.results.tables import NO_MEDIA, Report
-from vidfer.results.thumbnails import encode
-from vidfer.stages.clip_faces import best_faces, read_crops
+from vidfer.stages.clip_faces import best_faces, read_crops, spread
 from vidfer.stages.faces import TIMES
 from vidfer.stages.probe import read_probe
 from vidfer.types import EMOTIONS, Status
@@ -32,6 +32,7 @@ Floats = npt.NDArray[np.floating]
 Rows = npt.NDArray[np.intp]
 
 _THUMBNAILS: Final = "thumbnails.parquet"
+_STRIPS: Final = "strips.parquet"
 
 _IDS: Final = ["clip_id", "person_id"]
 _OF_RUN: Final = {
@@ -48,11 +49,12 @@ class ReportStage(Stage):
 
     The tables are typed as the schema says, also where they have no rows. Numbers of the tables are as they are; those of the
     summary have six decimals. Persons are counted from 1 in order of appearance; `thumbnails.parquet` has of each the best face
-    image, as it came from the frame, as a JPEG. See `read_report`.
+    image, as it came from the frame, as a JPEG, `strips.parquet` of those seen most a strip of face images (see `Pictures`), and
+    `poster.jpg` is a frame. See `read_report`.
     """
 
     name: ClassVar[str] = "report"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     inputs: ClassVar[tuple[str, ...]] = ("probe", "faces", "denoise", "finetune", "audio", "classify")
 
     def tools(self) -> Mapping[str, str | None]:
@@ -76,10 +78,17 @@ class ReportStage(Stage):
         for name, rows in tables.items():
             draft.write(f"{name}.parquet", _parquet(typed(name, rows).drop(columns=_OF_RUN[name])))
         if len(best):
-            pictures = [encode(crop) for crops in read_crops(inputs["faces"], np.sort(best)) for crop in crops]
+            pictures = [encode(crop) for crop in _crops(inputs["faces"], np.sort(best))]
             order = np.argsort(best)
             draft.write(_THUMBNAILS, to_parquet({"person": order + 1, "jpeg": pictures}))
-        draft.write_json("summary.json", _summary(predictions, inputs, times))
+        strips = _strips(inputs["faces"])
+        if strips:
+            jpegs = [encode_strip(_crops(inputs["faces"], rows)) for rows, _ in strips.values()]
+            draft.write(_STRIPS, to_parquet({"person": np.array(list(strips)), "jpeg": jpegs}))
+        if inputs["faces"].names(POSTER):
+            draft.write(POSTER, (inputs["faces"].path / POSTER).read_bytes())
+        strip_s = {person: times_s for person, (_, times_s) in strips.items()}
+        draft.write_json("summary.json", _summary(predictions, inputs, times, strip_s))
         return Outcome(classify.status, classify.message)
 
 
@@ -88,9 +97,14 @@ def read_report(artifact: Artifact) -> Report:
     import pandas as pd
 
     tables = {name: pd.read_parquet(artifact.path / f"{name}.parquet") for name in _OF_RUN}
-    found = artifact.table(_THUMBNAILS) if artifact.names(_THUMBNAILS) else {"person": (), "jpeg": ()}
-    pictures = dict(zip(map(int, found["person"]), found["jpeg"], strict=True))
+    poster = (artifact.path / POSTER).read_bytes() if artifact.names(POSTER) else None
+    pictures = Pictures(_jpegs(artifact, _THUMBNAILS), _jpegs(artifact, _STRIPS), poster)
     return Report(artifact.json("summary.json"), **tables, pictures=pictures)
+
+
+def _jpegs(artifact: Artifact, name: str) -> dict[int, bytes]:
+    found = artifact.table(name) if artifact.names(name) else {"person": (), "jpeg": ()}
+    return dict(zip(map(int, found["person"]), found["jpeg"], strict=True))
 
 
 def _names(table: str) -> list[str]:
@@ -134,6 +148,21 @@ def _best(faces: Artifact) -> Rows:
     return rows[np.argsort(table["track"][rows])]
 
 
+def _crops(faces: Artifact, rows: Rows) -> "list[npt.NDArray[np.uint8]]":
+    return [crop for crops in read_crops(faces, rows) for crop in crops]
+
+
+def _strips(faces: Artifact) -> dict[int, tuple[Rows, list[float]]]:
+    """Choose rows of face images, and their times in s, for the strip of each of the people seen most, by number."""
+    if not faces.names("faces"):
+        return {}
+    table = faces.table("faces.parquet")
+    tracks, counts = np.unique(table["track"], return_counts=True)
+    most = np.sort(np.argsort(-counts, kind="stable")[:STRIPS])
+    rows = {int(place) + 1: spread(table["track"], int(tracks[place]), STRIP) for place in most}
+    return {person: (chosen, table["time_s"][chosen].round(3).tolist()) for person, chosen in rows.items()}
+
+
 def _people(people: Sequence[Mapping[str, Any]], faces: "pd.DataFrame", best: Rows) -> "pd.DataFrame":
     import pandas as pd
 
@@ -167,9 +196,17 @@ def _windows(audio: Artifact, probabilities: Floats | None, abstain: float | Non
     )
 
 
-def _summary(predictions: Mapping[str, Any], inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, Any]:
+def _summary(
+    predictions: Mapping[str, Any],
+    inputs: Mapping[str, Artifact],
+    times: "pd.DataFrame",
+    strip_s: Mapping[int, list[float]],
+) -> dict[str, Any]:
     classify, denoise = inputs["classify"], inputs["denoise"]
-    people = [{**person, "person": number} for number, person in enumerate(predictions["people"], start=1)]
+    people = [
+        {**person, "person": number, "strip_s": strip_s.get(number, [])}
+        for number, person in enumerate(predictions["people"], start=1)
+    ]
     parts = {**{name: predictions[name] for name in ("faces", "sound", "fused")}, "people": people}
     recipes = {name: artifact.manifest["recipe"] for name, artifact in inputs.items()}
     stages = {
@@ -201,6 +238,7 @@ def _media(inputs: Mapping[str, Artifact], times: "pd.DataFrame") -> dict[str, A
         notes.append(about.video.choice)
     if len(times):
         found |= {name: int(times[name].iloc[0]) for name in ("width", "height")}
+        found["cuts_s"] = times["time_s"][times["cut"].astype(bool)].round(3).tolist()
     if about.audio:
         names = {"audio_codec": "codec", "sampling_rate": "sampling_rate", "channels": "channels"}
         found |= {ours: getattr(about.audio, name) for ours, name in names.items()}

@@ -9,7 +9,7 @@ import torch
 
 from vidfer.evaluation.plots import new_panels
 from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, Point, Surface
-from vidfer.results.figures import save_figure
+from vidfer.plots.figure import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

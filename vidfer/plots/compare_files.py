@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.plots.compare import draw_comparison
 from vidfer.results.compare import Comparison
-from vidfer.results.compare_plot import draw_comparison
 from vidfer.results.compare_text import as_csv, as_markdown
 
 

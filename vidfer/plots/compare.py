@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vidfer.plots.figure import new_figure, save_figure
 from vidfer.results.compare import Comparison
-from vidfer.results.figures import new_figure, save_figure
 from vidfer.types import EMOTIONS
 
 if TYPE_CHECKING:

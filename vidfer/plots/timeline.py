@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from vidfer.results.colours import COLOURS
 from vidfer.results.schema import SMOOTH
 from vidfer.types import EMOTIONS
 
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.floating]
-
-COLOURS: Final[dict[str, str]] = {
-    "neutral": "#D9D9D9",
-    "happy": "#F0E442",
-    "surprise": "#56B4E9",
-    "angry": "#D55E00",
-    "disgust": "#009E73",
-    "fear": "#CC79A7",
-    "sad": "#0072B2",
-}
-"""Colours of Okabe and Ito (2008), which people with any colour vision tell apart, from bottom to top of a stack."""
 
 MOST: Final = 6
 """People that are shown: those seen most."""

@@ -5,11 +5,7 @@ import numpy as np
 import pytest
 
 from vidfer.media.align import align
-from vidfer.results.thumbnails import blurred, encode, thumbnail_files
-
-
-def decode(data):
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+from vidfer.results.pictures import Pictures, blurred, decode, encode, encode_poster, encode_strip
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +28,8 @@ def faces_in(detector, image):
 
 def test_no_face_is_left_for_the_detector(portrait):
     face, detector = portrait
-    shown = decode(thumbnail_files({1: encode(face)}, show_faces=True)["person-1.jpg"])
-    hidden = decode(thumbnail_files({1: encode(face)}, show_faces=False)["person-1.jpg"])
+    shown = decode(Pictures({1: encode(face)}).files()["person-1.jpg"])
+    hidden = decode(Pictures({1: encode(face)}).hidden().files()["person-1.jpg"])
     assert shown.shape == hidden.shape == (160, 160, 3)
     assert faces_in(detector, shown) == 1
     assert faces_in(detector, hidden) == 0
@@ -56,7 +52,32 @@ def test_it_can_not_be_undone(portrait):
     np.testing.assert_array_equal(blurred(other), blurred(image))
 
 
+def test_neither_strip_nor_poster_has_a_face_for_the_detector(portrait):
+    from skimage.data import astronaut
+
+    face, detector = portrait
+    shown = Pictures({}, {1: encode_strip([face, face])}, encode_poster(astronaut()))
+    hidden = shown.hidden()
+    assert [decode(data).shape for data in (hidden.strips[1], hidden.poster)] == [(64, 128, 3), (512, 512, 3)]
+    large = [cv2.resize(decode(one.strips[1])[:, :64], (160, 160)) for one in (shown, hidden)]
+    assert [faces_in(detector, image) for image in large] == [1, 0]
+    assert [faces_in(detector, decode(one.poster)) for one in (shown, hidden)] == [1, 0]
+    assert hidden.hidden() is hidden
+
+
+def test_tiles_of_a_strip_are_blurred_each_for_itself():
+    black, white = np.zeros((160, 160, 3), np.uint8), np.full((160, 160, 3), 255, np.uint8)
+    strip = decode(Pictures({}, {1: encode_strip([black, white])}).hidden().strips[1])
+    assert strip[:, :56].max() < 20
+    assert strip[:, 72:].min() > 235
+
+
 def test_faces_are_shown_as_they_were_stored():
-    data = {1: encode(np.full((160, 160, 3), 9, np.uint8)), 12: b"any bytes"}
-    assert thumbnail_files(data, show_faces=True) == {"person-1.jpg": data[1], "person-12.jpg": b"any bytes"}
-    assert thumbnail_files({}, show_faces=False) == {}
+    pictures = Pictures({1: b"one", 12: b"two"}, {12: b"three"}, b"four")
+    assert pictures.files() == {
+        "person-1.jpg": b"one",
+        "person-12.jpg": b"two",
+        "person-12-strip.jpg": b"three",
+        "poster.jpg": b"four",
+    }
+    assert Pictures().hidden().files() == {}

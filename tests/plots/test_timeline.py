@@ -3,8 +3,8 @@
 import pytest
 
 from tests.results.test_design import report, whole
+from vidfer.plots.timeline import plot_timeline
 from vidfer.results.markers import Marker
-from vidfer.results.plot import plot_timeline
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`vidfer app`: a page and a REST service that analyse what is sent to them."""

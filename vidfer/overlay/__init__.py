@@ -1,0 +1,1 @@
+"""The video with what was found drawn into it."""
