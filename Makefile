@@ -46,10 +46,10 @@ lint: $(READY)  ## Check style, formatting and the direction of imports
 types: $(READY)  ## Check types
 	@$(BIN)/mypy
 
-columns: $(READY)  ## Write the columns of all tables into docs/columns.md
-	@$(BIN)/python -m vidfer.results.dictionary docs/columns.md
+columns: $(READY)  ## Write the columns of all tables into docs/reference/columns.md
+	@$(BIN)/python -m vidfer.results.dictionary docs/reference/columns.md
 
-pages: $(READY)  ## Capture docs/terminal.md anew: what the command prints in terminals of 80 and 120 columns
+pages: $(READY)  ## Capture docs/reference/terminal.md anew: what the command prints in terminals of 80 and 120 columns
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/terminal_pages.py
 
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
@@ -61,7 +61,7 @@ denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG
 classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
 	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args="$(ARGS)"
 
-sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/sweeps.md
+sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/how-to/sweeps.md
 	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }
 	@mkdir -p runs; sweep="$(SWEEP)"; \
 	test -n "$$sweep" || sweep=$$(WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb sweep --project "$(PROJECT)" configs/sweeps/$(STAGE).yaml 2>&1 \

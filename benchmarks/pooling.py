@@ -1,8 +1,8 @@
 """Choose pooling, class prior, temperature and abstention on clips simulated from faces of people held out of training.
 
-How the clips are made, and what their class is, stands in `simulated_clips.py` and in docs/answer.md. The rules are compared on
-the clips of one half of the persons, and looked at again on those of the other; intervals are percentiles of a bootstrap over
-persons. Nothing here sees a real clip.
+How the clips are made, and what their class is, stands in `simulated_clips.py` and in docs/concepts/answer.md. The rules are
+compared on the clips of one half of the persons, and looked at again on those of the other; intervals are percentiles of a
+bootstrap over persons. Nothing here sees a real clip.
 
     python benchmarks/pooling.py --image-model NAME|FILE [--data data] [--out DIR] [--write-card]     # about 3 CPU-minutes
 """

@@ -1,4 +1,4 @@
-"""Write docs/terminal.md: what the command prints, captured from a terminal of 80 and of 120 columns.
+"""Write docs/reference/terminal.md: what the command prints, captured from a terminal of 80 and of 120 columns.
 
 Each command runs in a pseudo-terminal, on clips made for it, and what it sends is drawn by a terminal emulator (pyte), so that
 a page is what a person would see. `make pages` runs it; it takes two minutes and needs no data. With `helps` as its argument it
@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-PAGE, SUMMARIES = ROOT / "docs" / "terminal.md", ROOT / "tests" / "cli" / "terminal_summaries.json"
+PAGE, SUMMARIES = ROOT / "docs" / "reference" / "terminal.md", ROOT / "tests" / "cli" / "terminal_summaries.json"
 WIDTHS = (80, 120)
 HEAD = """# What the command prints
 

@@ -5,7 +5,7 @@
     result = vidfer.analyze("clip.mp4", fps=10)  # one clip, to a ClipResult
     vidfer.Analyzer(device="cuda")  # models that stay loaded, for many clips, arrays and live frames
 
-`dir(vidfer)` lists all there is; docs/python.md has an example of each.
+`dir(vidfer)` lists all there is; docs/how-to/python.md has an example of each.
 """
 
 import logging

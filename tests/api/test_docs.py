@@ -1,4 +1,4 @@
-"""The examples of docs/python.md are those of examples/, short, and work."""
+"""The examples of docs/how-to/python.md are those of examples/, short, and work."""
 
 import re
 import runpy
@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from vidfer.media.record import record_frames
 
-PAGE = ROOT / "docs" / "python.md"
+PAGE = ROOT / "docs" / "how-to" / "python.md"
 NOTEBOOK = ROOT / "examples" / "notebook.py"
 
 

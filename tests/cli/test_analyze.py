@@ -261,8 +261,8 @@ def test_the_votes_of_all_face_images_are_counted_on_80_columns(capsys, monkeypa
 
 
 def documented():
-    """Read from docs/statuses.md which exit status each status has, as that of a clip and as that of its sound."""
-    text = (ROOT / "docs" / "statuses.md").read_text("utf-8")
+    """Read from docs/reference/statuses.md which exit status each status has, as that of a clip and as that of its sound."""
+    text = (ROOT / "docs" / "reference" / "statuses.md").read_text("utf-8")
     found = re.findall(r"^\| `(\w+)` \|.*\| ([01-]) \| ([01-]) \|$", text, re.MULTILINE)
     return {Status(name): (of_clip, of_sound) for name, of_clip, of_sound in found}
 

@@ -1,4 +1,4 @@
-"""The pages of docs/terminal.md are what the command prints, captured by `make pages`."""
+"""The pages of docs/reference/terminal.md are what the command prints, captured by `make pages`."""
 
 import json
 import re

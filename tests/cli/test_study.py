@@ -1,4 +1,4 @@
-"""The example of docs/study.md, run as it stands; and what is said of a study's files before anything is computed."""
+"""The example of docs/how-to/study.md, run as it stands; and what is said of a study's files before anything is computed."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from vidfer.media.record import record_frames
 from vidfer.results.run import load_run
 from vidfer.types import EMOTIONS
 
-PAGE = (ROOT / "docs" / "study.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "study.md").read_text()
 
 
 @pytest.fixture(scope="module")

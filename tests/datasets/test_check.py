@@ -135,7 +135,7 @@ def test_another_name_is_wrong_usage():
 
 
 def test_the_documentation_names_every_set_with_page_folder_and_command():
-    text = (ROOT / "docs" / "data.md").read_text("utf-8")
+    text = (ROOT / "docs" / "reference" / "data.md").read_text("utf-8")
     rows = {row.split("`")[1]: row for row in re.findall(r"^\| `\w+` \|.*$", text, re.MULTILINE)[: len(SOURCES)]}
     assert set(rows) == set(SOURCES) >= set(DATASETS) - {"folders", "manifest"}
     for name, source in SOURCES.items():

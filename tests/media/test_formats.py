@@ -1,4 +1,4 @@
-"""Every suffix of docs/input.md is read, and is what `find_clips` knows."""
+"""Every suffix of docs/how-to/input.md is read, and is what `find_clips` knows."""
 
 import re
 from fractions import Fraction
@@ -11,7 +11,7 @@ from PIL import Image
 
 from vidfer.media import audio_child, decode_child, find
 
-PAGE = (Path(__file__).parents[2] / "docs" / "input.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "input.md").read_text()
 ROWS = {
     row.split("|")[1].strip(): re.findall(r"`(\w+)`", row.split("|")[2]) for row in PAGE.splitlines() if "| `" in row
 }

@@ -18,7 +18,7 @@ from vidfer.results.schema import DTYPES, OPTIONAL, SCHEMA_VERSION, TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables
 from vidfer.types import VidferError
 
-PAGE = Path(__file__).parents[2] / "docs" / "columns.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "columns.md"
 
 DIGESTS = {1: "787358244271c082"}
 """Of the columns of each version: names, types, units, ranges, values, and whether one can be missing."""

@@ -9,8 +9,8 @@ from vidfer.training.graph import draw_chain
 
 
 def test_the_documentation_has_the_picture() -> None:
-    """`vidfer pipeline graph` and docs/pipeline.md agree."""
-    page = Path(vidfer.stages.chain.__file__).parents[2] / "docs" / "pipeline.md"
+    """`vidfer pipeline graph` and docs/how-to/pipeline.md agree."""
+    page = Path(vidfer.stages.chain.__file__).parents[2] / "docs" / "how-to" / "pipeline.md"
     assert draw_chain() in page.read_text("utf-8")
 
 

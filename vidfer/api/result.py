@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class ClipResult:
     """The predictions for one clip, as tables and as a summary.
 
-    Tables have the columns and types that docs/columns.md lists, whatever became of the clip. They are not copied: copy one
-    before you change it.
+    Tables have the columns and types that docs/reference/columns.md lists, whatever became of the clip. They are not copied:
+    copy one before you change it.
 
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,

@@ -39,7 +39,7 @@ def list_sets(_options: ListOptions) -> int:
         print(f"{name:<8}  {source.title}")
         for label, text in (("page", source.page), ("terms", source.terms), ("folder", f"{folder} ({there})")):
             print(wrap(f"{'':<8}  {label:<7} {text}", sys.stdout, " " * 18))
-    print("\n`vidfer data check NAME` counts what is there; docs/data.md says more.")
+    print("\n`vidfer data check NAME` counts what is there; docs/reference/data.md says more.")
     return 0
 
 

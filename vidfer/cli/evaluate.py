@@ -36,8 +36,8 @@ class ClipOptions:
     class, or a common form of its name (sadness, surprised, ...), among the words of the file's and its folder's names. Clips
     without a label are named and left out. A clip without a face counts as a mistake of the faces, and so does uncertain; sound
     is counted where there is some. Clips of one person are no independent samples: the interval is too narrow for people at
-    large. With --folds PATH is a data set: a folder or CSV file in one of the layouts of docs/data.md, or paired; by default the
-    classifier fusion is trained.
+    large. With --folds PATH is a data set: a folder or CSV file in one of the layouts of docs/reference/data.md, or paired; by
+    default the classifier fusion is trained.
 
     Args:
         paths: Video files, or folders of them.

@@ -113,7 +113,7 @@ def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about:
         width = max(map(len, names))
         indent = " " * (width + 4)
         lines = [wrap(f"  {name:<{width}}  {text}", sys.stdout, indent) for name, text in names.items()]
-        note = f"'{program} NAME --help' says more about each. See also docs/cli.md."
+        note = f"'{program} NAME --help' says more about each. See also docs/reference/cli.md."
         print(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
         return None
     from vidfer.types import did_you_mean

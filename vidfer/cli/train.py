@@ -116,7 +116,7 @@ class VidferCLI(LightningCLI):
         **overrides: Any,  # noqa: ANN401
     ) -> None:
         self.stage = stage
-        about = f"Train {TRAINING.get(stage or '', 'a model')}. Configurations are in configs/, see docs/training.md."
+        about = f"Train {TRAINING.get(stage or '', 'a model')}. Configurations are in configs/, see docs/how-to/training.md."
         super().__init__(
             LightningModule,
             LightningDataModule,

@@ -37,7 +37,7 @@ class BundleOptions:
 
     Args:
         bundle: Folder that `vidfer pipeline run` wrote.
-        data: Data set by name, or a folder or CSV file in one of the layouts of docs/data.md.
+        data: Data set by name, or a folder or CSV file in one of the layouts of docs/reference/data.md.
         root: Where it lies (default: data/NAME).
         people: Whose clips, such as 17-20 (default: all).
         jobs: Clips at once.

@@ -36,7 +36,7 @@ class AudioOptions:
     """An audio model on recordings whose expression is known.
 
     Args:
-        data: Data set by name, or a folder or CSV file in one of the layouts of docs/data.md.
+        data: Data set by name, or a folder or CSV file in one of the layouts of docs/reference/data.md.
         root: Where it lies (default: data/NAME).
         people: Whose recordings, such as 17-20 (default: all).
         actors: The same.

@@ -1,7 +1,8 @@
 """The denoisers of the paper's table 3, one for each of its columns.
 
-The paper names the models and says no more: these readings are ours, see docs/denoisers.md. All but the DBN predict what to
-add to the noisy image, on 2x2 patches of pixels that are folded into channels (Zhang, Zuo, Zhang: FFDNet. IEEE TIP 2018).
+The paper names the models and says no more: these readings are ours, see docs/reference/denoisers.md. All but the DBN predict
+what to add to the noisy image, on 2x2 patches of pixels that are folded into channels (Zhang, Zuo, Zhang: FFDNet. IEEE TIP
+2018).
 """
 
 import math

@@ -1,6 +1,6 @@
-"""The data dictionary: the columns of `schema.py` as Frictionless `datapackage.json` and as the tables of docs/columns.md.
+"""The data dictionary: the columns of `schema.py` as Frictionless `datapackage.json` and the tables of docs/reference/columns.md.
 
-    python -m vidfer.results.dictionary docs/columns.md
+    python -m vidfer.results.dictionary docs/reference/columns.md
 
 writes what stands below the mark in that file anew.
 """

@@ -59,7 +59,8 @@ class Optimisation:
     def build(self, params: Iterable[Any]) -> torch.optim.Optimizer:
         """Build torch's optimiser for parameters, or groups of them.
 
-        AdaGrad divides by `sqrt(g + eps²)` as printed; torch's RMSProp and Adam divide by `sqrt(g) + eps` (docs/optimizers.md).
+        AdaGrad divides by `sqrt(g + eps²)` as printed; torch's RMSProp and Adam divide by `sqrt(g) + eps`
+        (docs/reference/optimizers.md).
         """
         kinds: dict[str, tuple[Any, dict[str, Any]]] = {
             "sgd": (torch.optim.SGD, {}),

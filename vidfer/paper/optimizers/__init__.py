@@ -21,7 +21,7 @@ class OptimizerOptions:
 
     Each optimiser is compared at the learning rate that the same grid, on the same budget, showed best for it, and on the
     surfaces also at one rate common to all. Rates are chosen on other starts, and on other people, than those that are
-    reported. See docs/optimizers.md.
+    reported. See docs/reference/optimizers.md.
 
     Args:
         out: Folder for tables and plots.
