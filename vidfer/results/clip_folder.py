@@ -2,7 +2,8 @@
 
 frames.parquet, frames.csv, ...   the six tables
 datapackage.json, pictures        whatever else was given
-summary.json                      the clip's summary, which names every other file with its digest
+report.html                       the page of the clip, which may be made again with other names (`replace_report`)
+summary.json                      the clip's summary, which names every other file with its digest, but for the page's
 .vidfer-commit/                   files on their way to the places above: complete, so whoever finds them moves them on
 """
 
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 from blake3 import blake3
 
-from vidfer.pipeline.atomic import results_folder, sync
+from vidfer.pipeline.atomic import results_folder, sync, write_atomic
 from vidfer.pipeline.lock import locked
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.files import further_columns, read_table, table_files
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY: Final = "summary.json"
+REPORT: Final = "report.html"
 BLURRED: Final = "pictures_blurred"
 OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed", BLURRED)
 """What the summary in a clip's folder has beside the summary of its result."""
@@ -74,7 +76,7 @@ class ClipFolder:
             data = (self.path / name).read_bytes()
         except OSError as error:
             raise FolderError(f"is damaged: {name} cannot be read ({error.strerror})") from error
-        if blake3(data).hexdigest() != self.summary["files"].get(name):
+        if name != REPORT and blake3(data).hexdigest() != self.summary["files"].get(name):
             raise FolderError(f"is damaged: {name} is not the one that was written with {SUMMARY}")
         return data
 
@@ -143,7 +145,7 @@ def write_clip(
     content = {**table_files({name: tables[name] for name in TABLES}, excel=excel), **(files or {})}
     further = further_columns(tables)
     content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
-    digests = {name: blake3(data).hexdigest() for name, data in content.items()}
+    digests = {name: None if name == REPORT else blake3(data).hexdigest() for name, data in content.items()}
     of_tables = {
         **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
         "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
@@ -169,6 +171,17 @@ def write_clip(
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def replace_report(clip: ClipFolder, page: bytes) -> None:
+    """Replace a clip's page, unless other results have come into the folder since it was opened: they brought their own.
+
+    Raises:
+        VidferError: The folder cannot be written, or its disk is full.
+    """
+    with results_folder(clip.path), _alone(clip.path, clip.clip_id):
+        if blake3((clip.path / SUMMARY).read_bytes()).hexdigest() == clip.token:
+            write_atomic(clip.path / REPORT, page)
 
 
 def _earlier_people(folder: Path) -> list[tuple[Any, ...]] | None:
