@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser lint types lock columns pages screenshots docs pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-browser lint types lock columns pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -51,6 +51,12 @@ columns: $(READY)  ## Write the columns of all tables into docs/reference/column
 
 pages: $(READY)  ## Capture docs/reference/terminal.md anew: what the command prints in terminals of 80 and 120 columns
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/terminal_pages.py
+
+docs: $(READY)  ## Build the documentation strictly into site/, which needs no network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
+
+docs-serve: $(READY)  ## Serve the documentation at http://127.0.0.1:8000, anew after each change
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
 	@$(PIPELINE) $(SET)
