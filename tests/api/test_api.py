@@ -47,13 +47,13 @@ def test_tables_of_a_missing_clip_have_their_columns(tmp_path):
 
 
 def one_person(**columns):
-    """Return the tables of a clip with one person of these columns."""
-    tables = analyze("missing.mp4").tables
-    return {**tables, "people": typed("people", pd.DataFrame([columns]))}
+    """Return the result of a clip with one person of these columns."""
+    result = analyze("missing.mp4")
+    return ClipResult(result.summary, {**result.tables, "people": typed("people", pd.DataFrame([columns]))})
 
 
 def test_a_clip_that_failed_leaves_no_rows_of_an_earlier_run(tmp_path):
-    write_result(ClipResult({"clip": "c"}, one_person(clip_id="c", person=1)), tmp_path)
+    write_result(one_person(clip_id="c", person=1), tmp_path)
     assert len(pd.read_csv(tmp_path / "people.csv")) == len(pd.read_parquet(tmp_path / "people.parquet")) == 1
     write_result(analyze(tmp_path / "missing.mp4", store=tmp_path / "store"), tmp_path)
     for name, columns in TABLES.items():
@@ -64,7 +64,7 @@ def test_a_clip_that_failed_leaves_no_rows_of_an_earlier_run(tmp_path):
 
 
 def test_python_results_are_not_rounded(tmp_path):
-    result = ClipResult({}, one_person(**dict.fromkeys((*EMOTIONS, "margin"), 1 / 3)))
+    result = one_person(**dict.fromkeys((*EMOTIONS, "margin"), 1 / 3))
     assert result.people["margin"].tolist() == result.people["happy"].tolist() == [1 / 3]
     write_result(result, tmp_path)
     assert b"0.333333," in (tmp_path / "people.csv").read_bytes()

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from vidfer.api.result import ClipResult
+from vidfer.pages.links import address, playable
+from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
-from vidfer.results.clip_folder import BLURRED, LOCK, write_clip
+from vidfer.results.clip_folder import BLURRED, LOCK, REPORT, VIDEO, write_clip
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
@@ -71,21 +73,32 @@ def _cut(name: str, room: int = 0) -> str:
     return name.encode()[: _LONGEST - room].decode(errors="ignore")
 
 
-def write_result(result: ClipResult, folder: Path, *, excel: bool = False, show_faces: bool = False) -> None:
-    """Write a clip's tables, `summary.json` and pictures of people into a folder, all or none of them.
+def write_result(
+    result: ClipResult,
+    folder: Path,
+    *,
+    excel: bool = False,
+    show_faces: bool = False,
+    source: Path | None = None,
+) -> None:
+    """Write a clip's tables, `summary.json`, `report.html` and pictures of people into a folder, all or none of them.
 
     Args:
         result: Its tables say by what id the clip is known.
         folder: Made if need be.
         excel: Begin each CSV with a byte order mark.
         show_faces: Do not blur the pictures.
+        source: The clip's file, for the report's player; by default what the summary names, where that is a file.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
     pictures = result.pictures if show_faces else result.pictures.hidden()
-    summary = {**result.summary, BLURRED: pictures.blurred}
-    write_clip(folder, result.clip_id, result.tables, summary, files=pictures.files(), excel=excel)
+    source = Path(result.summary["clip"]) if source is None else source
+    video = address(source, folder) if playable(source) else None
+    summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video}
+    page = {REPORT: render_report(result.tables, summary, pictures, video=video)}
+    write_clip(folder, result.clip_id, result.tables, summary, files={**pictures.files(), **page}, excel=excel)
 
 
 def _claims(run: Path) -> dict[Path, set[str]]:

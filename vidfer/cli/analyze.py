@@ -129,7 +129,7 @@ class _AnalyzeClip:
         """Write a clip's result into its folder, and return its summary."""
         from vidfer.api import write_result
 
-        write_result(result, self.folders[clip], excel=self.excel, show_faces=self.show_faces)
+        write_result(result, self.folders[clip], excel=self.excel, show_faces=self.show_faces, source=clip)
         return result.summary
 
 

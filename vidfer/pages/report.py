@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.pages.environment import assets, render
+from vidfer.pages.people import META, people_digest
 from vidfer.results.pictures import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
-
-REPORT: Final = "report.html"
-"""The page's name beside the clip's tables."""
 
 _MEDIA: Final = "media-src 'self' file:"
 
@@ -41,6 +39,7 @@ def render_report(
         assets=assets(allow=_MEDIA),
         title=f"{clip['clip_id']} - vidfer",
         clip_id=clip["clip_id"],
+        people=(META, people_digest(tables["people"])),
         summary=summary,
         video=video,
     )

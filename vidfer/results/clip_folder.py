@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 SUMMARY: Final = "summary.json"
 REPORT: Final = "report.html"
 BLURRED: Final = "pictures_blurred"
-OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed", BLURRED)
+VIDEO: Final = "video"
+"""In the summary: the address of the clip's file from pages in its folder, or None."""
+
+OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed", BLURRED, VIDEO)
 """What the summary in a clip's folder has beside the summary of its result."""
 
 COMMIT: Final = ".vidfer-commit"
