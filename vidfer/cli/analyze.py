@@ -13,7 +13,7 @@ from vidfer.results.design import StudyOptions
 from vidfer.results.linking import LinkOptions
 from vidfer.results.names import clip_id
 from vidfer.results.tables import TableOptions
-from vidfer.stages.chain import ChainOptions
+from vidfer.stages.chain import OPTION_GROUPS, ChainOptions
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 
 if TYPE_CHECKING:
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from vidfer.api import ClipResult
     from vidfer.pipeline.runner import StageProgress
     from vidfer.results.design import Design
-
-GROUPS = {
-    "sampling": ("fps", "every", "picture_fps", "decoder"),
-    "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
-    "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
-    "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
-    "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
-}
-
 
 PEOPLE = {"people": ("show_faces", "identify", "identify_threshold")}
 TABLES = {"tables": ("grid", "min_segment")}
@@ -47,7 +38,7 @@ class WorkOptions:
     """
 
     chain: ChainOptions = field(
-        default_factory=ChainOptions, metadata={"groups": GROUPS, "exclusive": ("fps", "every")}
+        default_factory=ChainOptions, metadata={"groups": OPTION_GROUPS, "exclusive": ("fps", "every")}
     )
     jobs: int = 1
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
@@ -204,7 +195,8 @@ def _analyze(options: AnalyzeOptions) -> int:
 
 def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
     from vidfer.api import ClipResult
-    from vidfer.cli.clip_bars import ANALYSIS, run_with_bars
+    from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.stages.progress import ANALYSIS
 
     files = list(work.folders)
     stages = ANALYSIS if work.identity is None else (*ANALYSIS, "identify")

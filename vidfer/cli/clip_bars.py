@@ -3,10 +3,9 @@
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
@@ -19,30 +18,8 @@ from vidfer.cli.text import shorten
 from vidfer.pipeline import workers
 from vidfer.pipeline.workers import Work
 from vidfer.results.names import shown
+from vidfer.stages.progress import ANALYSIS, LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError
-
-STAGES: Final[Mapping[str, tuple[str, float]]] = {
-    "probe": ("opening", 0.01),
-    "faces": ("finding faces", 0.52),
-    "denoise": ("removing noise", 0.01),
-    "finetune": ("reading expressions", 0.12),
-    "audio": ("listening", 0.30),
-    "classify": ("deciding", 0.01),
-    "report": ("writing tables", 0.03),
-    "identify": ("telling people apart", 0.05),
-}
-"""The stages of a clip in their order: what each does in a person's words, and its share of the clip's time.
-
-The shares are the means, rounded, over eight clips of 3 to 18 s, seven of them with sound, on one core at 5 frames a second and
-without the loading of models: from clip to clip faces took 33 to 67 %, sound 2 to 46 %, expressions 6 to 23 %. The share of
-`identify` was not measured.
-"""
-
-ANALYSIS: Final = tuple(stage for stage in STAGES if stage != "identify")
-"""The stages of an analysis that links nobody."""
-
-LOADING: Final = "loading models"
-"""What is said until the first clip has moved."""
 
 
 class _Name(ProgressColumn):
@@ -91,9 +68,7 @@ class ClipBars:
     """
 
     def __init__(self, clips: Sequence[Path], jobs: int, stages: Sequence[str]) -> None:
-        total = sum(STAGES[stage][1] for stage in stages)
-        self._share = {stage: STAGES[stage][1] / total for stage in stages}
-        self._before = dict(zip(stages, accumulate(self._share.values(), initial=0.0), strict=False))
+        self._way = ClipProgress(stages)
         self._names = [shown(clip.name) for clip in clips]
         self._done = [0.0] * len(clips)
         self._finished = 0
@@ -110,8 +85,8 @@ class ClipBars:
         words = STAGES[stage][0]
         if position not in self._tasks:
             self._begin(position, words)
-        done = self._before[stage] + self._share[stage] * share
-        if done > self._before.get("faces", 0.0):  # when that stage begins, models are loaded
+        done = self._way.done(stage, share)
+        if done > self._way.done("faces", 0.0):  # when that stage begins, models are loaded
             self._move(position, done, words)
 
     def finish(self, position: int, outcome: str) -> None:

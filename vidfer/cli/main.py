@@ -13,6 +13,7 @@ VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
     "compare": "compare the conditions of a study: means, differences, effect sizes, a plot",
     "people": "list the people of a run, or apply names and same_as of its people.csv",
+    "app": "serve a web page and a REST service that analyse videos on this machine",
     "run": "run the chain up to a stage, or show what is stored already (--dry-run)",
     "cache": "list, verify, gc or purge stored artifacts",
     "pipeline": "run, plan or show the whole pipeline of trainings, to a bundle of models",

@@ -14,13 +14,16 @@ from vidfer.types import ClipError, UsageError
 Clip = tuple[Path, Path]
 """A clip's file, or its folder of numbered pictures, and the name of its place under the output folder."""
 
-_NAMED: Final = re.compile(
-    r".*\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|flv|mpg|mpeg|vob|m2ts|mts|wmv|asf|ogv|ogg|mxf|dv|nut|ivf|y4m"
-    r"|h264|264|avc|h265|265|hevc|mjpg|mjpeg"
-    r"|png|apng|jpg|jpeg|jpe|jfif|webp|gif"
-    r"|wav|w64|flac|mp3|aac|m4a|wma|aif|aiff|caf|amr|au|oga|opus)",
-    re.IGNORECASE | re.DOTALL,
+SUFFIXES: Final = (
+    *("mp4", "m4v", "mov", "qt", "3gp", "3g2", "mkv", "webm", "avi", "flv", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv"),
+    *("asf", "ogv", "ogg", "mxf", "dv", "nut", "ivf", "y4m"),
+    *("h264", "264", "avc", "h265", "265", "hevc", "mjpg", "mjpeg"),
+    *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif"),
+    *("wav", "w64", "flac", "mp3", "aac", "m4a", "wma", "aif", "aiff", "caf", "amr", "au", "oga", "opus"),
 )
+"""How names of media end, without the dot, in small letters."""
+
+_NAMED: Final = re.compile(rf".*\.({'|'.join(SUFFIXES)})", re.IGNORECASE | re.DOTALL)
 """Names of media: such a file is a clip whatever is in it, so that a damaged one is reported."""
 
 _BEGINS: Final = re.compile(

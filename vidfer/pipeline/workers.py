@@ -47,39 +47,56 @@ def run_all(
 
 
 @dataclass
-class _Worker:
+class Worker:
+    """A spawned process that does the work for one item after the other, and keeps what it has loaded; `run_all` uses several.
+
+    Args:
+        process: The process.
+        pipe: What it says, to be read by `receive`; `multiprocessing.connection.wait` takes it.
+        position: The place in the list of the item that it was given last.
+    """
+
     process: multiprocessing.process.BaseProcess
     pipe: "Connection[Any, Any]"
-    position: int
+    position: int = 0
 
     @classmethod
-    def start(cls, work: Work[Any], position: int, item: object) -> "_Worker":
+    def start(cls, work: Work[Any]) -> "Worker":
+        """Start a process; the work has to be picklable."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         level = logging.getLogger("vidfer").getEffectiveLevel()
         process = context.Process(target=_serve, args=(work, theirs, level), daemon=False)
         process.start()
         theirs.close()
-        worker = cls(process, ours, position)
-        worker.give(position, item)
-        return worker
+        return cls(process, ours)
 
-    def give(self, position: int, item: object) -> None:
+    def give(self, item: object, position: int = 0) -> None:
+        """Have an item worked on."""
         self.position = position
         with suppress(OSError):  # that a worker has died is noticed when its result is received
             self.pipe.send(item)
 
-    def receive(self, items: Sequence[object]) -> tuple[str, Any]:
+    def receive(self) -> tuple[str, Any]:
+        """Wait for the next message: its kind, and its value.
+
+        `done` (the summary), `clip` (the `ClipError` that the work raised) or `fatal` (another `VidferError`) is the last one of
+        an item; before it come `progress` (stage and share) and `log` (a record). `dead` comes with the process' exit code.
+        """
         try:
             kind, value = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            cause = f"its worker process ended with code {self.process.exitcode}"
-            message = f"{items[self.position]}: {cause}; run it again with --jobs 1 to see why"
-            return "dead", ClipError(Status.CRASHED, message)
+            return "dead", self.process.exitcode
         return (kind, ClipError(*value)) if kind == "clip" else (kind, value)
 
+    def kill(self) -> None:
+        """End the process at once, whatever it does; child processes of `vidfer.media.child` end with it."""
+        self.process.kill()
+        self.stop()
+
     def stop(self) -> None:
+        """Let the process end; one that is still at work after 5 s is killed."""
         self.pipe.close()
         self.process.join(timeout=5)
         if self.process.is_alive():
@@ -124,23 +141,20 @@ class _Crew(Generic[Item]):
 
     work: Work[Item]
     items: Sequence[Item]
-    busy: list[_Worker] = field(default_factory=list)
-    idle: list[_Worker] = field(default_factory=list)
+    busy: list[Worker] = field(default_factory=list)
+    idle: list[Worker] = field(default_factory=list)
 
     def give(self, position: int) -> None:
         """Have an item worked on, by a new worker if no one waits."""
-        if self.idle:
-            self.busy.append(self.idle.pop())
-            self.busy[-1].give(position, self.items[position])
-        else:
-            self.busy.append(_Worker.start(self.work, position, self.items[position]))
+        self.busy.append(self.idle.pop() if self.idle else Worker.start(self.work))
+        self.busy[-1].give(self.items[position], position)
 
     def collect(self, on_progress: OnProgress) -> dict[int, dict[str, Any] | ClipError]:
         """Wait for news and return the results that have come, by position."""
         done: dict[int, dict[str, Any] | ClipError] = {}
         ready = wait([worker.pipe for worker in self.busy])
         for worker in [worker for worker in self.busy if worker.pipe in ready]:
-            kind, value = worker.receive(self.items)
+            kind, value = worker.receive()
             if kind == "progress":
                 on_progress(worker.position, *value)
                 continue
@@ -152,6 +166,9 @@ class _Crew(Generic[Item]):
             done[worker.position] = value
             self.busy.remove(worker)
             if kind == "dead":
+                cause = f"its worker process ended with code {value}"
+                message = f"{self.items[worker.position]}: {cause}; run it again with --jobs 1 to see why"
+                done[worker.position] = ClipError(Status.CRASHED, message)
                 worker.stop()
             else:
                 self.idle.append(worker)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vidfer.inference.decision import UNCALIBRATED, Answer, Pool, Rules
 from vidfer.media.audio import FEATURES
@@ -20,6 +20,15 @@ from vidfer.stages.probe import ProbeStage
 from vidfer.stages.report import ReportStage
 from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import Card, Weights, embedding_width, find_weights, read_calibration, weights_digest
+
+OPTION_GROUPS: Final = {
+    "sampling": ("fps", "every", "picture_fps", "decoder"),
+    "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
+    "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
+    "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
+    "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
+}
+"""The titles under which a command's help lists the options of the chain, and those that commands add to them."""
 
 
 @dataclass(frozen=True)
