@@ -80,6 +80,7 @@ def write_result(
     excel: bool = False,
     show_faces: bool = False,
     source: Path | None = None,
+    video: str | None = None,
 ) -> None:
     """Write a clip's tables, `summary.json`, `report.html` and pictures of people into a folder, all or none of them.
 
@@ -89,15 +90,17 @@ def write_result(
         excel: Begin each CSV with a byte order mark.
         show_faces: Do not blur the pictures.
         source: The clip's file, for the report's player; by default what the summary names, where that is a file.
+        video: The address that the player gets instead; empty for none.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
     pictures = result.pictures if show_faces else result.pictures.hidden()
-    source = Path(result.summary["clip"]) if source is None else source
-    video = address(source, folder) if playable(source) else None
-    summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video}
-    page = {REPORT: render_report(result.tables, summary, pictures, video=video)}
+    if video is None:
+        source = Path(result.summary["clip"]) if source is None else source
+        video = address(source, folder) if playable(source) else None
+    summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video or None}
+    page = {REPORT: render_report(result.tables, summary, pictures, video=video or None)}
     write_clip(folder, result.clip_id, result.tables, summary, files={**pictures.files(), **page}, excel=excel)
 
 

@@ -19,10 +19,11 @@ from vidfer.app.example import EXAMPLE, example_clip
 from vidfer.app.jobs import Job, Jobs, QueueFullError, State
 from vidfer.app.schemas import AnalyzeForm, Health, JobOptions, JobStatus, Limits, Problem, TableFormat, TableName
 from vidfer.app.settings import AppOptions
-from vidfer.app.work import REPORT, Task
+from vidfer.app.work import Task
 from vidfer.media.decode import Probe, probe
 from vidfer.media.find import SUFFIXES
 from vidfer.pipeline.atomic import replacing
+from vidfer.results.clip_folder import REPORT
 from vidfer.results.tables import TableOptions
 from vidfer.types import ClipError, UsageError
 
@@ -111,8 +112,9 @@ async def analyze(request: Request) -> JobStatus:
         job.name = form.file_name or ""
         suffix = Path(job.name).suffix[1:].lower()
         clip = target.rename(job.folder / (f"clip.{suffix}" if suffix in SUFFIXES else "clip"))
-        task = _task(job, clip, _options(form.fields), settings)
+        options = _options(form.fields)
         fault = await run_in_threadpool(_look_at, job, clip, settings)
+        task = _task(job, clip, options, settings)
     except upload.UploadError as error:
         jobs.discard(job)
         raise HTTPException(error.code, error.message) from error

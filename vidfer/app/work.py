@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from vidfer.pipeline.runner import StageProgress
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 
-REPORT = "report.html"
+PLAYED_AT: Final = "video"
+"""The address of a clip from its report."""
 
 
 @dataclass(frozen=True)
 class Task:
     """A clip to be analysed: where it lies, what its sender called it, where the results go, and how it is to be done.
 
-    The store is this job's own, so that crops of faces vanish with the job.
+    The store is this job's own, so that crops of faces vanish with the job. `played` says that a player can open the clip.
     """
 
     clip: Path
@@ -25,6 +26,7 @@ class Task:
     chain: ChainOptions
     tables: TableOptions
     show_faces: bool = False
+    played: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -53,5 +55,5 @@ class Analysis:
             progress=progress,
             name=task.name,
         )
-        write_result(result, task.results, show_faces=task.show_faces)
+        write_result(result, task.results, show_faces=task.show_faces, video=PLAYED_AT if task.played else "")
         return result.summary
