@@ -1,31 +1,24 @@
 """The example of docs/how-to/study.md, run as it stands; and what is said of a study's files before anything is computed."""
 
 import contextlib
-import io
-import re
-import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
+from tests.docs.blocks import Page
 from vidfer.cli.main import main
 from vidfer.datasets.synthetic import read_sample
 from vidfer.media.record import record_frames
 from vidfer.results.run import load_run
 from vidfer.types import EMOTIONS
 
-PAGE = (ROOT / "docs" / "how-to" / "study.md").read_text()
-
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
-    """A folder with the page's files and its clips, each 1 s of a face that drifts, and what its commands printed."""
+    """A folder with the page's clips, each 1 s of a face that drifts."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "clips").mkdir()
-    for name, text in re.findall(r"^`([\w/.]+)`:\n\n```csv\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL):
-        (folder / name).write_text(text)
     photo = read_sample("astronaut")
     rng = np.random.default_rng(0)
     for name in ("anna_film", "anna_rest", "ben_film", "ben_rest", "cleo_film", "cleo_rest"):
@@ -37,16 +30,8 @@ def example(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed(example):
-    """Run the page's commands in order; return what each printed, by its words."""
-    said = {}
-    commands = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
-    with contextlib.chdir(example):
-        for command in commands:
-            out, told = io.StringIO(), io.StringIO()
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-                assert main(shlex.split(command)[1:]) == 0
-            said[command] = out.getvalue() + told.getvalue()
-    return said
+    """Write the page's files and run its commands; return what each printed, by its words."""
+    return Page("docs/how-to/study.md", example).run()
 
 
 def test_the_example_of_the_page_works(example, printed):
@@ -103,7 +88,9 @@ def test_the_means_are_those_of_the_seconds(example, printed):
         (["--participants", "other.csv"], "none of its rows does"),
     ],
 )
-def test_a_wrong_file_is_named_before_anything_is_computed(example, capsys, monkeypatch, tmp_path, words, says):
+def test_a_wrong_file_is_named_before_anything_is_computed(
+    example, printed, capsys, monkeypatch, tmp_path, words, says
+):
     monkeypatch.chdir(example)
     (example / "other.csv").write_text("clip,group\ndora.mkv,1\n")
     with (

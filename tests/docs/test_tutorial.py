@@ -4,7 +4,6 @@ import pytest
 
 from tests.docs.blocks import Page
 from vidfer.datasets.synthetic import write_demo_clip
-from vidfer.types import EMOTIONS
 
 
 @pytest.fixture(scope="module")

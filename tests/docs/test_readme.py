@@ -1,0 +1,56 @@
+"""The README's blocks: every command can be given as it stands, and those that need no data or camera are run."""
+
+import shlex
+
+import numpy as np
+import pytest
+
+from tests.docs.blocks import SHELL, Page, check, commands
+from vidfer.datasets.synthetic import read_sample, write_demo_clip
+from vidfer.media.record import record_frames
+
+WITHOUT = {
+    "make": "builds an environment of 5 GB; what the demo does is run by the tutorial's test",
+    "vidfer analyze --camera": "needs a camera",
+    "vidfer analyze CLIP --models": "needs the bundle of the training before it",
+    "vidfer app": "serves until it is ended; its own tests start it",
+    "vidfer compare": "needs a study; that of docs/how-to/study.md is compared by its test",
+    "vidfer pipeline run": "trains",
+    "vidfer evaluate": "needs data sets that come from their publishers",
+    "vidfer tables": "trains for hours",
+    "vidfer optimizers": "trains for minutes",
+}
+"""Commands of the README that are only checked (targets exist, options are read), with the reason."""
+
+
+def test_every_command_of_the_readme_can_be_given(tmp_path):
+    page = Page("README.md", tmp_path)
+    lines = [line for block in page.blocks(*SHELL) for line in commands(block)]
+    assert len(lines) > 5
+    for line in lines:
+        assert shlex.split(line)[0] in {"make", "vidfer"}, line
+        check(line)
+    for block in page.blocks("python"):
+        compile(block, "README.md", "exec")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with what the README's commands read."""
+    write_demo_clip(tmp_path / "clip.mp4", seconds=1.2)
+    photo = read_sample("astronaut")[20:180, 140:300]
+    (tmp_path / "clips").mkdir()
+    for name in ("a.mkv", "b.mkv"):
+        record_frames(np.stack([photo] * 3), tmp_path / "clips" / name, fps=5)
+    record_frames(np.stack([photo // 4] * 3), tmp_path / "dark.mp4", fps=5)
+    (tmp_path / "study.csv").write_text("clip,participant,condition\na.mkv,1,film\nb.mkv,1,rest\n")
+    (tmp_path / "stimuli.csv").write_text("clip,name,start,end\n*,first,0,0.2\n")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_readme_runs_as_it_stands(folder):
+    page = Page("README.md", folder, WITHOUT)
+    said = page.run()
+    assert len(said) >= 5
+    assert set(page.skipped) <= set(WITHOUT)
