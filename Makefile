@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser lint types lock columns pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-browser lint types lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -48,6 +48,9 @@ types: $(READY)  ## Check types
 
 columns: $(READY)  ## Write the columns of all tables into docs/reference/columns.md
 	@$(BIN)/python -m vidfer.results.dictionary docs/reference/columns.md
+
+cards: $(READY)  ## Write the facts in docs/cards anew, from the cards beside the weights and the list of data sets
+	@$(BIN)/python -m vidfer.evaluation.cards docs/cards/models.md docs/cards/data.md
 
 pages: $(READY)  ## Capture docs/reference/terminal.md anew: what the command prints in terminals of 80 and 120 columns
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/terminal_pages.py
