@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from vidfer import EMOTIONS, LiveFrame, LivePerson
-from vidfer.app.live import Live, LiveLimits
+from vidfer.app.live import FaceAnalyzer, Live, LiveLimits
 
 HAPPY = {name: (0.7 if name == "happy" else 0.05) for name in EMOTIONS}
 
@@ -183,11 +183,11 @@ def test_a_connection_that_is_forgotten_ends(serve, limits, words):
 
 
 def test_the_real_analyzer_sees_the_portrait_in_jpegs(serve):
-    from vidfer import Analyzer
     from vidfer.datasets.photos import read_sample
+    from vidfer.stages.chain import ChainOptions
 
     portrait = read_sample("astronaut")[:300, 60:360]
-    with serve(Analyzer).websocket_connect("/live") as socket:
+    with serve(lambda: FaceAnalyzer(ChainOptions())).websocket_connect("/live") as socket:
         started(socket)
         for index in range(3):
             socket.send_bytes(jpeg(portrait))

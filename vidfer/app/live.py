@@ -13,16 +13,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
     import numpy as np
-    from fastapi import WebSocket
+    from fastapi import FastAPI, WebSocket
     from numpy.typing import NDArray
 
-    from vidfer.api import Analyzer, LiveFrame
+    from vidfer.api import LiveFrame
+    from vidfer.stages.chain import ChainOptions
 
 TRY_LATER: Final = 1013
 NOT_TAKEN: Final = 1003
@@ -61,6 +62,52 @@ class LiveLimits:
     total_s: float = 1800.0
 
 
+class Streamer(Protocol):
+    """What live mode needs of a `vidfer.Analyzer`."""
+
+    def warm(self) -> Self:
+        """Load the models."""
+
+    def stream(self, frames: "Iterator[tuple[float, NDArray[np.uint8]]]") -> "Iterator[LiveFrame]":
+        """Yield the answer to each frame before the next one is asked for."""
+
+
+@dataclass(frozen=True)
+class FaceAnalyzer:
+    """A `Streamer` that loads only what reads faces: live mode hears no sound."""
+
+    chain: "ChainOptions"
+
+    def warm(self) -> Self:
+        """Load the models."""
+        from vidfer.stages.audio import AudioStage
+        from vidfer.stages.chain import build_chain
+
+        for stage in build_chain(self.chain):
+            if not isinstance(stage, AudioStage):
+                stage.warm()
+        return self
+
+    def stream(self, frames: "Iterator[tuple[float, NDArray[np.uint8]]]") -> "Iterator[LiveFrame]":
+        """Answer as `vidfer.Analyzer.stream` does."""
+        from vidfer.api.live import answer_frames
+        from vidfer.stages.chain import build_chain
+
+        return answer_frames(build_chain(self.chain), frames)
+
+
+def add_live(app: "FastAPI", chain: "ChainOptions") -> None:
+    """Serve live mode at `/live`."""
+    from fastapi import WebSocket
+
+    live = Live(lambda: FaceAnalyzer(chain))
+
+    async def serve(socket: WebSocket) -> None:
+        await live.serve(socket)
+
+    app.add_api_websocket_route("/live", serve)
+
+
 @dataclass
 class Live:
     """Answers live connections by one analyzer, which is made, and loads its models, when the first comes.
@@ -70,9 +117,9 @@ class Live:
         limits: Of each connection.
     """
 
-    analyzer: "Callable[[], Analyzer]"
+    analyzer: "Callable[[], Streamer]"
     limits: LiveLimits = field(default_factory=LiveLimits)
-    _made: "Analyzer | None" = None
+    _made: "Streamer | None" = None
     _open: int = 0
     _making: Lock = field(default_factory=Lock)
 
@@ -125,7 +172,7 @@ class Live:
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self) -> "Analyzer":
+    def _load(self) -> "Streamer":
         with self._making:
             if self._made is None:
                 self._made = self.analyzer().warm()

@@ -20,6 +20,8 @@ from vidfer import __version__
 from vidfer.app.folder import temporary_folder
 from vidfer.app.guard import Guard
 from vidfer.app.jobs import Jobs
+from vidfer.app.live import add_live
+from vidfer.app.page import add_page
 from vidfer.app.routes import router
 from vidfer.app.settings import USUAL_PORT, AppOptions
 from vidfer.app.work import Analysis
@@ -66,6 +68,8 @@ def create_app(
     )
     app.state.settings = settings
     app.include_router(router)
+    add_page(app)
+    add_live(app, settings.chain)
     app.add_middleware(Guard, host=settings.host, token=token, cookie=f"vidfer-{settings.port or 0}")
     app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
     return app

@@ -1,0 +1,65 @@
+// A finished clip: its report in place, and everything to download.
+
+import { call } from "./api.js";
+import { $, make, say, visible } from "./dom.js";
+import { forget } from "./history.js";
+
+const TABLES = {
+  clips: "the clip",
+  people: "a person",
+  seconds: "a second of a person",
+  segments: "a time with one expression",
+  frames: "a face in a frame",
+  windows: "a window of sound",
+};
+let remove = () => {};
+
+export function showResult(id, name, summary, turn) {
+  const place = `jobs/${encodeURIComponent(id)}`;
+  $("result-title").firstElementChild.textContent = visible(name);
+  $("result-line").textContent = describe(summary);
+  $("report").title = `Report of ${visible(name)}`;
+  $("report").src = $("own-tab").href = $("save-report").href = `${place}/report`;
+  $("save-report").download = `${name}.report.html`;
+  $("zip").href = `${place}/tables.zip`;
+  $("tables").replaceChildren(...Object.entries(TABLES).map(([table, row]) => {
+    const links = ["csv", "parquet"].map((form) =>
+      make("a", { href: `${place}/tables/${table}.${form}`, download: "", "aria-label": `${table} as ${form}` }, form === "csv" ? "CSV" : "Parquet"));
+    return make("tr", {}, make("th", { scope: "row" }, table), make("td", {}, row), make("td", { class: "nowrap" }, links[0], " ", links[1]));
+  }));
+  $("downloads").open = false;
+  remove = async () => {
+    try {
+      await call(place, { method: "DELETE" });
+    } catch (problem) {
+      if (problem.status !== 404) return say(problem.message);
+    }
+    forget(id);
+    location.hash = "";
+  };
+  turn("result", visible(name));
+  say("The result is here.");
+}
+
+/** What was found, in a line. */
+function describe(summary) {
+  if (!summary) return "";
+  if (!summary.predominant) return `No answer: ${summary.message || String(summary.status).replaceAll("_", " ")}`;
+  const people = summary.people?.length ?? 0;
+  const seen = people ? `, ${people} ${people === 1 ? "person" : "people"}` : "";
+  return `Displays mostly ${summary.predominant}${seen}`;
+}
+
+$("remove").addEventListener("click", () => remove());
+
+// A menu closes by Escape, by a click elsewhere, and when the focus leaves it.
+const menu = $("downloads");
+const close = (back) => {
+  if (!menu.open) return;
+  menu.open = false;
+  if (back) menu.firstElementChild.focus();
+};
+menu.addEventListener("keydown", (event) => { if (event.key === "Escape") close(true); });
+menu.addEventListener("focusout", (event) => { if (event.relatedTarget && !menu.contains(event.relatedTarget)) close(false); });
+addEventListener("click", (event) => { if (!menu.contains(event.target)) close(false); });
+addEventListener("blur", () => close(false)); // into the report's frame
