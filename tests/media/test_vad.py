@@ -4,6 +4,7 @@ import pytest
 from vidfer.media.audio import read_windows
 from vidfer.media.audio_child import RATE, Listener
 from vidfer.media.container import open_media
+from vidfer.media.downmix import Downmix
 from vidfer.media.vad import CHUNK, SPEECH_SHARE, SpeechMeter
 from vidfer.types import Status
 
@@ -11,7 +12,7 @@ from vidfer.types import Status
 @pytest.fixture(scope="module")
 def speech(data_dir):
     with open_media(str(data_dir / "clips/eamm_samples/M030_sad_3_001.mp4")) as container:
-        return np.concatenate(list(Listener(container).samples()))
+        return np.concatenate(list(Listener(container, Downmix()).samples()))
 
 
 def notes(seconds):
