@@ -255,7 +255,7 @@ class Jobs:
                 elif kind == "log":
                     logging.getLogger(value.name).handle(value)
                 elif crew.cold and kind != "dead":  # the models are loaded; what failed there will fail again
-                    crew.cold = False
+                    crew.cold, deadline = False, time.monotonic() + self._settings.max_time
                 else:
                     return self._finish(job, kind, value)
             took = f"stopped: the analysis took longer than {self._settings.max_time:g} s"
@@ -279,7 +279,8 @@ class Jobs:
                     job.summary = value
             self._end(job, State.FAILED if status in FAULTS else State.DONE, value["message"], status)
         elif kind == "dead":
-            _LOG.warning("the analysis of a job ended with code %s", value)
+            if job.ended is None:
+                _LOG.warning("the analysis of a job ended with code %s", value)
             self._end(job, State.FAILED, "the analysis broke off: try again, or another file", Status.CRASHED)
         else:
             _LOG.error("%s", value)

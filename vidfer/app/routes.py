@@ -20,7 +20,7 @@ from vidfer.app.jobs import Job, Jobs, QueueFullError, State
 from vidfer.app.schemas import AnalyzeForm, Health, JobOptions, JobStatus, Limits, Problem, TableFormat, TableName
 from vidfer.app.settings import AppOptions
 from vidfer.app.work import Task
-from vidfer.media.decode import Probe, probe
+from vidfer.media.decode import measure
 from vidfer.media.find import SUFFIXES
 from vidfer.pipeline.atomic import replacing
 from vidfer.results.clip_folder import REPORT
@@ -28,6 +28,9 @@ from vidfer.results.tables import TableOptions
 from vidfer.types import ClipError, UsageError
 
 _RETRY_AFTER: Final = "30"
+
+_SLACK: Final = 1.0
+"""Seconds by which a clip may be too long: sound often ends a little later than the pictures."""
 
 _PLAYED_AS: Final[Mapping[str, tuple[str, str]]] = {
     "mov": ("video/mp4", "audio/mp4"),
@@ -271,14 +274,16 @@ def _task(job: Job, clip: Path, options: JobOptions, settings: AppOptions) -> Ta
 def _look_at(job: Job, clip: Path, settings: AppOptions) -> ClipError | None:
     """Refuse a clip that is too long; return the fault of one that cannot be read."""
     try:
-        found: Probe = probe(clip)
+        found, length = measure(clip)
     except ClipError as error:
         return error
     pictured, heard = _PLAYED_AS.get(found.container.partition(",")[0], ("", ""))
     job.media_type = pictured if found.video else heard
-    if found.duration is not None and found.duration > settings.max_duration:
-        long = f"the clip is too long: {found.duration:.1f} s, and at most {settings.max_duration:g} s are taken"
-        raise HTTPException(413, long)
+    length = max(length, found.duration or 0.0)
+    if length > settings.max_duration + _SLACK:
+        raise HTTPException(
+            413, f"the clip is too long: {length:.1f} s, and at most {settings.max_duration:g} s are taken"
+        )
     return None
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -111,8 +112,16 @@ def bound_socket(host: str, port: int | None) -> socket.socket:
     return bound
 
 
+class _Uvicorn(uvicorn.Server):
+    """A server that always ends in order: a second Ctrl-C would leave people's recordings behind."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End, once what is being answered is answered, or after two seconds."""
+        self.should_exit = True
+
+
 class Server:
-    """A running application at an address.
+    """The application at an address, listening from the start.
 
     Args:
         settings: Where to listen, and limits.
@@ -122,26 +131,35 @@ class Server:
     """
 
     def __init__(self, settings: AppOptions) -> None:
+        self._host = settings.host
         self._socket = bound_socket(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
         self.token = None if settings.local else secrets.token_urlsafe(24)
-        app = create_app(replace(settings, port=self.port), token=self.token)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            ws="websockets",
-        )
-        self._server = uvicorn.Server(config)
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/" + (
-            f"?token={self.token}" if self.token else ""
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                create_app(replace(settings, port=self.port), token=self.token),
+                log_level="warning",
+                access_log=False,  # it would hold the token
+                server_header=False,
+                timeout_graceful_shutdown=2,
+                ws="websockets",
+                lifespan="on",
+            )
         )
 
+    @property
+    def address(self) -> str:
+        """Where the page is, with the token if there is one."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        place = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return place if self.token is None else f"{place}?token={self.token}"
+
     def run(self) -> None:
-        """Serve until Ctrl-C or SIGTERM; then end the processes and remove all files."""
+        """Serve until Ctrl-C, SIGTERM or SIGHUP; then end the processes and remove all files."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGHUP, self._server.handle_exit)
         self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Have `run` end, from another thread."""
+        self._server.should_exit = True

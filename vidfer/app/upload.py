@@ -1,7 +1,9 @@
 """Uploads: a form whose file goes to the disk as it comes, and is given up as soon as it is too large."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ FORM_BYTES: Final = 65_536
 _LONGEST_NAME: Final = 200
 _PATIENCE: Final = 30.0
 _SECONDS_OF_FAREWELL: Final = 5.0
+_SECONDS_OF_SILENCE: Final = 0.5
 
 
 class UploadError(Exception):
@@ -51,17 +54,15 @@ async def receive(request: Request, target: Path, max_bytes: int) -> Form:
     Raises:
         UploadError: The form is none, too large, or ends too early; or the disk is full.
     """
-    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
-    if kind != b"multipart/form-data" or b"boundary" not in parameters:
-        raise UploadError(415, "send a form, multipart/form-data, with the video as its field file")
-    chunks = _chunks(request)
+    boundary, chunks = _boundary(request), _chunks(request)
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes + FORM_BYTES:
-        await _hear_out(chunks)
+        if request.headers.get("expect") is None:  # else it waits for leave to send
+            await _hear_out(chunks)
         raise _too_large(max_bytes)
     try:
         with target.open("xb") as file:
-            reader = _Reader(parameters[b"boundary"], file.write, max_bytes)
+            reader = _Reader(boundary, file.write, max_bytes)
             async for chunk in chunks:
                 await run_in_threadpool(reader.write, chunk)
     except UploadError:
@@ -81,6 +82,13 @@ async def receive(request: Request, target: Path, max_bytes: int) -> Form:
     return reader.form
 
 
+def _boundary(request: Request) -> bytes:
+    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data" or b"boundary" not in parameters:
+        raise UploadError(415, "send a form, multipart/form-data, with the video as its field file")
+    return parameters[b"boundary"]
+
+
 def _too_large(max_bytes: int) -> UploadError:
     return UploadError(413, f"the file is too large: at most {max_bytes / MEGABYTE:g} MB are taken")
 
@@ -90,8 +98,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
         try:
-            async with asyncio.timeout(_PATIENCE):
-                chunk = await anext(stream)
+            chunk = await asyncio.wait_for(anext(stream), _PATIENCE)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
@@ -103,12 +110,10 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 async def _hear_out(chunks: AsyncIterator[bytes]) -> None:
     """Drop what is still being sent for some seconds: many clients read no answer before they have sent all."""
-    try:
-        async with asyncio.timeout(_SECONDS_OF_FAREWELL):
-            async for _ in chunks:
-                pass
-    except (TimeoutError, UploadError):
-        return
+    end = time.monotonic() + _SECONDS_OF_FAREWELL
+    with suppress(TimeoutError, UploadError, StopAsyncIteration):
+        while time.monotonic() < end:
+            await asyncio.wait_for(anext(chunks), _SECONDS_OF_SILENCE)
 
 
 class _Reader:

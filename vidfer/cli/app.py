@@ -26,8 +26,6 @@ def run(options: AppOptions) -> int:
     say("Ctrl-C ends it, and removes what was sent.")
     if options.open:
         threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()
-    try:
-        server.run()
-    except KeyboardInterrupt:
-        say("ended; uploads and results are removed")
+    server.run()
+    say("Ended; uploads and results are removed.")
     return 0

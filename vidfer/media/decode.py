@@ -78,8 +78,28 @@ def probe(path: str | Path, *, picture_fps: float | None = None, timeout: float 
         ClipError: `unreadable`, `unsupported` (texts, playlists, other pictures), `corrupt`, `timeout`, `crashed`.
     """
     with Child("vidfer.media.decode_child", timeout=timeout) as child:
-        child.send({"op": "probe", **_place(path, picture_fps)})
-        fields, _ = child.receive()
+        return _probe(child, _place(path, picture_fps))
+
+
+def measure(path: str | Path, *, timeout: float = 30.0) -> tuple[Probe, float]:
+    """Describe a local media file, and measure its length in s: that of what it holds, whatever it announces.
+
+    All of the file is read, and nothing decoded. Of a recording that names no duration, such as a browser's, the length is known
+    in no other way.
+
+    Raises:
+        ClipError: As `probe`.
+    """
+    place = _place(path, None)
+    with Child("vidfer.media.decode_child", timeout=timeout) as child:
+        found = _probe(child, place)
+        child.send({"op": "length", **place})
+        return found, child.receive()[0]["length"]
+
+
+def _probe(child: Child, place: dict[str, object]) -> Probe:
+    child.send({"op": "probe", **place})
+    fields, _ = child.receive()
     video = VideoInfo(**fields["video"]) if "video" in fields else None
     audio = AudioInfo(**fields["audio"]) if "audio" in fields else None
     return Probe(fields["container"], fields["duration"], video, audio, fields.get("recorded"))

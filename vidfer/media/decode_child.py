@@ -11,7 +11,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
-from vidfer.media.container import Clock, Reader, choose, describe, frame_rate, open_media, picture_kind
+from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
+from vidfer.media.timeline import TimeLine
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Sampler:
 
 
 def handle(request: Header) -> Emitted:
-    """Answer `{"op": "probe", ...}` or `{"op": "frames", "fps", "every", "decoder", "max_pixels", ...}`, both with `path`.
+    """Answer `{"op": "probe", ...}`, `{"op": "length", ...}` or `{"op": "frames", "fps", "every", "decoder", "max_pixels", ...}`.
+
+    All have a `path`. The length in s is that of the packets, whatever the file announces.
 
     A `path` that is a folder of numbered pictures comes with their `picture_fps`.
     """
@@ -60,6 +63,9 @@ def handle(request: Header) -> Emitted:
         yield from _shown(pictures, request)
         return
     with open_media(path) as container:
+        if request["op"] == "length":
+            yield {"length": TimeLine.scan(container, both_tracks(container)).length()}, None
+            return
         stream, _ = choose(container.streams.video)
         if request["op"] == "probe":
             fields = describe(container, path)
@@ -97,6 +103,9 @@ def _pictures(request: Header) -> "Picture | Series | None":
 def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
     if request["op"] == "probe":
         yield pictures.describe(), None
+        return
+    if request["op"] == "length":
+        yield {"length": pictures.describe()["duration"] or 0.0}, None
         return
     sampler = Sampler(request["fps"], request["every"], 0.0)
     index = seen = 0

@@ -76,6 +76,10 @@ class TimeLine:
             shift += max(gaps)
         return shift
 
+    def length(self) -> float:
+        """Return how long the longest track is in s, all its parts together, once all packets were watched."""
+        return max((sum(end - start for start, end in track.parts) for track in self._tracks.values()), default=0.0)
+
     def doubt(self) -> str:
         """Say, once all packets were watched, why pictures and sound may lie apart, as a sentence; nothing if they do not."""
         names = {"video": "pictures", "audio": "sound"}
