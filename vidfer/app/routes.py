@@ -108,7 +108,11 @@ async def analyze(request: Request) -> JobStatus:
     A file that cannot be read is a job that has failed already, with a message that says why.
     """
     jobs, settings = _jobs(request), _settings(request)
-    job = _begin(jobs)
+    try:
+        job = _begin(jobs)
+    except HTTPException:
+        await upload.hear_out(request)
+        raise
     try:
         target = job.folder / "upload"
         form = await upload.receive(request, target, settings.max_bytes)
@@ -120,6 +124,7 @@ async def analyze(request: Request) -> JobStatus:
         task = _task(job, clip, options, settings)
     except upload.UploadError as error:
         jobs.discard(job)
+        await upload.hear_out(request)
         raise HTTPException(error.code, error.message) from error
     except BaseException:
         jobs.discard(job)

@@ -54,22 +54,16 @@ async def receive(request: Request, target: Path, max_bytes: int) -> Form:
     Raises:
         UploadError: The form is none, too large, or ends too early; or the disk is full.
     """
-    boundary, chunks = _boundary(request), _chunks(request)
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes + FORM_BYTES:
-        if request.headers.get("expect") is None:  # else it waits for leave to send
-            await _hear_out(chunks)
         raise _too_large(max_bytes)
+    boundary, chunks = _boundary(request), _chunks(request)
     try:
         with target.open("xb") as file:
             reader = _Reader(boundary, file.write, max_bytes)
             async for chunk in chunks:
                 await run_in_threadpool(reader.write, chunk)
-    except UploadError:
-        await _hear_out(chunks)
-        raise
     except FormParserError as error:
-        await _hear_out(chunks)
         raise UploadError(400, "the form cannot be read: its parts are not divided as they should be") from error
     except OSError as error:
         if error.errno not in FULL:
@@ -108,12 +102,16 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _hear_out(chunks: AsyncIterator[bytes]) -> None:
-    """Drop what is still being sent for some seconds: many clients read no answer before they have sent all."""
+async def hear_out(request: Request) -> None:
+    """Drop what is still being sent, for some seconds: many clients read no answer before they have sent all."""
+    if request.headers.get("expect") is not None:  # such a client waits for the answer, or for leave to send
+        return
     end = time.monotonic() + _SECONDS_OF_FAREWELL
-    with suppress(TimeoutError, UploadError, StopAsyncIteration):
+    with suppress(TimeoutError, ClientDisconnect):
         while time.monotonic() < end:
-            await asyncio.wait_for(anext(chunks), _SECONDS_OF_SILENCE)
+            message = await asyncio.wait_for(request.receive(), _SECONDS_OF_SILENCE)
+            if not message.get("more_body"):
+                return
 
 
 class _Reader:
