@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vidfer.api import Analyzer, ClipResult, LiveFrame, LivePerson, Options, analyze
+    from vidfer.api.plots import plot
     from vidfer.api.study import compare
     from vidfer.results.run import Run, load_run
     from vidfer.types import EMOTIONS, ClipError, Status, UsageError, VidferError
@@ -36,6 +37,7 @@ _MODULES = {
     **dict.fromkeys(("Analyzer", "ClipResult", "LiveFrame", "LivePerson", "Options", "analyze"), "vidfer.api"),
     **dict.fromkeys(("Run", "load_run"), "vidfer.results.run"),
     "compare": "vidfer.api.study",
+    "plot": "vidfer.api.plots",
     **dict.fromkeys(("EMOTIONS", "ClipError", "Status", "UsageError", "VidferError"), "vidfer.types"),
 }
 """Where each name is, which is imported when it is first used: `import vidfer` costs nothing."""
@@ -56,6 +58,7 @@ __all__ = [
     "analyze",
     "compare",
     "load_run",
+    "plot",
 ]
 
 

@@ -166,6 +166,6 @@ def test_a_plot_shows_people_gaps_and_sound(analysed, failed):
     assert isinstance(figure, Figure)
     assert figure._repr_png_().startswith(b"\x89PNG")
     (band,) = figure.axes
-    assert band.get_ylabel() == "person 1"
+    assert band.get_title("left") == "person 1"
     assert band.get_xlim() == (0, 2)
-    assert [axes.get_ylabel() for axes in failed.plot().axes] == ["nobody"]
+    assert [axes.get_title("left") for axes in failed.plot().axes] == ["nobody"]

@@ -1,6 +1,6 @@
 """What the store keeps of a clip beside its tables: face images and embeddings."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from vidfer.stages.faces import SHARD
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from vidfer.api.result import ClipResult
@@ -50,6 +52,43 @@ def read_embeddings(result: "ClipResult", person_id: str | None) -> "pd.DataFram
         vectors = _artifact(result, "finetune").arrays("embeddings.safetensors")["embeddings"][rows]
     index = pd.MultiIndex.from_arrays([pd.array(person, "string"), time_s], names=["person_id", "time_s"])
     return pd.DataFrame(vectors, index=index)
+
+
+FACES: Final = 2000
+"""Face images of which a figure shows the embeddings."""
+
+
+def read_vectors(results: "Iterable[ClipResult]", total: int) -> "tuple[NDArray[np.float32], list[str]]":
+    """Read the embeddings of the face images of clips, `total` together: of more than `FACES` every so many-th.
+
+    Returns:
+        Embeddings `(N, D)`, and the expression of each image, one of the seven or `uncertain`.
+
+    Raises:
+        VidferError: No face was read, the clips were read by different image models, or the store does not have the embeddings
+            any more.
+    """
+    step, first = -(-total // FACES), 0
+    parts: list[NDArray[np.float32]] = []
+    expressions: list[str] = []
+    networks: dict[str, str] = {}
+    for result in results:
+        read = result.frames[result.frames["x0"].notna()].drop_duplicates(["person_id", "time_s"])
+        if read.empty:
+            continue
+        networks.setdefault(result.summary["models"]["image"]["digest"], result.clip_id)
+        if len(networks) > 1:
+            both = " and ".join(networks.values())
+            raise VidferError(
+                f"{both} were read by different image models, whose embeddings cannot be compared: --clip"
+            )
+        vectors = read_embeddings(result, None).iloc[first::step]
+        first = (first - len(read)) % step
+        parts.append(vectors.to_numpy(np.float32))
+        expressions += read.set_index(["person_id", "time_s"])["expression"].loc[vectors.index].tolist()
+    if not parts:
+        raise VidferError("there are no embeddings: no face was read")
+    return np.concatenate(parts), expressions
 
 
 def _faces(

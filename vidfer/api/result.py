@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vidfer.api.options import in_keywords
 from vidfer.results.clip_folder import OF_FOLDER
@@ -164,19 +164,34 @@ class ClipResult:
                 raise ClipError(Status(fault["status"]), f"{self.summary['clip']}: {fault['message']}")
         return self
 
-    def plot(self) -> "Figure":
-        """Draw each person's smoothed probabilities over time in s, and those of the sound below; gaps are hatched.
+    def plot(
+        self,
+        kind: Literal["timeline", "distribution", "embedding"] = "timeline",
+        *,
+        width: Literal["single", "double"] = "double",
+        projection: Literal["pca", "tsne"] = "pca",
+    ) -> "Figure":
+        """Draw the clip for a publication.
+
+        Args:
+            kind: `timeline`, each person's smoothed probabilities over time in s, and those of the sound below, gaps hatched;
+                `distribution`, each person's mean probabilities; `embedding`, all face images as the image network sees them.
+            width: One or two columns of a journal, 3.5 or 7.2 inches.
+            projection: How an embedding gets its two dimensions.
 
         Returns:
             A figure of matplotlib, which notebooks show, and which `savefig` writes.
+
+        Raises:
+            VidferError: No face was read, for kinds other than `timeline`, or the store does not have the embeddings any more.
 
         Example:
             >>> from vidfer import analyze
             >>> analyze("missing.mp4").plot().savefig("clip.png")
         """
-        from vidfer.plots.timeline import plot_timeline
+        from vidfer.api.plots import plot_clip
 
-        return plot_timeline(self.tables, describe(self.summary, self.clip_id))
+        return plot_clip(self, kind, width, projection)
 
     def crops(self, person_id: str | None = None) -> "Crops":
         """Read the aligned face images from the store, as they were before any denoising.

@@ -6,9 +6,9 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.evaluation.plots import draw_points
 from vidfer.paper.tables import LABEL, MODELS, Table
-from vidfer.plots.figure import new_figure, save_figure
+from vidfer.plots.figure import GRAY, new_figure, save_figure
+from vidfer.plots.points import draw_points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _STYLES: Final[dict[Any, tuple[str, str]]] = dict(zip(MODELS, zip(_COLORS, "os^DvPX", strict=True), strict=True))
-_GRAY: Final = "#666666"
 _LOG_RATIO: Final = 20  # values further apart than this are drawn on a logarithmic axis
 _HALF: Final = 60  # where an axis of shares ends, in %, if nothing lies above
 
@@ -35,7 +34,7 @@ def draw_table(
     panels = figure.subplots(1, len(ratios), squeeze=False, width_ratios=ratios)[0]
     _draw_ours(panels[0], table, places)
     if reference:
-        panels[0].axhline(reference[0], linestyle=":", color=_GRAY, linewidth=1.2, label=reference[1])
+        panels[0].axhline(reference[0], linestyle=":", color=GRAY, linewidth=1.2, label=reference[1])
     if beside:
         _draw_paper(panels[1], table, places)
     sizes = sorted(set(places["size"]))
@@ -75,7 +74,7 @@ def _draw_ours(axes: "Axes", table: Table, places: "pd.DataFrame") -> None:
             )
     positive = places["mean"][places["mean"] > 0]
     if not len(positive):
-        axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=_GRAY)
+        axes.text(0.5, 0.5, "nothing could be measured", transform=axes.transAxes, ha="center", color=GRAY)
     elif table.digits is None:
         if positive.max() > _LOG_RATIO * positive.min():
             axes.set_yscale("log")
@@ -94,10 +93,10 @@ def _draw_paper(axes: "Axes", table: Table, places: "pd.DataFrame") -> None:
             row["size"], y, f"--{mark}", color=color, alpha=0.45, markersize=5, markerfacecolor="none", linewidth=1
         )
     axes.set_facecolor("#f2f2f2")
-    axes.set_title(LABEL, fontsize="small", color=_GRAY)
-    axes.tick_params(colors=_GRAY)
+    axes.set_title(LABEL, fontsize="small", color=GRAY)
+    axes.tick_params(colors=GRAY)
     if table.unit != "%":
-        axes.set_ylabel(f"{table.unit}, on a scale of its own", color=_GRAY, fontsize="small")
+        axes.set_ylabel(f"{table.unit}, on a scale of its own", color=GRAY, fontsize="small")
 
 
 def _spread(sizes: Sequence[int]) -> float:

@@ -56,7 +56,7 @@ def read_units(
     """
     clips = tables["clips"].set_index("clip_id")
     condition = _column(clips, by)
-    shares = _measured(tables, measure)
+    shares = measured(tables, measure)
     notes = _lost(clips.index[condition.isna()], f"without {by}")
     notes += _lost(clips.index[~clips.index.isin(shares["clip_id"]) & condition.notna()], _lacking(measure))
     unit = within or ("participant" if "participant" in clips and clips["participant"].notna().any() else None)
@@ -102,7 +102,7 @@ def _ordered(found: "pd.Series[str]", column: "pd.Series[str]") -> tuple[str, ..
     return tuple(dict.fromkeys(str(each) for each in sorted(column.dropna().unique()) if str(each) in texts))
 
 
-def _measured(tables: "Mapping[str, pd.DataFrame]", measure: Measure) -> "pd.DataFrame":
+def measured(tables: "Mapping[str, pd.DataFrame]", measure: Measure) -> "pd.DataFrame":
     """Return `clip_id`, `person_id` and seven numbers: a row for each person of a clip, or for each clip."""
     import pandas as pd
 

@@ -62,11 +62,11 @@ def table_files(tables: Mapping[str, "pd.DataFrame"], *, excel: bool = False) ->
     return files
 
 
-def read_table(source: Path | bytes) -> "pd.DataFrame":
-    """Read a table that was written as Parquet, with the types that it had."""
+def read_table(source: Path | bytes, only: list[tuple[str, str, str]] | None = None) -> "pd.DataFrame":
+    """Read a table that was written as Parquet, with the types that it had; of the rows `only` those, as pyarrow's filters."""
     import pandas as pd
 
-    return pd.read_parquet(io.BytesIO(source) if isinstance(source, bytes) else source)
+    return pd.read_parquet(io.BytesIO(source) if isinstance(source, bytes) else source, filters=only)
 
 
 def read_arrow(data: bytes) -> "pa.Table":

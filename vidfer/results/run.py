@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vidfer.results.clip_folder import ClipFolder, clip_folders
 from vidfer.results.files import read_table
 from vidfer.results.run_folder import NOT_WRITTEN, Contents, contents, is_current, rebuild
+from vidfer.results.schema import TABLES
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ class Run:
         if clip_id not in self.found.clips:
             raise UsageError(f"{self.folder} has no clip {clip_id}: see the column clip_id of its clips.csv")
         return self.found.clips[clip_id]
+
+    def tables(self, clip_id: str) -> "dict[str, pd.DataFrame]":
+        """Return the rows of one clip from the run's six tables, with everybody's names; only its part of the files is read.
+
+        Raises:
+            UsageError: The run has no such clip.
+        """
+        self.clip(clip_id)
+        only = [("clip_id", "==", clip_id)]
+        return {name: read_table(self.folder / f"{name}.parquet", only) for name in TABLES}
 
     def _table(self, name: str) -> "pd.DataFrame":
         return read_table(self.folder / f"{name}.parquet")

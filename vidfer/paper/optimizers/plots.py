@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from vidfer.evaluation.plots import new_panels
 from vidfer.paper.optimizers.surfaces import SURFACES, TOLERANCE, Outcome, Point, Surface
-from vidfer.plots.figure import save_figure
+from vidfer.plots.figure import GRAY, new_panels, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +74,7 @@ def draw_descent(outcomes: Mapping[str, Sequence[Outcome]], place: Path) -> None
         axes.set(xscale="symlog", yscale="log", xlim=(0, None), ylim=(_FLOOR / 2, top), xlabel="steps")
         axes.set_title(SURFACES[name].title, fontsize="small")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=7, frameon=False)
-        axes.axhline(TOLERANCE, color="#666666", linewidth=0.8, linestyle=":")
+        axes.axhline(TOLERANCE, color=GRAY, linewidth=0.8, linestyle=":")
         axes.grid(alpha=0.3)
     for axes in panels[::_COLUMNS]:
         axes.set_ylabel("height above the least value")
