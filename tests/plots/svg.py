@@ -30,7 +30,7 @@ def spilled(figure):
     found = []
     for each in figure.findobj(matplotlib.text.Text):
         if each.get_visible() and not re.fullmatch(
-            r"[−\d.]*", each.get_text()
+            r"\W?[\d.]*", each.get_text()
         ):  # numbers of ticks that are not drawn are there, too
             box = each.get_window_extent(canvas.get_renderer())
             if box.x0 < page.x0 - 1 or box.y0 < page.y0 - 1 or box.x1 > page.x1 + 1 or box.y1 > page.y1 + 1:
