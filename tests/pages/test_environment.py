@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.results.fake import tables_of
+from tests.results.made import summary_of
 from vidfer.pages.environment import NOTHING, environment, number, percent, script_json, seconds, visible
 from vidfer.pages.report import render_report
 from vidfer.results.pictures import Pictures
@@ -37,7 +38,7 @@ def test_a_text_from_outside_ends_no_element_and_comes_back_as_json(text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_page_of_a_hostile_clip_has_no_element_more(text):
     def elements(clip_id):
-        page = render_report(tables_of(clip_id), {}, Pictures()).decode()
+        page = render_report(tables_of(clip_id), summary_of(2), Pictures()).decode()
         return re.findall(r"<[a-z!/][^\s>]*", page)
 
     assert elements(text) == elements("plain.mp4")

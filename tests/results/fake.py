@@ -14,7 +14,8 @@ def tables_of(clip_id, value=0.5, rows=None, **further):
     for name, columns in TABLES.items():
         count = (ROWS if rows is None else rows)[name]
         cells = {"float": value, "int": 7, "bool": True, "time": "2026-01-02T03:04:05Z", "string": "happy"}
-        table = {column.name: [cells[column.kind]] * count for column in columns}
+        first = {column.name: column.values[0] for column in columns if column.values and "happy" not in column.values}
+        table = {column.name: [first.get(column.name, cells[column.kind])] * count for column in columns}
         table |= {"clip_id": [clip_id] * count, "person_id": [f"{clip_id}#{n + 1}" for n in range(count)]}
         if name == "people":
             table["person"] = [n + 1 for n in range(count)]

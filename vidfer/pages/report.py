@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.pages.environment import assets, render
+from vidfer.pages import report_facts
+from vidfer.pages.environment import assets, render, seconds
 from vidfer.pages.people import META, people_digest
+from vidfer.pages.pictures import data_url
+from vidfer.pages.report_people import people_of
+from vidfer.pages.series import timeline
 from vidfer.results.pictures import Pictures
+from vidfer.results.vote_interval import BLOCK_S, LEAST_BLOCKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_STYLES: Final = ("uPlot.min.css", "report.css")
+_SCRIPTS: Final = ("uPlot.iife.min.js", "report_data.js", "report_lanes.js", "report_tracks.js", "report.js")
 _MEDIA: Final = "media-src 'self' file:"
 
 
@@ -20,6 +27,7 @@ def render_report(
     *,
     video: str | None = None,
     overlay: str | None = None,
+    index: str | None = None,
 ) -> bytes:
     """Make the page of a clip from its results alone; everything in them is shown as text.
 
@@ -29,17 +37,48 @@ def render_report(
         pictures: Blurred or not.
         video: Address of the clip's file from the page, percent-encoded; None where there is nothing to play.
         overlay: The same of the video with drawings.
+        index: The same of the page of the run.
 
     Returns:
         HTML in UTF-8.
     """
     clip = tables["clips"].iloc[0]
+    people = people_of(tables, summary, pictures)
+    answers = report_facts.answers(clip, summary)
+    chart = {**timeline(tables, summary, people, pictures), "overlay": overlay}
+    labels = {person.person_id: person.label for person in people}
+    warnings = clip["warnings"] if isinstance(clip["warnings"], str) and clip["warnings"] != answers[0].message else ""
     return render(
         "report.html",
-        assets=assets(allow=_MEDIA),
+        assets=assets(_STYLES, _SCRIPTS, _MEDIA),
         title=f"{clip['clip_id']} - vidfer",
-        clip_id=clip["clip_id"],
-        people=(META, people_digest(tables["people"])),
-        summary=summary,
-        video=video,
+        made_with=(META, people_digest(tables["people"])),
+        **{"clip_id": clip["clip_id"], "video": video, "index": index, "chart": chart, "people": people},
+        **{"answers": answers, "whole": answers[0], "agreement": report_facts.agreement(clip), "warnings": warnings},
+        summary_line=_in_short(clip),
+        study=report_facts.study(clip),
+        poster=pictures.poster and data_url(pictures.poster),
+        blurred=pictures.blurred,
+        hidden_people=len(people) - len(chart["people"]),
+        has_baseline="baseline_happy" in tables["people"],
+        **{"block_s": f"{BLOCK_S:g}", "least_s": f"{BLOCK_S * LEAST_BLOCKS:g}"},
+        segments=report_facts.segments(tables["segments"], labels),
+        media=report_facts.media(clip, summary),
+        denoising=report_facts.denoising(summary["denoise"]),
+        origin=report_facts.origin(clip, summary),
+        settings=report_facts.settings(summary),
+        models=report_facts.models(summary),
+        stages=report_facts.stages(summary),
     )
+
+
+def _in_short(clip: "pd.Series[Any]") -> list[str]:
+    length = clip["duration_s"]
+    people = int(clip["n_people"])
+    return [
+        *([seconds(float(length))] if length == length and length else []),
+        f"{people} {'person' if people == 1 else 'people'}",
+        f"by {str(clip['modalities']).replace('+', ' and ')}"
+        if isinstance(clip["modalities"], str)
+        else "nothing to predict from",
+    ]
