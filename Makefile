@@ -26,8 +26,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY)  ## Make a short clip and analyse it with the shipped weights
-	@$(BIN)/vidfer demo --out demo
+demo: $(READY)  ## Make a short clip and analyse it with the shipped weights; OPEN=1 shows its report in the browser
+	@$(BIN)/vidfer demo --out demo$(if $(OPEN), --open)
 
 test: $(READY)  ## Run the default tests (without the slow and GPU ones)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

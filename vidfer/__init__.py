@@ -29,13 +29,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vidfer.api import Analyzer, ClipResult, LiveFrame, LivePerson, Options, analyze
     from vidfer.api.plots import plot
+    from vidfer.api.run import load_run
     from vidfer.api.study import compare
-    from vidfer.results.run import Run, load_run
+    from vidfer.results.run import Run
     from vidfer.types import EMOTIONS, ClipError, Status, UsageError, VidferError
 
 _MODULES = {
     **dict.fromkeys(("Analyzer", "ClipResult", "LiveFrame", "LivePerson", "Options", "analyze"), "vidfer.api"),
-    **dict.fromkeys(("Run", "load_run"), "vidfer.results.run"),
+    "Run": "vidfer.results.run",
+    "load_run": "vidfer.api.run",
     "compare": "vidfer.api.study",
     "plot": "vidfer.api.plots",
     **dict.fromkeys(("EMOTIONS", "ClipError", "Status", "UsageError", "VidferError"), "vidfer.types"),

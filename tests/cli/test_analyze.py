@@ -76,7 +76,7 @@ def test_rows_of_other_clips_are_kept_and_own_ones_replaced(tmp_path, capsys):
     assert analyze(tmp_path, clip) == 1
     assert statuses(tmp_path) == {"new.mp4": "unsupported", "old.mp4": "corrupt", "other.mp4": "corrupt"}
     assert len(load_run(tmp_path / "out").clips) == 3
-    assert f"Open {tmp_path / 'out' / 'clips.csv'}" in capsys.readouterr().out
+    assert f"Open {tmp_path / 'out' / 'index.html'}; each clip" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

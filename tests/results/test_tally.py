@@ -21,7 +21,10 @@ def seconds_of(clips=7, rows=23, seed=0):
             values[rng.random(rows) < 0.2] = np.nan
             start = np.arange(rows, dtype=float)
             part = pd.DataFrame(values, columns=list(EMOTIONS))
-            named = [None if row.isna().any() else "uncertain" if row.max() < 0.3 else row.idxmax() for _, row in part.iterrows()]
+            named = [
+                None if row.isna().any() else "uncertain" if row.max() < 0.3 else row.idxmax()
+                for _, row in part.iterrows()
+            ]
             part = part.assign(start_s=start, end_s=np.append(start[1:], rows - 0.5), expression=named)
             parts.append(part.assign(clip_id=f"c{clip}", person_id=f"c{clip}#{person}"))
     parts.append(pd.DataFrame({"clip_id": ["empty"], "start_s": [0.0], "end_s": [1.0]}))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from vidfer.api.kept import read_vectors
 from vidfer.api.options import in_keywords
 from vidfer.api.result import ClipResult, describe
+from vidfer.api.run import load_run
 from vidfer.results.compare_units import Measure
-from vidfer.results.run import Run, load_run
+from vidfer.results.run import Run
 from vidfer.results.truth import Modality
 from vidfer.types import UsageError
 

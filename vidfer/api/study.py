@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.api.options import in_keywords
+from vidfer.api.run import load_run
 from vidfer.results import compare as rules
 from vidfer.results.compare import Comparison
 from vidfer.results.compare_units import Measure
-from vidfer.results.run import Run, load_run
+from vidfer.results.run import Run
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:

@@ -147,6 +147,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.cli.display import fault, say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
+    from vidfer.pages.run import write_pages
     from vidfer.pipeline.store import default_store
     from vidfer.results.design import read_design
     from vidfer.results.run_folder import check, rebuild
@@ -179,8 +180,10 @@ def _analyze(options: AnalyzeOptions) -> int:
                 links = link_run(options.out, work.identity, store, options.people.identify_threshold)
                 say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
         finally:
-            for warning in rebuild(options.out, excel=options.excel, links=links).warnings():
+            found = rebuild(options.out, excel=options.excel, links=links)
+            for warning in found.warnings():
                 fault(warning)
+            page = write_pages(options.out, found)
     summaries = [done[position] for position in sorted(done)]
     if options.json:
         for summary in summaries:
@@ -189,7 +192,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     print_overview(summaries)
     sys.stdout.flush()
     status = exit_status(summaries)
-    print(f"\nOpen {options.out / 'clips.csv'}; each clip has a folder of tables beside it.")
+    print(f"\nOpen {page}; each clip has a report and tables beside it.")
     return status
 
 

@@ -33,10 +33,10 @@ class CompareOptions:
 
 def run(options: CompareOptions) -> int:
     """Compare, print the tables, and write them beside a plot."""
+    from vidfer.api.run import load_run
     from vidfer.plots.compare_files import write_comparison
     from vidfer.results.compare import compare
     from vidfer.results.compare_text import as_text
-    from vidfer.results.run import load_run
 
     loaded = load_run(options.run)
     tables = {"seconds": loaded.seconds, "clips": loaded.clips}

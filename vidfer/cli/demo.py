@@ -5,18 +5,22 @@ from pathlib import Path
 
 from vidfer.cli.analyze import AnalyzeOptions, WorkOptions
 from vidfer.cli.analyze import run as analyze
+from vidfer.cli.display import say
 from vidfer.pipeline.atomic import results_folder
+from vidfer.results.clip_folder import REPORT
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Make a short clip of a bundled portrait and analyse it.
+    """Make a short clip of a bundled portrait, in the public domain, and analyse it.
 
     Args:
         out: Where the clip and its results go.
+        open: Show the report in a browser.
     """
 
     out: Path = field(default=Path("demo"), metadata={"metavar": "DIR"})
+    open: bool = False
 
 
 def run(options: DemoOptions) -> int:
@@ -28,7 +32,16 @@ def run(options: DemoOptions) -> int:
         print(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)
         with results_folder(options.out):
             write_demo_clip(clip)
-    status = analyze(AnalyzeOptions([clip], results, work=WorkOptions(store=options.out / "store")))
-    for path in sorted((results / clip.name).glob("*")):
-        print(f"  {path}")
+    status = analyze(AnalyzeOptions([clip], results, show_faces=True, work=WorkOptions(store=options.out / "store")))
+    report = results / clip.name / REPORT
+    print(f"\nThe report of the clip: {report}")
+    if options.open and not show_in_browser(report):
+        say(f"no browser was found: open {report} in one")
     return status
+
+
+def show_in_browser(page: Path) -> bool:
+    """Open a page in the user's browser; False where there is none."""
+    import webbrowser
+
+    return webbrowser.open(page.resolve().as_uri())

@@ -58,11 +58,13 @@ def list_people(options: ListOptions) -> int:
 def apply_people(options: ApplyOptions) -> int:
     """Apply, and count."""
     from vidfer.cli.display import say
+    from vidfer.pages.run import write_pages
     from vidfer.results.apply import apply_edits
 
     done = apply_edits(options.run)
+    write_pages(options.run, done.found)
     for note in done.notes:
         say(note)
     print(f"{done.people} people, of {done.tracks} that were tracked; {done.named} with a name")
-    print(f"Open {options.run / 'people.csv'}; the other tables beside it have the same ids and names.")
+    print(f"Open {options.run / 'people.csv'}; the other tables and all pages have the same ids and names.")
     return 0

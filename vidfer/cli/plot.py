@@ -26,7 +26,7 @@ class PlotOptions:
 def run(options: PlotOptions) -> int:
     """Draw, and name each file."""
     from vidfer.api.plots import write_plots
-    from vidfer.results.run import load_run
+    from vidfer.api.run import load_run
 
     for place in write_plots(load_run(options.run), options.request, options.out, options.store):
         print(f"{place} and .svg")

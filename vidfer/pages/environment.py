@@ -53,20 +53,23 @@ class Assets:
 
 
 @cache
-def assets(styles: tuple[str, ...] = (), scripts: tuple[str, ...] = (), allow: str = "") -> Assets:
+def assets(
+    styles: tuple[str, ...] = (), scripts: tuple[str, ...] = (), allow: str = "", images: str = "data: blob:"
+) -> Assets:
     """Put static files into one style and one script.
 
     Args:
         styles: Files of `static/` after `base.css`.
         scripts: Files of `static/`, in order.
         allow: Further directives of the policy, such as `media-src 'self' file:`.
+        images: Where pictures may come from.
     """
     from markupsafe import Markup
 
     style = "\n".join([palette(), *(read_static(name) for name in ("base.css", *styles))])
     early, script = read_static("theme.js"), "\n".join(read_static(name) for name in scripts)
     hashed = " ".join(_hash(text) for text in (early, script) if text)
-    rules = ["default-src 'none'", "img-src data: blob:", f"style-src {_hash(style)}", f"script-src {hashed}"]
+    rules = ["default-src 'none'", f"img-src {images}", f"style-src {_hash(style)}", f"script-src {hashed}"]
     rules += ["base-uri 'none'", "form-action 'none'", *([allow] if allow else [])]
     return Assets(Markup(style), Markup(early), Markup(script), "; ".join(rules))
 

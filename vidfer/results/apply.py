@@ -1,12 +1,12 @@
 """A run's people as a user has named and joined them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.results.files import read_table
 from vidfer.results.people import PEOPLE, read_people
 from vidfer.results.people_check import check_cells
-from vidfer.results.run_folder import NOT_WRITTEN, rebuild
+from vidfer.results.run_folder import NOT_WRITTEN, Contents, rebuild
 from vidfer.types import UsageError
 
 
@@ -19,12 +19,14 @@ class Applied:
         tracks: Persons as tracked, clip by clip.
         named: Persons with a name.
         notes: What is to be known, in sentences.
+        found: What lies below the run's folder.
     """
 
     people: int
     tracks: int
     named: int
     notes: tuple[str, ...]
+    found: Contents = field(repr=False)
 
 
 def people_of(run: Path) -> Path:
@@ -51,4 +53,5 @@ def apply_edits(run: Path) -> Applied:
     found = rebuild(run, remedy=NOT_WRITTEN)
     rows = read_table(run / "people.parquet")
     ids = rows.drop_duplicates("person_id")
-    return Applied(len(ids), len(rows), int(ids["person_name"].notna().sum()), (*gone, *found.warnings()))
+    named = int(ids["person_name"].notna().sum())
+    return Applied(len(ids), len(rows), named, (*gone, *found.warnings()), found)

@@ -48,12 +48,17 @@ def _aligned(title: str, header: list[str], rows: list[list[str]]) -> list[str]:
 def as_markdown(found: Comparison) -> str:
     """Write a comparison as Markdown."""
     lines = [f"# {found.by}: conditions compared", "", f"{describe(found).capitalize()}. Intervals: 95 %.", ""]
-    for title, header, rows in [*_means(found, len(found.means)), *_differences(found)]:
+    for title, header, rows in as_tables(found):
         lines += [f"## {title}", ""] if title else []
         marks = ["---", *["---:"] * (len(header) - 1)]
         lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in (header, marks, *rows)]
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in found.notes), ""])
+
+
+def as_tables(found: Comparison) -> list[Table]:
+    """Lay a comparison out as tables: the means of all conditions, without a title, then the differences of each pair."""
+    return [*_means(found, len(found.means)), *_differences(found)]
 
 
 def as_csv(rows: "pd.DataFrame") -> bytes:

@@ -24,6 +24,7 @@ class Run:
     Args:
         folder: The run's folder.
         found: The clips' folders by clip_id, and why others are left out.
+        made_again: Whether the tables lacked clips when the run was loaded, and were made again.
 
     Example:
         >>> import vidfer
@@ -34,6 +35,7 @@ class Run:
 
     folder: Path
     found: Contents
+    made_again: bool = False
 
     @property
     def folders(self) -> Mapping[str, Path]:
@@ -98,20 +100,11 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Load the results of an earlier run, also of one that was killed: tables that lack finished clips are made again.
-
-    Args:
-        folder: What `--out` named.
+    """Load the results of an earlier run; tables that lack finished clips are made again, and no page: see `vidfer.load_run`.
 
     Raises:
         UsageError: There is no such folder, or it holds no results.
         VidferError: The tables have to be made again, and cannot be written.
-
-    Example:
-        >>> import vidfer
-        >>> vidfer.analyze("missing.mp4").save("run/missing.mp4")
-        >>> vidfer.load_run("run").clips["status"].tolist()
-        ['unreadable']
     """
     run = Path(folder)
     if not run.is_dir():
@@ -119,8 +112,9 @@ def load_run(folder: str | Path) -> Run:
     if next(clip_folders(run), None) is None:
         raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
     found = contents(run)
-    if not is_current(run, found):
+    lacking = not is_current(run, found)
+    if lacking:
         found = rebuild(run, remedy=NOT_WRITTEN)
     for warning in found.warnings():
         logging.getLogger(__name__).warning("%s", warning)
-    return Run(run, found)
+    return Run(run, found, lacking)
