@@ -1,6 +1,6 @@
 """Choose pooling, class prior, temperature and abstention on clips simulated from faces of people held out of training.
 
-How the clips are made, and what their class is, stands in `simulated_clips.py` and in docs/concepts/answer.md. The rules are
+How the clips are made, and what their class is, stands in `simulated_clips.py` and in docs/concepts/calibration.md. The rules are
 compared on the clips of one half of the persons, and looked at again on those of the other; intervals are percentiles of a
 bootstrap over persons. Nothing here sees a real clip.
 

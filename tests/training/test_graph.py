@@ -1,5 +1,6 @@
 """The picture of the chain in the documentation is the one that the stages declare."""
 
+import re
 from pathlib import Path
 
 import vidfer.stages.chain
@@ -12,6 +13,13 @@ def test_the_documentation_has_the_picture() -> None:
     """`vidfer pipeline graph` and docs/how-to/pipeline.md agree."""
     page = Path(vidfer.stages.chain.__file__).parents[2] / "docs" / "how-to" / "pipeline.md"
     assert draw_chain() in page.read_text("utf-8")
+
+
+def test_the_drawing_of_a_clips_stages_names_them_all() -> None:
+    """docs/assets/stages.svg is drawn by hand: it has a box for each stage of the chain, and no other."""
+    drawing = Path(vidfer.stages.chain.__file__).parents[2] / "docs" / "assets" / "stages.svg"
+    boxes = re.findall(r'font-weight="600"[^>]*>(\w+)<', drawing.read_text("utf-8"))
+    assert sorted(boxes) == sorted(stage.name for stage in build_chain(ChainOptions()))
 
 
 def test_every_training_and_every_stage_of_a_clip_is_drawn_with_what_it_reads() -> None:
