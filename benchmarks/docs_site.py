@@ -49,6 +49,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _LINK.sub(moved, markdown)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the theme's search box, which is a dialog, the name that it lacks for screen readers."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
+
+
 def _origin(uri: str) -> str:
     """Return where in the repository a page of the site comes from."""
     return next((origin for origin, page in PAGES.items() if page == uri != "index.md"), f"docs/{uri}")
