@@ -37,7 +37,7 @@ UNCALIBRATED: Final = 0.5
 """Exponent in late fusion of a modality whose card has no calibration, like a temperature of 2: networks are overconfident."""
 
 PRIOR_STRENGTH: Final = 0.5
-"""How far `logit_adjustment` goes from the training set's class shares to equal ones: half way, see docs/concepts/calibration.md."""
+"""How far `logit_adjustment` goes from the training set's class shares to equal ones: half, see docs/concepts/calibration.md."""
 
 
 @dataclass(frozen=True)
