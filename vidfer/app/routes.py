@@ -52,7 +52,7 @@ def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
         409: "The job has no results: it is not done",
         413: "The file or the clip is larger than the limit",
         415: "It is no multipart form",
-        422: "The form has no file, or an option that cannot be",
+        422: "There is no file, or an option or a name that cannot be",
         429: "The queue is full; `Retry-After` says in how many seconds to try again",
     }
     return {code: {"model": Problem, "description": what[code]} for code in codes}
@@ -214,7 +214,7 @@ def job_tables(job: DoneJob) -> FileResponse:
     "/jobs/{job_id}/tables/{table}.{table_format}",
     tags=["results"],
     response_class=FileResponse,
-    responses={200: {"content": {"text/csv": {}, "application/vnd.apache.parquet": {}}}, **_refusals(404, 409)},
+    responses={200: {"content": {"text/csv": {}, "application/vnd.apache.parquet": {}}}, **_refusals(404, 409, 422)},
 )
 def job_table(job: DoneJob, table: TableName, table_format: TableFormat) -> FileResponse:
     """Return one of the six tables; docs/columns.md says what their columns are."""

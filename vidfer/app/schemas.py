@@ -35,10 +35,14 @@ class JobOptions(BaseModel):
     show_faces: bool = Field(default=False, description="Do not blur the pictures of people in the report")
 
 
-class AnalyzeForm(JobOptions):
-    """The form of `POST /analyze`."""
+class ClipFile(BaseModel):
+    """The file of `POST /analyze`."""
 
     file: bytes = Field(description="The video, sound file or picture", json_schema_extra={"format": "binary"})
+
+
+class AnalyzeForm(JobOptions, ClipFile):
+    """The form of `POST /analyze`."""
 
 
 class JobStatus(BaseModel):

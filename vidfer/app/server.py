@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from vidfer import __version__
+from vidfer.app.description import add_description
 from vidfer.app.folder import temporary_folder
 from vidfer.app.guard import Guard
 from vidfer.app.jobs import Jobs
@@ -33,6 +34,12 @@ from vidfer.types import UsageError
 _ABOUT = """Send a video, and have the facial expressions that it shows as tables and as a report.
 
 What is measured is the expression shown, never what a person feels."""
+
+_TAGS = [
+    {"name": "jobs", "description": "Jobs"},
+    {"name": "results", "description": "Results of a job that is done"},
+    {"name": "server", "description": "The server"},
+]
 
 
 def create_app(
@@ -65,10 +72,18 @@ def create_app(
             yield
 
     app = FastAPI(
-        title="vidfer", version=__version__, description=_ABOUT, lifespan=alive, docs_url=None, redoc_url=None
+        title="vidfer",
+        version=__version__,
+        description=_ABOUT,
+        openapi_tags=_TAGS,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=alive,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings
     app.include_router(router)
+    add_description(app, with_token=token is not None)
     add_page(app)
     add_live(app, settings.chain)
     app.add_middleware(Guard, host=settings.host, token=token, cookie=f"vidfer-{settings.port or 0}")
