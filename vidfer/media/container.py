@@ -235,6 +235,11 @@ class Clock:
         shift = self._line.shift(self._restarts)
         return least if shift is None or shift < least - RESTART else shift
 
+    @property
+    def end(self) -> float:
+        """When the last frame so far is over, in s, its repetitions included."""
+        return self._end
+
     def missing(self, *, whole: bool) -> float:
         """Return how many seconds the file announces clearly beyond what it holds, else 0.
 
@@ -282,7 +287,7 @@ class Reader:
     def frames(self) -> Iterator[Any]:
         """Yield what decodes, in presentation order; each has to go through `clock.time` before the next."""
         seen = bad = in_row = 0
-        for packet in self._packets():
+        for packet in self.packets():
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -302,7 +307,7 @@ class Reader:
         if not self.damage and (gap := self.clock.missing(whole=whole)):
             self.damage = f"breaks off {gap:.1f} s before its announced end"
 
-    def _packets(self) -> Iterator[Any]:
+    def packets(self) -> Iterator[Any]:
         """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
         try:
             others = both_tracks(self._container) if self._line else [self._stream]

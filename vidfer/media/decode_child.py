@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vidfer.media.picture import Picture, Series
 
-_MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
+MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # frames between two signs of life
 _TOLERANCE: Final = 2e-3  # s; decord hands out float32
 
@@ -78,7 +78,7 @@ def handle(request: Header) -> Emitted:
             raise ClipError(Status.NO_VIDEO, "the file has no video stream")
         if stream.codec_context is None:
             raise ClipError(Status.UNSUPPORTED, "the file has a video codec that is not known")
-        _check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
+        check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
         sampler = Sampler(request["fps"], request["every"], float(stream.time_base or 0) / 2)
         if request["decoder"] == "decord":
             yield from _decord_frames(path, describe(container, path), container, stream, sampler)
@@ -126,7 +126,7 @@ def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
     rate, _ = frame_rate(container, stream)
     step = float(1 / rate) if rate else 0.04
-    reader = Reader(container, stream, step=step, patience=_MAX_ERRORS, whole=True)
+    reader = Reader(container, stream, step=step, patience=MAX_ERRORS, whole=True)
     reformatter = VideoReformatter()
     stream.codec_context.thread_count = 1
     index = 0
@@ -135,12 +135,12 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
             continue
         pts = reader.clock.time(frame.pts, float((frame.duration or 0) * reader.clock.base))
         if sampler.take(index, pts):
-            _check_size(frame.width, frame.height, max_pixels)
+            check_size(frame.width, frame.height, max_pixels)
             yield _message(index, pts, _upright(frame, reformatter, stream.sample_aspect_ratio))
         elif index % _PROGRESS == 0:
             yield {"progress": pts}, None
         index += 1
-    if (reader.damage or index == 0) and _starved():
+    if (reader.damage or index == 0) and starved():
         raise MemoryError
     if index == 0:
         raise ClipError(Status.CORRUPT, f"no frame can be decoded{': it ' * bool(reader.damage)}{reader.damage}")
@@ -153,7 +153,7 @@ def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Hea
     return {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
 
 
-def _starved() -> bool:
+def starved() -> bool:
     """Whether the address space has come near its limit: a codec that gets no memory reports damage like any other."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     status = Path("/proc/self/status")
@@ -165,7 +165,7 @@ def _starved() -> bool:
 
 def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":
     """Return RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
-    width = round(frame.width * aspect) if aspect and 1 / 4 < aspect < 4 else frame.width
+    width = square_width(frame.width, aspect)
     rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24")
     plane = rgb.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
@@ -173,7 +173,13 @@ def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fractio
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
 
 
-def _check_size(width: int, height: int, limit: int) -> None:
+def square_width(width: int, aspect: Fraction | None) -> int:
+    """Return how many square pixels stand for so many of an aspect ratio; one beyond 4 is taken for a slip."""
+    return round(width * aspect) if aspect and 1 / 4 < aspect < 4 else width
+
+
+def check_size(width: int, height: int, limit: int) -> None:
+    """Refuse frames of more pixels than a limit, as `too_large`."""
     if width * height > limit:
         raise ClipError(Status.TOO_LARGE, f"frames of {width}x{height} are over the limit of {limit} pixels")
 
