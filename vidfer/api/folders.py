@@ -4,21 +4,23 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
 from vidfer.pages.links import address, playable
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
-from vidfer.results.clip_folder import BLURRED, LOCK, REPORT, VIDEO, write_clip
+from vidfer.results.clip_folder import BLURRED, LOCK, OVERLAID, OVERLAY, REPORT, VIDEO, write_clip
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
 
 if TYPE_CHECKING:
     from vidfer.media.find import Clip
+    from vidfer.pipeline.runner import StageProgress
 
 _LONGEST: Final = 255
 """Bytes of a name in common file systems."""
@@ -81,7 +83,9 @@ def write_result(
     show_faces: bool = False,
     source: Path | None = None,
     video: str | None = None,
-) -> None:
+    overlay: Overlay | None = None,
+    progress: "StageProgress | None" = None,
+) -> dict[str, Any]:
     """Write a clip's tables, `summary.json`, `report.html` and pictures of people into a folder, all or none of them.
 
     Args:
@@ -91,17 +95,26 @@ def write_result(
         show_faces: Do not blur the pictures.
         source: The clip's file, for the report's player; by default what the summary names, where that is a file.
         video: The address that the player gets instead; empty for none.
+        overlay: How the video with drawings is made, if one is wanted.
+        progress: Told how far that has come.
+
+    Returns:
+        The summary, with what the folder adds to it of pictures and videos.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
     pictures = result.pictures if show_faces else result.pictures.hidden()
+    source = Path(result.summary["clip"]) if source is None else source
     if video is None:
-        source = Path(result.summary["clip"]) if source is None else source
         video = address(source, folder) if playable(source) else None
-    summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video or None}
-    page = {REPORT: render_report(result.tables, summary, pictures, video=video or None)}
-    write_clip(folder, result.clip_id, result.tables, summary, files={**pictures.files(), **page}, excel=excel)
+    with drawn(result, source, folder, overlay, progress) as (film, facts):
+        summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video or None, OVERLAID: facts}
+        shown_too = address(folder / OVERLAY, folder) if film else None
+        page = render_report(result.tables, summary, pictures, video=video or None, overlay=shown_too)
+        files: dict[str, bytes | Path] = {**pictures.files(), REPORT: page, **film}
+        write_clip(folder, result.clip_id, result.tables, summary, files=files, excel=excel)
+    return summary
 
 
 def _claims(run: Path) -> dict[Path, set[str]]:

@@ -13,13 +13,14 @@ from vidfer.results.names import shown
 from vidfer.results.pictures import Pictures
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import NO_MEDIA, Report, build_tables, record
-from vidfer.types import SOUND_IS_FINE, ClipError, Status, VidferError
+from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from vidfer.api.kept import Crops
+    from vidfer.overlay import Blur
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,7 +237,15 @@ class ClipResult:
 
         return read_embeddings(self, person_id)
 
-    def save(self, folder: str | Path, *, excel: bool = False, show_faces: bool = False) -> None:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        excel: bool = False,
+        show_faces: bool = False,
+        overlay: bool = False,
+        blur_faces: "Blur | None" = None,
+    ) -> None:
         """Write tables as Parquet and CSV, and the summary, into a folder of this clip's own, as `vidfer analyze` does.
 
         All files are written or none. In the folder of a run, the clip's place is `clip_id`: `result.save(run / result.clip_id)`.
@@ -245,6 +254,9 @@ class ClipResult:
             folder: Made if need be; results of an earlier run there are replaced.
             excel: Begin each CSV with a byte order mark, by which Excel knows UTF-8.
             show_faces: Leave the pictures of people as they are, and do not blur them.
+            overlay: Write `overlay.mp4` too, the clip's video with boxes, names and probabilities.
+            blur_faces: Whose faces are blurred there: `all`, or those of all `others` than the main person. A face that was
+                not found cannot be.
 
         Raises:
             VidferError: The folder cannot be written, or its disk is full.
@@ -254,9 +266,13 @@ class ClipResult:
             >>> analyze("missing.mp4").save("results")
         """
         from vidfer.api.folders import write_result
+        from vidfer.api.overlays import Overlay
 
+        if blur_faces is not None and not overlay:
+            raise UsageError("blur_faces is about the overlay: give overlay=True, too")
         with in_keywords():
-            write_result(self, Path(folder), excel=excel, show_faces=show_faces)
+            how = Overlay(blur_faces) if overlay else None
+            write_result(self, Path(folder), excel=excel, show_faces=show_faces, overlay=how)
 
     @classmethod
     def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:

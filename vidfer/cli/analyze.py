@@ -6,9 +6,10 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.results.clip_folder import OVERLAID
 from vidfer.results.design import StudyOptions
 from vidfer.results.linking import LinkOptions
 from vidfer.results.names import clip_id
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vidfer.api import ClipResult
+    from vidfer.api.overlays import Overlay
     from vidfer.pipeline.runner import StageProgress
     from vidfer.results.design import Design
 
@@ -64,6 +66,9 @@ class AnalyzeOptions:
         excel: Begin each CSV with a byte order mark, by which Excel knows that it is UTF-8.
         json: Print each clip's summary as one line of JSON.
         show_faces: Leave the pictures of people as they are, and do not blur them.
+        overlay: Write overlay.mp4 into each clip's folder: its video with boxes, names and probabilities, and its sound.
+        blur_faces: Blur faces in the overlay: all, or those of all others than the main person (who has a name in people.csv or,
+            if nobody has, is seen most). A face that was not found cannot be blurred: look through the video before you share it.
     """
 
     paths: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "PATH"})
@@ -71,6 +76,8 @@ class AnalyzeOptions:
     excel: bool = False
     json: bool = False
     show_faces: bool = False
+    overlay: bool = False
+    blur_faces: Literal["all", "others"] | None = None
     camera: str | None = field(default=None, metadata={"metavar": "N"})
     seconds: float | None = None
     work: WorkOptions = field(default_factory=WorkOptions)
@@ -82,6 +89,8 @@ class AnalyzeOptions:
         """Refuse a run over nothing, and a length of no recording."""
         if not self.paths and self.camera is None:
             raise UsageError("name at least one PATH, or --camera 0")
+        if self.blur_faces is not None and not self.overlay:
+            raise UsageError("--blur-faces is about the overlay: add --overlay")
         if self.seconds is not None and (self.camera is None or not 0 < self.seconds < float("inf")):
             raise UsageError(f"--seconds has to be above 0, and goes with --camera, not {self.seconds}")
 
@@ -98,6 +107,7 @@ class _AnalyzeClip:
     store: Path | None
     folders: "Mapping[Path, Path]"
     show_faces: bool = False
+    overlay: "Overlay | None" = None
     identity: str | None = None
 
     def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
@@ -114,14 +124,22 @@ class _AnalyzeClip:
             store=self.store,
             progress=progress,
         )
-        return self.write(clip, result)
+        return self.write(clip, result, progress)
 
-    def write(self, clip: Path, result: "ClipResult") -> dict[str, Any]:
-        """Write a clip's result into its folder, and return its summary."""
+    def write(self, clip: Path, result: "ClipResult", progress: "StageProgress | None" = None) -> dict[str, Any]:
+        """Write a clip's result into its folder, and return its summary, with the overlay's if one was asked for."""
         from vidfer.api import write_result
 
-        write_result(result, self.folders[clip], excel=self.excel, show_faces=self.show_faces, source=clip)
-        return result.summary
+        written = write_result(
+            result,
+            self.folders[clip],
+            excel=self.excel,
+            show_faces=self.show_faces,
+            source=clip,
+            overlay=self.overlay,
+            progress=progress,
+        )
+        return result.summary if self.overlay is None else {**result.summary, OVERLAID: written[OVERLAID]}
 
 
 def run(options: AnalyzeOptions) -> int:
@@ -144,6 +162,7 @@ def run(options: AnalyzeOptions) -> int:
 def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.api import claimed_folders
     from vidfer.api.identify import NO_WEIGHTS, link_run
+    from vidfer.api.overlays import Overlay
     from vidfer.cli.display import fault, say, say_where_faces_are_kept
     from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
@@ -169,6 +188,7 @@ def _analyze(options: AnalyzeOptions) -> int:
             options.work.store,
             folders,
             options.show_faces,
+            Overlay(options.blur_faces, options.work.chain.timeout) if options.overlay else None,
             identity_digest() if options.people.identify else None,
         )
         if options.people.identify and work.identity is None:
@@ -191,6 +211,7 @@ def _analyze(options: AnalyzeOptions) -> int:
         return exit_status(summaries)
     print_overview(summaries)
     sys.stdout.flush()
+    _say_of_overlays(summaries)
     status = exit_status(summaries)
     print(f"\nOpen {page}; each clip has a report and tables beside it.")
     return status
@@ -202,7 +223,8 @@ def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str
     from vidfer.stages.progress import ANALYSIS
 
     files = list(work.folders)
-    stages = ANALYSIS if work.identity is None else (*ANALYSIS, "identify")
+    further = {"identify": work.identity, "overlay": work.overlay}
+    stages = (*ANALYSIS, *(name for name, wanted in further.items() if wanted is not None))
     for position, summary in run_with_bars(work, files, jobs, stages):
         if isinstance(summary, ClipError):  # its worker process died
             called = clip_id(work.folders[files[position]], work.out)
@@ -240,7 +262,25 @@ def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:
             fault(f"{summary['clip']}: {summary['status']}: {summary['message']}")
         elif sound["status"] not in SOUND_IS_FINE:
             fault(f"{summary['clip']}: its sound is {sound['status']}: {sound['message']}")
+        elif not _is_fine(summary.get(OVERLAID)):
+            fault(f"{summary['clip']}: its overlay is {summary[OVERLAID]['status']}: {summary[OVERLAID]['message']}")
         else:
             continue
         failed = 1
     return failed
+
+
+def _is_fine(overlay: "Mapping[str, Any] | None") -> bool:
+    return overlay is None or overlay["status"] in (Status.OK, Status.NO_VIDEO)
+
+
+def _say_of_overlays(summaries: "Sequence[Mapping[str, Any]]") -> None:
+    """Say what is to be known of each overlay, and why a clip that could be read has none."""
+    from vidfer.cli.display import say
+
+    for summary in summaries:
+        overlay = summary.get(OVERLAID)
+        if overlay and overlay["message"] and _is_fine(overlay) and summary["media"]["container"]:
+            say(
+                f"{summary['clip']}: {'no overlay' if overlay['status'] != Status.OK else 'overlay'}: {overlay['message']}"
+            )

@@ -16,9 +16,6 @@ from vidfer.types import ClipError, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-OVERLAY: Final = "overlay.mp4"
-"""Name of the file in a clip's folder."""
-
 _MEMORY: Final = 8 << 30  # address space of the child; the encoder holds tens of frames
 
 

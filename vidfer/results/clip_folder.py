@@ -2,6 +2,7 @@
 
 frames.parquet, frames.csv, ...   the six tables
 datapackage.json, pictures        whatever else was given
+overlay.mp4                       the clip's video with drawings, where that was asked for
 report.html                       the page of the clip, which may be made again with other names (`replace_report`)
 summary.json                      the clip's summary, which names every other file with its digest, but for the page's
 .vidfer-commit/                   files on their way to the places above: complete, so whoever finds them moves them on
@@ -38,7 +39,16 @@ BLURRED: Final = "pictures_blurred"
 VIDEO: Final = "video"
 """In the summary: the address of the clip's file from pages in its folder, or None."""
 
-OF_FOLDER: Final = ("schema_version", "further_columns", "files", "clip_id", "people_changed", BLURRED, VIDEO)
+OVERLAY: Final = "overlay.mp4"
+"""The clip's video with drawings, where that was asked for."""
+
+OVERLAID: Final = "overlay"
+"""In the summary: what became of that file, or None where it was not asked for."""
+
+OF_FOLDER: Final = (
+    *("schema_version", "further_columns", "files", "clip_id", "people_changed"),
+    *(BLURRED, VIDEO, OVERLAID),
+)
 """What the summary in a clip's folder has beside the summary of its result."""
 
 COMMIT: Final = ".vidfer-commit"
@@ -87,6 +97,11 @@ class ClipFolder:
         """Read one of the six tables, with the types that it was written with."""
         return read_table(self.read(f"{name}.parquet"))
 
+    @property
+    def overlay(self) -> str | None:
+        """Name of the video with drawings, if there is one."""
+        return OVERLAY if OVERLAY in self.summary["files"] else None
+
     def pictures(self) -> Pictures:
         """Read the pictures, as they were written: blurred or not."""
         people, there = range(1, len(self.summary.get("people", ())) + 1), self.summary["files"]
@@ -127,7 +142,7 @@ def write_clip(
     tables: Mapping[str, "pd.DataFrame"],
     summary: Mapping[str, Any],
     *,
-    files: Mapping[str, bytes] | None = None,
+    files: Mapping[str, bytes | Path] | None = None,
     excel: bool = False,
 ) -> None:
     """Write a clip's results; until all are on the disk, the folder keeps what it held.
@@ -139,16 +154,19 @@ def write_clip(
         clip_id: The clip's place below the run's folder.
         tables: All six tables by name, with the types of the schema.
         summary: What `summary.json` says of the clip; what this module needs is added.
-        files: Further files by name, such as pictures.
+        files: Further files by name, such as pictures: their bytes, or a large file in the clip's folder, which is moved.
         excel: Begin each CSV with a byte order mark.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
-    content = {**table_files({name: tables[name] for name in TABLES}, excel=excel), **(files or {})}
+    content: dict[str, bytes | Path] = {
+        **table_files({name: tables[name] for name in TABLES}, excel=excel),
+        **(files or {}),
+    }
     further = further_columns(tables)
     content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
-    digests = {name: None if name == REPORT else blake3(data).hexdigest() for name, data in content.items()}
+    digests = {name: None if name == REPORT else _digest(data) for name, data in content.items()}
     of_tables = {
         **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
         "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
@@ -161,7 +179,10 @@ def write_clip(
         draft.mkdir()
         try:
             for name, data in content.items():
-                (draft / name).write_bytes(data)
+                if isinstance(data, Path):
+                    data.replace(draft / name)
+                else:
+                    (draft / name).write_bytes(data)
                 sync(draft / name)
             sync(draft)
             with _alone(folder, clip_id):
@@ -174,6 +195,15 @@ def write_clip(
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _digest(data: bytes | Path) -> str:
+    digest = blake3()
+    if isinstance(data, Path):
+        digest.update_mmap(data)
+    else:
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def replace_report(clip: ClipFolder, page: bytes) -> None:

@@ -13,16 +13,17 @@ STAGES: Final[Mapping[str, tuple[str, float]]] = {
     "classify": ("deciding", 0.01),
     "report": ("writing tables", 0.03),
     "identify": ("telling people apart", 0.05),
+    "overlay": ("drawing the overlay", 0.50),
 }
 """The stages of a clip in their order: what each does in a person's words, and its share of the clip's time.
 
 The shares are the means, rounded, over eight clips of 3 to 18 s, seven of them with sound, on one core at 5 frames a second and
 without the loading of models: from clip to clip faces took 33 to 67 %, sound 2 to 46 %, expressions 6 to 23 %. The share of
-`identify` was not measured.
+`identify` was not measured, and that of `overlay` is a guess between clips of few and of many pixels.
 """
 
-ANALYSIS: Final = tuple(stage for stage in STAGES if stage != "identify")
-"""The stages of an analysis that links nobody."""
+ANALYSIS: Final = tuple(stage for stage in STAGES if stage not in ("identify", "overlay"))
+"""The stages of an analysis that links nobody and draws no overlay."""
 
 LOADING: Final = "loading models"
 """What is said until the first clip has moved."""
