@@ -45,6 +45,6 @@ def test_a_figure_without_a_source_is_found(tmp_path):
 
 
 def test_the_readme_shows_what_the_demo_prints():
-    block = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    block = re.search(r"```text\n\.\.\.\n(.*?)\.\.\.\n```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
     captured = (ROOT / "docs" / "reference" / "terminal.md").read_text("utf-8")
     assert block in re.sub(r" +$", "", captured, flags=re.MULTILINE)

@@ -10,7 +10,6 @@ from vidfer.datasets.synthetic import read_sample, write_demo_clip
 from vidfer.media.record import record_frames
 
 WITHOUT = {
-    "make": "builds an environment of 5 GB; what the demo does is run by the tutorial's test",
     "vidfer analyze --camera": "needs a camera",
     "vidfer analyze CLIP --models": "needs the bundle of the training before it",
     "vidfer app": "serves until it is ended; its own tests start it",
