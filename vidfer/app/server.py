@@ -157,7 +157,8 @@ class Server:
                 access_log=False,  # it would hold the token
                 server_header=False,
                 timeout_graceful_shutdown=2,
-                ws="websockets",
+                ws="websockets-sansio",
+                ws_max_size=4_000_000,
                 lifespan="on",
             )
         )
