@@ -7,7 +7,24 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def camera(tmp_path_factory):
+    """What Chromium takes for a camera's pictures: a portrait that drifts, `640 x 480`."""
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    from vidfer.datasets.photos import read_sample
+
+    portrait, path = read_sample("astronaut"), tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
+    with path.open("wb") as file:
+        for angle in np.linspace(0, 2 * np.pi, 30, endpoint=False):
+            x, y = 30 + round(25 * np.sin(angle)), 10 + round(10 * np.cos(angle))
+            Image.fromarray(cv2.resize(portrait[y : y + 300, x : x + 400], (640, 480))).save(file, "JPEG")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(camera):
     """Start the system's Chromium once."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -16,6 +33,7 @@ def chromium():
 
     with sync_playwright() as driver:
         flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        flags.append(f"--use-file-for-fake-video-capture={camera}")
         browser = driver.chromium.launch(
             executable_path=program, args=[*flags, "--autoplay-policy=no-user-gesture-required"]
         )

@@ -36,7 +36,11 @@ export class People {
   }
 }
 
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A colour of the style sheet as a canvas takes it: `light-dark()` is resolved where it is a property's value only. */
+function style(name) {
+  $("live-people").style.outlineColor = `var(${name})`;
+  return getComputedStyle($("live-people")).outlineColor;
+}
 
 /** One person's timeline. */
 class Chart {
@@ -55,15 +59,15 @@ class Chart {
   }
 
   options() {
-    const ink = () => style("--muted"), line = () => ({ stroke: style("--line"), width: 1 });
+    const ink = () => style("--muted"), line = { stroke: () => style("--line"), width: 1 };
     // The sum of all classes is drawn first and the bottom class last, each filled down to 0: what stays visible is the stack.
     const series = NAMES.map((name) => ({ label: name, fill: () => style(`--${name}`), stroke: () => style("--edge"), width: 0.5, points: { show: false } })).reverse();
     return {
-      width: this.place.clientWidth || 300, height: 110, padding: [6, 4, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
+      width: this.place.clientWidth || 300, height: 110, padding: [8, 14, 0, 0], legend: { show: false }, cursor: { show: false }, select: { show: false },
       scales: { x: { time: false, auto: false }, y: { range: [0, 1] } },
       axes: [
-        { stroke: ink, grid: line(), ticks: line(), size: 24, font: "11px system-ui", values: (_, at) => at.map((each) => (each === 0 ? "now" : `${each} s`)) },
-        { stroke: ink, grid: line(), ticks: line(), size: 40, font: "11px system-ui", splits: [0, 0.5, 1], values: ["0", "50 %", "100 %"] },
+        { stroke: ink, grid: line, ticks: line, size: 24, font: "11px system-ui", values: (_, at) => at.map((each) => (each === 0 ? "now" : `${each} s`)) },
+        { stroke: ink, grid: line, ticks: line, size: 54, font: "11px system-ui", splits: [0, 0.5, 1], values: ["0", "50 %", "100 %"] },
       ],
       series: [{}, ...series],
     };

@@ -6,6 +6,14 @@ import { clips, forget, remember } from "./history.js";
 import { showResult } from "./result.js";
 
 const STEPS = ["uploading", "queued", "running", "done"];
+const REMEDY = {
+  corrupt: "The file is damaged, or no video, sound or picture: see whether it plays elsewhere, or copy it again from its source.",
+  unreadable: "The file is damaged, or no video, sound or picture: see whether it plays elsewhere, or copy it again from its source.",
+  unsupported: "Save it in another format: a video as MP4, a picture as PNG or JPEG.",
+  too_large: "Scale the video down.",
+  timeout: "Cut it into shorter clips.",
+  out_of_memory: "Scale the video down, or cut it into shorter clips.",
+};
 let onCancel = () => {}, onAgain = () => {};
 
 /** Send a file; when the server has it, the address becomes that of its job. */
@@ -40,9 +48,9 @@ export async function clipView(id, turn, signal) {
   try {
     const job = await follow(id, { moved, lost: (away) => { $("lost").hidden = !away; } }, signal);
     remember({ id, name: job.name, outcome: job.status });
-    if (job.status === "done") showResult(id, job.name, job.summary, turn);
+    if (job.status === "done") showResult(id, job.name, turn);
     else if (job.status === "cancelled") end("was cancelled", "It was not analysed, and is removed.");
-    else end("could not be analysed", job.message);
+    else end("could not be analysed", `${capital(job.message)}. ${REMEDY[job.clip_status] ?? ""}`);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (problem.status === 404) forget(id);

@@ -15,6 +15,7 @@ export function liveView(turn, signal) {
   left = signal;
   turn("live", "Watch live");
   parts(false);
+  $("live-start").disabled = false;
   $("live-side").hidden = true;
   tell($("live-problem"), null);
   signal.addEventListener("abort", () => stop(), { once: true });
@@ -39,16 +40,20 @@ async function start() {
   $("live-start").disabled = true;
   const session = new Session();
   running = session;
+  let fault = null;
   try {
     await session.run(left);
   } catch (problem) {
-    if (problem.name !== "AbortError") tell($("live-problem"), problem);
-  } finally {
-    session.end();
-    if (running === session) running = null;
-    $("live-start").disabled = false;
-    parts(false);
+    if (problem.name !== "AbortError") fault = problem;
   }
+  session.end();
+  if (running === session) running = null;
+  if (left.aborted) return;
+  $("live-start").disabled = false;
+  parts(false);
+  $("live-side").hidden = !$("live-people").childElementCount; // what was seen stays until the view is left
+  if (fault) tell($("live-problem"), fault);
+  else $("live-start").focus();
 }
 
 /** One time from start to stop. */
@@ -153,4 +158,4 @@ class Pace {
 }
 
 $("live-start").addEventListener("click", start);
-$("live-stop").addEventListener("click", () => { stop(); say("Live mode has ended, the camera is off."); $("live-start").focus(); });
+$("live-stop").addEventListener("click", () => { stop(); say("Live mode has ended, the camera is off."); });

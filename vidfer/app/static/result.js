@@ -14,10 +14,9 @@ const TABLES = {
 };
 let remove = () => {};
 
-export function showResult(id, name, summary, turn) {
+export function showResult(id, name, turn) {
   const place = `jobs/${encodeURIComponent(id)}`;
   $("result-title").firstElementChild.textContent = visible(name);
-  $("result-line").textContent = describe(summary);
   $("report").title = `Report of ${visible(name)}`;
   $("report").src = $("own-tab").href = $("save-report").href = `${place}/report`;
   $("save-report").download = `${name}.report.html`;
@@ -41,14 +40,16 @@ export function showResult(id, name, summary, turn) {
   say("The result is here.");
 }
 
-/** What was found, in a line. */
-function describe(summary) {
-  if (!summary) return "";
-  if (!summary.predominant) return `No answer: ${summary.message || String(summary.status).replaceAll("_", " ")}`;
-  const people = summary.people?.length ?? 0;
-  const seen = people ? `, ${people} ${people === 1 ? "person" : "people"}` : "";
-  return `Displays mostly ${summary.predominant}${seen}`;
-}
+// In its frame, the report needs no name and switch of its own: the colours are those that are chosen here.
+$("report").addEventListener("load", () => {
+  for (const double of $("report").contentDocument.querySelectorAll(".topbar .brand, .topbar [data-theme-switch]")) double.hidden = true;
+});
+document.addEventListener("themechange", () => {
+  const inside = $("report").contentDocument, { theme } = document.documentElement.dataset;
+  if (theme) inside.documentElement.dataset.theme = theme;
+  else delete inside.documentElement.dataset.theme;
+  inside.dispatchEvent(new Event("themechange"));
+});
 
 $("remove").addEventListener("click", () => remove());
 
