@@ -18,3 +18,6 @@ def test_the_tutorial_runs_as_it_stands(folder, monkeypatch):
     monkeypatch.setenv("VIDFER_STORE", str(folder / "demo" / "store"))  # what the demo computed is found again
     Page("docs/tutorial.md", folder).run()
     assert (folder / "monday.png").stat().st_size > 5000
+    for page in ("index.html", "clips/monday.mp4/report.html"):
+        assert "Eileen" in (folder / "run" / page).read_text("utf-8")
+    assert len(list((folder / "run" / "plots").rglob("*.svg"))) == 2
