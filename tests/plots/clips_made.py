@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.results.made import faces_of, report_of, times_of, windows_of
 from vidfer.results.frames import build_frames
-from vidfer.results.tables import build_tables
+from vidfer.results.tables import NO_MEDIA, build_tables
 from vidfer.types import EMOTIONS
 
 
@@ -17,7 +17,8 @@ def clip(seconds=4.0, people=1, clip_id="a.mp4", names=None, sound=False, fps=5,
     if len(rows):
         rows[list(EMOTIONS)] = rng.dirichlet(np.full(7, 0.3), len(rows))
     windows = windows_of(*[(start, start + 1) for start in range(int(seconds))]) if sound else None
-    tables = build_tables(report_of(build_frames(times, rows, None), windows), clip_id)
+    media = {**NO_MEDIA, "duration_s": float(seconds), "step_s": 1 / fps}
+    tables = build_tables(report_of(build_frames(times, rows, None), windows, media=media), clip_id)
     for name, called in (names or {}).items():
         for table in ("frames", "seconds", "segments", "people"):
             tables[table].loc[tables[table]["person_id"] == f"{clip_id}#{name}", "person_name"] = called

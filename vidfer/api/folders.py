@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
-from vidfer.pages.links import address, playable
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.results.clip_folder import BLURRED, LOCK, OVERLAID, OVERLAY, REPORT, VIDEO, write_clip
 from vidfer.results.dictionary import PACKAGE
+from vidfer.results.links import address, playable
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
 

@@ -274,6 +274,32 @@ class ClipResult:
             how = Overlay(blur_faces) if overlay else None
             write_result(self, Path(folder), excel=excel, show_faces=show_faces, overlay=how)
 
+    def export(
+        self, program: Literal["elan", "webvtt", "py-feat"], path: str | Path, *, absolute: bool = False
+    ) -> None:
+        """Write the clip for another program: see docs/how-to/exchange.md.
+
+        Args:
+            program: `elan` for an annotation file of ELAN (.eaf), `webvtt` for captions (.vtt), `py-feat` for a table (.csv)
+                that py-feat reads.
+            path: The file.
+            absolute: Name in a file of ELAN also where on this machine the clip lies, not only where from the file.
+
+        Raises:
+            VidferError: The file cannot be written.
+
+        Example:
+            >>> from vidfer import analyze
+            >>> analyze("missing.mp4").export("webvtt", "missing.vtt")
+            >>> open("missing.vtt").readline().strip()
+            'WEBVTT'
+        """
+        from vidfer.exchange.files import write_export
+
+        with in_keywords():
+            source = Path(self.summary["clip"])
+            write_export(self.tables, self.summary, program, Path(path), source, absolute=absolute)
+
     @classmethod
     def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:
         """Read what `save` or `vidfer analyze` wrote for one clip; for a whole run see `vidfer.load_run`.

@@ -13,6 +13,7 @@ VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
     "compare": "compare the conditions of a study: means, differences, effect sizes, a plot",
     "plot": "draw timelines, distributions, confusion, reliability or embeddings of a run",
+    "export": "write the results for ELAN, WebVTT players or py-feat",
     "people": "list the people of a run, or apply names and same_as of its people.csv",
     "app": "serve a web page and a REST service that analyse videos on this machine",
     "run": "run the chain up to a stage, or show what is stored already (--dry-run)",

@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.pages.test_environment import HOSTILE
-from vidfer.pages.links import address, playable
+from vidfer.results.links import address, playable
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""The files of a run's clips for other programs."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from vidfer.exchange.elan import elan_file
+from vidfer.exchange.pyfeat import pyfeat_file
+from vidfer.exchange.webvtt import webvtt_file
+from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.results.clip_folder import VIDEO, ClipFolder
+from vidfer.results.links import address
+from vidfer.types import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vidfer.results.run import Run
+
+Format = Literal["elan", "webvtt", "py-feat"]
+
+SUFFIXES: Final[dict[Format, str]] = {"elan": ".eaf", "webvtt": ".vtt", "py-feat": ".csv"}
+
+
+def export_run(
+    run: "Run", program: Format, out: Path | None = None, clip: str | None = None, *, absolute: bool = False
+) -> Iterator[Path]:
+    """Write a file for each clip of a run, with everybody's names, and yield its path.
+
+    Args:
+        run: Its folder of clips.
+        program: What is to read the files.
+        out: Folder of the files, each at its clip's place there; by default `export` in the run's folder.
+        clip: This clip alone.
+        absolute: See `elan_file`.
+
+    Raises:
+        UsageError: The run has no such clip, or `absolute` is asked for a format that names no file.
+        VidferError: The folder cannot be written.
+    """
+    place = out or run.folder / "export"
+    for clip_id in run.folders if clip is None else [run.clip(clip).clip_id]:
+        folder = run.clip(clip_id)
+        path = place / f"{clip_id}{SUFFIXES[program]}"
+        write_export(run.tables(clip_id), folder.summary, program, path, source_of(folder), absolute=absolute)
+        yield path
+
+
+def write_export(
+    tables: "Mapping[str, pd.DataFrame]",
+    summary: Mapping[str, Any],
+    program: Format,
+    path: Path,
+    source: Path | None,
+    *,
+    absolute: bool = False,
+) -> None:
+    """Write one clip's file.
+
+    Args:
+        tables: The clip's six tables.
+        summary: Its summary.
+        program: What is to read the file.
+        path: Where; its folder is made if need be.
+        source: The clip's own file; None where it is not known.
+        absolute: See `elan_file`.
+
+    Raises:
+        UsageError: There is no such format, or `absolute` is asked for one that names no file.
+        VidferError: The file cannot be written.
+    """
+    if program not in get_args(Format):
+        raise UsageError(f"--format '{program}' is none of {', '.join(get_args(Format))}")
+    if absolute and program != "elan":
+        raise UsageError(f"--absolute is of elan: a file of {program} does not name the clip's place")
+    if program == "elan":
+        there = source is not None and source.is_file()
+        media = address(source, path.parent) if source and there else ""
+        whole = source.resolve().as_uri() if source and there and absolute else ""
+        data = elan_file(tables, summary, media=media, absolute=whole)
+    else:
+        data = webvtt_file(tables) if program == "webvtt" else pyfeat_file(tables)
+    with results_folder(path.parent):
+        write_atomic(path, data)
+
+
+def source_of(folder: ClipFolder) -> Path | None:
+    """Return the clip's own file, by its address from the clip's folder; None where none was written."""
+    found: str | None = folder.summary.get(VIDEO)
+    if not found:
+        return None
+    if found.startswith("file:"):
+        return Path(url2pathname(urlsplit(found).path))
+    return folder.path / os.fsdecode(os.fsencode(unquote(found, errors="surrogateescape")))
