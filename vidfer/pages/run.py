@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.pages.index import INDEX, Found, Place, render_index
-from vidfer.pages.links import address
 from vidfer.pages.people import noted_digest, people_digest
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder, write_atomic
@@ -13,6 +12,7 @@ from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, REPORT, VIDEO, ClipFolder, FolderError, replace_report
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.files import read_table
+from vidfer.results.links import address
 from vidfer.results.merge import apply_people
 from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.pictures import POSTER
