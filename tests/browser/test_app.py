@@ -120,7 +120,15 @@ def test_a_file_that_cannot_be_taken_is_told_in_a_sentence(app, open_page, sound
             assert words in page.inner_text("#start-problem")
             assert page.evaluate("document.activeElement.id") == "start-problem"
         sound(page)
-        page.set_input_files("#file", corrupt)
+        dropped = page.evaluate_handle(
+            """([name, bytes]) => {
+              const moved = new DataTransfer();
+              moved.items.add(new File([Uint8Array.from(bytes)], name));
+              return moved;
+            }""",
+            [corrupt.name, list(corrupt.read_bytes())],
+        )
+        page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
         page.wait_for_selector("#why:visible", timeout=SLOW)
         assert page.inner_text("#clip-kind") == "This clip could not be analysed"
         assert len(page.inner_text("#why")) > 20
@@ -137,6 +145,22 @@ def test_a_file_that_cannot_be_taken_is_told_in_a_sentence(app, open_page, sound
         page.set_input_files("#file", large)
         page.wait_for_selector("#why:visible", timeout=SLOW)
         assert "at most 3 MB are taken" in page.inner_text("#why")
+
+
+def test_an_upload_shows_its_progress_and_can_be_cancelled(app, open_page, sound, clip):
+    with open_page(app) as watched:
+        page = watched.page
+        page.wait_for_selector(CHOSEN)
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 50_000}
+        page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+        page.set_input_files("#file", clip)
+        page.wait_for_selector("#share:text-matches('^[1-9][0-9]? %')", timeout=SLOW)
+        assert page.inner_text("#doing") == page.inner_text("#said") == "Sending"
+        sound(page)
+        page.click("#cancel")
+        page.wait_for_selector("#start:visible")
+        assert not page.locator("#earlier").is_visible()  # there was no job yet
+        assert watched.errors == []
 
 
 def test_two_users_wait_for_each_other_and_a_cancelled_clip_makes_room(app, open_page, sound, clip, tmp_path):

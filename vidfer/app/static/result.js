@@ -40,12 +40,16 @@ export function showResult(id, name, turn) {
   say("The result is here.");
 }
 
-// In its frame, the report needs no name and switch of its own: the colours are those that are chosen here.
+// In its frame, the report needs no name and switch of its own: the colours are those that are chosen here. What it links to, such
+// as the clip's file, opens in a tab, so that the report stays.
 $("report").addEventListener("load", () => {
-  for (const double of $("report").contentDocument.querySelectorAll(".topbar .brand, .topbar [data-theme-switch]")) double.hidden = true;
+  const inside = $("report").contentDocument; // null where the browser shows a fault of its own
+  for (const double of inside?.querySelectorAll(".topbar .brand, .topbar [data-theme-switch]") ?? []) double.hidden = true;
+  for (const link of inside?.querySelectorAll("a[href]:not([href^='#'])") ?? []) Object.assign(link, { target: "_blank", rel: "noopener" });
 });
 document.addEventListener("themechange", () => {
   const inside = $("report").contentDocument, { theme } = document.documentElement.dataset;
+  if (!inside) return;
   if (theme) inside.documentElement.dataset.theme = theme;
   else delete inside.documentElement.dataset.theme;
   inside.dispatchEvent(new Event("themechange"));
