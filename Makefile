@@ -82,4 +82,4 @@ lock: $(READY)  ## Compile requirements.lock anew, for every platform, with hash
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## Remove what the tools left behind; runs, data and .venv stay
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist site *.egg-info
