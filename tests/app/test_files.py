@@ -36,7 +36,7 @@ def ranges():
         yield f"{start}-{end}", CLIP[start : end + 1]
 
 
-@pytest.mark.parametrize(("asked", "meant"), list(ranges()))
+@pytest.mark.parametrize(("asked", "meant"), list(ranges()), ids=[asked for asked, _ in ranges()])
 def test_players_get_the_part_that_they_ask_for(client, video, asked, meant):
     answer = client.get(video, headers={"range": f"bytes={asked}"})
     assert answer.status_code == (416 if meant is None else 206)

@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from tests.app.conftest import send, serving, wait
+from tests.app.conftest import CLIP, send, serving, wait
+from vidfer.app.work import played_at
 
 EVIL = '"><img src=x onerror=1>.mp4'
 
@@ -60,11 +61,13 @@ def test_what_goes_wrong_is_told_in_a_sentence(client, temporary, name, state, s
     assert str(temporary) not in job["message"]
     assert client.get(f"/jobs/{job['id']}/report").status_code == (200 if state == "done" else 409)
     assert wait(client, send(client))["status"] == "done"  # the next one does not suffer
+    assert folder_of(client, job).exists() == (state == "done")
 
 
 def test_a_file_that_cannot_be_opened_has_failed_without_waiting(client, temporary):
     job = send(client, "x.mp4", b"not a video")
     assert (job["status"], job["clip_status"], job["message"]) == ("failed", "corrupt", "x.mp4: cannot be opened")
+    assert not folder_of(client, job).exists()
 
 
 def test_models_stay_loaded_and_options_count(client):
@@ -157,6 +160,8 @@ def test_names_are_shown_and_are_no_paths(client, temporary, name):
     job = wait(client, send(client, name))
     assert job["status"] == "done"
     assert "/" not in job["name"]
+    assert client.get(f"/jobs/{job['id']}/{played_at(job['name'])}").content == CLIP
+    assert client.get(f"/jobs/{job['id']}/other.mp4").status_code == 404
     assert "\n" not in job["name"]
     if name == EVIL:
         assert job["name"] == EVIL

@@ -154,8 +154,9 @@ class Jobs:
             if fault is None:
                 self._queue.append(job)
                 self._news.notify_all()
-            else:
-                self._end(job, State.FAILED, fault.message, fault.status)
+                return
+            self._end(job, State.FAILED, fault.message, fault.status)
+        shutil.rmtree(job.folder, ignore_errors=True)
 
     def find(self, job_id: str) -> Job | None:
         """Return a job that has not expired."""
@@ -223,7 +224,7 @@ class Jobs:
                 if not self._do(job, crew) or job.state is State.CANCELLED:
                     crew.worker.kill()
                     crew = None
-                if job.state is State.CANCELLED:
+                if job.state is not State.DONE:  # nothing of it is shown
                     shutil.rmtree(job.folder, ignore_errors=True)
         finally:
             if crew is not None:

@@ -107,15 +107,15 @@ async def analyze(request: Request) -> JobStatus:
 
     A file that cannot be read is a job that has failed already, with a message that says why.
     """
-    jobs, settings = _jobs(request), _settings(request)
+    jobs, settings, body = _jobs(request), _settings(request), upload.Body(request)
     try:
         job = _begin(jobs)
     except HTTPException:
-        await upload.hear_out(request)
+        await body.hear_out()
         raise
     try:
         target = job.folder / "upload"
-        form = await upload.receive(request, target, settings.max_bytes)
+        form = await upload.receive(body, target, settings.max_bytes)
         job.name = form.file_name or ""
         suffix = Path(job.name).suffix[1:].lower()
         clip = target.rename(job.folder / (f"clip.{suffix}" if suffix in SUFFIXES else "clip"))
@@ -124,7 +124,7 @@ async def analyze(request: Request) -> JobStatus:
         task = _task(job, clip, options, settings)
     except upload.UploadError as error:
         jobs.discard(job)
-        await upload.hear_out(request)
+        await body.hear_out()
         raise HTTPException(error.code, error.message) from error
     except BaseException:
         jobs.discard(job)
@@ -221,6 +221,14 @@ def job_table(job: DoneJob, table: TableName, table_format: TableFormat) -> File
     kind = "text/csv; charset=utf-8" if table_format == "csv" else "application/vnd.apache.parquet"
     name = f"{table}.{table_format}"
     return _file(job.results / name, media_type=kind, filename=f"{job.name}-{name}")
+
+
+@router.get("/jobs/{job_id}/{name}", include_in_schema=False)
+def job_clip(job: AnyJob, name: str) -> FileResponse:
+    """Return the clip by its name, as its report asks for it."""
+    if name != job.name:
+        raise HTTPException(404, "a job has nothing of that name")
+    return job_video(job)
 
 
 @router.get("/limits", tags=["server"])

@@ -18,7 +18,7 @@ class AppOptions:
     """Serve a web page, and a REST service, that analyse videos on this machine.
 
     It listens on 127.0.0.1, which only this machine reaches. Uploads, face crops and results lie in a temporary folder; a job's
-    are removed an hour after it ended, and all when the server ends. See docs/app.md.
+    are removed an hour after it ended, and all when the server ends. See docs/how-to/app.md.
 
     Args:
         host: Address to listen on; any but this machine's own needs the token that is printed.

@@ -12,7 +12,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
+from starlette.datastructures import Headers
 
 from vidfer.app.settings import MEGABYTE
 from vidfer.pipeline.atomic import FULL
@@ -23,6 +23,7 @@ FORM_BYTES: Final = 65_536
 
 _LONGEST_NAME: Final = 200
 _PATIENCE: Final = 30.0
+_SECONDS_OF_UPLOAD: Final = 3600.0
 _SECONDS_OF_FAREWELL: Final = 5.0
 _SECONDS_OF_SILENCE: Final = 0.5
 
@@ -43,25 +44,64 @@ class Form:
     file_name: str | None = None
 
 
-async def receive(request: Request, target: Path, max_bytes: int) -> Form:
+class Body:
+    """The body of a request, piece by piece."""
+
+    def __init__(self, request: Request) -> None:
+        self.headers = request.headers
+        self._receive, self._ended = request.receive, False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what comes.
+
+        Raises:
+            UploadError: The sender breaks off, falls silent, or takes too long.
+        """
+        end = time.monotonic() + _SECONDS_OF_UPLOAD
+        while not self._ended:
+            if time.monotonic() > end:
+                raise UploadError(408, f"the file took longer than {_SECONDS_OF_UPLOAD:g} s: send a smaller one")
+            try:
+                yield await self._next(_PATIENCE)
+            except TimeoutError as error:
+                raise UploadError(408, f"nothing came for {_PATIENCE:g} s: send the file again") from error
+
+    async def hear_out(self) -> None:
+        """Drop what is still being sent, for some seconds: many clients read no answer before they have sent all."""
+        if self.headers.get("expect") is not None:  # such a client waits for the answer, or for leave to send
+            return
+        end = time.monotonic() + _SECONDS_OF_FAREWELL
+        with suppress(TimeoutError, UploadError):
+            while not self._ended and time.monotonic() < end:
+                await self._next(_SECONDS_OF_SILENCE)
+
+    async def _next(self, patience: float) -> bytes:
+        message = await asyncio.wait_for(self._receive(), patience)
+        self._ended = not message.get("more_body")
+        if message["type"] == "http.disconnect":
+            raise UploadError(400, "the connection broke off")
+        return bytes(message.get("body", b""))
+
+
+async def receive(body: Body, target: Path, max_bytes: int) -> Form:
     """Read a multipart form, and write its part `file` to `target`.
 
     Args:
-        request: Its `Content-Length` is believed where it says that the form is too large, and counted where it does not.
+        body: Its `Content-Length` is believed where it says that the form is too large, and counted where it does not.
         target: A path for the file.
         max_bytes: The largest file.
 
     Raises:
         UploadError: The form is none, too large, or ends too early; or the disk is full.
     """
-    announced = request.headers.get("content-length", "")
+    announced = body.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes + FORM_BYTES:
         raise _too_large(max_bytes)
-    boundary, chunks = _boundary(request), _chunks(request)
+    boundary = _boundary(body.headers)
     try:
         with target.open("xb") as file:
             reader = _Reader(boundary, file.write, max_bytes)
-            async for chunk in chunks:
+            async for chunk in body.chunks():
                 await run_in_threadpool(reader.write, chunk)
     except FormParserError as error:
         raise UploadError(400, "the form cannot be read: its parts are not divided as they should be") from error
@@ -76,8 +116,8 @@ async def receive(request: Request, target: Path, max_bytes: int) -> Form:
     return reader.form
 
 
-def _boundary(request: Request) -> bytes:
-    kind, parameters = parse_options_header(request.headers.get("content-type", ""))
+def _boundary(headers: Headers) -> bytes:
+    kind, parameters = parse_options_header(headers.get("content-type", ""))
     if kind != b"multipart/form-data" or b"boundary" not in parameters:
         raise UploadError(415, "send a form, multipart/form-data, with the video as its field file")
     return parameters[b"boundary"]
@@ -85,33 +125,6 @@ def _boundary(request: Request) -> bytes:
 
 def _too_large(max_bytes: int) -> UploadError:
     return UploadError(413, f"the file is too large: at most {max_bytes / MEGABYTE:g} MB are taken")
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body; a sender who falls silent is given up."""
-    stream = request.stream()
-    while True:
-        try:
-            chunk = await asyncio.wait_for(anext(stream), _PATIENCE)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise UploadError(408, f"nothing came for {_PATIENCE:g} s: send the file again") from error
-        except ClientDisconnect as error:
-            raise UploadError(400, "the connection broke off") from error
-        yield chunk
-
-
-async def hear_out(request: Request) -> None:
-    """Drop what is still being sent, for some seconds: many clients read no answer before they have sent all."""
-    if request.headers.get("expect") is not None:  # such a client waits for the answer, or for leave to send
-        return
-    end = time.monotonic() + _SECONDS_OF_FAREWELL
-    with suppress(TimeoutError, ClientDisconnect):
-        while time.monotonic() < end:
-            message = await asyncio.wait_for(request.receive(), _SECONDS_OF_SILENCE)
-            if not message.get("more_body"):
-                return
 
 
 class _Reader:

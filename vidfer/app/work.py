@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.pages.links import address
 from vidfer.pipeline.runner import StageProgress
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 
-PLAYED_AT: Final = "video"
-"""The address of a clip from its report."""
+_TAKEN: Final = frozenset({"report", "summary", "tables.zip"})
+"""What else has an address beside a clip."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +56,17 @@ class Analysis:
             progress=progress,
             name=task.name,
         )
-        write_result(result, task.results, show_faces=task.show_faces, video=PLAYED_AT if task.played else "")
+        write_result(
+            result, task.results, show_faces=task.show_faces, video=played_at(task.name) if task.played else ""
+        )
         return result.summary
+
+
+def played_at(name: str) -> str:
+    """Return the address of a clip from its report: its name, so that a report that was saved beside the clip plays it, too.
+
+    Example:
+        >>> played_at('"a b?.mp4'), played_at("report")
+        ('./%22a%20b%3F.mp4', './video')
+    """
+    return address(Path("video" if name in _TAKEN else name), Path())
