@@ -4,6 +4,7 @@ import re
 from itertools import product
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from tests.app.conftest import HERE, serving
 from vidfer.app.settings import is_local
@@ -59,6 +60,19 @@ def test_pages_of_other_sites_change_nothing(client, origin, site, allowed):
     )  # reading is up to the browser, which asks for CORS
 
 
+@pytest.mark.parametrize(("origin", "site", "allowed"), list(origins())[::3])
+def test_live_mode_is_for_pages_of_this_server(client, origin, site, allowed):
+    headers = {name: value for name, value in (("origin", origin), ("sec-fetch-site", site)) if value is not None}
+    for host, ours in ((OURS[1], True), (FOREIGN[0], False)):
+        fine = allowed and ours
+        with (
+            pytest.raises(WebSocketDisconnect) as closed,
+            client.websocket_connect("/none", headers={**headers, "host": host}),
+        ):
+            pass
+        assert closed.value.code == (1000 if fine else 1008)  # there is nothing, or nothing for this page
+
+
 def test_no_answer_allows_other_origins_to_read(client):
     for path in ("/health", "/jobs/x"):
         answer = client.get(path, headers={"origin": "http://evil.example"})
@@ -108,6 +122,17 @@ def test_a_wrong_token_is_none(guarded, given):
     ]
     assert [guarded.get("/health", **way).status_code for way in ways] == [401] * 3
     assert guarded.get("/health", headers={"authorization": "Basic s3cret"}).status_code == 401
+
+
+def test_live_mode_needs_the_token(guarded):
+    for headers, code in (
+        ({}, 1008),
+        ({"authorization": "Bearer s3cret"}, 1000),
+        ({"cookie": "vidfer-0=s3cret"}, 1000),
+    ):
+        with pytest.raises(WebSocketDisconnect) as closed, guarded.websocket_connect("/none", headers=headers):
+            pass
+        assert closed.value.code == code
 
 
 def test_the_token_works_from_any_name(guarded):

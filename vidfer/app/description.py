@@ -2,20 +2,18 @@
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from vidfer.app.page import templates
 from vidfer.app.routes import REPORT_POLICY
 from vidfer.pages import environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
-
-TEMPLATES: Final = Path(__file__).parent / "templates"
 
 _FOREIGN: Final = ("HTTPValidationError", "ValidationError")
 """Schemas of answers that this server never gives: its refusals are `Problem`s."""
@@ -80,11 +78,9 @@ def render_docs(description: dict[str, Any], address: str) -> bytes:
 
 @cache
 def _templates() -> "Environment":
-    """Return the environment of all pages, with this one's template and what it writes schemas by."""
-    from jinja2 import ChoiceLoader, FileSystemLoader
-
-    shared = environment.environment()
-    own = shared.overlay(loader=ChoiceLoader([FileSystemLoader(TEMPLATES), *filter(None, [shared.loader])]))
+    """Return the environment of the app's pages, with what this one writes schemas by."""
+    shared = templates()
+    own = shared.overlay()
     own.filters = {**shared.filters, "kind": kind, "coded": coded, "curl": curl}
     return own
 

@@ -52,12 +52,12 @@ def render_page() -> tuple[bytes, str]:
             policy += f"; {rule}"
         else:
             policy = policy.replace(found, " ".join(dict.fromkeys(f"{found} {sources}".split(" "))))
-    text = _templates().get_template("app.html").render(assets=replace(shared, policy=""), title="vidfer")
+    text = templates().get_template("app.html").render(assets=replace(shared, policy=""), title="vidfer")
     return text.encode(), policy
 
 
 @cache
-def _templates() -> "Environment":
+def templates() -> "Environment":
     """Return the environment of all pages, with this one's templates before theirs."""
     from jinja2 import ChoiceLoader, FileSystemLoader
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vidfer.pages.links import address
 from vidfer.pipeline.runner import StageProgress
+from vidfer.results.links import address
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
 
