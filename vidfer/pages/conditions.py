@@ -41,8 +41,10 @@ def conditions_of(clips: "pd.DataFrame", means: "pd.DataFrame", own: list[str]) 
         own: Columns of `clips` that came from files of participants.
     """
     if BY not in clips or clips[BY].isna().all():
-        others = f"vidfer compare RUN --by COLUMN compares by {', '.join(own)}"
-        return Conditions(notes=(f"the clips have no condition: {others}",)) if own else None
+        others = ", ".join(name for name in own if name != WITHIN)
+        why = "the file of participants has no column condition"
+        why += f": vidfer compare RUN --by COLUMN compares by {others}" if others else ""
+        return Conditions(notes=(why,)) if own else None
     within = WITHIN if _repeated(clips) else None
     try:
         found = compare({"seconds": means, "clips": clips}, BY, within)
@@ -52,7 +54,8 @@ def conditions_of(clips: "pd.DataFrame", means: "pd.DataFrame", own: list[str]) 
     if found.means[BY].nunique() < 2:
         only = f"{found.means[BY].iloc[0]} is the only condition: there is none to compare it with"
         notes = (only, *notes)
-    return Conditions(describe(found), _chart(found), tuple(as_tables(found)), notes)
+    said = describe(found)
+    return Conditions(said[:1].upper() + said[1:], _chart(found), tuple(as_tables(found)), notes)
 
 
 def _repeated(clips: "pd.DataFrame") -> bool:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.pages.conditions import BY, WITHIN, conditions_of
 from vidfer.pages.environment import assets, render
-from vidfer.pages.shares import Bar, bar_of, groups_of, kinds_of
-from vidfer.results.tally import NOTHING, Tally
+from vidfer.pages.shares import Bar, bar_of, bars_of, kinds_of
+from vidfer.results.tally import KINDS, NOTHING, Tally
 from vidfer.types import EMOTIONS, Status
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INDEX: Final = "index.html"
 """The page's name in the folder of a run."""
 
-AT_ONCE: Final = 100
+AT_ONCE: Final = 50
 """Clips that the table shows at once, where scripts run."""
 
 _HARMLESS: Final = (Status.PARTIAL, Status.NO_FACE, Status.NO_VIDEO)
@@ -126,8 +126,8 @@ def _columns(study: Sequence[str]) -> list[tuple[str, str, str]]:
         ("status", "Status", "text"),
         ("predominant", "Expression", "text"),
         ("margin", "Margin", "number"),
-        ("faces", "Faces say", "text"),
-        ("sound", "Sound says", "text"),
+        ("faces", "Faces", "text"),
+        ("sound", "Sound", "text"),
         ("agreement", "Agreement", "text"),
         ("people", "People", "number"),
         ("duration", "Length", "number"),
@@ -172,24 +172,15 @@ def _choices(rows: Sequence[Mapping[str, Any]], study: Sequence[str]) -> list[tu
 
 
 def _bars_of_clips(clips: "pd.DataFrame") -> list[Bar]:
-    bars = []
-    for name, chosen in groups_of(clips).items():
-        amounts = clips.loc[chosen, "predominant"].fillna(NOTHING).value_counts()
-        count = int(chosen.sum())
-        whole = "1 clip" if count == 1 else f"{count:,} clips"
-        bars.append(bar_of(name, {str(kind): float(one) for kind, one in amounts.items()}, whole))
-    return bars
+    import pandas as pd
+
+    answers = clips["predominant"].fillna(NOTHING)
+    ones = pd.DataFrame({kind: answers.eq(kind).astype("float64") for kind in KINDS})
+    return bars_of(clips, ones, lambda count: "1 clip" if count == 1 else f"{count:,.0f} clips")
 
 
 def _bars_of_time(found: Found) -> list[Bar]:
-    bars = []
-    for name, chosen in groups_of(found.clips).items():
-        amounts = found.tally.time[found.tally.time.index.isin(found.clips.loc[chosen, "clip_id"])].sum()
-        seen = {str(kind): float(one) for kind, one in amounts.items() if kind != NOTHING}
-        if sum(seen.values()):
-            bars.append(bar_of(name, seen, _lasting(sum(seen.values()))))
-    return bars
-
-
-def _lasting(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+    seen = found.tally.time.drop(columns=NOTHING).reindex(found.clips["clip_id"].to_numpy(), fill_value=0.0)
+    return bars_of(
+        found.clips, seen, lambda lasting: f"{lasting:.0f} s" if lasting < 120 else f"{lasting / 60:,.0f} min"
+    )

@@ -1,12 +1,13 @@
 """Shares of expressions as stacked bars of SVG, with the numbers beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from vidfer.inference.decision import UNCERTAIN
 from vidfer.results.colours import COLOURS
 from vidfer.results.tally import NOTHING
+from vidfer.types import Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,9 @@ _WIDTHS: Final = {"small": 300, "large": 500}
 """Px that a bar has at least on a small and a large screen."""
 
 _SIGN: Final = 7.2  # px
+
+_GROUPS: Final = 8
+"""Bars of one column, at most."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,23 @@ def kinds_of(bars: Sequence[Bar]) -> dict[str, str]:
     return {kind: TITLES.get(kind, kind) for kind in ORDER if kind in COLOURS or kind in found}
 
 
-def groups_of(clips: "pd.DataFrame") -> "dict[str, pd.Series[bool]]":
-    """Return which clips a bar is of, by its name: all, and where there are several, each status and each condition."""
-    import pandas as pd
+def bars_of(clips: "pd.DataFrame", amounts: "pd.DataFrame", whole: Callable[[float], str]) -> list[Bar]:
+    """Return a bar of all clips, and where there are several with something to show, one of each status and each condition.
 
-    groups = {"all clips": pd.Series(True, clips.index)}
-    for title, column in (("status", "status"), ("condition", "condition")):
-        values = clips[column].dropna().astype("string") if column in clips else ()
-        names = list(dict.fromkeys(values))
-        if 1 < len(names) <= len(COLOURS) + 1:
-            groups |= {f"{title}: {name}": clips[column].astype("string").eq(name).fillna(False) for name in names}
-    return groups
+    Args:
+        clips: Table `clips` of the run.
+        amounts: A row for each clip, in the same order, with a column for each kind; a bar is of their sum.
+        whole: Says how much a sum is.
+    """
+    sums = {"all clips": amounts.sum()}
+    for column in ("status", "condition"):
+        values = clips[column].astype("string") if column in clips else clips["status"].iloc[:0]
+        names = sorted(values.dropna().unique(), key=lambda name: (name != Status.OK, str(name)))
+        of_name = {name: amounts[values.eq(name).fillna(False).to_numpy()].sum() for name in names}
+        shown = {f"{column}: {name}": one for name, one in of_name.items() if one.sum()}
+        sums |= shown if 1 < len(shown) <= _GROUPS else {}
+    return [
+        bar_of(name, {str(kind): float(amount) for kind, amount in one.items()}, whole(float(one.sum())))
+        for name, one in sums.items()
+        if one.sum()
+    ]

@@ -68,12 +68,13 @@
     const font = `${narrow ? 11 : 13}px ${css("--font")}`;
     const ends = conditions.flatMap(({ mean, high }) => [...mean, ...high]).filter((value) => value !== null);
     plot = new uPlot({
-      width: place.clientWidth, height: narrow ? 280 : 320, legend: { show: false }, cursor: { show: false },
+      padding: [8, narrow ? 22 : 8, 0, 0], width: place.clientWidth, height: narrow ? 280 : 320, legend: { show: false }, cursor: { show: false },
       scales: { x: { time: false, range: [-0.5, expressions.length - 0.5] }, y: { range: [0, Math.min(1, 1.08 * Math.max(0.05, ...ends))] } },
       axes: [
         { stroke: ink, font, grid: { show: false }, ticks: { show: false }, splits: expressions.map((_, at) => at),
-          values: () => expressions, rotate: narrow ? -40 : 0, size: narrow ? 62 : 36 },
-        { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, size: 48 },
+          values: () => expressions, rotate: narrow ? -40 : 0, size: narrow ? 54 : 36 },
+        { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, size: 48,
+          label: narrow ? null : "mean probability", labelFont: font, labelSize: 22 },
       ],
       series: [{}, { show: true, stroke: "transparent", points: { show: false } }],
       hooks: { draw: [draw] },
