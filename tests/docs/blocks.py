@@ -27,6 +27,7 @@ from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 from tests.conftest import ROOT
 from vidfer.cli.main import main
 
+MAKEFILE = ROOT / "Makefile"
 SHELL = {"", "sh", "bash", "console"}
 FENCED = FencedCodeBlockLexer(language="[a-z]*", mapping={"language": "language", "source": "source"})
 
@@ -107,7 +108,7 @@ def commands(block):
 
 def recipe(target):
     """Return the commands of a target of the Makefile."""
-    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    found = re.search(rf"^(?:[a-z -]+ )?{target}(?: [a-z -]+)?:.*\n((?:\t.*\n)+)", MAKEFILE.read_text(), re.MULTILINE)
     assert found, f"the Makefile has no target {target}"
     return [line.lstrip("\t@") for line in found[1].splitlines()]
 
