@@ -1,6 +1,7 @@
 """Links lead to files, headings and names in the code that exist."""
 
 import ast
+import re
 from functools import cache
 
 import pytest
@@ -40,6 +41,14 @@ def dead(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     assert not list(dead(page))
+
+
+def test_code_and_configurations_name_pages_that_exist():
+    places = [ROOT / "Makefile", *(path for folder in ("vidfer", "stages", "benchmarks", "examples", "configs")
+              for suffix in ("py", "html", "js", "yaml") for path in (ROOT / folder).rglob(f"*.{suffix}"))]  # fmt: skip
+    named = {(name, path) for path in places for name in re.findall(r"docs/[\w/-]+\.md", path.read_text("utf-8"))}
+    assert len(named) > 20
+    assert not [(name, str(path)) for name, path in named if not (ROOT / name).exists()]
 
 
 def test_every_part_of_the_paper_names_its_code():

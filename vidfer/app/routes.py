@@ -217,7 +217,7 @@ def job_tables(job: DoneJob) -> FileResponse:
     responses={200: {"content": {"text/csv": {}, "application/vnd.apache.parquet": {}}}, **_refusals(404, 409, 422)},
 )
 def job_table(job: DoneJob, table: TableName, table_format: TableFormat) -> FileResponse:
-    """Return one of the six tables; docs/columns.md says what their columns are."""
+    """Return one of the six tables; docs/reference/columns.md says what their columns are."""
     kind = "text/csv; charset=utf-8" if table_format == "csv" else "application/vnd.apache.parquet"
     name = f"{table}.{table_format}"
     return _file(job.results / name, media_type=kind, filename=f"{job.name}-{name}")

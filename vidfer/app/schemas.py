@@ -55,7 +55,9 @@ class JobStatus(BaseModel):
     stage: str = Field(description="What is being done, in words, while it runs")
     progress: float = Field(ge=0, le=1, description="Share of the analysis that is done")
     message: str = Field(description="A sentence on what went wrong, or on what the clip lacks; may be empty")
-    clip_status: Status | None = Field(description="What became of the clip, once it is known: docs/statuses.md")
+    clip_status: Status | None = Field(
+        description="What became of the clip, once it is known: docs/reference/statuses.md"
+    )
     created_at: datetime
     expires_at: datetime | None = Field(description="When the job and its files are removed, once it has ended")
     summary: dict[str, Any] | None = Field(description="What summary.json holds, once the job is done")
