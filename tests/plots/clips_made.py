@@ -1,9 +1,12 @@
 """Clips made by hand, of any length and any number of people, as the tables of a run."""
 
 import numpy as np
+import pandas as pd
 
-from tests.results.made import faces_of, report_of, times_of, windows_of
+from tests.results.made import faces_of, report_of, summary_of, times_of, windows_of
+from vidfer.results.clip_folder import write_clip
 from vidfer.results.frames import build_frames
+from vidfer.results.run import load_run
 from vidfer.results.tables import NO_MEDIA, build_tables
 from vidfer.types import EMOTIONS
 
@@ -23,3 +26,18 @@ def clip(seconds=4.0, people=1, clip_id="a.mp4", names=None, sound=False, fps=5,
         for table in ("frames", "seconds", "segments", "people"):
             tables[table].loc[tables[table]["person_id"] == f"{clip_id}#{name}", "person_name"] = called
     return tables
+
+
+def write_run(folder, **clips):
+    """Write a run of clips by name, each with the arguments of `clip` and its answer."""
+    for name, how in clips.items():
+        answer = how.pop("answer", None)
+        tables = clip(clip_id=f"{name}.mp4", **how)
+        tables["clips"] = tables["clips"].assign(sound_predominant=pd.array([None], "string"))
+        if answer:
+            at = {"predominant": answer, **dict.fromkeys(EMOTIONS, 0.05), answer: 0.7}
+            tables["clips"] = tables["clips"].assign(**at, faces_predominant=answer)
+        else:
+            tables["clips"] = tables["clips"].assign(predominant=None).astype({"predominant": "string"})
+        write_clip(folder / f"{name}.mp4", f"{name}.mp4", tables, summary_of(how.get("people", 1), clip=f"{name}.mp4"))
+    return load_run(folder)

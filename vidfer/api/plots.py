@@ -12,8 +12,9 @@ from vidfer.api.options import in_keywords
 from vidfer.api.result import ClipResult, describe
 from vidfer.api.run import load_run
 from vidfer.results.compare_units import Measure
+from vidfer.results.distribution import BY
 from vidfer.results.run import Run
-from vidfer.results.truth import Modality
+from vidfer.results.truth import Modality, own_column
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class PlotRequest:
             kinds = _USED.get(each.name, (self.kind,))
             if getattr(self, each.name) is not None and self.kind not in kinds:
                 raise UsageError(f"--{each.name} is of {' and '.join(kinds)}, not of {self.kind}")
+        if self.clip is not None and self.by not in (None, *BY):
+            raise UsageError(f"--by {self.by} groups clips: leave out --clip")
         if self.kind in _USED["truth"] and self.truth is None:
             raise UsageError(
                 f"--kind {self.kind} needs --truth: the column of clips.csv that says what each clip shows"
@@ -143,11 +146,13 @@ def draw(run: Run, request: PlotRequest, store: Path | None = None) -> "Iterator
             clip = run.clip(clip_id)
             yield f"timeline/{clip_id}", _timeline(run.tables(clip_id), clip.summary, clip_id, request.width)
     elif request.kind == "distribution":
-        whole = {name: getattr(run, name) for name in ("seconds", "clips", "people")} if not one else run.tables(ids[0])
         by, measure = request.by or ("person" if one else "clip"), request.measure or "probability"
+        tables = run.tables(ids[0]) if one else {name: getattr(run, name) for name in ("seconds", "clips", "people")}
+        if by not in BY:
+            tables["clips"] = run.clips.assign(**{by: own_column(run, by, "--by")})
         name = one or f"_{_file(by)}"
         name += "" if measure == "probability" else f"_{measure}"
-        yield f"distribution{name}", _distribution(whole, by, measure, request.clip or "", request.width)
+        yield f"distribution{name}", _distribution(tables, by, measure, request.clip or "", request.width)
     elif request.kind == "embedding":
         folders = [run.clip(clip_id).path for clip_id in ids]
         results = (ClipResult.load(folder, store=store) for folder in folders)
@@ -203,13 +208,13 @@ def _embedding(
 
 def _judged(run: Run, request: PlotRequest) -> "tuple[str, Figure]":
     from vidfer.plots.agreement import plot_confusion, plot_reliability
-    from vidfer.results.truth import judge, read_truth
+    from vidfer.results.truth import judge
 
     modality, truth = request.modality or "clip", str(request.truth)
-    judged = judge(run.clips, read_truth(run, truth), modality)
+    judged = judge(run.clips, own_column(run, truth, "--truth"), modality)
     for label, count in judged.unknown.items():
-        text = "%s: '%s' is none of the seven expressions, and left out (%d clips)"
-        logging.getLogger(__name__).warning(text, truth, label, count)
+        text = "%s: '%s' is none of the seven expressions, and left out (%d clip%s)"
+        logging.getLogger(__name__).warning(text, truth, label, count, "" if count == 1 else "s")
     title = f"{_ANSWERS[modality]}, truth: {truth}"
     draw_it = plot_confusion if request.kind == "confusion" else plot_reliability
     return f"{request.kind}_{_file(truth)}_{modality}", draw_it(judged, title, width=request.width or "single")

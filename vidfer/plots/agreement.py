@@ -74,7 +74,7 @@ def plot_reliability(judged: Judged, title: str = "", *, width: Width = "single"
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         draw_bins(upper, found)
         draw_counts(lower, found)
-        upper.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="accuracy (share)")
+        upper.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="accuracy (share)")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
         lower.set(ylim=(0, 1.3 * found.count.max()), ylabel="clips", xlabel="confidence, mean of a bin")
         accuracy = _accuracy(int(found.right.sum()), int(found.count.sum()))

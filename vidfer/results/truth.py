@@ -85,27 +85,24 @@ def judge(clips: "pd.DataFrame", truth: "pd.Series[str]", modality: Modality = "
     )
 
 
-def read_truth(run: "Run", column: str) -> "pd.Series[str]":
+def own_column(run: "Run", column: str, option: str) -> "pd.Series[str]":
     """Return a column of a run's clips, also one that the user has written into `clips.csv` since the tables were made.
 
     Raises:
-        UsageError: There is no such column.
+        UsageError: There is no such column; the message begins with the option.
     """
     import pandas as pd
 
-    clips = run.clips
+    from vidfer.results.schema import TABLES
+
+    clips, schema = run.clips, {each.name for each in TABLES["clips"]}
     written = read_edits(run.folder / "clips.csv", "clips", set())
     if column in written.own:
         texts = written.own[column]
-        cells = [
-            texts[at] if (at := written.places.get((str(clip),))) is not None else None for clip in clips["clip_id"]
-        ]
-        return pd.Series(cells, index=clips.index, dtype="string")
-    from vidfer.results.schema import TABLES
-
-    own = {each.name for each in TABLES["clips"]}
-    if column in clips and column not in own:
+        cells = [texts[at] if (at := written.places.get((str(one),))) is not None else None for one in clips["clip_id"]]
+        return pd.Series(cells, index=clips.index, dtype="string").replace("", None)
+    if column in clips and column not in schema:
         return clips[column].astype("string")
-    given = ", ".join(map(str, (name for name in clips if name not in own))) or "none"
+    given = ", ".join(dict.fromkeys((*map(str, clips), *written.own)).keys() - schema) or "none"
     remedy = "add it to clips.csv, or name it in the file of participants"
-    raise UsageError(f"--truth: the run's clips have no column {column} of their own ({given}): {remedy}")
+    raise UsageError(f"{option}: the run's clips have no column {column} of their own ({given}): {remedy}")
