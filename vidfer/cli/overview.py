@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidfer.cli.text import shorten
-from vidfer.inference.decision import UNCERTAIN
+from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.media.quality import nearly_all
 from vidfer.types import EMOTIONS, Status
 
@@ -22,8 +22,6 @@ Summary = Mapping[str, Any]
 Column = tuple[str, Literal["left", "right"], Callable[[Summary], str | Text]]
 """A column's name, its alignment, and what it says of a clip."""
 
-SMALL_MARGIN: Final = 0.1
-"""The margin below which another expression is nearly as probable."""
 
 _WIDE: Final = 110  # columns of a terminal in which there is room for more facts
 _NAME: Final = 12  # columns that a clip's name has at least

@@ -30,6 +30,9 @@ Pool = Literal["peaks", "mean"]
 UNCERTAIN: Final = "uncertain"
 """Stands for a class where no class is probable enough to be named."""
 
+SMALL_MARGIN: Final = 0.1
+"""The margin below which another expression is nearly as probable."""
+
 SENSIBLE: Final = 0.95
 """How often late fusion supposes that a modality's prediction tells anything: so no modality can quite exclude a class."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.pages import report_facts
 from vidfer.pages.environment import assets, render, seconds
 from vidfer.pages.people import META, people_digest
@@ -55,7 +56,7 @@ def render_report(
         made_with=(META, people_digest(tables["people"])),
         **{"clip_id": clip["clip_id"], "video": video, "index": index, "chart": chart, "people": people},
         **{"answers": answers, "whole": answers[0], "agreement": report_facts.agreement(clip), "warnings": warnings},
-        summary_line=_in_short(clip),
+        **{"summary_line": _in_short(clip), "close": _close(answers[0])},
         study=report_facts.study(clip),
         poster=pictures.poster and data_url(pictures.poster),
         blurred=pictures.blurred,
@@ -70,6 +71,12 @@ def render_report(
         models=report_facts.models(summary),
         stages=report_facts.stages(summary),
     )
+
+
+def _close(whole: report_facts.Answer) -> str | None:
+    """Name the second expression where it is nearly as probable as the first."""
+    near = whole.margin is not None and whole.margin < SMALL_MARGIN and whole.predominant != UNCERTAIN
+    return whole.shares[1][0] if near else None
 
 
 def _in_short(clip: "pd.Series[Any]") -> list[str]:

@@ -44,11 +44,6 @@ class Answer:
     shares: tuple[tuple[str, float], ...]
     how: str
 
-    @property
-    def second(self) -> tuple[str, float] | None:
-        """The second most probable expression."""
-        return self.shares[1] if self.shares else None
-
 
 def answers(clip: "pd.Series[Any]", summary: Mapping[str, Any]) -> list[Answer]:
     """Return the clip's answer, that of the faces and that of the sound, from the row of table `clips`."""
@@ -58,7 +53,7 @@ def answers(clip: "pd.Series[Any]", summary: Mapping[str, Any]) -> list[Answer]:
     counted = f"{images} in {frames} of {_many(clip['n_people'], 'person', 'people')}"
     windows = sound["n_windows"]
     used = windows - sound["n_silent"] - sound["n_no_voice"]
-    heard = f"{_many(used, 'window')} with speech of {windows}" if windows else ""
+    heard = f"{used} of {_many(windows, 'window')} of sound" if used else ""
     return [
         whole,
         _answer(
@@ -75,7 +70,7 @@ def _answer(clip: "pd.Series[Any]", prefix: str, title: str, status: str, messag
     shares.sort(key=lambda share: -share[1])
     margin = shares[0][1] - shares[1][1] if known else None
     kind = _STATUS.get(status, "" if prefix == "sound_" and status in SOUND_IS_FINE else "bad")  # type: ignore[call-overload]
-    return Answer(title, status, kind, message, answer if known else None, margin, tuple(shares), how)
+    return Answer(title, status.replace("_", " "), kind, message, answer if known else None, margin, tuple(shares), how)
 
 
 def _how(fused: Mapping[str, Any]) -> str:
@@ -107,6 +102,8 @@ def denoising(denoise: Mapping[str, Any] | None) -> str:
     if not denoise:
         return "Nothing was denoised: there was no face image, or denoising was off."
     count, faces = denoise["denoised"], denoise["faces"]
+    if not faces:
+        return "There was no face image to denoise."
     limit = f"estimated noise above {denoise['threshold']:g} (0-255)" if denoise.get("mode") == "auto" else "any noise"
     if not count:
         return f"None of {_many(faces, 'face image')} was denoised: none has {limit}."

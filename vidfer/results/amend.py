@@ -42,8 +42,10 @@ def amended(summary: Mapping[str, Any], tables: "Mapping[str, pd.DataFrame]") ->
         "weights": {name: weights[name] if method == "late" else 1.0 for name in modalities},
     }
     voted = {"vote": _votes(images, abstain) if len(images) else None}
+    strips = {one["person"]: one["strip_s"] for one in summary["people"] if "strip_s" in one}
     people = [
-        _person(row, images[images["person_id"] == row["person_id"]], abstain) for _, row in tables["people"].iterrows()
+        _person(row, images[images["person_id"] == row["person_id"]], abstain, strips)
+        for _, row in tables["people"].iterrows()
     ]
     return {
         **summary,
@@ -75,7 +77,11 @@ def _votes(images: "pd.DataFrame", abstain: float | None) -> Record:
     return _record(decision.vote(voting), None)
 
 
-def _person(row: "pd.Series[Any]", images: "pd.DataFrame", abstain: float | None) -> Record:
+def _person(
+    row: "pd.Series[Any]", images: "pd.DataFrame", abstain: float | None, strips: Mapping[int, list[float]]
+) -> Record:
+    """Return a person as the summary has it; the strip of face images is as it was, excluded times included."""
     seen = {name: float(row[name]) for name in ("first_s", "last_s")}
     number = {name: int(row[name]) for name in ("person", "n_faces", "n_uncertain")}
-    return {**number, **seen, "vote": _votes(images, abstain), **_answer(row, "", abstain)}
+    strip = {"strip_s": strips[number["person"]]} if number["person"] in strips else {}
+    return {**number, **seen, **strip, "vote": _votes(images, abstain), **_answer(row, "", abstain)}

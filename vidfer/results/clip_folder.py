@@ -104,7 +104,7 @@ class ClipFolder:
 
     def pictures(self) -> Pictures:
         """Read the pictures, as they were written: blurred or not."""
-        people, there = range(1, len(self.summary.get("people", ())) + 1), self.summary["files"]
+        people, there = [one["person"] for one in self.summary.get("people", ())], self.summary["files"]
         faces, strips = (
             {one: self.read(name(one)) for one in people if name(one) in there} for name in (thumbnail_name, strip_name)
         )

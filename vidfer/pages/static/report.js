@@ -61,26 +61,55 @@
       .map((what) => {
         const swatch = make("span", { className: "swatch" }), says = make("span"), more = make("div", { className: "muted small" });
         swatch.setAttribute("aria-hidden", "true");
+        const bars = stackedBar();
         const title = what === "sound" ? "sound" : what.name ? named(what.name) : "nobody";
-        const row = make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, swatch, " ", says, more));
-        return { what, row, swatch, says, more };
+        const row = make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, swatch, " ", says, bars.drawing, more));
+        return { what, row, swatch, says, more, bars };
       });
     body.replaceChildren(...rows.map((each) => each.row));
   }
 
-  /** What is shown at a time: name of the expression (or none), words, and more words. */
+  /** Seven shares side by side, as attributes of a drawing: the policy of the page allows no styles. */
+  function stackedBar() {
+    const SVG = "http://www.w3.org/2000/svg", drawing = document.createElementNS(SVG, "svg");
+    for (const [name, value] of [["viewBox", "0 0 1 1"], ["preserveAspectRatio", "none"], ["class", "shares7"], ["aria-hidden", "true"]]) {
+      drawing.setAttribute(name, value);
+    }
+    const parts = chart.order.map((name) => {
+      const part = drawing.appendChild(document.createElementNS(SVG, "rect"));
+      part.setAttribute("class", `fill e-${name}`);
+      part.setAttribute("height", "1");
+      return part;
+    });
+    return {
+      drawing,
+      show(shares) {
+        drawing.toggleAttribute("hidden", !shares);
+        let left = 0;
+        parts.forEach((part, row) => {
+          part.setAttribute("x", left);
+          part.setAttribute("width", shares ? shares[row] : 0);
+          left += shares ? shares[row] : 0;
+        });
+      },
+    };
+  }
+
+  /** What is shown at a time: name of the expression (or none), words, more words, and the shares if there are any. */
   function describe(what, time) {
     if (what === "sound") {
       const cell = chart.sound.find((one) => time >= one.start && time < one.end);
       if (!cell) return [null, "no window", ""];
       const range = `window ${clock(chart.windows.start[cell.place])} to ${clock(chart.windows.end[cell.place])}, speech ${Math.round(100 * cell.speech)} %`;
-      return cell.shares ? [...best(cell.shares), range] : [null, cell.status, range];
+      return cell.shares ? [...best(cell.shares), range, cell.shares] : [null, cell.status, range];
     }
     const place = what.at(time);
     if (place < 0) return [null, "not seen", ""];
     const weight = what.weight[place] / 255, flag = chart.flags[what.flag[place]];
     const quality = weight ? `face image: ${flag || "good"}, weight ${weight.toFixed(2)}` : flag;
-    return what.missing(place) ? [null, what.reason(place), ""] : [...best(what.shares(place)), quality];
+    if (what.missing(place)) return [null, what.reason(place), ""];
+    const shares = what.shares(place);
+    return [...best(shares), quality, shares];
   }
 
   function best(shares) {
@@ -94,18 +123,16 @@
   function place() {
     const time = hover ?? now;
     when.textContent = hover === null ? `At ${clock(time)}` : `At ${clock(time)} (pointer)`;
-    const said = [];
     for (const each of rows) {
-      const [name, words, more] = describe(each.what, time);
+      const [name, words, more, shares] = describe(each.what, time);
       each.swatch.className = name ? `swatch e-${name}` : "swatch hatched";
       each.says.textContent = words;
       each.more.textContent = more;
-      if (hover === null) said.push(`${each.what === "sound" ? "sound" : each.what.name ?? "nobody"}: ${words.split(",")[0]}`);
+      each.bars.show(shares);
     }
-    if (hover === null) {
-      cursor.setAttribute("aria-valuenow", now.toFixed(2));
-      cursor.setAttribute("aria-valuetext", [clock(now), ...said].join(", "));
-    }
+    const said = rows.map(({ what }) => `${what === "sound" ? "sound" : what.name ?? "nobody"}: ${describe(what, now)[1].split(",")[0]}`);
+    cursor.setAttribute("aria-valuenow", now.toFixed(2));
+    cursor.setAttribute("aria-valuetext", [clock(now), ...said].join(", "));
     headLine.style.transform = `translateX(${view.x(now)}px)`;
     headLine.hidden = now < view.from || now > view.to;
     hoverLine.hidden = hover === null;

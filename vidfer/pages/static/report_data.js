@@ -147,10 +147,10 @@ const ReportData = (() => {
     return shares.reduce((best, share, row) => (share > shares[best] ? row : best), 0);
   }
 
-  function clock(time) {
-    const tenths = Math.round(10 * time), minutes = Math.floor(tenths / 600), rest = (tenths % 600) / 10;
-    if (minutes === 0) return `${rest.toFixed(1)} s`;
-    const shown = rest.toFixed(1).padStart(4, "0"), hours = Math.floor(minutes / 60);
+  function clock(time, whole = false) {
+    const tenths = Math.round(10 * time), minutes = Math.floor(tenths / 600), rest = (tenths % 600) / 10, places = whole ? 0 : 1;
+    if (minutes === 0) return `${rest.toFixed(places)} s`;
+    const shown = rest.toFixed(places).padStart(whole ? 2 : 4, "0"), hours = Math.floor(minutes / 60);
     return hours ? `${hours}:${String(minutes % 60).padStart(2, "0")}:${shown}` : `${minutes}:${shown}`;
   }
 

@@ -54,6 +54,11 @@ const ReportLanes = (() => {
     context.fillText(text, x, middle);
   }
 
+  /** The colour of letters on an expression's: 4.5:1 at least. */
+  function inkOn(name) {
+    return name === "sad" ? "#fff" : "#111";
+  }
+
   function hatch(context, view, gaps, height, palette) {
     for (const gap of gaps) {
       if (gap.end < view.from || gap.start > view.to) continue;
@@ -79,23 +84,24 @@ const ReportLanes = (() => {
   }
 
   /** Names of expressions inside the areas of a person's segments. */
-  function names(context, view, band, height, order, dark) {
-    for (const [start, end, name] of band.segments) {
+  function names(context, view, band, height, order) {
+    for (const [start, end, name] of band.segments ?? []) {
       const row = order.indexOf(name), from = Math.max(0, view.x(start)), to = Math.min(view.width, view.x(end));
       if (to - from < 30 || row < 0) continue;
       const place = band.at((Math.max(start, view.from) + Math.min(end, view.to)) / 2);
       if (place < 0 || band.missing(place)) continue;
       const shares = band.shares(place), below = shares.slice(0, row).reduce((sum, share) => sum + share, 0);
       if (shares[row] * height < 15) continue;
-      label(context, name, from, to, height * (1 - below - shares[row] / 2), dark.has(name) ? "#fff" : "#111");
+      label(context, name, from, to, height * (1 - below - shares[row] / 2), inkOn(name));
     }
   }
 
-  function faces(canvas, view, strips, size) {
-    const context = brush(canvas, view.width, size);
+  /** Face images around their times, as many as there is room for; those at the ends stay within the time that is seen. */
+  function faces(canvas, view, band, tiles, size) {
+    const context = brush(canvas, view.width, size), first = view.x(band.times[0]), last = view.x(band.end(band.count - 1));
     let free = -Infinity;
-    for (const { image, time, tile, place } of strips) {
-      const left = view.x(time) - size / 2;
+    for (const { image, time, tile, place } of tiles) {
+      const left = Math.max(first, Math.min(last - size, view.x(time) - size / 2));
       if (left < free || left > view.width || left + size < 0 || !image.complete || !image.naturalWidth) continue;
       context.drawImage(image, place * tile, 0, tile, tile, left, 0, size, size);
       free = left + size + 1;
@@ -157,5 +163,5 @@ const ReportLanes = (() => {
     ticks(context, view, chart.cuts, height, palette);
   }
 
-  return { brush, colours, hatching, hatch, ticks, names, faces, quality, speech, events, label };
+  return { brush, colours, hatching, hatch, ticks, names, faces, quality, speech, events, label, inkOn };
 })();

@@ -1,7 +1,7 @@
 // The tracks of a report, one under the other on one axis of time: people, sound, events. uPlot draws the areas and the axis.
 const ReportTracks = (() => {
   "use strict";
-  const AREA = 84, FACE = 40, QUALITY = 12, SPEECH = 12, AXIS = 34;
+  const AREA = 84, FACE = 40, QUALITY = 12, SPEECH = 12, AXIS = 30, SIDE = 20;
   const NO_CURSOR = { cursor: { show: false }, legend: { show: false }, select: { show: false }, padding: [0, 0, 0, 0] };
 
   function make(tag, options = {}, ...children) {
@@ -66,7 +66,7 @@ const ReportTracks = (() => {
     const strip = (band.strips ?? []).length ? canvas() : null;
     const quality = canvas("quality of the face images");
     const { row } = track(title, box, ...(strip ? [strip] : []), quality);
-    const gaps = band.gaps(), dark = new Set(["sad", "angry"].filter((name) => name === "sad"));
+    const gaps = band.gaps();
     if (band.name) gaps.push(...unseen(band, chart));
     const tiles = (band.strips ?? []).flatMap((one) => {
       const image = make("img", { src: one.src });
@@ -75,7 +75,7 @@ const ReportTracks = (() => {
     }).sort((one, other) => one.time - other.time);
     let update = null;
     const refresh = () => {
-      if (strip) ReportLanes.faces(strip, view, tiles, FACE);
+      if (strip) ReportLanes.faces(strip, view, band, tiles, FACE);
       ReportLanes.quality(quality, view, band, QUALITY, palette());
       for (const [lane, height] of [[strip, FACE], [quality, QUALITY]]) if (lane) lane.style.height = `${height}px`;
     };
@@ -89,7 +89,7 @@ const ReportTracks = (() => {
         (context) => {
           context.font = palette().font;
           ReportLanes.ticks(context, view, chart.cuts, AREA, palette());
-          ReportLanes.names(context, view, band, AREA, chart.order, dark);
+          ReportLanes.names(context, view, band, AREA, chart.order);
         });
       update();
       refresh();
@@ -128,7 +128,7 @@ const ReportTracks = (() => {
             const name = chart.order[ReportData.top(cell.shares)], at = chart.order.indexOf(name);
             const below = cell.shares.slice(0, at).reduce((sum, share) => sum + share, 0), share = cell.shares[at];
             const from = Math.max(0, view.x(cell.start)), to = Math.min(view.width, view.x(cell.end));
-            if (share * AREA > 15) ReportLanes.label(context, name, from, to, AREA * (1 - below - share / 2), name === "sad" ? "#fff" : "#111");
+            if (share * AREA > 15) ReportLanes.label(context, name, from, to, AREA * (1 - below - share / 2), ReportLanes.inkOn(name));
           }
         });
       update();
@@ -163,16 +163,16 @@ const ReportTracks = (() => {
   }
 
   function axis(view, palette) {
-    const box = make("div"), { row } = track([], box);
+    const box = make("div", { className: "axis" }), { row } = track([], box);
     let plot = null;
     const draw = () => {
       const look = { stroke: () => palette().muted, font: palette().font, ticks: { stroke: () => palette().edge, width: 1, size: 5 } };
       plot ??= new uPlot({
-        ...NO_CURSOR, width: view.width, height: AXIS, series: [{}, {}],
+        ...NO_CURSOR, padding: [0, SIDE, 0, SIDE], width: view.width + 2 * SIDE, height: AXIS, series: [{}, {}],
         scales: { x: { time: false, range: () => [view.from, view.to] }, y: { range: () => [0, 1] } },
-        axes: [{ ...look, size: AXIS, gap: 3, space: 70, grid: { show: false }, values: (_, times) => times.map(ReportData.clock) }, { show: false }],
+        axes: [{ ...look, size: AXIS, gap: 3, space: 70, grid: { show: false }, values: (_, times) => times.map((time) => ReportData.clock(time, times.every(Number.isInteger))) }, { show: false }],
       }, [[view.from, view.to], [null, null]], box);
-      if (plot.width !== view.width) plot.setSize({ width: view.width, height: AXIS });
+      if (plot.width !== view.width + 2 * SIDE) plot.setSize({ width: view.width + 2 * SIDE, height: AXIS });
       plot.setData([[view.from, view.to], [null, null]]);
     };
     return { row, draw };
