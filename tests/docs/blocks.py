@@ -28,6 +28,7 @@ from tests.conftest import ROOT
 from vidfer.cli.main import main
 
 MAKEFILE = ROOT / "Makefile"
+DECIMAL = re.compile(r"\d+\.\d+")
 SHELL = {"", "sh", "bash", "console"}
 FENCED = FencedCodeBlockLexer(language="[a-z]*", mapping={"language": "language", "source": "source"})
 
@@ -35,8 +36,8 @@ FENCED = FencedCodeBlockLexer(language="[a-z]*", mapping={"language": "language"
 class Page:
     """A page, its folder, and what its commands printed."""
 
-    def __init__(self, path, folder, without=None):
-        self.path, self.folder, self.without = ROOT / path, folder, dict(without or {})
+    def __init__(self, path, folder, without=None, near=None):
+        self.path, self.folder, self.without, self.near = ROOT / path, folder, dict(without or {}), near
         self.printed, self.said, self.skipped = "", {}, []
         self.document = Document.parse(str(self.path), self._regions)
         self._python = PythonEvaluator()
@@ -67,7 +68,7 @@ class Page:
                 self._python(example)
             self.printed = printed.getvalue()
         elif language == "text":
-            assert_printed(example.parsed, self.printed)
+            assert_printed(example.parsed, self.printed, self.near)
         elif language == "csv":
             before = self.document.text[: example.region.start].rstrip().splitlines()[-1]
             (self.folder / re.search(r"`([\w/.-]+)`", before)[1]).write_text(example.parsed)
@@ -132,19 +133,32 @@ def check(line):
         assert ended.value.code in {None, 0}, f"{line}\n{printed.getvalue()}"
 
 
-def assert_printed(shown, printed):
-    """Hold what a page shows against what was printed: lines in order, `...` for any, digits and rules of any length alike."""
-    where = iter(_forms(printed))
+def assert_printed(shown, printed, near=None):
+    """Hold what a page shows against what was printed.
+
+    Lines are in order, `...` stands for any, rules may be of any length, and numbers are of the same form; where `near` is given,
+    those with decimals differ by no more than that.
+    """
+    where = iter(_lines(printed))
     skip = False
-    for line in _forms(shown):
+    for line in _lines(shown):
         if line == "...":
             skip = True
             continue
-        found = next(where, None) if not skip else next((other for other in where if other == line), None)
-        assert found == line, f"the page shows\n  {line}\nand printed was\n  {found}\nof\n{printed}"
+        found = next((other for other in where if not skip or _form(other) == _form(line)), "")
+        assert _form(found) == _form(line), f"the page shows\n  {line}\nand printed was\n  {found}\nof\n{printed}"
+        if near is not None:
+            numbers = [[float(value) for value in DECIMAL.findall(text)] for text in (line, found)]
+            assert numbers[0] == pytest.approx(numbers[1], abs=near), (
+                f"the page shows\n  {line}\nand printed was\n  {found}"
+            )
         skip = False
 
 
-def _forms(text):
-    lines = (re.sub(r"\d+", "0", re.sub(r"[─━]+", "─", " ".join(line.split()))) for line in text.splitlines())
+def _lines(text):
+    lines = (re.sub(r"[─━]+", "─", " ".join(line.split())) for line in text.splitlines())
     return [line for line in lines if line]
+
+
+def _form(line):
+    return re.sub(r"\d+", "0", line)

@@ -52,6 +52,12 @@ def test_what_is_shown_is_held_against_what_was_printed():
             assert_printed(shown, printed)
 
 
+def test_numbers_are_held_to_what_is_near():
+    assert_printed("happy 0.88 of 7", "happy  0.87 of 9", near=0.02)
+    with pytest.raises(AssertionError):
+        assert_printed("happy 0.88", "happy 0.85", near=0.02)
+
+
 def test_commands_are_read_without_comments_and_over_lines():
     block = "# first\n.venv/bin/vidfer analyze a.mp4 \\\n    --fps 2   # more\nmake demo\n"
     assert commands(block) == ["vidfer analyze a.mp4 --fps 2", "make demo"]
