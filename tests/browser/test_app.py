@@ -97,6 +97,7 @@ def test_the_example_becomes_a_report_and_tables(app, open_page, sound, tmp_path
         page.keyboard.press("Escape")
         assert not page.locator("#zip").is_visible()
         page.click("text=Analyse another")
+        page.wait_for_selector("#earlier:visible")
         assert page.inner_text("#earlier-list") == "astronaut.mp4\ndone"
         page.click("#earlier-list a")
         finished(page)
@@ -190,7 +191,16 @@ def test_two_users_wait_for_each_other_and_a_cancelled_clip_makes_room(app, open
         assert report.locator("img[src=x]").count() == second.page.locator("img").count() == 0
         assert second.page.inner_text("#result-title") == f"Result of {HOSTILE}"
         second.page.click("text=Analyse another")
+        second.page.wait_for_selector("#earlier:visible")
         assert second.page.inner_text("#earlier-list a") == HOSTILE
+        third.page.click("text=vidfer")  # the clip goes on, and the first view finds out
+        third.page.wait_for_selector("#earlier-list:has-text('demo.mp4')")
+        third.page.wait_for_timeout(500)
+        while third.page.inner_text("#earlier-list").endswith("on its way"):
+            third.page.goto(f"{app}#record")
+            third.page.goto(f"{app}#")
+            third.page.wait_for_timeout(500)
+        third.page.click("#earlier-list a")
         finished(third.page)
         assert third.page.locator("#report").get_attribute("title") == "Report of demo.mp4"
         assert first.errors == []

@@ -128,7 +128,8 @@ class Guard:
         rest = urlencode([(name, value) for name, value in query if name != "token"])
         path = "/" + scope["path"].lstrip("/")
         to = html.escape(urlencode({"": path}, safe="/")[1:] + (f"?{rest}" if rest else ""))
-        page = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={to}"><title>vidfer</title>'
+        head = f'<meta charset="utf-8"><meta http-equiv="refresh" content="0;url={to}"><link rel="icon" href="data:,">'
+        page = f"<!doctype html>{head}<title>vidfer</title>"
         answer = HTMLResponse(f'{page}<a href="{to}">vidfer</a>')
         answer.set_cookie(self._cookie, self._token or "", httponly=True, samesite="strict", path="/")
         return answer

@@ -3,7 +3,9 @@
 import { Problem, pause } from "./dom.js";
 
 const NO_ANSWER = "vidfer does not answer. See whether it still runs where it was started, then try again.";
-const ENDED = new Set(["done", "failed", "cancelled"]);
+
+/** The states in which a job stays. */
+export const ENDED = new Set(["done", "failed", "cancelled"]);
 
 /** What the server says was wrong: its own sentence, if it sent one. */
 function sentence(status, text) {

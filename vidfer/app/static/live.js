@@ -80,7 +80,7 @@ class Session {
     $("live-stop").focus();
     state("Connecting …");
     this.socket = new WebSocket(new URL("live", location.href.replace(/^http/, "ws")));
-    const answers = heard(this.socket, signal);
+    const answers = heard(this.socket, this.stream, signal);
     let fps = FPS;
     for await (const message of answers) {
       if (message.kind === "loading") state("Loading the models …");
@@ -112,13 +112,14 @@ class Session {
   }
 }
 
-/** The messages of a socket, in order, until it closes; an error of the server, or a lost connection, is thrown. */
-async function* heard(socket, signal) {
+/** The messages of a socket, in order; an error of the server, a lost connection, and a camera that is gone are thrown. */
+async function* heard(socket, stream, signal) {
   const queue = [];
   let wake = () => {};
   const put = (item) => { queue.push(item); wake(); };
   socket.onmessage = (event) => put(JSON.parse(event.data));
   socket.onclose = () => put({ kind: "error", message: "The connection to vidfer was lost, or it does not run any more: start live mode again." });
+  stream.getVideoTracks()[0].onended = () => put({ kind: "error", message: "The camera was turned off or unplugged: start live mode again." });
   signal.addEventListener("abort", () => put(null), { once: true });
   for (;;) {
     while (!queue.length) await new Promise((resolve) => { wake = resolve; });

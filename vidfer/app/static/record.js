@@ -65,14 +65,14 @@ function idle() {
 }
 
 async function record() {
-  const signal = left, longest = Math.min(LONGEST, (await getLimits().catch(() => null))?.max_duration_s ?? LONGEST);
+  const signal = left, mine = stream, longest = Math.min(LONGEST, (await getLimits().catch(() => null))?.max_duration_s ?? LONGEST);
   $("record-start").disabled = true;
   for (let count = COUNT; count > 0; count -= 1) {
     $("record-count").hidden = false;
     $("record-count").textContent = String(count);
     say(String(count));
     await pause(1000, signal);
-    if (!stream) return; // turned off while it counted
+    if (stream !== mine) return; // turned off while it counted
   }
   $("record-count").hidden = true;
   begin(longest, signal);

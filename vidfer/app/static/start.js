@@ -1,8 +1,8 @@
 // The first view: a clip is dropped or chosen, or the example taken; limits are told beforehand.
 
-import { call } from "./api.js";
+import { ENDED, call } from "./api.js";
 import { $, Problem, duration, make, megabytes, tell, visible } from "./dom.js";
-import { clips } from "./history.js";
+import { clips, forget, remember } from "./history.js";
 
 let limits = null; // the server's, once they are known
 let send = () => {};
@@ -18,6 +18,7 @@ export function startView(turn, onFile, signal) {
   turn("start");
   tell($("start-problem"), null);
   listEarlier();
+  askEarlier(signal);
   tellLimits();
   signal.addEventListener("abort", () => $("drop").classList.remove("over"));
 }
@@ -40,6 +41,20 @@ function listEarlier() {
     const link = make("a", { href: `#clip/${encodeURIComponent(id)}` }, make("bdi", {}, visible(name)));
     return make("li", {}, link, make("span", { class: "muted small" }, outcome ?? "on its way"));
   }));
+}
+
+/** Find out what became of clips whose view was left before they were done. */
+async function askEarlier(signal) {
+  for (const { id } of clips().filter((each) => !each.outcome)) {
+    try {
+      const { status } = await call(`jobs/${encodeURIComponent(id)}`, { signal });
+      if (ENDED.has(status)) remember({ id, outcome: status });
+    } catch (problem) {
+      if (problem.status !== 404) return; // left, or no answer now
+      forget(id);
+    }
+    listEarlier();
+  }
 }
 
 function take(files) {
