@@ -1,10 +1,12 @@
+import struct
+
 import av
 import numpy as np
 import pytest
 
 from tests.media.conftest import numbered
 from vidfer.media.container import recorded_at
-from vidfer.media.decode import AudioInfo, probe
+from vidfer.media.decode import AudioInfo, measure, probe
 from vidfer.types import ClipError, Status
 
 
@@ -65,3 +67,17 @@ def test_a_container_with_a_clock(write_video, tmp_path):
                 packet.stream = stream
                 target.mux(packet)
     assert probe(tmp_path / "b.mp4").recorded == "2024-05-01T12:30:00Z"
+
+
+def test_the_length_is_measured_whatever_is_announced(write_video, write_sound, tmp_path):
+    whole = write_video("a.mp4", numbered(25))
+    assert measure(whole)[1] == pytest.approx(2.5, abs=0.15)
+    assert measure(whole)[0] == probe(whole)
+    assert measure(write_sound("a.wav", np.zeros(24_000)))[1] == pytest.approx(1.5)
+    recorded = write_video("a.webm", numbered(25), codec="libvpx", options={"deadline": "realtime"})
+    content = recorded.read_bytes()
+    at = content.index(b"\x44\x89\x88") + 3  # Matroska's duration, a double
+    for announced in (b"\0" * 8, struct.pack(">d", 1.0), struct.pack(">d", 1e9)):
+        lies = tmp_path / "lies.webm"
+        lies.write_bytes(content[:at] + announced + content[at + 8 :])
+        assert measure(lies)[1] == pytest.approx(2.5, abs=0.15)

@@ -292,7 +292,7 @@ def _look_at(job: Job, clip: Path, settings: AppOptions) -> ClipError | None:
         return error
     pictured, heard = _PLAYED_AS.get(found.container.partition(",")[0], ("", ""))
     job.media_type = pictured if found.video else heard
-    length = max(length, found.duration or 0.0)
+    length = length or found.duration or 0.0
     if length > settings.max_duration + _SLACK:
         raise HTTPException(
             413, f"the clip is too long: {length:.1f} s, and at most {settings.max_duration:g} s are taken"
