@@ -52,8 +52,9 @@ columns: $(READY)  ## Write the columns of all tables into docs/reference/column
 cards: $(READY)  ## Write the facts in docs/cards anew, from the cards beside the weights and the list of data sets
 	@$(BIN)/python -m vidfer.evaluation.cards docs/cards/models.md docs/cards/data.md
 
-pages: $(READY)  ## Capture docs/reference/terminal.md anew: what the command prints in terminals of 80 and 120 columns
+pages: $(READY)  ## Capture docs/reference/terminal.md anew, what the command prints, and draw the pictures of docs/how-to/plots.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/terminal_pages.py
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/plot_examples.py
 
 docs: $(READY)  ## Build the documentation strictly into site/, which needs no network
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
