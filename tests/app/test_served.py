@@ -112,12 +112,19 @@ def test_however_it_ends_nothing_is_left(tmp_path):
         assert ready(address)
         (folder,) = tmp_path.glob("vidfer-app-*")
         assert folder != left
-        program.send_signal(number)
-        program.send_signal(number)
-        _, told = program.communicate(timeout=60)
+        port = int(re.search(r":(\d+)/", address)[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            head = f"POST /analyze HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5000\r\n"
+            connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+            while not list(folder.glob("*/upload")):
+                time.sleep(0.05)
+            program.send_signal(number)
+            program.send_signal(number)
+            _, told = program.communicate(timeout=60)
         assert program.returncode == 0
         assert "uploads and results are removed" in told
         assert "Traceback" not in told
+        assert "ERROR" not in told
         assert not list(tmp_path.glob("vidfer-app-*"))
 
 

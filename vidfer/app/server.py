@@ -1,6 +1,8 @@
 """The application, and the server that runs it."""
 
+import asyncio
 import errno
+import logging
 import secrets
 import signal
 import socket
@@ -135,6 +137,12 @@ class _Uvicorn(uvicorn.Server):
         self.should_exit = True
 
 
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Tell whether a record of the server is to be told: that it breaks off what is under way when it ends is no fault."""
+    broken_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not broken_off and not record.getMessage().startswith("Cancel ")
+
+
 class Server:
     """The application at an address, listening from the start.
 
@@ -172,6 +180,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C, SIGTERM or SIGHUP; then end the processes and remove all files."""
+        logging.getLogger("uvicorn.error").addFilter(_is_fault)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGHUP, self._server.handle_exit)
         self._server.run(sockets=[self._socket])
