@@ -13,7 +13,8 @@ from vidfer.cli.main import main
 from vidfer.pages.index import INDEX
 from vidfer.pages.people import noted_digest, people_digest
 from vidfer.pages.run import write_pages
-from vidfer.results.clip_folder import REPORT, open_clip, write_clip
+from vidfer.results.clip_folder import OVERLAY, REPORT, open_clip, write_clip
+from vidfer.results.links import address
 from vidfer.results.pictures import Pictures
 from vidfer.results.run_folder import contents, rebuild
 from vidfer.results.tables import TableOptions
@@ -35,8 +36,9 @@ def run(tmp_path):
             table: rows.assign(person_id=rows["person_id"].str.replace(CLIP, name)) if "person_id" in rows else rows
             for table, rows in own.items()
         }
-        page = render_report(own, summary, Pictures())
-        write_clip(tmp_path / name, name, own, {**summary, "video": None}, files={REPORT: page})
+        index = address(tmp_path / INDEX, tmp_path / name)
+        page = render_report(own, summary, Pictures(), index=index, overlay=f"./{OVERLAY}")
+        write_clip(tmp_path / name, name, own, {**summary, "video": None}, files={REPORT: page, OVERLAY: b"film"})
     write_pages(tmp_path, rebuild(tmp_path))
     return tmp_path
 
@@ -80,7 +82,8 @@ def test_a_clip_analysed_again_gets_the_names_of_people_csv(run):
     named = (run / OTHER / REPORT).read_bytes()
     clip = open_clip(run / OTHER)
     tables = {name: clip.table(name) for name in ("frames", "seconds", "segments", "people", "windows", "clips")}
-    write_clip(run / OTHER, OTHER, tables, {"clip": "o"} | dict(clip.summary), files={REPORT: b"<meta charset=utf-8>"})
+    files = {REPORT: b"<meta charset=utf-8>", OVERLAY: b"film"}
+    write_clip(run / OTHER, OTHER, tables, {"clip": "o"} | dict(clip.summary), files=files)
     (run / OTHER / REPORT).write_bytes(re.sub(rb'(vidfer-people" content=")\w+', rb"\g<1>00", named))
     write_pages(run, rebuild(run))
     assert (run / OTHER / REPORT).read_bytes() == named

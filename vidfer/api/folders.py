@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
+from vidfer.pages.index import INDEX
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
@@ -83,6 +84,7 @@ def write_result(
     show_faces: bool = False,
     source: Path | None = None,
     video: str | None = None,
+    run: Path | None = None,
     overlay: Overlay | None = None,
     progress: "StageProgress | None" = None,
 ) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def write_result(
         show_faces: Do not blur the pictures.
         source: The clip's file, for the report's player; by default what the summary names, where that is a file.
         video: The address that the player gets instead; empty for none.
+        run: The run's folder, to whose page the report leads; by default it leads to none.
         overlay: How the video with drawings is made, if one is wanted.
         progress: Told how far that has come.
 
@@ -111,7 +114,8 @@ def write_result(
     with drawn(result, source, folder, overlay, progress) as (film, facts):
         summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video or None, OVERLAID: facts}
         shown_too = address(folder / OVERLAY, folder) if film else None
-        page = render_report(result.tables, summary, pictures, video=video or None, overlay=shown_too)
+        index = None if run is None else address(run / INDEX, folder)
+        page = render_report(result.tables, summary, pictures, video=video or None, overlay=shown_too, index=index)
         files: dict[str, bytes | Path] = {**pictures.files(), REPORT: page, **film}
         write_clip(folder, result.clip_id, result.tables, summary, files=files, excel=excel)
     return summary

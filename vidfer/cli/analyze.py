@@ -136,6 +136,7 @@ class _AnalyzeClip:
             excel=self.excel,
             show_faces=self.show_faces,
             source=clip,
+            run=self.out,
             overlay=self.overlay,
             progress=progress,
         )

@@ -55,7 +55,7 @@ def write_pages(run: Path, found: Contents, *, remedy: str = NOT_WRITTEN) -> Pat
         write_atomic(run / INDEX, render_index(_read(run, found, people)))
         who = read_people(run / PEOPLE)
     for clip in _outdated(found, people):
-        _renew(clip, who)
+        _renew(clip, who, run)
     return run / INDEX
 
 
@@ -68,7 +68,7 @@ def _outdated(found: Contents, people: "pd.DataFrame") -> Iterable[ClipFolder]:
             yield clip
 
 
-def _renew(clip: ClipFolder, who: People) -> None:
+def _renew(clip: ClipFolder, who: People, run: Path) -> None:
     """Make a clip's report again; where its files are damaged, which `rebuild` has told, it stays."""
     try:
         tables = {name: clip.table(name) for name in TABLES}
@@ -76,7 +76,12 @@ def _renew(clip: ClipFolder, who: People) -> None:
     except FolderError:
         return
     tables, _ = apply_people(tables, who, clip.summary)
-    replace_report(clip, render_report(tables, clip.summary, pictures, video=clip.summary.get(VIDEO)))
+    places = {
+        "video": clip.summary.get(VIDEO),
+        "overlay": clip.overlay and address(clip.path / clip.overlay, clip.path),
+        "index": address(run / INDEX, clip.path),
+    }
+    replace_report(clip, render_report(tables, clip.summary, pictures, **places))
 
 
 def _read(run: Path, found: Contents, people: "pd.DataFrame") -> Found:

@@ -156,8 +156,9 @@ const ReportLanes = (() => {
         }
         context.strokeStyle = palette.edge;
         context.strokeRect(...box);
-        const text = marker.exclude ? `${marker.name} (excluded)` : marker.name;
-        label(context, text, from, to, place * tall + tall / 2, palette.ink, palette.raised);
+        const middle = place * tall + tall / 2, long = `${marker.name} (excluded)`;
+        const text = marker.exclude && context.measureText(long).width + 8 <= to - from ? long : marker.name;
+        label(context, text, from, to, middle, palette.ink, palette.raised);
       }
     });
     ticks(context, view, chart.cuts, height, palette);
