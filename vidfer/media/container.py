@@ -197,6 +197,8 @@ class Clock:
         self._last: float | None = None
         self._length = self._end = self._read_to = self._shift = 0.0
         self._restarts = 0
+        self.repeated_to = 0.0
+        """When the last packet is over, in s, that says that a frame is shown again."""
         self._line: TimeLine | None = None
 
     def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
@@ -205,6 +207,7 @@ class Clock:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
             self._read_to = max(self._read_to, end)
             if repeats:
+                self.repeated_to = max(self.repeated_to, end)
                 self._end = max(self._end, end)
 
     def time(self, pts: int | None, length: float) -> float:
@@ -235,11 +238,6 @@ class Clock:
         shift = self._line.shift(self._restarts)
         return least if shift is None or shift < least - RESTART else shift
 
-    @property
-    def end(self) -> float:
-        """When the last frame so far is over, in s, its repetitions included."""
-        return self._end
-
     def missing(self, *, whole: bool) -> float:
         """Return how many seconds the file announces clearly beyond what it holds, else 0.
 
@@ -253,7 +251,8 @@ class Clock:
             announced = float((self._stream.start_time + self._stream.duration) * self.base) - self._origin
             gaps.append((announced - self._end, announced))
         if whole and self._container.duration:
-            announced = self._container.duration / 1e6
+            written_from_0 = self._container.format.name.startswith("matroska")  # whenever the first frame is shown
+            announced = self._container.duration / 1e6 - written_from_0 * self._origin
             gaps.append((announced - max(self._read_to, self._end), announced))
         return max((gap for gap, announced in gaps if gap > max(0.5, 0.05 * announced)), default=0.0)
 

@@ -3,6 +3,7 @@
 Frames are not turned into RGB and back: what nothing is drawn on keeps its values, and so colour range and matrix.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -115,7 +116,7 @@ class Canvas:
         for plane, by in zip(self.planes, (1, 2, 2), strict=True):
             edges = (x0 - across) / by, (y0 - down) / by, (x1 + across) / by, (y1 + down) / by
             left, top = (max(int(edge), 0) for edge in edges[:2])
-            part = plane[top : max(int(edges[3]) + 1, 0), left : max(int(edges[2]) + 1, 0)]
+            part = plane[top : max(math.ceil(edges[3]), 0), left : max(math.ceil(edges[2]), 0)]
             if not part.size:
                 continue
             height, width = part.shape

@@ -36,6 +36,7 @@ _PRESET: Final = {
 }  # without B-frames: no player has to reorder, or to cut the start
 _PROGRESS: Final = 10  # frames between two signs of life
 _FINE: Final = 10_000  # Hz; clocks that are coarser are divided, as the MP4 writer would
+_LAST: Final = 5.0  # s that a last frame may be shown
 _JUMP: Final = 2.0  # s between key frames
 
 
@@ -72,11 +73,13 @@ def _write(
     stream.codec_context.thread_count = 1
     lead = min(0.0, (container.start_time or 0) / 1e6)  # a codec's warming up, which is before the clip's begin
     painter, scene, film, sound = Painter(stream.sample_aspect_ratio), None, None, None
-    index = 0
+    index, time, end = 0, 0.0, 0.0
     for frame in reader.frames():
         if not isinstance(frame, av.VideoFrame):
             continue
-        time = reader.clock.time(frame.pts, float((frame.duration or 0) * reader.clock.base))
+        length = float((frame.duration or 0) * reader.clock.base)
+        time = reader.clock.time(frame.pts, length)
+        end = time + (length or step)
         check_size(frame.width, frame.height, request["max_pixels"])
         canvas, *fit = painter.canvas(frame)
         if scene is None or film is None or sound is None:
@@ -92,11 +95,24 @@ def _write(
         raise MemoryError
     if film is None or sound is None:
         raise ClipError(Status.CORRUPT, f"no frame can be decoded{': it ' * bool(reader.damage)}{reader.damage}")
-    film.close(reader.clock.end + lead)
+    announced = _announced_end(container, stream)
+    if not reader.damage and time < announced < time + _LAST:
+        end = announced
+    film.close(max(end, reader.clock.repeated_to) + lead)
     sound.write(float("inf"))
     sound.close()
     damage = f"it has {index} frames, since the video {reader.damage}" if reader.damage else ""
     return {"end": index, "notes": [note for note in (damage, sound.note) if note]}
+
+
+def _announced_end(container: "InputContainer", stream: "VideoStream") -> float:
+    """Return when the pictures end by the file's own account, in s; 0 where it has none.
+
+    An MP4 file does not keep how long its last frame is shown if frames are stored in another order.
+    """
+    if stream.duration is None or stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float((stream.start_time + stream.duration) * stream.time_base) - (container.start_time or 0) / 1e6
 
 
 class _Film:

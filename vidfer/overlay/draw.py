@@ -28,6 +28,7 @@ _SMALLEST: Final = 9  # px of text that can be read
 _SPEAKS: Final = 0.05
 """Share of an interval from which on someone counts as speaking."""
 
+_LONGEST: Final = 100  # characters of a text that are looked at
 _LINES: Final = 42  # lines of text that the picture's lower edge has room for
 
 _ORDER: Final = tuple(reversed(COLOURS))
@@ -58,7 +59,7 @@ def font(size: int, *, bold: bool = False) -> Any:  # noqa: ANN401 - Pillow's
 
 def fitted(text: str, width: float, kind: Any) -> str:  # noqa: ANN401 - a font
     """Shorten a text to a width in px; control characters become spaces."""
-    text = "".join(each if each.isprintable() else " " for each in text)
+    text = "".join(each if each.isprintable() else " " for each in text[:_LONGEST])
     if kind.getlength(text) <= width:
         return text
     while text and kind.getlength(text + "…") > width:

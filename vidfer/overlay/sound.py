@@ -74,6 +74,7 @@ class Sound:
                 if last is not None and ticks <= last:
                     ticks = last + 1
                 last = packet.pts = packet.dts = ticks
+                packet.duration = packet.duration or 1  # what has none ends before it begins, and players leave it out
                 packet.stream = self._stream
                 yield time, packet
 
