@@ -84,14 +84,32 @@ class PlotRequest:
             )
 
 
-def plot(run: "Run | str | Path", kind: Kind, *, store: str | Path | None = None, **options: Any) -> "Figure":  # noqa: ANN401
+def plot(
+    run: "Run | str | Path",
+    kind: Kind,
+    *,
+    clip: str | None = None,
+    by: str | None = None,
+    measure: Measure | None = None,
+    truth: str | None = None,
+    modality: Modality | None = None,
+    projection: Projection | None = None,
+    width: Width | None = None,
+    store: str | Path | None = None,
+) -> "Figure":
     """Draw a figure of a run, as `vidfer plot` does.
 
     Args:
         run: A run or its folder.
         kind: `timeline`, `distribution`, `confusion`, `reliability` or `embedding`.
+        clip: This clip alone, by its `clip_id`, for `timeline`, `distribution` and `embedding`.
+        by: What the bars of a distribution are: `clip`, `person`, or a column of the clips such as `condition`.
+        measure: What a distribution averages, as in `vidfer.compare`; by default `probability`, in [0, 1].
+        truth: Column of `clips.csv` with what each clip shows, for `confusion` and `reliability`.
+        modality: Whose answer is judged: `clip`, `faces` or `sound`.
+        projection: How an embedding gets its two dimensions: `pca` or `tsne`.
+        width: One or two columns of a journal, 3.5 or 7.2 inches; by default as the kind needs.
         store: Where embeddings are kept; by default `$VIDFER_STORE` or the user's cache folder.
-        options: Those of `vidfer plot --help`: `clip`, `by`, `measure`, `truth`, `modality`, `projection`, `width`.
 
     Returns:
         A figure of matplotlib, which notebooks show, and which `savefig` writes.
@@ -107,7 +125,7 @@ def plot(run: "Run | str | Path", kind: Kind, *, store: str | Path | None = None
         >>> vidfer.plot("run", "timeline").savefig("missing.png")
     """
     with in_keywords():
-        request = PlotRequest(kind, **options)
+        request = PlotRequest(kind, clip, by, measure, truth, modality, projection, width)
         loaded = run if isinstance(run, Run) else load_run(run)
         if kind == "timeline" and request.clip is None and len(loaded.folders) > 1:
             raise UsageError(f"{loaded.folder} has {len(loaded.folders)} clips: --clip names the one to draw")
