@@ -124,6 +124,21 @@ def test_mouse_and_keys_move_player_and_readout(film, page_of, open_page):
         assert (page.is_visible("#overlay"), seen.errors, seen.outside) == (True, [], [])
 
 
+def test_nothing_moves_under_the_pointer_when_the_values_change(page_of, open_page):
+    with open_page(page_of(clip_of(people=3, missing=0.5)), width=390) as seen:
+        box = seen.page.locator("#cursor")
+        tops = set()
+        for share in (0.02, 0.2, 0.5, 0.9):
+            seen.page.evaluate("document.getElementById('tracks').scrollIntoView()")
+            place = box.bounding_box()
+            seen.page.mouse.move(place["x"] + share * place["width"], place["y"] + 20)
+            tops.add(seen.page.evaluate("document.getElementById('cursor').getBoundingClientRect().top + scrollY"))
+            assert "(pointer)" in seen.page.inner_text("#when")
+        assert len(tops) == 1
+        click(seen.page, 0.9)
+        assert now(seen.page) == pytest.approx(10.8, abs=0.1)
+
+
 def test_gaps_are_hatched_and_areas_are_not(page_of, open_page):
     with open_page(page_of(clip_of(people=1, missing=0.4, sound=False, weight=1.0))) as seen:
         colours = seen.page.evaluate(

@@ -59,11 +59,11 @@
   function layOut() {
     rows = [...chart.people.filter((band) => shown.has(band)), ...(chart.nobody ? [chart.nobody] : []), ...(chart.sound.length ? ["sound"] : [])]
       .map((what) => {
-        const swatch = make("span", { className: "swatch" }), says = make("span"), more = make("div", { className: "muted small" });
+        const swatch = make("span", { className: "swatch" }), says = make("span"), more = make("div", { className: "line muted small" });
         swatch.setAttribute("aria-hidden", "true");
         const bars = stackedBar();
         const title = what === "sound" ? "sound" : what.name ? named(what.name) : "nobody";
-        const row = make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, swatch, " ", says, bars.drawing, more));
+        const row = make("tr", {}, make("th", { scope: "row" }, title), make("td", {}, make("div", { className: "line" }, swatch, " ", says), bars.drawing, more));
         return { what, row, swatch, says, more, bars };
       });
     body.replaceChildren(...rows.map((each) => each.row));
@@ -84,7 +84,6 @@
     return {
       drawing,
       show(shares) {
-        drawing.toggleAttribute("hidden", !shares);
         let left = 0;
         parts.forEach((part, row) => {
           part.setAttribute("x", left);
