@@ -99,3 +99,17 @@ def test_only_elan_names_the_clip_s_place(run, capsys, tmp_path):
     status, _, told = said(capsys, "export", run, "--format", "webvtt", "--absolute", "--out", tmp_path)
     assert status == 2
     assert "--absolute is of elan" in told
+
+
+def test_names_that_were_applied_are_in_figures_and_exports(tmp_path, capsys):
+    write_run(tmp_path, a={"seconds": 2.0, "people": 2})
+    rows = (tmp_path / "people.csv").read_text().splitlines()
+    at = rows[0].split(",").index("name")
+    cells = rows[1].split(",")
+    cells[at] = "Ada & Co"
+    (tmp_path / "people.csv").write_text("\n".join([rows[0], ",".join(cells), *rows[2:]]) + "\n")
+    assert said(capsys, "people", "apply", tmp_path)[0] == 0
+    assert said(capsys, "plot", tmp_path, "--kind", "timeline")[0] == 0
+    assert ">Ada &amp; Co<" in (tmp_path / "plots" / "timeline" / "a.mp4.svg").read_text()
+    assert said(capsys, "export", tmp_path, "--format", "elan")[0] == 0
+    assert 'TIER_ID="Ada &amp; Co"' in (tmp_path / "export" / "a.mp4.eaf").read_text()
