@@ -25,10 +25,10 @@ def quick_probe():
         if content.startswith(b"not a video"):
             raise ClipError(Status.CORRUPT, f"{path}: cannot be opened")
         seconds = float(content.split()[1]) if content.startswith(b"seconds ") else 2.0
-        return Probe("mov,mp4", seconds, None, None), seconds
+        return Probe("png" if content == b"a picture" else "mov,mp4", seconds, None, None), seconds
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vidfer.app.routes.measure", measure)
+        patch.setattr("vidfer.app.intake.measure", measure)
         yield
 
 

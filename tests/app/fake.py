@@ -29,4 +29,11 @@ def work(task, progress):
     task.store.mkdir()
     (task.store / "crop").write_bytes(b"a face")
     status = "no_face" if kind == "nobody" else "corrupt" if kind == "broken" else "ok"
-    return {"status": status, "message": "", "clip": task.name, "pid": os.getpid(), "fps": task.chain.fps}
+    return {
+        "status": status,
+        "message": "",
+        "clip": task.name,
+        "pid": os.getpid(),
+        "fps": task.chain.fps,
+        "played": task.played,
+    }

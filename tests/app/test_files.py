@@ -59,6 +59,12 @@ def test_a_whole_clip_has_a_type_that_no_name_changes(client, video):
     )  # as the container is, and nosniff says to believe it
 
 
+def test_what_browsers_cannot_play_has_no_player(client):
+    picture, clip = (wait(client, send(client, content=content)) for content in (b"a picture", CLIP))
+    assert (picture["summary"]["played"], clip["summary"]["played"]) == (False, True)
+    assert client.get(f"/jobs/{picture['id']}/video").headers["content-type"] == "application/octet-stream"
+
+
 def test_a_server_keeps_its_folder_and_removes_those_of_the_dead(temporary):
     with temporary_folder() as alive:
         assert stat.S_IMODE(alive.stat().st_mode) == 0o700

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from tests.app.conftest import CLIP, send, serving, wait
+from vidfer.app import jobs
 from vidfer.app.work import played_at
 
 EVIL = '"><img src=x onerror=1>.mp4'
@@ -131,6 +132,29 @@ def test_two_jobs_at_once_and_a_limit_of_time(temporary):
         assert (stopped["status"], stopped["clip_status"]) == ("failed", "timeout")
         assert "longer than 3 s" in stopped["message"]
         assert wait(client, send(client))["status"] == "done"
+
+
+def test_a_system_without_room_for_a_process_is_asked_again(temporary, monkeypatch):
+    start, asked = jobs.Worker.start, []
+
+    def starting(work):
+        asked.append(work)
+        if len(asked) < 3:
+            raise OSError(11, "Resource temporarily unavailable")
+        return start(work)
+
+    monkeypatch.setattr(jobs, "_SECONDS_UNTIL_AGAIN", 0.01)
+    monkeypatch.setattr(jobs.Worker, "start", starting)
+    with serving() as client:
+        assert wait(client, send(client))["status"] == "done"
+    assert len(asked) == 3
+
+
+def test_a_process_that_dies_while_nobody_asks_is_replaced(client):
+    first = wait(client, send(client))["summary"]["pid"]
+    os.kill(first, 9)
+    time.sleep(0.2)
+    assert wait(client, send(client))["summary"]["pid"] != first
 
 
 def test_files_go_after_an_hour_and_all_when_the_server_ends(temporary):

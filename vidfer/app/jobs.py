@@ -6,11 +6,10 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.app.job import FAULTS, Job, State
 from vidfer.app.settings import AppOptions
 from vidfer.app.work import Task
 from vidfer.pipeline.workers import Work, Worker
@@ -19,69 +18,12 @@ from vidfer.types import ClipError, Status
 
 _LOG = logging.getLogger(__name__)
 
-FAULTS: Final = frozenset(
-    {
-        Status.CORRUPT,
-        Status.UNSUPPORTED,
-        Status.UNREADABLE,
-        Status.TOO_LARGE,
-        Status.TIMEOUT,
-        Status.OUT_OF_MEMORY,
-        Status.CRASHED,
-    }
-)
-"""Statuses of a clip of which there is nothing to show."""
-
 _SECONDS_BETWEEN_SWEEPS: Final = 30.0
-
-
-class State(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+_SECONDS_UNTIL_AGAIN: Final = 5.0
 
 
 class QueueFullError(Exception):
     """As many jobs wait as may."""
-
-
-@dataclass
-class Job:
-    """A clip on its way; fields are changed by `Jobs` alone, under its lock.
-
-    Args:
-        id: A secret: whoever knows it sees the job.
-        folder: The job's files: upload, store, results.
-        created: When it was begun, in s since 1970.
-        name: What the sender called the file; shown, and never a path.
-        ended: When it ended, in s since 1970.
-        progress: Share of the analysis that is done, in [0, 1].
-        clip_status: What became of the clip, once that is known.
-    """
-
-    id: str
-    folder: Path
-    created: float
-    name: str = ""
-    state: State = State.QUEUED
-    stage: str = ""
-    progress: float = 0.0
-    message: str = ""
-    clip_status: Status | None = None
-    summary: dict[str, Any] | None = None
-    started: float | None = None
-    ended: float | None = None
-    task: Task | None = field(default=None, repr=False)
-    media_type: str = ""
-
-    @property
-    def results(self) -> Path:
-        """The folder of the clip's results."""
-        return self.folder / "results"
 
 
 class Jobs:
@@ -213,14 +155,12 @@ class Jobs:
         """Do jobs, one after the other, by one process, which is replaced where it ended."""
         crew: _Process | None = None
         try:
-            while not self._closing.is_set():
-                crew = crew or _Process(self._work)
-                job = self._next()
-                if job is None:
-                    return
+            while (crew := crew or self._start()) is not None and (job := self._next()) is not None:
                 if not crew.worker.process.is_alive():
                     crew.worker.kill()
-                    crew = _Process(self._work)
+                    crew = self._start()
+                    if crew is None:
+                        return
                 if not self._do(job, crew) or job.state is State.CANCELLED:
                     crew.worker.kill()
                     crew = None
@@ -229,6 +169,16 @@ class Jobs:
         finally:
             if crew is not None:
                 crew.worker.kill()
+
+    def _start(self) -> "_Process | None":
+        """Start a process, as soon as the system has room for one; None when the server ends."""
+        while not self._closing.is_set():
+            try:
+                return _Process(self._work)
+            except OSError as error:
+                _LOG.error("no process can be started (%s): trying again", error.strerror)
+                self._closing.wait(_SECONDS_UNTIL_AGAIN)
+        return None
 
     def _next(self) -> Job | None:
         """Wait for the job whose turn it is; None when the server ends."""

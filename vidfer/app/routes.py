@@ -2,45 +2,27 @@
 
 import shutil
 import zipfile
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from vidfer import __version__
 from vidfer.app import upload
 from vidfer.app.example import EXAMPLE, example_clip
-from vidfer.app.jobs import Job, Jobs, QueueFullError, State
+from vidfer.app.intake import look_at, options_of, task_of
+from vidfer.app.job import Job, State
+from vidfer.app.jobs import Jobs, QueueFullError
 from vidfer.app.schemas import AnalyzeForm, Health, JobOptions, JobStatus, Limits, Problem, TableFormat, TableName
 from vidfer.app.settings import AppOptions
-from vidfer.app.work import Task
-from vidfer.media.decode import measure
 from vidfer.media.find import SUFFIXES
 from vidfer.pipeline.atomic import replacing
 from vidfer.results.clip_folder import REPORT
-from vidfer.results.tables import TableOptions
-from vidfer.types import ClipError, UsageError
 
 _RETRY_AFTER: Final = "30"
-
-_SLACK: Final = 1.0
-"""Seconds by which a clip may be too long: sound often ends a little later than the pictures."""
-
-_PLAYED_AS: Final[Mapping[str, tuple[str, str]]] = {
-    "mov": ("video/mp4", "audio/mp4"),
-    "matroska": ("video/webm", "audio/webm"),
-    "ogg": ("video/ogg", "audio/ogg"),
-    "wav": ("audio/wav", "audio/wav"),
-    "mp3": ("audio/mpeg", "audio/mpeg"),
-    "flac": ("audio/flac", "audio/flac"),
-}
-"""By FFmpeg's name of the container: as what a clip is served, with moving pictures and without."""
 
 REPORT_POLICY: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; object-src 'none'"
 """What a report may not do beside what its own `meta` forbids, which allows its inlined script."""
@@ -119,9 +101,9 @@ async def analyze(request: Request) -> JobStatus:
         job.name = form.file_name or ""
         suffix = Path(job.name).suffix[1:].lower()
         clip = target.rename(job.folder / (f"clip.{suffix}" if suffix in SUFFIXES else "clip"))
-        options = _options(form.fields)
-        fault = await run_in_threadpool(_look_at, job, clip, settings)
-        task = _task(job, clip, options, settings)
+        options = options_of(form.fields)
+        fault = await run_in_threadpool(look_at, job, clip, settings)
+        task = task_of(job, clip, options, settings)
     except upload.UploadError as error:
         jobs.discard(job)
         await body.hear_out()
@@ -142,7 +124,7 @@ def analyze_example(request: Request) -> JobStatus:
         clip = job.folder / "clip.mp4"
         shutil.copyfile(example_clip(request.app.state.folder), clip)
         job.name, job.media_type = EXAMPLE, "video/mp4"
-        task = _task(job, clip, JobOptions(), settings)
+        task = task_of(job, clip, JobOptions(), settings)
     except BaseException:
         jobs.discard(job)
         raise
@@ -259,45 +241,6 @@ def _begin(jobs: Jobs) -> Job:
     except QueueFullError as error:
         full = "the queue is full: try again in half a minute"
         raise HTTPException(429, full, {"Retry-After": _RETRY_AFTER}) from error
-
-
-def _options(fields: Mapping[str, str]) -> JobOptions:
-    try:
-        return JobOptions.model_validate({name: value for name, value in fields.items() if value != ""})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "form"
-        raise HTTPException(422, f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
-
-
-def _task(job: Job, clip: Path, options: JobOptions, settings: AppOptions) -> Task:
-    given: dict[str, Any] = options.model_dump(exclude_none=True, exclude={"grid", "min_segment", "show_faces"})
-    if "fps" in given:
-        given["every"] = None
-    tables = options.model_dump(exclude_none=True, include={"grid", "min_segment"})
-    try:
-        chain = replace(settings.chain, **given)
-        return Task(
-            clip, job.name, job.results, job.folder / "store", chain, TableOptions(**tables), options.show_faces
-        )
-    except UsageError as error:
-        raise HTTPException(422, str(error)) from error
-
-
-def _look_at(job: Job, clip: Path, settings: AppOptions) -> ClipError | None:
-    """Refuse a clip that is too long; return the fault of one that cannot be read."""
-    try:
-        found, length = measure(clip)
-    except ClipError as error:
-        return error
-    pictured, heard = _PLAYED_AS.get(found.container.partition(",")[0], ("", ""))
-    job.media_type = pictured if found.video else heard
-    length = length or found.duration or 0.0
-    if length > settings.max_duration + _SLACK:
-        raise HTTPException(
-            413, f"the clip is too long: {length:.1f} s, and at most {settings.max_duration:g} s are taken"
-        )
-    return None
 
 
 def _status(job: Job, jobs: Jobs) -> JobStatus:

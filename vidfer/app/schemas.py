@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidfer.app.jobs import State
+from vidfer.app.job import State
 from vidfer.inference.decision import Answer, Pool
 from vidfer.stages.choice import Preset, Prior, SpeechMode
 from vidfer.stages.denoise import DenoiseMode
