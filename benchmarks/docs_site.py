@@ -51,7 +51,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Give the theme's search box, which is a dialog, the name that it lacks for screen readers."""
-    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
+    return _named(output)
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
+    """Do the same for the page that says that there is none."""
+    return _named(output_content)
+
+
+def _named(html: str) -> str:
+    return html.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
 
 
 def _origin(uri: str) -> str:

@@ -58,11 +58,14 @@ def test_pages_are_whole_quiet_and_accessible(site, open_page, serious_faults, d
             )
 
 
-def test_no_page_is_wider_than_a_phone(site, open_page, overflow):
+def test_a_phone_shows_every_page_and_wide_tables_are_reached_by_keys(site, open_page, overflow, serious_faults):
     with open_page(f"{site}/index.html", width=390) as watched:
         for name in (*LOOKED_AT, "concepts/stages.html", "paper.html", "cards/models.html", "reference/cli.html"):
             watched.page.goto(f"{site}/{name}")
             assert overflow(watched.page) == 0, name
+        watched.page.goto(f"{site}/cards/models.html")
+        assert watched.page.locator("[tabindex='0'] table").count() > 0
+        assert serious_faults(watched.page) == []
 
 
 def test_the_search_finds_a_column_and_the_switch_stays(site, open_page):
