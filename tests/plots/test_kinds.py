@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from statsmodels.stats.proportion import proportion_confint
 
 from tests.plots.clips_made import clip
-from tests.plots.svg import drawn, spilled, texts
+from tests.plots.svg import NAME, drawn, spilled, texts
 from vidfer.plots.agreement import BINS, confusion, plot_confusion, plot_reliability
 from vidfer.plots.distribution import plot_distribution
 from vidfer.plots.embedding import plot_embedding
@@ -94,7 +94,9 @@ def test_nothing_is_cut_off_or_read_as_mathematics(width):
     for figure in figures:
         assert figure.get_size_inches()[0] == {"single": 3.5, "double": 7.2}[width]
         assert not spilled(figure)
-        said += texts(drawn(figure))
+        root = drawn(figure)
+        said += texts(root)
+        assert not list(root.iter(f"{NAME}image"))
     assert {dollars, "a b c", markup, "\\frac{1}{2}"} <= set(said)
     assert any(text.startswith(scripts) for text in said)
 

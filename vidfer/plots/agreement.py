@@ -42,7 +42,10 @@ def plot_confusion(judged: Judged, title: str = "", *, width: Width = "single") 
     large = width == "double"
     with styled(width, 4.9 if large else 3.9) as figure:
         axes = figure.subplots()
-        axes.imshow(np.where(support[:, None] > 0, shares, np.nan), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        edges = [np.arange(size + 1) - 0.5 for size in counts.shape]
+        known = np.where(support[:, None] > 0, shares, np.nan)
+        axes.pcolormesh(edges[1], edges[0], known, cmap="Blues", vmin=0, vmax=1)  # a vector in SVG, as no image is
+        axes.invert_yaxis()
         axes.set_facecolor("#EEEEEE")
         for (row, column), count in np.ndenumerate(counts):
             if support[row]:
