@@ -129,3 +129,23 @@ def test_of_very_long_clips_a_part_is_drawn_and_the_page_says_so(monkeypatch):
     chart = chart_of(page)
     assert (chart["thin"], chart["people"][0]["count"], chart["step"]) == (2, -(-count // 2), 0.4)
     assert b"one in 2 is drawn" in page
+
+
+def test_a_saved_result_has_a_report_that_finds_its_clip(tmp_path):
+    tables, summary, pictures = clip_of(people=1, seconds=2)
+    clip = tmp_path / "my clips/a #1.mp4"
+    clip.parent.mkdir()
+    clip.write_bytes(b"film")
+    result = ClipResult({**summary, "clip": str(clip)}, tables, None, pictures)
+    result.save(tmp_path / "run/deep/a")
+    page = (tmp_path / "run/deep/a/report.html").read_text()
+    assert 'src="../../../my%20clips/a%20%231.mp4"' in page
+    assert "Pictures are blurred" in page
+    assert "All clips" not in page
+    assert "Copyright (c) 2022 Leon Sorokin" in page
+    clip.unlink()
+    result.save(tmp_path / "run/deep/a", show_faces=True)
+    page = (tmp_path / "run/deep/a/report.html").read_text()
+    assert "<video" not in page
+    assert "Pictures are blurred" not in page
+    assert ClipResult.load(tmp_path / "run/deep/a").summary.keys() == result.summary.keys()

@@ -27,6 +27,8 @@ RESPONSIBLE_USE: Final = (
 NOTHING: Final = "\N{EN DASH}"
 """Stands for a number that is missing."""
 
+_LICENCES: Final = {"uPlot.iife.min.js": "uPlot.LICENSE"}
+
 _UNSAFE: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 _UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp", "Cs")
 """Unicode's categories of signs that change how text around them is shown, or that nobody sees."""
@@ -75,8 +77,10 @@ def assets(
 
 
 def read_static(name: str) -> str:
-    """Read a file of `static/`."""
+    """Read a file of `static/`; one that has a licence of its own begins with it, in every page."""
     text = (STATIC / name).read_text("utf-8")
+    if name in _LICENCES:
+        text = f"/*!\n{(STATIC / _LICENCES[name]).read_text('utf-8')}*/\n{text}"
     if "</script" in text.lower() or "</style" in text.lower():
         raise ValueError(f"{name} would end the element that it is put into")
     return text

@@ -105,7 +105,7 @@
     const place = what.at(time);
     if (place < 0) return [null, "not seen", ""];
     const weight = what.weight[place] / 255, flag = chart.flags[what.flag[place]];
-    const quality = weight ? `face image: ${flag || "good"}, weight ${weight.toFixed(2)}` : flag;
+    const quality = weight ? `face: ${flag || "good"}, weight ${weight.toFixed(2)}` : flag;
     if (what.missing(place)) return [null, what.reason(place), ""];
     const shares = what.shares(place);
     return [...best(shares), quality, shares];
