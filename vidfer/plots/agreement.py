@@ -4,9 +4,11 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 
 from vidfer.metrics.classification import Reliability, reliability, wilson_interval
-from vidfer.plots.figure import BLUE, GRAY, WIDTHS, Width, one_line, styled
+from vidfer.plots.figure import BLUE, GRAY, WIDTHS, Width, ink_on, one_line, styled
 from vidfer.plots.points import draw_points
 from vidfer.results.truth import UNCERTAIN, Judged
 from vidfer.types import EMOTIONS
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 
 BINS: Final = 10
 """Bins of equal width of the confidence of clips, which are few."""
-
-_DARK: Final = 0.55
-"""Shares above are written in white."""
 
 
 def confusion(judged: Judged) -> "npt.NDArray[np.int64]":
@@ -42,14 +41,15 @@ def plot_confusion(judged: Judged, title: str = "", *, width: Width = "single") 
     large = width == "double"
     with styled(width, 4.9 if large else 3.9) as figure:
         axes = figure.subplots()
+        blues = colormaps["Blues"]
         edges = [np.arange(size + 1) - 0.5 for size in counts.shape]
         known = np.where(support[:, None] > 0, shares, np.nan)
-        axes.pcolormesh(edges[1], edges[0], known, cmap="Blues", vmin=0, vmax=1)  # a vector in SVG, as no image is
+        axes.pcolormesh(edges[1], edges[0], known, cmap=blues, vmin=0, vmax=1)  # a vector in SVG, as no image is
         axes.invert_yaxis()
         axes.set_facecolor("#EEEEEE")
         for (row, column), count in np.ndenumerate(counts):
             if support[row]:
-                color = "white" if shares[row, column] > _DARK else "black" if count else "#777777"
+                color = ink_on(to_hex(blues(shares[row, column]))) if count else GRAY
                 text = f"{count}\n{100 * shares[row, column]:.0f} %" if large and count else f"{count}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
             elif not column:
