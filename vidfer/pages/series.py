@@ -36,7 +36,7 @@ TICKS: Final = 10_000
 MOST: Final = 24
 """People with a band: those seen most."""
 
-SAMPLES: Final = 100_000
+SAMPLES: Final = 60_000
 """Sampled times of all bands together; of more, every second, third, ... is drawn."""
 
 _GOOD, _NOT_SEEN, _EXCLUDED = "", "not seen", "excluded"
