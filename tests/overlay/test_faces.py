@@ -142,6 +142,17 @@ def test_people_are_called_as_in_the_run(tmp_path, monkeypatch, result):
     assert [(each["name"], each["blurred"]) for each in plans[0]["people"]] == [("Eileen", False)]
 
 
+def test_results_are_not_drawn_on_another_file(tmp_path, in_process, result):
+    other = tmp_path / "demo.mp4"
+    other.write_bytes(Path(result.summary["clip"]).read_bytes() + b"more")
+    for clip, said in ((other, "is not the file any more"), (tmp_path / "gone.mp4", "No such file")):
+        changed = ClipResult({**result.summary, "clip": str(clip)}, result.tables)
+        changed.save(tmp_path / "out", overlay=True)
+        told = open_clip(tmp_path / "out").summary["overlay"]
+        assert (told["status"], said in told["message"]) == ("unreadable", True)
+        assert not (tmp_path / "out" / "overlay.mp4").exists()
+
+
 def test_blurring_without_an_overlay_is_refused(tmp_path, result):
     from vidfer.cli.analyze import AnalyzeOptions
 

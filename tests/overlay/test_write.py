@@ -63,8 +63,13 @@ CLIPS = {
     "vp9.webm": {"times": steady(8, 25), "codec": "libvpx-vp9", "sound": "libopus"},
 }
 
+FIRST = ("film.mp4", "uneven.mp4", "rotated.mov", "late.ts", "odd.mkv", "wide.mp4", "ten_bits.mkv")
+"""Those that are tried each time."""
 
-@pytest.mark.parametrize("name", CLIPS)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in CLIPS]
+)
 def test_every_frame_and_the_sound_are_those_of_the_clip(tmp_path, in_process, name):
     clip = write_clip_file(tmp_path / name, **CLIPS[name])
     tables, summary = people_of({1: [(at / 5, (90 + at, 60, 120 + at, 100)) for at in range(8)]})

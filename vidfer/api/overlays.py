@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from vidfer.media.child import require_local_file
 from vidfer.overlay import Blur
 from vidfer.pipeline.atomic import results_folder
+from vidfer.pipeline.digest import file_digest
 from vidfer.results.clip_folder import OVERLAY
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.people import PEOPLE, read_people
@@ -64,6 +66,7 @@ def _write(
     from vidfer.overlay import write_overlay
 
     try:
+        _check_unchanged(result, source)
         written = write_overlay(
             source,
             _with_names(result, folder),
@@ -77,6 +80,17 @@ def _write(
         return {"status": error.status, "message": error.message, "n_frames": 0, "blurred": how.blur}
     notes = "; ".join(written.notes)
     return {"status": Status.OK, "message": notes, "n_frames": written.n_frames, "blurred": how.blur}
+
+
+def _check_unchanged(result: "ClipResult", source: Path) -> None:
+    """Refuse to draw the results of one file on another.
+
+    Raises:
+        ClipError: `unreadable`: the file is not there any more, or is not the one that was analysed.
+    """
+    known = (result.summary["provenance"] or {}).get("source_blake3")
+    if known is not None and not source.is_dir() and file_digest(Path(require_local_file(source))) != known:
+        raise ClipError(Status.UNREADABLE, f"{source} is not the file any more that was analysed: analyse it again")
 
 
 def _with_names(result: "ClipResult", folder: Path) -> "Mapping[str, pd.DataFrame]":
