@@ -77,7 +77,7 @@ def test_the_calibration_error_is_the_one_counted_by_hand():
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("width", ["single", "double"])
+@pytest.mark.parametrize("width", ["single", pytest.param("double", marks=pytest.mark.slow)])
 def test_nothing_is_cut_off_or_read_as_mathematics(width):
     dollars, new_line, markup, scripts, long, slashes, wide, _ = STRANGE
     people = dict(enumerate((dollars, new_line, long, wide, slashes, markup), 1))
@@ -190,7 +190,7 @@ def test_one_class_and_one_clip_are_drawn():
     assert "n = 5 clips" in " ".join(texts(drawn(plot_reliability(judged(5, only=3)))))
 
 
-@pytest.mark.parametrize("projection", ["pca", "tsne"])
+@pytest.mark.parametrize("projection", ["pca", pytest.param("tsne", marks=pytest.mark.slow)])
 def test_an_embedding_keeps_groups_apart_and_is_the_same_again(projection, tmp_path):
     rng = np.random.default_rng(0)
     vectors = np.repeat(10 * np.eye(2, 128), 20, 0).astype(np.float32) + rng.normal(0, 0.1, (40, 128)).astype(

@@ -103,6 +103,7 @@ def own_column(run: "Run", column: str, option: str) -> "pd.Series[str]":
         return pd.Series(cells, index=clips.index, dtype="string").replace("", None)
     if column in clips and column not in schema:
         return clips[column].astype("string")
-    given = ", ".join(dict.fromkeys((*map(str, clips), *written.own)).keys() - schema) or "none"
+    names = dict.fromkeys((*map(str, clips), *written.own))
+    given = ", ".join(name for name in names if name not in schema) or "none"
     remedy = "add it to clips.csv, or name it in the file of participants"
     raise UsageError(f"{option}: the run's clips have no column {column} of their own ({given}): {remedy}")
