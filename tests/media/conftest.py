@@ -1,6 +1,5 @@
 """Media that the tests make themselves, by PyAV."""
 
-import json
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.in_process import in_process as in_process_child
 from vidfer.media import decode
 from vidfer.media.decode import read_frames
 from vidfer.media.decode_child import handle
@@ -87,32 +87,10 @@ def status_of(path, **how):
     return Status.OK, frames
 
 
-class _InProcess:
-    """Answers like the decoding child, in this process: a child takes longer to start than a small picture to decode."""
-
-    left = 0.0
-
-    def __init__(self, _module, **_limits):
-        self.answers = (each for each in ())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.answers.close()
-
-    def send(self, request):
-        self.answers = handle(json.loads(json.dumps(request)))
-
-    def receive(self):
-        header, payload = next(self.answers)
-        return json.loads(json.dumps(header)), memoryview(b"" if payload is None else bytes(payload))
-
-
 @pytest.fixture
 def in_process(monkeypatch):
     """Let `probe` and `read_frames` decode in this process."""
-    monkeypatch.setattr(decode, "Child", _InProcess)
+    monkeypatch.setattr(decode, "Child", in_process_child(handle))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Clips whose frames carry their number as bars, with sound, of many kinds; and tables of people in them."""
 
-import json
 from fractions import Fraction
 
 import av
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.in_process import in_process as in_process_child
 from vidfer.overlay import write
 from vidfer.overlay.child import handle
 from vidfer.results.schema import typed
@@ -142,26 +142,7 @@ def people_of(boxes, *, step=0.2, cuts=(), times=None, duration=10.0, sound="ok"
     return tables, {"media": media}
 
 
-class InProcess:
-    """Answers like the drawing child, in this process, which takes less time to start."""
-
-    left = 0.0
-
-    def __init__(self, _module, **_limits):
-        self.answers = iter(())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.answers.close()
-
-    def send(self, request):
-        self.answers = handle(json.loads(json.dumps(request)))
-
-    def receive(self):
-        header, payload = next(self.answers)
-        return json.loads(json.dumps(header)), payload
+InProcess = in_process_child(handle)
 
 
 @pytest.fixture
