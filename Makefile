@@ -62,6 +62,9 @@ docs: $(READY)  ## Build the documentation strictly into site/, which needs no n
 docs-serve: $(READY)  ## Serve the documentation at http://127.0.0.1:8000, anew after each change
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
+screenshots: $(READY)  ## Draw docs/screenshots anew: report, page of a run and app, light, dark and on a phone; needs Chromium
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/screenshots.py
+
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
 	@$(PIPELINE) $(SET)
 
