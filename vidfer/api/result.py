@@ -12,7 +12,7 @@ from vidfer.results.design import ClipDesign
 from vidfer.results.names import shown
 from vidfer.results.pictures import Pictures
 from vidfer.results.schema import TABLES
-from vidfer.results.tables import NO_MEDIA, Report, build_tables, record
+from vidfer.results.tables import Report, build_tables, record, summary_of_nothing
 from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -63,30 +63,7 @@ class ClipResult:
             >>> ClipResult.failed("clip.mp4", ClipError(Status.UNREADABLE, "there is no such file"))
             <ClipResult clip.mp4: unreadable>
         """
-        what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
-        part = {**what, "distribution": None}
-        summary: dict[str, Any] = {
-            "clip": shown(path),
-            **what,
-            "modalities": [],
-            "faces": {
-                **part,
-                "vote": None,
-                "n_frames": 0,
-                "n_faces": 0,
-                "n_unusable": 0,
-                "n_uncertain": 0,
-                "n_people": 0,
-            },
-            "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
-            "fused": {**part, "modalities": [], "method": None, "weights": {}},
-            "people": [],
-            "media": {**NO_MEDIA, "cuts_s": [], "notes": []},
-            "tables": record(design=design),
-            "analyzed_at": now(),
-            "elapsed_s": None,
-            **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
-        }
+        summary = {**summary_of_nothing(shown(path), error), "tables": record(design=design), "analyzed_at": now()}
         called = shown(Path(path).name) if clip_id is None else clip_id
         return cls(summary, build_tables(Report.empty(summary), called, design=design))
 

@@ -12,7 +12,7 @@ from vidfer.results.repool import agreement, counts
 from vidfer.results.schema import OPTIONAL, TABLES, typed
 from vidfer.results.seconds import build_seconds
 from vidfer.results.segments import build_segments
-from vidfer.types import EMOTIONS, SOUND_IS_FINE, Status, UsageError
+from vidfer.types import EMOTIONS, SOUND_IS_FINE, ClipError, Status, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,25 @@ NO_MEDIA: Final[Mapping[str, Any]] = {
 The columns of table `clips`, `recorded_at` as ISO 8601, `step_s`, the time between two samples, `cuts_s`, the times at which
 scenes begin, and `notes`, sentences on the tracks.
 """
+
+
+def summary_of_nothing(called: str, error: ClipError) -> dict[str, Any]:
+    """Return the summary of a clip in which nothing was found, but for `tables` and `analyzed_at`, which are of the run."""
+    what = {"status": error.status, "message": error.message, "predominant": None, "margin": None}
+    part = {**what, "distribution": None}
+    faces = {"vote": None, **dict.fromkeys(("n_frames", "n_faces", "n_unusable", "n_uncertain", "n_people"), 0)}
+    return {
+        "clip": called,
+        **what,
+        "modalities": [],
+        "faces": {**part, **faces},
+        "sound": {**part, "n_windows": 0, "n_silent": 0, "n_no_voice": 0},
+        "fused": {**part, "modalities": [], "method": None, "weights": {}},
+        "people": [],
+        "media": {**NO_MEDIA, "cuts_s": [], "notes": []},
+        "elapsed_s": None,
+        **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
+    }
 
 
 @dataclass(frozen=True)
