@@ -103,7 +103,7 @@ def _chromium() -> Iterator["Browser"]:
 
 
 def _shot(browser: "Browser", url: str, look: str) -> bytes:
-    """Return a page as PNG, in the middle of its video where it has one."""
+    """Return a page as PNG: from its top, or on a wide screen from its video."""
     width, height, scheme = LOOKS[look]
     context: dict[str, Any] = {
         "viewport": {"width": width, "height": height},
@@ -114,6 +114,8 @@ def _shot(browser: "Browser", url: str, look: str) -> bytes:
         page = opened.new_page()
         page.goto(url)
         _settle(page)
+        if width > height:  # the player with the timeline below it
+            page.evaluate("document.querySelector('video')?.closest('.card').scrollIntoView()")
         return bytes(page.screenshot())
 
 
@@ -121,7 +123,8 @@ def _settle(page: "Page") -> None:
     """Wait until pictures and the video's frame are there."""
     page.wait_for_function("""[...document.images].every((image) => image.complete || image.loading === "lazy")
         && [...document.querySelectorAll("video")].every((video) => video.error || !video.currentSrc || video.readyState > 1)""")
-    page.wait_for_timeout(1000)  # the player's own signs fade
+    page.evaluate("document.querySelectorAll('video').forEach((video) => { video.currentTime = 4; })")
+    page.wait_for_timeout(2500)  # the player's own signs fade
 
 
 def _write(path: Path, png: bytes) -> None:
