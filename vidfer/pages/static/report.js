@@ -216,7 +216,7 @@
     PageDown: () => seek(now - page()), PageUp: () => seek(now + page()),
     Home: () => seek(0), End: () => seek(chart.end),
     "+": () => zoomBy(0.5), "-": () => zoomBy(2), Escape: () => zoom(0, chart.end),
-    " ": () => { if (playable) video.paused ? video.play() : video.pause(); },
+    " ": () => { if (playable) video.paused ? play() : video.pause(); },
   };
   cursor.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(KEYS, event.key)) return;
@@ -226,6 +226,11 @@
   });
 
   // Player
+  /** Play; that it is broken off by a pause, or by the other video, is no fault, and the player itself says what it cannot play. */
+  function play() {
+    video.play().catch(() => {});
+  }
+
   if (video) {
     const tick = () => {
       if (playable) {
@@ -254,7 +259,7 @@
       button.setAttribute("aria-pressed", String(on));
       playable = false;
       video.src = on ? chart.overlay : plain;
-      if (playing) video.play();
+      if (playing) play();
     });
   }
 
