@@ -121,7 +121,13 @@ def test_a_second_run_computes_nothing_and_writes_the_same(clip, store, result, 
         assert main(["analyze", str(clip), "--store", str(store), "--out", str(folder / name)]) == 0
     one, two = (tree(folder / name) for name in ("one", "two"))
     assert one.keys() == two.keys()
-    names = ("clips.csv", "clips.parquet", "summary.json")  # they say when, and how long it took
+    names = (
+        "clips.csv",
+        "clips.parquet",
+        "summary.json",
+        "report.html",
+        "index.html",
+    )  # they say when, and how long it took
     timed = {Path(place, name) for place in (clip.name, "") for name in names} | {
         Path("datapackage.json")
     }  # has its name
