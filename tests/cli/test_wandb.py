@@ -192,7 +192,7 @@ def test_without_the_client_one_sentence_names_the_extra(arguments, monkeypatch,
     monkeypatch.setattr("vidfer.tasks.tracking.version", version)
     assert main("denoise", arguments(*chosen)) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "vidfer: Weights & Biases needs its client: pip install 'vidfer[wandb]'"
+        "vidfer: Weights & Biases needs its client: run `make setup`, or pip install '.[wandb]' in the clone of vidfer"
     )
 
 
