@@ -19,6 +19,7 @@ setup: $(READY)  ## Build .venv from requirements.lock (about 5 GB, most of it P
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vidfer needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 1; }
+	@echo "Installing into .venv: about 5 GB, some minutes ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@grep -A99 '^uv==' requirements.lock | awk 'NR > 1 && !/^ / {exit} {print}' > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt

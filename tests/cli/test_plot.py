@@ -68,7 +68,7 @@ def test_labels_that_are_none_of_the_seven_are_named(run, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "missing: --kind"),
+        ((), "missing: --kind timeline|distribution|"),
         (("--kind", "pie"), "'pie'"),
         (("--kind", "confusion"), "--kind confusion needs --truth"),
         (("--kind", "timeline", "--truth", "label"), "--truth is of confusion and reliability, not of timeline"),

@@ -194,7 +194,15 @@ def test_what_is_no_run_is_refused(tmp_path):
         load_run(tmp_path)
     assert not list(tmp_path.iterdir())
     write(tmp_path, "a.mp4")
-    with pytest.raises(UsageError, match=r"no clip b\.mp4"):
+    with pytest.raises(UsageError, match=r"no clip film: see the column clip_id"):
+        load_run(tmp_path).clip("film")
+    with pytest.raises(UsageError, match=r"a\.mp4 holds one clip's results: give the folder of its run"):
+        load_run(tmp_path / "a.mp4")
+
+
+def test_a_clip_named_by_its_file_alone_is_told_its_id(tmp_path):
+    write(tmp_path, "a_long_way/down/b.mp4")
+    with pytest.raises(UsageError, match=r"no clip b\.mp4: did you mean a_long_way/down/b\.mp4\?"):
         load_run(tmp_path).clip("b.mp4")
 
 

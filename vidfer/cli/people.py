@@ -42,6 +42,9 @@ def list_people(options: ListOptions) -> int:
     from vidfer.results.files import read_table
 
     rows = read_table(people_of(options.run).with_suffix(".parquet"))
+    if rows.empty:
+        print("nobody was seen in the clips of this run")
+        return 0
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("person", "name", "clip", "seen", "faces", "picture"):
         table.add_column(name, justify="right" if name == "faces" else "left", overflow="fold")

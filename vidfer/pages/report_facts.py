@@ -167,11 +167,12 @@ def origin(clip: "pd.Series[Any]", summary: Mapping[str, Any]) -> list[Fact]:
     shown = [
         ("vidfer", clip["vidfer"]),
         ("analysed at", summary.get("analyzed_at")),
-        ("time taken", None if took is None else f"{took:.1f} s, less where results were stored"),
-        ("digest of the file", clip["source_blake3"]),
-        ("bundle, preset", ", ".join(filter(None, (summary.get("bundle"), summary.get("preset"))))),
-        ("table seconds", f"every {made['grid']:g} s" if made.get("grid") else None),
-        ("least segment", f"{made['min_segment']:g} s" if made.get("min_segment") is not None else None),
+        ("time taken", None if took is None else f"{took:.1f} s, without what the store had already"),
+        ("BLAKE3 of the file", clip["source_blake3"]),
+        ("bundle of models", summary.get("bundle")),
+        ("preset", summary.get("preset")),
+        ("table of seconds", f"a row each {made['grid']:g} s" if made.get("grid") else None),
+        ("shortest segment", f"{made['min_segment']:g} s" if made.get("min_segment") is not None else None),
         ("baseline", json.dumps(made["baseline"]) if made.get("baseline") else None),
     ]
     return [(name, str(value)) for name, value in shown if isinstance(value, str) and value]

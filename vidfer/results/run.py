@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.results.clip_folder import ClipFolder, clip_folders
+from vidfer.results.clip_folder import SUMMARY, ClipFolder, clip_folders
 from vidfer.results.files import read_table
 from vidfer.results.run_folder import NOT_WRITTEN, Contents, contents, is_current, rebuild
 from vidfer.results.schema import TABLES
-from vidfer.types import UsageError
+from vidfer.types import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,10 @@ class Run:
             UsageError: The run has no such clip.
         """
         if clip_id not in self.found.clips:
-            raise UsageError(f"{self.folder} has no clip {clip_id}: see the column clip_id of its clips.csv")
+            known = list(self.found.clips)
+            below = [each for each in known if each.endswith(f"/{clip_id}")]  # the file's name, as terminals show it
+            hint = f": did you mean {below[0]}?" if below else did_you_mean(clip_id, known)
+            raise UsageError(f"{self.folder} has no clip {clip_id}{hint or ': see the column clip_id of its clips.csv'}")
         return self.found.clips[clip_id]
 
     def tables(self, clip_id: str) -> "dict[str, pd.DataFrame]":
@@ -110,6 +113,8 @@ def load_run(folder: str | Path) -> Run:
     if not run.is_dir():
         raise UsageError(f"there is no folder {run}: give the one that `vidfer analyze --out` named")
     if next(clip_folders(run), None) is None:
+        if (run / SUMMARY).is_file():
+            raise UsageError(f"{run} holds one clip's results: give the folder of its run, which `vidfer analyze --out` named")
         raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
     found = contents(run)
     lacking = not is_current(run, found)
