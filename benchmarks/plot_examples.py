@@ -27,7 +27,7 @@ def main() -> None:
     """Write a PNG for each kind."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(15)
-    title = "interview.mp4: happy by 0.31 (faces+sound), 2 people"
+    title = "interview.mp4: happy, margin 0.31 (faces+sound), 2 people"
     figures = {
         "timeline": plot_timeline(conversation(rng), title, cuts=(22.4, 41.0)),
         "distribution": plot_distribution(conditions(rng), title="Displayed expressions by condition"),

@@ -28,7 +28,7 @@ def failed():
 
 
 def test_a_result_is_told_in_one_short_line(analysed, failed):
-    assert re.fullmatch(r"<ClipResult portrait\.mp4: happy by 0\.\d\d \(faces\), 1 person>", repr(analysed))
+    assert re.fullmatch(r"<ClipResult portrait\.mp4: happy, margin 0\.\d\d \(faces\), 1 person>", repr(analysed))
     assert repr(failed) == "<ClipResult <b>&.mp4: corrupt>"
 
 

@@ -12,7 +12,10 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name))
     assert main(["app"]) == 2
-    assert capsys.readouterr().err == "vidfer: vidfer app needs uvicorn: run `make setup`, or pip install '.[app]' in the clone of vidfer\n"
+    assert (
+        capsys.readouterr().err
+        == "vidfer: vidfer app needs uvicorn: run `make setup`, or pip install '.[app]' in the clone of vidfer\n"
+    )
 
 
 def test_a_port_that_another_program_has(capsys):

@@ -318,13 +318,13 @@ class ClipResult:
 
 
 def describe(summary: Mapping[str, Any], clip_id: str) -> str:
-    """Say in a line what was found: `clip.mp4: happy by 0.42 (faces+sound), 2 people`."""
+    """Say in a line what was found: `clip.mp4: happy, margin 0.42 (faces+sound), 2 people`."""
     if summary["predominant"] is None:
         return f"{clip_id}: {summary['status']}"
     status = "" if summary["status"] == Status.OK else f", {summary['status']}"
     people = len(summary["people"])
     seen = f", {people} {'person' if people == 1 else 'people'}" if people else ""
-    answer = f"{summary['predominant']} by {summary['margin']:.2f} ({'+'.join(summary['modalities'])})"
+    answer = f"{summary['predominant']}, margin {summary['margin']:.2f} ({'+'.join(summary['modalities'])})"
     return f"{clip_id}: {answer}{seen}{status}"
 
 

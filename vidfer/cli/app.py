@@ -15,7 +15,9 @@ _NEEDED: Final = ("fastapi", "uvicorn", "python_multipart", "websockets")
 def run(options: AppOptions) -> int:
     """Serve until Ctrl-C."""
     if lacking := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise UsageError(f"vidfer app needs {', '.join(lacking)}: run `make setup`, or pip install '.[app]' in the clone of vidfer")
+        raise UsageError(
+            f"vidfer app needs {', '.join(lacking)}: run `make setup`, or pip install '.[app]' in the clone of vidfer"
+        )
     from vidfer.app.server import Server
 
     server = Server(options)

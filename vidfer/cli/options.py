@@ -229,7 +229,11 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
         return f"unrecognized arguments: {found[1]}{did_you_mean(found[1].split()[0].partition('=')[0], known)}"
     if found := re.match(r"the following arguments are required: (.*)", message):
         named = {action.dest: str(action.metavar) for action in parser._actions if not action.option_strings}
-        chosen = {action.dest: f"{_option(action.dest)} {action.metavar}" for action in parser._actions if "|" in str(action.metavar)}
+        chosen = {
+            action.dest: f"{_option(action.dest)} {action.metavar}"
+            for action in parser._actions
+            if "|" in str(action.metavar)
+        }
         named = chosen | named
         return "missing: " + ", ".join(named.get(name) or _option(name) for name in found[1].split(", "))
     if found := re.search(r"ption '([^']+)'( is not accepted|$)", message):

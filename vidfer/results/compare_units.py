@@ -89,7 +89,10 @@ def _column(clips: "pd.DataFrame", name: str) -> "pd.Series[str]":
         from vidfer.results.schema import TABLES
 
         own = {column.name for column in TABLES["clips"]}
-        given = ", ".join(column for column in clips.columns if column not in own) or "none (name a file of them by `vidfer analyze --participants`)"
+        given = (
+            ", ".join(column for column in clips.columns if column not in own)
+            or "none (name a file of them by `vidfer analyze --participants`)"
+        )
         raise UsageError(f"the run's clips have no column {name}; those of the study are: {given}")
     if clips[name].isna().all():
         raise UsageError(f"the column {name} of the run's clips is empty")

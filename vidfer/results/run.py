@@ -82,7 +82,9 @@ class Run:
             known = list(self.found.clips)
             below = [each for each in known if each.endswith(f"/{clip_id}")]  # the file's name, as terminals show it
             hint = f": did you mean {below[0]}?" if below else did_you_mean(clip_id, known)
-            raise UsageError(f"{self.folder} has no clip {clip_id}{hint or ': see the column clip_id of its clips.csv'}")
+            raise UsageError(
+                f"{self.folder} has no clip {clip_id}{hint or ': see the column clip_id of its clips.csv'}"
+            )
         return self.found.clips[clip_id]
 
     def tables(self, clip_id: str) -> "dict[str, pd.DataFrame]":
@@ -114,7 +116,9 @@ def load_run(folder: str | Path) -> Run:
         raise UsageError(f"there is no folder {run}: give the one that `vidfer analyze --out` named")
     if next(clip_folders(run), None) is None:
         if (run / SUMMARY).is_file():
-            raise UsageError(f"{run} holds one clip's results: give the folder of its run, which `vidfer analyze --out` named")
+            raise UsageError(
+                f"{run} holds one clip's results: give the folder of its run, which `vidfer analyze --out` named"
+            )
         raise UsageError(f"{run} holds no results: give the folder that `vidfer analyze --out` named")
     found = contents(run)
     lacking = not is_current(run, found)

@@ -69,7 +69,9 @@ def _versions() -> str:
         missing.remove("decord")
         found.append("decord absent (it has no wheel for this processor; PyAV decodes everything)")
     if missing:
-        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup`, or pip install . in the clone of vidfer")
+        raise VidferError(
+            f"not installed: {', '.join(missing)}; run `make setup`, or pip install . in the clone of vidfer"
+        )
     return ", ".join(found)
 
 

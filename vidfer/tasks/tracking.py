@@ -30,7 +30,9 @@ def require_client(wanted: bool) -> None:
         if wanted:
             version("wandb")
     except PackageNotFoundError as error:
-        raise VidferError("Weights & Biases needs its client: run `make setup`, or pip install '.[wandb]' in the clone of vidfer") from error
+        raise VidferError(
+            "Weights & Biases needs its client: run `make setup`, or pip install '.[wandb]' in the clone of vidfer"
+        ) from error
 
 
 def client_settings(*, console: bool, machine: bool) -> "wandb.Settings":
