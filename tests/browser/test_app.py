@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from vidfer.results.schema import TABLES
@@ -39,6 +41,19 @@ def clip(tmp_path_factory):
 
     path = tmp_path_factory.mktemp("clips") / "demo.mp4"
     write_demo_clip(path, seconds=4.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    """A clip that is small, and takes much longer to analyse than the page takes to be looked at: two minutes without a face."""
+    path = tmp_path_factory.mktemp("clips") / "long.mp4"
+    image = np.random.default_rng(0).integers(0, 255, (360, 480, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=5, width=480, height=360, pix_fmt="yuv420p")
+        for _ in range(600):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
     return path
 
 
@@ -164,11 +179,13 @@ def test_an_upload_shows_its_progress_and_can_be_cancelled(app, open_page, sound
         assert watched.errors == []
 
 
-def test_two_users_wait_for_each_other_and_a_cancelled_clip_makes_room(app, open_page, sound, clip, tmp_path):
+def test_two_users_wait_for_each_other_and_a_cancelled_clip_makes_room(
+    app, open_page, sound, clip, long_clip, tmp_path
+):
     hostile = tmp_path / HOSTILE
     hostile.write_bytes(clip.read_bytes())
     with open_page(app) as first, open_page(app) as second, open_page(app) as third:
-        first.page.set_input_files("#file", clip)
+        first.page.set_input_files("#file", long_clip)
         first.page.wait_for_selector("#steps li[data-step=running][aria-current]", timeout=SLOW)
         second.page.set_input_files("#file", hostile)
         second.page.wait_for_selector("text=Waiting: next in the queue", timeout=SLOW)

@@ -89,7 +89,7 @@ def test_the_table_is_sorted_and_filtered_by_keyboard(tmp_path, open_page):
         page.get_by_label("Search", exact=True).fill("nothing like this")
         assert (shown(page), page.get_by_role("status").inner_text()) == ([], "No clip is like this.")
         page.get_by_role("button", name="Show all").click()
-        page.wait_for_function("document.getElementById('count').textContent === '12 clips'")
+        page.wait_for_selector("#count:text-is('12 clips')")
         assert shown(page) == names
         page.get_by_label("Status", exact=True).select_option("corrupt")
         assert shown(page) == names[-1:]
