@@ -140,3 +140,4 @@ def test_others_need_the_token_and_are_told_of(tmp_path):
     _, told = program.communicate(timeout=60)
     assert "plain HTTP" in told
     assert "faces" in told
+    assert "On other machines the address has this machine's name" in told

@@ -9,7 +9,7 @@ import pytest
 
 from tests.pages.clips import CLIP, clip_of
 from vidfer import ClipError, ClipResult, Status
-from vidfer.pages import series
+from vidfer.pages import report_facts, series
 from vidfer.pages.people import noted_digest, people_digest
 from vidfer.pages.report import render_report
 from vidfer.pages.report_people import people_of
@@ -129,6 +129,20 @@ def test_of_very_long_clips_a_part_is_drawn_and_the_page_says_so(monkeypatch):
     chart = chart_of(page)
     assert (chart["thin"], chart["people"][0]["count"], chart["step"]) == (2, -(-count // 2), 0.4)
     assert b"one in 2 is drawn" in page
+
+
+def test_of_very_many_segments_the_longest_are_listed_and_the_page_says_so(monkeypatch):
+    tables, summary, pictures = clip_of(people=3, seconds=60)
+    every = tables["segments"]
+    assert b"longest of" not in render_report(tables, summary, pictures)
+    monkeypatch.setattr(report_facts, "LISTED", 9)
+    page = render_report(tables, summary, pictures).decode()
+    assert f"the 9 longest of {len(every)}" in page
+    part = page[page.index('id="segments-title"') : page.index('id="media-title"')]
+    cells = np.array(re.findall(r'<td class="num">([\d.]+)</td>', part), float).reshape(-1, 4)
+    expected = every.assign(length=every["end_s"] - every["start_s"]).nlargest(9, "length").sort_values("start_s")
+    np.testing.assert_allclose(cells[:, 0], expected["start_s"], atol=0.051)
+    assert sorted(cells[:, 2]) == pytest.approx(sorted(expected["length"]), abs=0.051)
 
 
 def test_a_saved_result_has_a_report_that_finds_its_clip(tmp_path):

@@ -33,6 +33,8 @@ from vidfer.pipeline.workers import Work
 from vidfer.stages.chain import build_chain
 from vidfer.types import UsageError
 
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
 _ABOUT = """Send a video, and have the facial expressions that it shows as tables and as a report.
 
 What is measured is the expression shown, never what a person feels."""
@@ -174,9 +176,14 @@ class Server:
     @property
     def address(self) -> str:
         """Where the page is, with the token if there is one."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        host = _EVERYWHERE.get(self._host, self._host)
         place = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
         return place if self.token is None else f"{place}?token={self.token}"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it listens on all addresses of this machine, of which `address` has one that others cannot use."""
+        return self._host in _EVERYWHERE
 
     def run(self) -> None:
         """Serve until Ctrl-C, SIGTERM or SIGHUP; then end the processes and remove all files."""

@@ -25,6 +25,8 @@ def run(options: AppOptions) -> int:
     if server.token:
         warning = "whoever has this address can send videos and see the faces in their own results"
         say(f"{warning}; the connection is plain HTTP, which others on the network can read")
+    if server.everywhere:
+        say("On other machines the address has this machine's name, or its address in the network, after http://.")
     say("Ctrl-C ends it, and removes what was sent.")
     if options.open:
         threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()

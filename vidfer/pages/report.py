@@ -64,6 +64,7 @@ def render_report(
         has_baseline="baseline_happy" in tables["people"],
         **{"block_s": f"{BLOCK_S:g}", "least_s": f"{BLOCK_S * LEAST_BLOCKS:g}"},
         segments=report_facts.segments(tables["segments"], labels),
+        n_segments=len(tables["segments"]),
         media=report_facts.media(clip, summary),
         denoising=report_facts.denoising(summary["denoise"]),
         origin=report_facts.origin(clip, summary),

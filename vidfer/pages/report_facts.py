@@ -13,6 +13,9 @@ from vidfer.types import SOUND_IS_FINE, Status
 if TYPE_CHECKING:
     import pandas as pd
 
+LISTED: Final = 2_000
+"""Most segments in the page's table: each takes a quarter of a kB, and hours of many people have tens of thousands."""
+
 Fact = tuple[str, str]
 
 _METHODS: Final = {
@@ -217,8 +220,9 @@ def _plain(value: object) -> str:
 
 
 def segments(rows: "pd.DataFrame", labels: Mapping[str, str]) -> list[Sequence[str]]:
-    """Return the cells of the table of segments, in the order of time."""
-    ordered = rows.sort_values(["start_s", "person_id"], kind="stable")
+    """Return the cells of the table of segments, in the order of time; of more than `LISTED` the longest."""
+    longest = (rows["start_s"] - rows["end_s"]).argsort(kind="stable").to_numpy()[:LISTED]
+    ordered = rows.iloc[longest].sort_values(["start_s", "person_id"], kind="stable")
     columns = (ordered[name] for name in ("person_id", "expression", "start_s", "end_s", "mean_probability"))
     return [
         (
