@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from vidfer.media import audio_child, decode_child, find
+from vidfer.media.container import open_media
+from vidfer.types import ClipError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "input.md").read_text()
 ROWS = {
@@ -120,3 +122,20 @@ def test_a_sound_is_heard(tmp_path, suffix, monkeypatch):
 def test_a_picture_is_read(tmp_path, suffix):
     Image.new("RGB", (64, 48)).save(tmp_path / f"a.{suffix}", format=PICTURES[suffix])
     assert len(frames_of(tmp_path / f"a.{suffix}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"Dear all,\n", "a text, not a video"),
+        ("Größe: fünf\n".encode() * 500, "a text, not a video"),
+        (b"ab\xe2\x82", "a text, not a video"),  # a character that is cut
+        (b"Gr\xf6\xdfe: " * 500, "cannot be opened"),
+        (b"moov\x00\x00 text" * 500, "cannot be opened"),
+    ],
+)
+def test_a_text_is_told_from_a_damaged_file(content, sentence, tmp_path):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(content)
+    with pytest.raises(ClipError, match=sentence):
+        open_media(str(path))

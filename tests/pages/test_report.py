@@ -65,6 +65,16 @@ def test_votes_are_those_of_the_tables_and_lie_within_their_intervals():
         assert [shares[name].probability for name in EMOTIONS] == [row[name] for name in EMOTIONS]
 
 
+def test_votes_that_name_another_expression_than_the_pooled_probability_say_so():
+    tables, summary, pictures = clip_of(people=1, seconds=30)
+    note = "The pooled probability names"
+    pooled = tables["people"].loc[0, "predominant"]
+    tables["people"].loc[0, "vote"] = pooled
+    assert note not in render_report(tables, summary, pictures).decode()
+    tables["people"].loc[0, "vote"] = next(name for name in EMOTIONS if name != pooled)
+    assert f"{note} {pooled} instead." in render_report(tables, summary, pictures).decode()
+
+
 def test_excluded_times_do_not_vote_and_say_so():
     tables, summary, pictures = clip_of(markers=(Marker("exclude: break", 4, 7, exclude=True), Marker("film", 0, 9)))
     page = render_report(tables, summary, pictures)

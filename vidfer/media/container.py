@@ -1,6 +1,7 @@
 """What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
 import struct
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -27,7 +28,7 @@ _FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, 
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"})
 _CONVERT: Final = ": save pictures as PNG, JPEG or WebP, and videos as MP4"
 _PICTURES: Final = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8"}
-_TEXT: Final = frozenset({*b"\t\n\r\f", *range(32, 128)})
+_NO_TEXT: Final = frozenset(map(chr, {*range(32)} - {*b"\t\n\r\f"}))
 _RAW: Final = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v"})
 """Demuxers of streams outside any container, whose frame rate only the codec may know; FFmpeg assumes 25."""
 
@@ -65,7 +66,7 @@ def open_media(path: str) -> "InputContainer":
     except av.error.FFmpegError as error:
         reraise_memory(error)
         with Path(path).open("rb") as file:
-            if _TEXT.issuperset(file.read(4096)):
+            if _is_text(file.read(4096)):
                 raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
         raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
@@ -75,6 +76,14 @@ def open_media(path: str) -> "InputContainer":
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")
     return container
+
+
+def _is_text(begins: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters; the last character may be cut."""
+    try:
+        return _NO_TEXT.isdisjoint(getincrementaldecoder("utf-8")().decode(begins))
+    except UnicodeDecodeError:
+        return False
 
 
 def reraise_memory(error: Exception) -> None:

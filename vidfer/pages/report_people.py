@@ -64,6 +64,11 @@ class Person:
     thumbnail: str | None
     linked_to: str | None
 
+    @property
+    def split(self) -> bool:
+        """Whether most votes go to another expression than the pooled probability."""
+        return self.vote in EMOTIONS and self.predominant in EMOTIONS and self.vote != self.predominant
+
 
 def people_of(tables: "Mapping[str, pd.DataFrame]", summary: Mapping[str, Any], pictures: Pictures) -> list[Person]:
     """Return the people of a clip in order of appearance; tracks that are one person count once."""
