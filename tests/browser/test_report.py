@@ -261,7 +261,7 @@ def test_ten_minutes_of_three_people_are_there_in_three_seconds(page_of, open_pa
 
 def test_without_scripts_there_is_nothing_that_needs_them(page_of, open_page):
     with open_page(page_of(clip_of()), java_script_enabled=False) as seen:
-        assert seen.page.get_by_text("The timeline needs JavaScript").is_visible()
+        assert seen.page.locator("noscript p").is_visible()
         assert seen.page.locator("#segments-title").is_visible()
         for without in ("button", "#when", "text=Click to go to a time"):
             assert seen.page.locator(f"{without} >> visible=true").count() == 0, without
