@@ -38,7 +38,7 @@ def test_the_example_of_the_page_works(example, printed):
     analysed, compared, shares = printed.values()
     assert "clips/participants.csv is used for 6 clips" in analysed
     assert "passed over" not in analysed
-    assert "film less rest (n = 3)" in compared
+    assert "film minus rest (n = 3)" in compared
     assert "not what a person" in compared
     assert max(map(len, compared.splitlines()[:-1])) <= 80
     assert "Share of the seconds" in shares

@@ -134,10 +134,10 @@ def test_bars_are_shares_of_all_and_of_groups_with_something_to_show():
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"condition": ["x"] * 6, "participant": list("aabbcc")}, "X is the only condition"),
+        ({"condition": ["x"] * 6, "participant": list("aabbcc")}, "There is only the condition x"),
         ({"condition": list("abcdef"), "participant": list("aabbcc")}, "each participant compared with themselves"),
         ({"condition": ["x", "y"] * 3}, "over persons"),
-        ({"condition": list("abcdefghi")[:6] * 1, "participant": list("abcdef")}, "are not compared"),
+        ({"condition": list("abcdefghi")[:6] * 1, "participant": list("abcdef")}, "No comparison of"),
         ({"participant": list("abcdef")}, "The file of participants has no column condition."),
         ({"participant": list("abcdef"), "age": range(6)}, "vidfer compare RUN --by COLUMN compares by age"),
         ({}, None),

@@ -102,7 +102,7 @@ def test_a_known_effect_is_found_and_paired_more_closely():
     assert [each["effect_size"].iloc[0] for each in rows] == ["d_z", "Hedges' g"]
     assert within.differences[["n_first", "n_second"]].to_numpy().tolist() == [[40, 40]] * 7
     assert between.differences[["n_first", "n_second"]].to_numpy().tolist() == [[41, 40]] * 7
-    assert "film and rest: left out, in one of them only: late" in within.notes
+    assert "of film and rest, left out since they are in one only: late" in within.notes
     assert any("40 participants are in several conditions" in note for note in between.notes)
     values = read_units(given, "condition").values["happy"].drop(("film", "late"))
     by_scipy = stats.ttest_rel(values.loc["film"], values.loc["rest"])
@@ -147,8 +147,8 @@ def test_one_participant_has_no_interval_and_no_test():
     found = compare(given, "condition", "participant")
     assert found.means[["low", "high", "interval"]].isna().all(axis=None)
     assert found.differences.empty
-    assert "k and l are not compared: participants are fewer than two in both" in found.notes
-    assert "k, l have one participant: there is no interval" in found.notes
+    assert "no comparison of k and l: participants are fewer than two in both" in found.notes
+    assert "no interval for k, l: one participant only" in found.notes
     assert "0.200" in as_text(found)
 
 

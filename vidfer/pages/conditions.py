@@ -52,10 +52,10 @@ def conditions_of(clips: "pd.DataFrame", means: "pd.DataFrame", own: list[str]) 
         return Conditions(notes=(str(error),))
     notes = tuple(found.notes)
     if found.means[BY].nunique() < 2:
-        only = f"{found.means[BY].iloc[0]} is the only condition: there is none to compare it with"
+        only = f"there is only the condition {found.means[BY].iloc[0]}: nothing to compare it with"
         notes = (only, *notes)
     said = describe(found)
-    return Conditions(said[:1].upper() + said[1:], _chart(found), tuple(as_tables(found)), notes)
+    return Conditions(said, _chart(found), tuple(as_tables(found)), notes)
 
 
 def _repeated(clips: "pd.DataFrame") -> bool:

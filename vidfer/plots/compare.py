@@ -42,7 +42,7 @@ def draw_comparison(found: Comparison, place: Path) -> None:
             _draw(panel, rows, "difference", 0, "#333333", "o", "")
             panel.axvline(0, color=GRAY, linewidth=1, linestyle="--")
             first, second = (one_line(rows[name].iloc[0], 50 // len(pairs)) for name in ("first", "second"))
-            panel.set(xlabel="difference, 95 % interval", title=f"{first}\nless {second}")
+            panel.set(xlabel="difference, 95 % interval", title=f"{first}\nminus {second}")
         _alike(axes[1:], pairs)
         for panel in axes:
             panel.grid(alpha=0.3, axis="x")

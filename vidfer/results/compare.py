@@ -33,7 +33,7 @@ class Comparison:
         means: A row for each condition and expression: `condition`, `expression`, `n`, `mean`, `low`, `high`, `interval`, the
             method of the 95 % interval; missing ends where n is 1.
         differences: A row for each pair and expression: `first`, `second`, `expression`, `n_first`, `n_second`, `difference`
-            (first less second), `low`, `high`, `effect_size` (its name), `effect`, `effect_low`, `effect_high`, `t`, `df`, `p`,
+            (first minus second), `low`, `high`, `effect_size` (its name), `effect`, `effect_low`, `effect_high`, `t`, `df`, `p`,
             and `p_holm`, corrected for the seven expressions.
         notes: What to know, in sentences.
     """
@@ -78,10 +78,10 @@ def compare(
         pair = _pair(samples[first], samples[second], within is not None)
         names = f"{first} and {second}"
         if within and (alone := sorted(set(samples[first].index) ^ set(samples[second].index))):
-            notes.append(f"{names}: left out, in one of them only: {some(alone)}")
+            notes.append(f"of {names}, left out since they are in one only: {some(alone)}")
         if pair is None:
             few = "fewer than two in both" if within else "fewer than two in one of them"
-            notes.append(f"{names} are not compared: {units.name}s are {few}")
+            notes.append(f"no comparison of {names}: {units.name}s are {few}")
         else:
             differences.append(pair.assign(first=first, second=second))
     notes += [*_twice(tables["clips"]), *_cautions(samples, units, differences)]
@@ -160,7 +160,7 @@ def _cautions(samples: "Mapping[str, pd.DataFrame]", units: Units, pairs: "list[
     few = [condition for condition, rows in samples.items() if 2 <= len(rows) < FOR_BCA]
     said = []
     if alone:
-        said.append(f"{some(alone)} {'has' if len(alone) == 1 else 'have'} one {units.name}: there is no interval")
+        said.append(f"no interval for {some(alone)}: one {units.name} only")
     if few:
         said.append(
             f"fewer than {FOR_BCA} {units.name}s in {', '.join(few)}: bootstrap intervals of so few are too narrow"

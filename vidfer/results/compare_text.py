@@ -20,12 +20,13 @@ _WIDTH: Final = 80
 def describe(found: Comparison) -> str:
     """Say in one line what was averaged over what."""
     counted = f"each {found.unit} compared with themselves" if found.repeated else f"over {found.unit}s"
-    return f"{MEANINGS[found.measure]}, by {found.by}, {counted}"
+    meaning = MEANINGS[found.measure]
+    return f"{meaning[:1].upper()}{meaning[1:]}, by {found.by}, {counted}"
 
 
 def as_text(found: Comparison) -> str:
     """Lay a comparison out for a terminal of 80 columns."""
-    lines = [*wrap(describe(found).capitalize(), _WIDTH), ""]
+    lines = [*wrap(describe(found), _WIDTH), ""]
     for beside in (3, 2, 1):
         parts = [_aligned(*table) for table in (*_means(found, beside), *_differences(found))]
         if max(len(line) for part in parts for line in part) <= _WIDTH:
@@ -47,7 +48,7 @@ def _aligned(title: str, header: list[str], rows: list[list[str]]) -> list[str]:
 
 def as_markdown(found: Comparison) -> str:
     """Write a comparison as Markdown."""
-    lines = [f"# {found.by}: conditions compared", "", f"{describe(found).capitalize()}. Intervals: 95 %.", ""]
+    lines = [f"# {found.by}: conditions compared", "", f"{describe(found)}. Intervals: 95 %.", ""]
     for title, header, rows in as_tables(found):
         lines += [f"## {title}", ""] if title else []
         marks = ["---", *["---:"] * (len(header) - 1)]
@@ -89,7 +90,7 @@ def _differences(found: Comparison) -> Iterator[Table]:
             *([name, *map(_p, rows[column].tolist())] for name, column in (("p", "p"), ("p (Holm)", "p_holm"))),
         ]
         header, *lines = map(list, zip(*columns, strict=True))
-        yield f"{first} less {second} ({count})", header, lines
+        yield f"{first} minus {second} ({count})", header, lines
 
 
 def _cells(rows: "pd.DataFrame", *names: str, digits: int, sign: str = "+") -> list[str]:
