@@ -128,3 +128,21 @@ def test_the_poster_is_the_first_frame_with_a_face(ran, store, monkeypatch, face
     shown = decode((artifact.path / "poster.jpg").read_bytes())
     assert shown.shape == (360, 640, 3)
     assert abs(shown.mean() - 40 * (chosen + 1)) < 2
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        ([90.0] * 3, "no face was found in the 3 frames looked at"),
+        ([3.0] * 3, "no face was found in the 3 frames looked at; it is too dark for one"),
+        ([90.0, 19.9, 20.0], "no face was found in the 3 frames looked at; 1 of them is too dark"),
+        ([3.0], "no face was found in the 1 frame looked at; it is too dark for one"),
+    ],
+)
+def test_a_clip_that_is_too_dark_is_called_so(ran, store, monkeypatch, levels, words):
+    def face_frames(_stage, _clip, _finder, _poster):
+        yield from (FaceFrame(index, index / 5, [], (64, 48), level) for index, level in enumerate(levels))
+
+    monkeypatch.setattr(FacesStage, "_face_frames", face_frames)
+    artifact = ran(FacesStage(), {"probe": probed(store)})
+    assert (artifact.status, artifact.message.split("; 0 of them")[0]) == (Status.NO_FACE, words)

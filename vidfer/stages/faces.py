@@ -17,6 +17,7 @@ from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.results.frames import DARK
 from vidfer.results.pictures import POSTER, encode_poster
 from vidfer.stages.probe import read_probe
 from vidfer.types import ClipError, Status
@@ -161,10 +162,7 @@ class FacesStage(Stage):
             meta["unusable"] = int((columns["weight"] < UNUSABLE).sum())
             message = "; ".join(filter(None, [message, complaint(columns["weight"], columns["flaws"].tolist())]))
         elif status is Status.OK:
-            status, message = (
-                Status.NO_FACE,
-                f"no face was found in the {len(times)} frame{'' if len(times) == 1 else 's'} looked at",
-            )
+            status, message = Status.NO_FACE, _nothing_found(times)
         return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector", poster: "_Poster") -> "Generator[FaceFrame, None, None]":
@@ -200,6 +198,19 @@ class FacesStage(Stage):
             return network(image[None])[0] if denoise.wants(np.array(sigma)) else None, sigma
 
         return clean
+
+
+def _nothing_found(times: "Sequence[tuple[Any, ...]]") -> str:
+    """Say that no face was found in frames, rows of `TIMES`, and that it was too dark for one where it was."""
+    dark = sum(row[TIMES.index("brightness")] < DARK for row in times)
+    were = (
+        ""
+        if not dark
+        else "; it is too dark for one"
+        if dark == len(times)
+        else f"; {dark} of them {'is' if dark == 1 else 'are'} too dark"
+    )
+    return f"no face was found in the {len(times)} frame{'' if len(times) == 1 else 's'} looked at{were}"
 
 
 def _write_times(draft: Draft, times: "list[tuple[Any, ...]]", poster: bytes | None) -> None:
