@@ -144,6 +144,7 @@ def test_training_takes_no_abbreviation_of_an_option(words, wanted, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_entry_point_of_a_stage_takes_no_abbreviation_either():
     command = [
         sys.executable,

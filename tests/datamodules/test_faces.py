@@ -137,6 +137,7 @@ def fail_where_computed(monkeypatch):
         monkeypatch.setattr(f"vidfer.stages.{stage}.run", None)
 
 
+@pytest.mark.slow
 def test_what_was_prefetched_is_not_computed_again(make, tmp_path, monkeypatch):
     store = str(tmp_path / "store")
     lost = prefetch(make(store=store), 1)
@@ -161,6 +162,7 @@ def test_prefetched_features_of_clips_are_all_that_are_read(make, folder, monkey
     assert len(data.samples["train"]) == 6
 
 
+@pytest.mark.slow
 def test_several_processes_share_the_work(sounds_root, tmp_path, monkeypatch):
     options = {"root": str(sounds_root), "store": str(tmp_path / "store"), "voice": False, "reads": ["sound"]}
     seen = set()

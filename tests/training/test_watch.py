@@ -89,6 +89,7 @@ def sent_text(run: Path) -> str:
     return "".join([*texts, *(path.read_text() for path in (run / "files").rglob("*") if path.is_file())])
 
 
+@pytest.mark.slow
 def test_a_run_is_a_group_with_a_run_for_each_training(pipeline: Path, tmp_path: Path) -> None:
     """Curves, settings of the key, weights by digest: and no faces, no sound, no path of this machine."""
     steps = run(pipeline)
