@@ -134,6 +134,7 @@ def main() -> None:
     summaries = [json.loads(line) for line in done.stdout.splitlines()]
     shown = (
         "clip",
+        "clip_id",
         "status",
         "message",
         "predominant",

@@ -12,11 +12,11 @@ import pytest
 from tests.pages.clips import clip_of
 from tests.pages.test_environment import HOSTILE
 from vidfer import ClipError, ClipResult, Status
-from vidfer.pages.environment import visible
 from vidfer.pages.report import render_report
 from vidfer.results.links import address
 from vidfer.results.markers import Marker
 from vidfer.results.merge import apply_people
+from vidfer.results.names import visible
 from vidfer.results.people import People
 from vidfer.results.pictures import Pictures
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from vidfer.api import ClipResult, claimed_folders, write_result
 from vidfer.cli.analyze import ending_in_order, exit_status
 from vidfer.cli.main import main
-from vidfer.cli.overview import _names, marks, print_overview
+from vidfer.cli.overview import marks, print_overview
 from vidfer.pipeline.store import StoreError
 from vidfer.results.names import clip_id
 from vidfer.results.run import load_run
@@ -222,7 +222,7 @@ def test_the_overview_shows_ordinary_names_whole_on_80_columns(tmp_path, capsys,
     monkeypatch.setenv("COLUMNS", "80")
     summary = ClipResult.failed("clips/MVI_0012.mp4", ClipError(Status.PARTIAL, "")).summary
     part = {"predominant": "surprise", "distribution": {"surprise": 0.46}, "margin": 0.1}
-    print_overview([{**summary, **part, "faces": part, "sound": part}])
+    print_overview([{**summary, **part, "clip_id": "MVI_0012.mp4", "faces": part, "sound": part}])
     assert "MVI_0012.mp4 partial surprise" in " ".join(capsys.readouterr().out.split())
 
 
@@ -239,7 +239,8 @@ def voted(name, counts, uncertain=0):
         "audio": {"weights": "/a/s.safetensors", "network": "gan"},
     }
     return {
-        **summary, "faces": {**faces, "n_uncertain": uncertain}, "settings": {"faces": "vote", "abstain": None},
+        **summary, "clip_id": name.removeprefix("clips/"),
+        "faces": {**faces, "n_uncertain": uncertain}, "settings": {"faces": "vote", "abstain": None},
         "bundle": "mine", "preset": "paper", "models": models,
     }  # fmt: skip
 
@@ -284,21 +285,6 @@ def test_results_that_cannot_be_read_later_are_found_out_at_once(tmp_path, capsy
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize(
-    ("clips", "names"),
-    [
-        (["/a/b/x.mp4", "/a/b/c/y.mp4"], ["x.mp4", "c/y.mp4"]),
-        (["clips/x.mp4"], ["x.mp4"]),
-        (["x.mp4", "/a/y.mp4"], ["x.mp4", "/a/y.mp4"]),
-        (["../x.mp4", "../b/x.mp4"], ["x.mp4", "b/x.mp4"]),
-        (["x.mp4", "b/y.mp4"], ["x.mp4", "b/y.mp4"]),
-        ([], []),
-    ],
-)
-def test_the_overview_leaves_out_the_folder_that_clips_share(clips, names):
-    assert _names(clips) == names
-
-
 def answered(name, shares, faces, sound, status="ok"):
     """A summary of a clip that got the most probable of these shares, its modalities the classes named."""
     distribution = {**dict.fromkeys(EMOTIONS, 0.0), **shares}
@@ -309,7 +295,8 @@ def answered(name, shares, faces, sound, status="ok"):
     ]
     summary = ClipResult.failed(name, ClipError(Status(status), "")).summary
     return {
-        **summary, "predominant": answer, "margin": first - second, "faces": parts[0], "sound": {**parts[1], "n_windows": 4},
+        **summary, "clip_id": name,
+        "predominant": answer, "margin": first - second, "faces": parts[0], "sound": {**parts[1], "n_windows": 4},
         "fused": {**summary["fused"], "distribution": distribution}, "people": [{}, {}],
     }  # fmt: skip
 
@@ -331,7 +318,7 @@ LONG = "holiday/2019/" + "a very long name of a clip " * 4 + "MVI_0012.mp4"
 )
 def test_each_clip_takes_one_line_whatever_its_name(width, name, capsys, monkeypatch):
     worst = answered("", {"surprise": 0.46, "sad": 0.4}, "surprise", "surprise", "out_of_memory")
-    worst = [{**worst, "clip": f"clips/{number}/{name}"} for number in range(100)]
+    worst = [{**worst, "clip_id": f"{number}/{name}"} for number in range(100)]
     lines = overview(worst, capsys, monkeypatch, width).splitlines()
     assert len(lines) == 3 + 100 + 1  # a title, the header and its line; the legend of the margin
     assert all(cell_len(line) <= width for line in lines)

@@ -10,6 +10,7 @@ from vidfer.cli.logs import Telling, telling
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import ClipError, Status
 
+NAMES = ["holiday.mp4", "[red]a\\x1b[31m.mp4", "c.mp4"]
 CLIPS = [Path("clips/holiday.mp4"), Path("clips/[red]a\x1b[31m.mp4"), Path("clips/c.mp4")]
 
 
@@ -31,7 +32,7 @@ def test_every_stage_has_words_and_a_share():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_clip_goes_from_0_to_100_in_words_and_never_back(width):
-    bars = ClipBars(CLIPS[:1], 1, tuple(STAGES))
+    bars = ClipBars(NAMES[:1], 1, tuple(STAGES))
     shown = [seen(bars, width)]
     steps = [(stage, share) for stage in STAGES for share in (0.0, 0.5, 1.0)]
     values = [0.0]
@@ -57,7 +58,7 @@ def test_a_clip_goes_from_0_to_100_in_words_and_never_back(width):
 
 
 def test_models_are_loading_until_the_first_share():
-    bars = ClipBars(CLIPS[:1], 1, ("probe", "faces", "report"))
+    bars = ClipBars(NAMES[:1], 1, ("probe", "faces", "report"))
     for stage in ("probe", "faces"):
         bars.update(0, stage, 0.0)
         assert LOADING in seen(bars)[0]
@@ -67,14 +68,14 @@ def test_models_are_loading_until_the_first_share():
 
 
 def test_what_is_stored_already_counts_as_done():
-    bars = ClipBars(CLIPS[:1], 1, ("faces", "audio", "report"))
+    bars = ClipBars(NAMES[:1], 1, ("faces", "audio", "report"))
     bars.update(0, "report", 0.0)
     before = STAGES["faces"][1] + STAGES["audio"][1]
     assert percents(bars) == [pytest.approx(100 * before / (before + STAGES["report"][1]))]
 
 
 def test_clips_at_once_have_a_bar_each_below_one_for_all():
-    bars = ClipBars(CLIPS, 2, ("faces", "report"))
+    bars = ClipBars(NAMES, 2, ("faces", "report"))
     assert [LOADING in line for line in seen(bars)] == [False, True, True]
     bars.update(1, "faces", 0.5)
     bars.update(0, "faces", 0.1)

@@ -1,6 +1,8 @@
 import pytest
 from rich.cells import cell_len
 
+from vidfer.cli.display import fault, say
+from vidfer.cli.logs import Telling, telling
 from vidfer.cli.text import shorten
 
 NAMES = [
@@ -38,3 +40,14 @@ def test_the_name_of_a_file_stays_whole_where_it_fits():
 def test_no_combining_character_is_torn_from_its_base():
     for width in range(4, 30):
         assert not shorten("e\u0301" * 30, width).partition("…")[2].startswith("\u0301")
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u200f", "\x1b", "\x07", "\u2028"])
+def test_no_name_turns_or_commands_the_terminal(sign, capsys):
+    with telling(Telling(), ["vidfer"]):
+        fault(f"a{sign}gpj.mp4: corrupt: nothing could be decoded")
+        say("one line\nand another, 👩\u200d🚀")
+    told = capsys.readouterr().err
+    assert sign not in told
+    assert "gpj.mp4: corrupt" in told
+    assert "one line\nand another, 👩\u200d🚀" in told

@@ -6,8 +6,9 @@ import pytest
 
 from tests.results.fake import tables_of
 from tests.results.made import summary_of
-from vidfer.pages.environment import NOTHING, environment, number, percent, script_json, seconds, visible
+from vidfer.pages.environment import NOTHING, environment, number, percent, script_json, seconds
 from vidfer.pages.report import render_report
+from vidfer.results.names import visible
 from vidfer.results.pictures import Pictures
 
 HOSTILE = [

@@ -140,7 +140,8 @@ class _AnalyzeClip:
             overlay=self.overlay,
             progress=progress,
         )
-        return result.summary if self.overlay is None else {**result.summary, OVERLAID: written[OVERLAID]}
+        overlay = {} if self.overlay is None else {OVERLAID: written[OVERLAID]}
+        return {**result.summary, **overlay, "clip_id": result.clip_id}
 
 
 def run(options: AnalyzeOptions) -> int:
@@ -214,7 +215,12 @@ def _analyze(options: AnalyzeOptions) -> int:
     sys.stdout.flush()
     _say_of_overlays(summaries)
     status = exit_status(summaries)
-    print(f"\nOpen {page}; each clip has a report and tables beside it.")
+    has = (
+        "a report and tables"
+        if not options.overlay
+        else "a report, tables and, as overlay.mp4, its video with drawings"
+    )
+    print(f"\nOpen {page}; each clip has {has} beside it.")
     return status
 
 
@@ -223,12 +229,12 @@ def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str
     from vidfer.cli.clip_bars import run_with_bars
     from vidfer.stages.progress import ANALYSIS
 
-    files = list(work.folders)
+    files, names = list(work.folders), [clip_id(folder, work.out) for folder in work.folders.values()]
     further = {"identify": work.identity, "overlay": work.overlay}
     stages = (*ANALYSIS, *(name for name, wanted in further.items() if wanted is not None))
-    for position, summary in run_with_bars(work, files, jobs, stages):
+    for position, summary in run_with_bars(work, files, jobs, stages, names):
         if isinstance(summary, ClipError):  # its worker process died
-            called = clip_id(work.folders[files[position]], work.out)
+            called = names[position]
             failed = ClipResult.failed(files[position], summary, called, work.design.of(called))
             yield position, work.write(files[position], failed)
         else:

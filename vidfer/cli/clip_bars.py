@@ -17,7 +17,7 @@ from vidfer.cli.logs import LOG
 from vidfer.cli.text import shorten
 from vidfer.pipeline import workers
 from vidfer.pipeline.workers import Work
-from vidfer.results.names import shown
+from vidfer.results.names import shown, visible
 from vidfer.stages.progress import ANALYSIS, LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError
 
@@ -62,22 +62,22 @@ class ClipBars:
     """Bars that never go back. Where standard error is no terminal there are lines instead, one for each clip that is done.
 
     Args:
-        clips: The clips in the order of their positions.
+        names: What the clips are called, in the order of their positions.
         jobs: Clips at work at once; each begins by loading the models.
         stages: Names of the stages that a clip goes through, in order, of `STAGES`.
     """
 
-    def __init__(self, clips: Sequence[Path], jobs: int, stages: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], jobs: int, stages: Sequence[str]) -> None:
         self._way = ClipProgress(stages)
-        self._names = [shown(clip.name) for clip in clips]
-        self._done = [0.0] * len(clips)
+        self._names = list(map(visible, names))
+        self._done = [0.0] * len(names)
         self._finished = 0
         self._began: dict[int, float] = {}
         self._tasks: dict[int, TaskID] = {}
         self.shown = progress_of(*_columns(), expand=True)
-        several = len(clips) > 1
+        several = len(names) > 1
         self._whole = self.shown.add_task("", total=1.0, start=False, name=self._count()) if several else None
-        for position in range(min(jobs, len(clips))):
+        for position in range(min(jobs, len(names))):
             self._begin(position, LOADING)
 
     def update(self, position: int, stage: str, share: float) -> None:
@@ -131,10 +131,17 @@ def _columns() -> list[ProgressColumn]:
 
 
 def run_with_bars(
-    work: Work[Path], clips: Sequence[Path], jobs: int, stages: Sequence[str] = ANALYSIS
+    work: Work[Path],
+    clips: Sequence[Path],
+    jobs: int,
+    stages: Sequence[str] = ANALYSIS,
+    names: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, Any]]:
-    """Do the work as `run_all` does, under a bar over all clips and one for each clip at work; see `ClipBars`."""
-    bars = ClipBars(clips, jobs, stages)
+    """Do the work as `run_all` does, under a bar over all clips and one for each clip at work, see `ClipBars`.
+
+    By default clips are called by their files' names.
+    """
+    bars = ClipBars([shown(clip.name) for clip in clips] if names is None else names, jobs, stages)
     with bars.shown:
         for position, done in workers.run_all(work, clips, jobs, bars.update):
             yield position, done

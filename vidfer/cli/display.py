@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli.logs import LOG
+from vidfer.results.names import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -65,7 +66,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def say(message: str) -> None:
     """Write a note to the standard error stream, unless the command is to be quiet."""
-    LOG.info("%s", message)
+    LOG.info("%s", _inert(message))
 
 
 def say_where_faces_are_kept(store: Path, named: Path | None) -> None:
@@ -79,4 +80,9 @@ def say_where_faces_are_kept(store: Path, named: Path | None) -> None:
 
 def fault(message: str) -> None:
     """Write what went wrong to the standard error stream, always."""
-    LOG.error("%s", message)
+    LOG.error("%s", _inert(message))
+
+
+def _inert(message: str) -> str:
+    """Write out signs in a message, most often of a file's name, that turn the text around them or command the terminal."""
+    return "\n".join(map(visible, message.split("\n")))

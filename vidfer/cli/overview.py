@@ -1,6 +1,5 @@
 """The overview on standard output: a line for each clip, and below it what is to be known of the run."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from rich.text import Text
 from vidfer.cli.text import shorten
 from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.media.quality import nearly_all
+from vidfer.results.names import visible
 from vidfer.types import EMOTIONS, Status
 
 Summary = Mapping[str, Any]
@@ -58,9 +58,9 @@ def marks(summary: Summary) -> str:
 
 
 def _clip_table(title: str, summaries: Sequence[Summary], columns: Sequence[Column], console: Console) -> Table:
-    """Make a table of one line a clip, whose name gets the room that the other columns leave."""
+    """Make a table of one line a clip, whose id gets the room that the other columns leave."""
     rows = [[Text.assemble(say(summary)) for _, _, say in columns] for summary in summaries]
-    names = _names([summary["clip"] for summary in summaries])
+    names = [summary["clip_id"] for summary in summaries]
     room = console.width - sum(
         max([cell_len(name), *(row[at].cell_len for row in rows)]) for at, (name, _, _) in enumerate(columns)
     )
@@ -79,7 +79,7 @@ def _clip_table(title: str, summaries: Sequence[Summary], columns: Sequence[Colu
         table.add_column(name, no_wrap=True, justify=justify)
     width, mark = max(_NAME, room - gap * len(columns)), "..." if console.options.ascii_only else "…"
     for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(shorten(name, width, mark)), *row)
+        table.add_row(Text(shorten(visible(name), width, mark)), *row)
     return table
 
 
@@ -147,14 +147,6 @@ def _weights(summaries: Sequence[Summary]) -> Iterator[str]:
         preset = "" if found["preset"] == "default" else f", preset {found['preset']}"
         models = [f"{kind} {Path(each['weights']).name} ({each['network']})" for kind, each in found["models"].items()]
         yield f"Weights of the bundle {found['bundle']}{preset}: {', '.join(models)}."
-
-
-def _names(clips: Sequence[str]) -> list[str]:
-    """Shorten clips' paths by the folder that all of them lie in."""
-    folders = {str(Path(clip).parent) for clip in clips}
-    mixed = len({Path(folder).is_absolute() for folder in folders}) > 1
-    base = os.path.commonpath(folders) if folders and not mixed else ""
-    return [os.path.relpath(clip, base) if base not in ("", ".", "/") else clip for clip in clips]
 
 
 def _denoised(summaries: Sequence[Summary]) -> Iterator[str]:

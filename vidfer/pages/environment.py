@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from vidfer import __version__
 from vidfer.results.colours import COLOURS
+from vidfer.results.names import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,11 +30,6 @@ NOTHING: Final = "\N{EN DASH}"
 _LICENCES: Final = {"uPlot.iife.min.js": "uPlot.LICENSE"}
 
 _UNSAFE: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
-_UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp", "Cs")
-"""Unicode's categories of signs that change how text around them is shown, or that nobody sees."""
-
-_JOINERS: Final = "\u200c\u200d"
-"""Of these, the two that ordinary names and emoji have."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +124,6 @@ def script_json(value: object) -> "Markup":
 
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_UNSAFE))
-
-
-def visible(text: object) -> str:
-    r"""Return a text in which signs that nobody sees, or that turn the text around, are written out.
-
-    Example:
-        >>> from vidfer.pages.environment import visible
-        >>> visible("a\u202eb")
-        'a\\u202eb'
-    """
-    return "".join(
-        sign if unicodedata.category(sign) not in _UNSEEN or sign in _JOINERS else f"\\u{ord(sign):04x}"
-        for sign in str(text)
-    )
 
 
 def named(text: object) -> "Markup":

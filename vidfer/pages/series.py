@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.media.quality import UNUSABLE
-from vidfer.pages.environment import visible
 from vidfer.pages.pictures import data_url
 from vidfer.pages.report_people import Person
 from vidfer.results.colours import COLOURS
+from vidfer.results.names import visible
 from vidfer.results.pictures import TILE, Pictures
 from vidfer.results.schema import SMOOTH
 

@@ -1,7 +1,15 @@
-"""Paths as texts."""
+"""Paths and names as texts."""
 
 import os
+import unicodedata
 from pathlib import Path
+from typing import Final
+
+_UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp", "Cs")
+"""Unicode's categories of signs that change how text around them is shown, or that nobody sees."""
+
+_JOINERS: Final = "\u200c\u200d"
+"""Of these, the two that ordinary names and emoji have."""
 
 
 def shown(path: str | Path) -> str:
@@ -13,3 +21,17 @@ def shown(path: str | Path) -> str:
 def clip_id(folder: Path, run: Path) -> str:
     """Return the id of the clip that has a folder below a run's: its place there, with `/` between the parts."""
     return shown(folder.relative_to(run).as_posix())
+
+
+def visible(text: object) -> str:
+    r"""Return a text in which signs that nobody sees, or that turn the text around, are written out.
+
+    Example:
+        >>> from vidfer.results.names import visible
+        >>> visible("a\u202eb")
+        'a\\u202eb'
+    """
+    return "".join(
+        sign if unicodedata.category(sign) not in _UNSEEN or sign in _JOINERS else f"\\u{ord(sign):04x}"
+        for sign in str(text)
+    )
