@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -96,21 +97,20 @@ async def analyze(request: Request) -> JobStatus:
         await body.hear_out()
         raise
     try:
-        target = job.folder / "upload"
-        form = await upload.receive(body, target, settings.max_bytes)
-        job.name = form.file_name or ""
-        suffix = Path(job.name).suffix[1:].lower()
-        clip = target.rename(job.folder / (f"clip.{suffix}" if suffix in SUFFIXES else "clip"))
-        options = options_of(form.fields)
-        fault = await run_in_threadpool(look_at, job, clip, settings)
-        task = task_of(job, clip, options, settings)
+        with ExitStack() as undo:
+            undo.callback(jobs.discard, job)
+            target = job.folder / "upload"
+            form = await upload.receive(body, target, settings.max_bytes)
+            job.name = form.file_name or ""
+            suffix = Path(job.name).suffix[1:].lower()
+            clip = target.rename(job.folder / (f"clip.{suffix}" if suffix in SUFFIXES else "clip"))
+            options = options_of(form.fields)
+            fault = await run_in_threadpool(look_at, job, clip, settings)
+            task = task_of(job, clip, options, settings)
+            undo.pop_all()
     except upload.UploadError as error:
-        jobs.discard(job)
         await body.hear_out()
         raise HTTPException(error.code, error.message) from error
-    except BaseException:
-        jobs.discard(job)
-        raise
     jobs.submit(job, task, fault)
     return _status(job, jobs)
 
@@ -120,14 +120,13 @@ def analyze_example(request: Request) -> JobStatus:
     """Have an example analysed: ten seconds of a public-domain portrait, with a synthetic voice."""
     jobs, settings = _jobs(request), _settings(request)
     job = _begin(jobs)
-    try:
+    with ExitStack() as undo:
+        undo.callback(jobs.discard, job)
         clip = job.folder / "clip.mp4"
         shutil.copyfile(example_clip(request.app.state.folder), clip)
         job.name, job.media_type = EXAMPLE, "video/mp4"
         task = task_of(job, clip, JobOptions(), settings)
-    except BaseException:
-        jobs.discard(job)
-        raise
+        undo.pop_all()
     jobs.submit(job, task)
     return _status(job, jobs)
 

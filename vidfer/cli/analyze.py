@@ -166,7 +166,6 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.api.identify import NO_WEIGHTS, link_run
     from vidfer.api.overlays import Overlay
     from vidfer.cli.display import fault, say, say_where_faces_are_kept
-    from vidfer.cli.overview import print_overview
     from vidfer.media.find import find_clips
     from vidfer.pages.run import write_pages
     from vidfer.pipeline.store import default_store
@@ -206,7 +205,13 @@ def _analyze(options: AnalyzeOptions) -> int:
             for warning in found.warnings():
                 fault(warning)
             page = write_pages(options.out, found)
-    summaries = [done[position] for position in sorted(done)]
+    return _print_results(options, [done[position] for position in sorted(done)], page)
+
+
+def _print_results(options: AnalyzeOptions, summaries: "Sequence[Mapping[str, Any]]", page: Path) -> int:
+    """Print what was found, as `--json` asks, and return the exit status."""
+    from vidfer.cli.overview import print_overview
+
     if options.json:
         for summary in summaries:
             print(json.dumps(summary, ensure_ascii=False))
@@ -215,12 +220,8 @@ def _analyze(options: AnalyzeOptions) -> int:
     sys.stdout.flush()
     _say_of_overlays(summaries)
     status = exit_status(summaries)
-    has = (
-        "a report and tables"
-        if not options.overlay
-        else "a report, tables and, as overlay.mp4, its video with drawings"
-    )
-    print(f"\nOpen {page}; each clip has {has} beside it.")
+    drawn = ", overlay.mp4" if options.overlay else ""
+    print(f"\nOpen {page}; each clip has a report{drawn} and tables beside it.")
     return status
 
 
