@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from tests.plots.clips_made import write_run
+from vidfer import ClipError, ClipResult, Status
 from vidfer.cli.main import main
 
 
@@ -114,3 +115,13 @@ def test_names_that_were_applied_are_in_figures_and_exports(tmp_path, capsys):
     assert ">Ada &amp; Co<" in (tmp_path / "plots" / "timeline" / "a.mp4.svg").read_text()
     assert said(capsys, "export", tmp_path, "--format", "elan")[0] == 0
     assert 'TIER_ID="Ada &amp; Co"' in (tmp_path / "export" / "a.mp4.eaf").read_text()
+
+
+def test_a_clip_of_which_nothing_was_read_has_no_timeline_and_is_named(tmp_path, capsys):
+    write_run(tmp_path, a={"seconds": 2.0, "people": 1})
+    gone = ClipResult.failed("b.mp4", ClipError(Status.CORRUPT, "nothing could be decoded"), "b.mp4")
+    gone.save(tmp_path / "b.mp4")
+    status, _, told = said(capsys, "plot", tmp_path, "--kind", "timeline")
+    assert status == 0
+    assert "b.mp4: no timeline, since nothing of it could be read" in told
+    assert [place.name for place in sorted((tmp_path / "plots" / "timeline").glob("*.png"))] == ["a.mp4.png"]

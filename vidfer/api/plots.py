@@ -161,8 +161,11 @@ def draw(run: Run, request: PlotRequest, store: Path | None = None) -> "Iterator
     one = "" if request.clip is None else f"/{request.clip}"
     if request.kind == "timeline":
         for clip_id in ids:
-            clip = run.clip(clip_id)
-            yield f"timeline/{clip_id}", _timeline(run.tables(clip_id), clip.summary, clip_id, request.width)
+            clip, tables = run.clip(clip_id), run.tables(clip_id)
+            if len(ids) > 1 and tables["seconds"].empty:
+                logging.getLogger(__name__).warning("%s: no timeline, since nothing of it could be read", clip_id)
+                continue
+            yield f"timeline/{clip_id}", _timeline(tables, clip.summary, clip_id, request.width)
     elif request.kind == "distribution":
         by, measure = request.by or ("person" if one else "clip"), request.measure or "probability"
         tables = run.tables(ids[0]) if one else {name: getattr(run, name) for name in ("seconds", "clips", "people")}
