@@ -142,6 +142,17 @@ def test_processes_that_write_into_one_folder_at_once_lose_nothing(tmp_path):
     assert len(read_table(tmp_path / "frames.parquet")) == 3 * len(clips)
 
 
+def test_a_run_that_begins_while_another_ends_reads_no_claim_that_is_gone(tmp_path):
+    def work(number):
+        for _ in range(60):
+            with claimed_folders([(Path(f"/videos/{number}/a.mp4"), Path("a.mp4"))], tmp_path):
+                pass
+
+    children = [in_child(lambda at=number: work(at)) for number in range(4)]
+    assert [ended(child) for child in children] == [0, 0, 0, 0]
+    assert not list(tmp_path.glob(".vidfer-*.claim"))
+
+
 @contextmanager
 def full_disk(size):
     """Let no file grow beyond a size in bytes."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -126,8 +126,9 @@ def _claims(run: Path) -> dict[Path, set[str]]:
     found: dict[Path, set[str]] = {}
     for claim in run.glob(".vidfer-*.claim"):
         if is_locked(claim):
-            for place, clip in json.loads(claim.read_bytes()).items():
-                found.setdefault(run / place, set()).add(clip)
+            with suppress(FileNotFoundError):  # it ended meanwhile: its results are there
+                for place, clip in json.loads(claim.read_bytes()).items():
+                    found.setdefault(run / place, set()).add(clip)
         else:
             claim.unlink(missing_ok=True)
     return found
