@@ -81,7 +81,7 @@ def main(weights: str, repeat: int) -> None:
     import numpy as np
     import torch
 
-    from vidfer.inference.models import Denoiser
+    from vidfer.inference.denoiser import Denoiser
 
     torch.set_num_threads(1)
     backends: dict[str, Any] = {"eager": eager(weights), "Denoiser": Denoiser(weights)}

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from vidfer.datasets.soft_labels import read_soft_fer2013, read_wild
-from vidfer.models import channels_last
 from vidfer.models.backbone import build_backbone
+from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import EMOTIONS
 

@@ -22,7 +22,8 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from vidfer.datasets.occluders import OCCLUDERS, cover
 from vidfer.datasets.soft_labels import SoftFaces, read_soft_fer2013, read_wild
-from vidfer.models.occlusion import REGIONS, SIDE, OcclusionNet, covered_shares
+from vidfer.models.occlusion import OcclusionNet
+from vidfer.models.regions import REGIONS, SIDE, covered_shares
 from vidfer.weights.files import save_weights
 
 Gray = npt.NDArray[np.uint8]

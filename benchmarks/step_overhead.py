@@ -23,8 +23,8 @@ from vidfer.datamodules.augment import ImageAugmentation
 from vidfer.datamodules.fer2013 import BatchedImages, Fer2013DataModule
 from vidfer.datasets.fer2013 import LabelledImages
 from vidfer.datasets.report import PreparationReport
-from vidfer.models import channels_last
 from vidfer.models.backbone import CompactNet
+from vidfer.models.layout import channels_last
 from vidfer.models.preprocess import Preprocessing
 from vidfer.tasks.image import ImageTask
 from vidfer.tasks.loggers import CurveLogger

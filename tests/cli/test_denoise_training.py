@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from vidfer.cli.train import VidferCLI, main
-from vidfer.inference.models import Denoiser
+from vidfer.inference.denoiser import Denoiser
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.types import VidferError
 

@@ -9,7 +9,7 @@ from vidfer.datamodules.features import FeatureOptions
 from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.fer2013 import read_images, read_train_val
-from vidfer.inference.models import Denoiser
+from vidfer.inference.denoiser import Denoiser
 from vidfer.models.generator import Generator
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights, weights_digest

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vidfer.datasets.occluders import OCCLUDERS, cover
-from vidfer.models.occlusion import REGIONS, covered_shares
+from vidfer.models.regions import REGIONS, covered_shares
 
 PHOTOS = [np.random.default_rng(0).integers(0, 256, (200, 150), dtype=np.uint8)]
 

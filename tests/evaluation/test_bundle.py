@@ -18,7 +18,8 @@ from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.bundle import evaluate_bundle, measure_bundle
 from vidfer.evaluation.figures import clip_figures, persons_interval
 from vidfer.evaluation.paired import PairedOptions, evaluate_paired
-from vidfer.inference.models import Denoiser, ImageModel
+from vidfer.inference.denoiser import Denoiser
+from vidfer.inference.models import ImageModel
 from vidfer.models.classifiers import build_classifier
 from vidfer.models.generator import Generator
 from vidfer.types import EMOTIONS

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer.inference.models import CORE, Denoiser
+from vidfer.inference.denoiser import CORE, Denoiser
 from vidfer.models.generator import Generator
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights

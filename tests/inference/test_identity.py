@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from vidfer.inference import identity
+from vidfer.inference import torch_networks
 from vidfer.inference.identity import IdentityModel
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights
@@ -58,7 +58,9 @@ def save(path, network, **card):
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(identity.NETWORKS, "tiny", lambda: nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()))
+    monkeypatch.setitem(
+        torch_networks.IDENTITY_NETWORKS, "tiny", lambda: nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    )
     plain = nn.Sequential()
     assert IdentityModel(save(tmp_path / "a.safetensors", plain))(np.zeros((3, 160, 160, 3), np.uint8)).shape == (3, 12)
     with pytest.raises(VidferError, match="describes a network that this version cannot build: 'other'"):
@@ -67,7 +69,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
         IdentityModel(save(tmp_path / "c.safetensors", plain, preprocessing={}))
     with pytest.raises(VidferError, match=r"does not fit a network 'tiny'"):
         IdentityModel(save(tmp_path / "d.safetensors", nn.Linear(1, 1)))
-    monkeypatch.setitem(identity.NETWORKS, "tiny", lambda: nn.Sequential(nn.Flatten(), nn.Threshold(9, float("nan"))))
+    monkeypatch.setitem(
+        torch_networks.IDENTITY_NETWORKS, "tiny", lambda: nn.Sequential(nn.Flatten(), nn.Threshold(9, float("nan")))
+    )
     with pytest.raises(VidferError, match="not finite"):
         IdentityModel(save(tmp_path / "e.safetensors", plain))(np.zeros((1, 160, 160, 3), np.uint8))
     assert IDENTITY == "identity"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidfer.inference.models import ImageModel, one_thread
+from vidfer.inference.models import ImageModel
+from vidfer.inference.torch_networks import one_thread
 from vidfer.models.backbone import build_backbone
 from vidfer.models.preprocess import Preprocessing
 from vidfer.types import UsageError, VidferError

@@ -4,7 +4,7 @@ from skimage import data
 
 from vidfer.inference.occlusion import OcclusionModel
 from vidfer.media.align import CENTRAL, CROP
-from vidfer.models.occlusion import REGIONS
+from vidfer.models.regions import REGIONS
 
 
 @pytest.fixture(scope="module")

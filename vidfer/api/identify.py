@@ -27,7 +27,7 @@ def identify_clip(
     Raises:
         ClipError: The clip cannot be read.
     """
-    chain = (*build_chain(options), IdentifyStage(weights, device=options.device))
+    chain = (*build_chain(options), IdentifyStage(weights, compute=options.compute))
     with finished(chain, "identify", path, store, progress) as artifact:
         return {"key": artifact.key, "weights": weights}
 

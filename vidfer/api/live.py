@@ -83,15 +83,12 @@ def answer_frames(
     chain: Sequence[Stage], frames: "Frames | Iterable[Frame]", fps: float | None = None
 ) -> Iterator[LiveFrame]:
     """Yield the answer to each frame before the next one is asked for; see `vidfer.Analyzer.stream`."""
-    from vidfer.inference.models import one_thread
-
     reader, slot = _FaceReader.of(chain), list[Frame]()
-    followed = reader.faces.follow(iter(slot.pop, None), detector(reader.faces.device))
+    followed = reader.faces.follow(iter(slot.pop, None), detector(reader.faces.compute))
     for frame in _numbered(frames, fps):
         arrived = time.perf_counter()
         slot.append(frame)
-        with one_thread():
-            people = reader.read(next(followed))
+        people = reader.read(next(followed))
         yield LiveFrame(frame.index, frame.pts, people, time.perf_counter() - arrived)
 
 

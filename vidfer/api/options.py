@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from vidfer.inference.decision import Answer, Pool
+from vidfer.inference.network import Backend
 from vidfer.media.decode import Decoder
 from vidfer.results.design import StudyOptions
 from vidfer.results.tables import TableOptions
@@ -48,6 +49,7 @@ class Options(TypedDict, total=False):
     pool: Pool | None
     abstain: float | None
     device: str
+    backend: Backend
     timeout: float
     grid: float
     min_segment: float

@@ -95,9 +95,9 @@ class Denoise:
         """Denoise gray images (N, S, S) as images of three equal channels, whose denoised ones are weighed as for luminance."""
         import cv2
 
-        from vidfer.inference.models import Denoiser, load_model, one_thread
+        from vidfer.inference.denoiser import Denoiser
+        from vidfer.inference.network import load_model
 
-        network = load_model(Denoiser, str(self.model), weights, "cpu")
-        with one_thread():
-            colour = network(np.repeat(gray[..., None], 3, axis=-1))
+        network = load_model(Denoiser, str(self.model), weights)
+        colour = network(np.repeat(gray[..., None], 3, axis=-1))
         return np.array([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in colour], np.uint8).reshape(gray.shape)

@@ -119,7 +119,7 @@ class PairedDataModule(ClipDataModule):
 
     def _faces(self, target: dict[str, int], pool: LabelledImages, pairing: Pairing) -> dict[str, Features]:
         """Make each recording's face images and their embeddings, or find them in the store."""
-        from vidfer.inference.models import ImageModel, one_thread
+        from vidfer.inference.models import ImageModel
 
         names, weights, denoise = sorted(target), self.features.image_model, self.features.denoising.settings()
         recipe = {
@@ -137,8 +137,7 @@ class PairedDataModule(ClipDataModule):
 
         def make(draft: Draft) -> Outcome:
             image = pair_faces(names, [target[name] for name in names], pool, pairing)
-            with one_thread():
-                embeddings, _ = ImageModel(weights).of_gray(image.reshape(-1, *image.shape[2:]), tta="flip")
+            embeddings, _ = ImageModel(weights).of_gray(image.reshape(-1, *image.shape[2:]), tta="flip")
             frames = embeddings.reshape(*image.shape[:2], -1)
             draft.write_arrays("faces.safetensors", {"image": image, "frames": frames})
             return Outcome()

@@ -135,7 +135,7 @@ def score_recordings(
 def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
     """Predict a recording by its sound, as `vidfer analyze` does: probabilities `(7,)`; `ClipError` if no window counts."""
     from vidfer.inference.classifiers import AudioModel
-    from vidfer.inference.models import load_model, one_thread
+    from vidfer.inference.network import load_model
 
     rules = Rules(sound_calibration=read_calibration(find_weights("audio", model)), speech_only=speech_only)
     with finished((audio_stage(model),), "audio", path, store) as artifact:
@@ -146,9 +146,8 @@ def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool
         if not used.any():
             status = Status.NO_VOICE if artifact.status is Status.OK else artifact.status
             raise ClipError(status, artifact.message)
-    with one_thread():
-        network = load_model(AudioModel, model, weights_digest("audio", model))
-        logits = network(windows["vectors"][used])
+    network = load_model(AudioModel, model, weights_digest("audio", model))
+    logits = network(windows["vectors"][used])
     return predict_sound(logits, rules, sequential=network.sequential).distribution
 
 
@@ -170,7 +169,7 @@ def _leave_corpora_out(options: AudioOptions, people: str | None, store: Path, n
 
 
 def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
-    from vidfer.inference.classifiers import AudioModel, deciding_logits
+    from vidfer.inference.torch_networks import deciding_logits, load_classifier
 
     if options.write_card and not options.calibrate:
         raise UsageError("--write-card goes with --calibrate")
@@ -196,7 +195,7 @@ def _cross_validate(options: AudioOptions, people: str | None, store: Path, noti
     found = cross_validate(recipe, source, people, options.cross, settings, notify, collect)
     apart.setup("test")
     folds = fit_folds(logits, target, recipe.settings.get("label_smoothing", 0.1))  # 0.1: the default of ClipTask
-    network, samples = AudioModel(options.audio_model).network, apart.samples["test"]
+    network, samples = load_classifier("audio", options.audio_model)[1], apart.samples["test"]
     held_out = [deciding_logits(network, each.features["sound"].numpy()) for each in samples]
     on = f"{apart.source}, people {options.calibrate}"
     test = HeldOut(on, held_out, [each.target for each in samples], [each.person for each in samples], "clips")

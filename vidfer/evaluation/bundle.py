@@ -160,7 +160,7 @@ def _measure_denoiser(name: str, data: Data) -> dict[str, Any]:
     """Measure what a denoiser restores of crops of photographs that it was not trained on: means over photographs."""
     from vidfer.datamodules.denoise import DenoiseDataModule, FixedCrops
     from vidfer.evaluation.export import photographs
-    from vidfer.inference.models import Denoiser
+    from vidfer.inference.denoiser import Denoiser
 
     module = build_module(data)
     if not isinstance(module, DenoiseDataModule):

@@ -154,7 +154,7 @@ def predict_without(
 ) -> dict[str, Predicted]:
     """Train on the first people, and predict the recordings of the others, by corpus."""
     from vidfer.datamodules.paired import build_clip_data
-    from vidfer.inference.classifiers import deciding_logits
+    from vidfer.inference.torch_networks import deciding_logits
 
     (name, root), (train, test) = source, people
     data = build_clip_data(name, root, train_people=train, val_people="", test_people=test, **settings)

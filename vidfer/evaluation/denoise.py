@@ -65,14 +65,14 @@ def evaluate_denoise(
     `PROTOCOLS`, by level, the means of `psnr` in dB, `ssim`, and `rmse` on 0-255; `references`: the same by name; `weights`;
     `cpu_seconds` of this process by method.
     """
-    from vidfer.inference.models import Denoiser, require_device
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.network import Compute
 
     levels = [f"{sigma:g}" for sigma in options.sigma]
     if not levels or not all(0 < sigma <= 255 for sigma in options.sigma):
         raise UsageError(f"--sigma {','.join(levels)}: noise levels are above 0 and up to 255, such as 15,25,50")
     methods = {name: find_reference(name) for name in options.against}
-    require_device(options.device)
-    denoiser = Denoiser(options.weights, device=options.device)
+    denoiser = Denoiser(options.weights, compute=Compute(options.device))
     methods[""] = lambda noisy, _: denoiser(noisy[None])[0]  # a name that no reference has
     photos, report = read_photos(options.root, smallest=16)
     for line in report.lines(examples=report.found):

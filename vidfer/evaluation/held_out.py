@@ -94,7 +94,7 @@ def _predict_clips(kind: str, weights: Path, data: Data, split: Split) -> HeldOu
     import torch
 
     from vidfer.datamodules.features import collate_clips
-    from vidfer.inference.classifiers import deciding_logits, load_classifier
+    from vidfer.inference.torch_networks import deciding_logits, load_classifier
 
     _, network = load_classifier(kind, weights)
     module = build_clips(data, network.reads)

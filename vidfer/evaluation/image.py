@@ -77,18 +77,20 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     about progress.
     """
     from vidfer.evaluation.robustness import choose_corruptions, measure_robustness
-    from vidfer.inference.models import ImageModel, require_device
+    from vidfer.inference.models import ImageModel
+    from vidfer.inference.network import Compute
 
     _check(options)
     corruptions = choose_corruptions(options.corrupt or ())
-    require_device(options.device)
+    compute = Compute(options.device)
+    compute.require()
     if options.write_card:
         require_own_card("image", options.image_model)
     digest = weights_digest("image", options.image_model)
     head = choose_head(options.image_model, options.labels, options.head)
     if options.write_card and options.calibrate and head != OWN_HEAD:
         raise UsageError(f"--write-card keeps the calibration by which clips are predicted: give --head {OWN_HEAD}")
-    model = ImageModel(options.image_model, head=head, device=options.device)
+    model = ImageModel(options.image_model, head=head, compute=compute)
     data, source = _read(options, notify)
     source += head_note(model.weights, head)
     title = f"{options.image_model} on {source}, --tta {options.tta}"
@@ -168,8 +170,9 @@ def image_metrics(
 ) -> dict[str, Any]:
     """Score a head of an image model; return an entry of a card's `metrics`: `on`, which names data and head, and the scores."""
     from vidfer.inference.models import ImageModel
+    from vidfer.inference.network import Compute
 
-    measured = ImageModel(model, head=head, device=device)
+    measured = ImageModel(model, head=head, compute=Compute(device))
     logits = _predict(measured, data.image.numpy(), tta)
     return _card_metrics(data.report.source + head_note(measured.weights, head), tta, data.target.numpy(), logits)
 

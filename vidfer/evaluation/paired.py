@@ -116,10 +116,10 @@ def predict_pairs(
     """
     import torch
 
-    from vidfer.inference.classifiers import AudioModel, load_classifier
-    from vidfer.inference.models import ImageModel
+    from vidfer.inference.classifiers import AudioModel
+    from vidfer.inference.torch_networks import build_module, load_classifier
 
-    head = ImageModel(models["image"]).network.head
+    image: Any = build_module(find_weights("image", models["image"])).network
     audio = AudioModel(models["audio"]) if "audio" in models else None
     one, logits = np.ones(1), {}
     found: dict[str, list[Floats]] = defaultdict(list)
@@ -136,7 +136,7 @@ def predict_pairs(
             count, vectors = len(frames), batch["sound"][at][batch["sound_mask"][at]].numpy()
             by_person = of_faces[at : at + 1] if "faces" in models else None
             person, times, weights = np.zeros(count, np.int64), np.arange(count) / 5, np.ones(count)
-            faces = predict_faces(head(frames).numpy(), person, times, weights, rules, by_person)
+            faces = predict_faces(image.head(frames).numpy(), person, times, weights, rules, by_person)
             votes = vote(faces.probabilities)
             parts = {"faces": faces.distribution, "vote": votes}
             if audio:

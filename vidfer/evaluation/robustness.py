@@ -68,9 +68,10 @@ def measure_robustness(
     where nothing was denoised) and `rows`, as in the table; the first is of the images as they are.
     """
     from vidfer.evaluation.plots import draw_robustness
-    from vidfer.inference.models import Denoiser
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.network import Compute
 
-    denoiser = Denoiser(DENOISER, device=device) if set(names) & set(NOISES) else None
+    denoiser = Denoiser(DENOISER, compute=Compute(device)) if set(names) & set(NOISES) else None
     cases = [(name, severity) for name in names for severity in CORRUPTIONS[name].severities]
     plan = [(*case, on) for case in cases for on in ((False, True) if case[0] in NOISES else (False,))]
     rows: list[dict[str, Any]] = []

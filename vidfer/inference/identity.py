@@ -1,30 +1,18 @@
 """Face images as points: those of one person lie close together."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
+from vidfer.inference.network import CPU, Compute, open_network
 from vidfer.media.align import CROP
+from vidfer.models.preprocess import as_floats, resize
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 from vidfer.weights.published import IDENTITY
 
 _BATCH = 32
-
-
-def _inception_resnet_v1() -> nn.Module:
-    from facenet_pytorch import InceptionResnetV1
-
-    network: nn.Module = InceptionResnetV1()
-    return network
-
-
-NETWORKS: Final[dict[str, Callable[..., nn.Module]]] = {"inception_resnet_v1": _inception_resnet_v1}
-"""Networks by the `arch` of a card: RGB images (N, 3, S, S) to embeddings (N, D)."""
 
 
 class IdentityModel:
@@ -42,21 +30,17 @@ class IdentityModel:
 
     kind: ClassVar[str] = IDENTITY
 
-    def __init__(self, name_or_file: str = IDENTITY, *, device: str = "cpu") -> None:
+    def __init__(self, name_or_file: str = IDENTITY, *, compute: Compute = CPU) -> None:
         weights = find_weights(self.kind, name_or_file)
-        self.device = torch.device(device)
         try:
-            self.network: Any = NETWORKS[weights.card["arch"]](**weights.card["arguments"])
             prepared = weights.card["preprocessing"]
             self.crop, self.image_size = int(prepared["crop"]), int(prepared["image_size"])
             self.mean, self.scale = float(prepared["mean"]), float(prepared["scale"])
         except (TypeError, KeyError, ValueError) as error:
             fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
             raise VidferError(fault) from error
-        weights.load_into(self.network)
-        self.network.eval().to(self.device)
+        self.network = open_network(weights, compute)
 
-    @torch.inference_mode()
     def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed crops, N >= 1.
 
@@ -67,12 +51,10 @@ class IdentityModel:
         found = []
         for first in range(0, len(crops), _BATCH):
             inner = crops[first : first + _BATCH, start : start + self.crop, start : start + self.crop]
-            faces = torch.from_numpy(np.ascontiguousarray(inner)).to(self.device).permute(0, 3, 1, 2).float()
-            size = (self.image_size, self.image_size)
-            faces = nn.functional.interpolate(faces, size, mode="bilinear", antialias=True, align_corners=False)
-            points = self.network((faces - self.mean) / self.scale)
-            found.append(nn.functional.normalize(points.float(), dim=1).cpu().numpy())
+            faces = resize(as_floats(np.moveaxis(inner, 3, 1)), self.image_size)
+            found.append(self.network(image=(faces - self.mean) / self.scale)["embedding"])
         embeddings = np.concatenate(found)
         if not np.isfinite(embeddings).all():
             raise VidferError(f"the {self.kind} model's output is not finite: its weights cannot be used")
-        return np.asarray(embeddings, np.float32)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return np.asarray(embeddings / np.maximum(lengths, 1e-12), np.float32)

@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from vidfer.inference.network import CPU, Compute, open_network
 from vidfer.media.align import CENTRAL, CROP
-from vidfer.models.occlusion import REGIONS, SIDE, OcclusionNet
+from vidfer.models.regions import REGIONS, SIDE
 from vidfer.weights.files import find_weights
 
 WEIGHTS: Final = "occlusion"
@@ -26,13 +26,9 @@ class OcclusionModel:
 
     kind: ClassVar[str] = "occlusion"
 
-    def __init__(self, name_or_file: str = WEIGHTS) -> None:
-        weights = find_weights(self.kind, name_or_file)
-        self.network = OcclusionNet()
-        weights.load_into(self.network)
-        self.network.eval()
+    def __init__(self, name_or_file: str = WEIGHTS, *, compute: Compute = CPU) -> None:
+        self.network = open_network(find_weights(self.kind, name_or_file), compute)
 
-    @torch.inference_mode()
     def __call__(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """Estimate the shares, each in [0, 1]."""
         start = (CROP - CENTRAL) // 2
@@ -41,8 +37,8 @@ class OcclusionModel:
             faces = [
                 small(crop[start : start + CENTRAL, start : start + CENTRAL]) for crop in crops[first : first + _BATCH]
             ]
-            logits = self.network(torch.from_numpy(np.stack(faces))[:, None].float() / 255)
-            found.append(logits.sigmoid().numpy().astype(np.float64))
+            logits = self.network(face=np.stack(faces)[:, None].astype(np.float32) / 255)["logits"]
+            found.append(1 / (1 + np.exp(-logits.astype(np.float64))))
         return np.concatenate(found)
 
 
@@ -53,6 +49,6 @@ def small(face: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=1)
-def occlusion_model() -> OcclusionModel:
+def occlusion_model(compute: Compute = CPU) -> OcclusionModel:
     """Load the shipped network once for the process."""
-    return OcclusionModel()
+    return OcclusionModel(compute=compute)

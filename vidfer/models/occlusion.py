@@ -1,16 +1,9 @@
 """How much of a face's eyes and mouth something covers."""
 
-from typing import Final
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-SIDE: Final = 48
-"""Edge in px of what the network reads."""
-
-REGIONS: Final = {"eyes": (0.22, 0.29, 0.78, 0.47), "mouth": (0.30, 0.69, 0.70, 0.90)}
-"""Left, top, right, bottom of the regions, as shares of a face framed as FER2013's, see `vidfer.media.align.TEMPLATE`."""
+from vidfer.models.regions import REGIONS, SIDE
 
 
 class OcclusionNet(nn.Module):
@@ -34,10 +27,3 @@ class OcclusionNet(nn.Module):
         mean = face.mean((1, 2, 3), keepdim=True)
         std = face.std((1, 2, 3), keepdim=True, correction=0).clamp_min(2 / 255)
         return torch.as_tensor(self.head(self.features((face - mean) / std)))
-
-
-def covered_shares(mask: np.ndarray) -> np.ndarray:
-    """Return the mean of a mask `(S, S)` in [0, 1] inside each of `REGIONS`, `(2,)`."""
-    size = len(mask)
-    spans = [[round(edge * size) for edge in region] for region in REGIONS.values()]
-    return np.array([mask[top:bottom, left:right].mean() for left, top, right, bottom in spans])

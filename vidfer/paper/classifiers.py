@@ -16,7 +16,7 @@ import torch
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.features import Sample, collate_clips
 from vidfer.datamodules.paired import build_clip_data
-from vidfer.inference.models import one_thread
+from vidfer.inference.torch_networks import one_thread
 from vidfer.models.classifiers.base import Classifier
 from vidfer.paper.cells import CLASSIFY, Experiment
 from vidfer.paper.feature_times import feature_seconds

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from vidfer.datamodules.denoise import RandomCrops
 from vidfer.datasets.photos import SAMPLE, Photo, Photos, StoredPhoto, read_photos
 from vidfer.evaluation.denoise import make_noisy
-from vidfer.inference.models import one_thread
+from vidfer.inference.torch_networks import one_thread
 from vidfer.metrics.image import psnr, rmse
 from vidfer.paper.cells import Experiment
 from vidfer.paper.denoisers import CROP, DENOISERS, PatchDenoiser, denoise_task

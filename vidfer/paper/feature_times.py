@@ -12,7 +12,8 @@ from vidfer.datamodules.clips import ClipDataModule, draw_evenly
 from vidfer.datamodules.features import FeatureReader
 from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.report import LabelledClip
-from vidfer.inference.models import ImageModel, one_thread
+from vidfer.inference.models import ImageModel
+from vidfer.inference.torch_networks import one_thread
 from vidfer.media.audio import end_worker
 from vidfer.paper.cells import processor
 from vidfer.pipeline.runner import cached

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vidfer.inference.decision import UNCALIBRATED, Answer, Pool, Rules
+from vidfer.inference.network import Backend, Compute
 from vidfer.media.audio import FEATURES
 from vidfer.media.decode import Decoder
 from vidfer.pipeline.stage import Stage
@@ -26,7 +27,7 @@ OPTION_GROUPS: Final = {
     "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
     "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
     "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
-    "where and how (never changes a result)": ("device", "jobs", "timeout", "store"),
+    "where and how (never changes a result)": ("device", "backend", "jobs", "timeout", "store"),
 }
 """The titles under which a command's help lists the options of the chain, and those that commands add to them."""
 
@@ -66,6 +67,8 @@ class ChainOptions:
             `peaks`).
         abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
         device: Where to compute: cpu, cuda or cuda:N.
+        backend: What computes the networks: onnx is ONNX Runtime, on the CPU; torch needs `vidfer[train]`; auto is onnx on the
+            CPU for weights that have a graph, else torch.
         timeout: Seconds to wait for a stuck decoder.
 
     Raises:
@@ -93,6 +96,7 @@ class ChainOptions:
     pool: Pool | None = None
     abstain: float | None = None
     device: str = "cpu"
+    backend: Backend = "auto"
     timeout: float = 120.0
 
     def __post_init__(self) -> None:
@@ -105,12 +109,18 @@ class ChainOptions:
             raise UsageError(f"--abstain has to be above 0 and below 1, not {self.abstain}")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"--device has to be cpu, cuda or cuda:N, not {self.device}")
+        self.compute.require()
         _ = self.choice
 
     @cached_property
     def choice(self) -> Choice:
         """The weights and settings that these options, the preset and the bundle decide on."""
         return choose(self)
+
+    @property
+    def compute(self) -> Compute:
+        """Where and by what networks are computed."""
+        return Compute(self.device, self.backend)
 
     @property
     def image_weights(self) -> str:
@@ -125,7 +135,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
         VidferError: Weights are unusable, or do not fit each other.
     """
     models, notes = fitting(options.choice)
-    settings, device, denoise = options.choice.settings, options.device, None
+    settings, compute, denoise = options.choice.settings, options.compute, None
     if "denoise" in models:
         threshold = float(settings.denoise_threshold) if settings.denoise == "auto" else None
         denoise = Denoising(weights_digest("denoise", models["denoise"]), threshold)
@@ -151,10 +161,10 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             denoise=denoise if settings.denoise_scope == "frame" else None,
             denoise_model=denoiser,
             timeout=options.timeout,
-            device=device,
+            compute=compute,
         ),
-        DenoiseStage(denoise, settings.denoise_scope if denoise else None, denoise_model=denoiser, device=device),
-        ImageStage(weights_digest("image", models["image"]), image_model=models["image"], device=device),
+        DenoiseStage(denoise, settings.denoise_scope if denoise else None, denoise_model=denoiser, compute=compute),
+        ImageStage(weights_digest("image", models["image"]), image_model=models["image"], compute=compute),
         audio_stage(models.get("audio"), timeout=options.timeout),
         ClassifyStage(
             digests.get("audio"),
@@ -162,6 +172,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             faces=digests.get("faces"),
             fusion=digests.get("fusion"),
             notes=notes,
+            compute=compute,
             audio_model=models.get("audio", ""),
             faces_model=models.get("faces", ""),
             fusion_model=models.get("fusion", ""),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vidfer.inference import decision
 from vidfer.inference.decision import UNCERTAIN, FacePrediction, FusedPrediction, Rules, SoundPrediction
+from vidfer.inference.network import CPU, Compute
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.audio import AudioStage
@@ -70,13 +71,13 @@ class ClassifyStage(Stage):
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 11
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise", "finetune", "audio")
-    packages: ClassVar[tuple[str, ...]] = ("torch",)
 
     weights: str | None  # digest of the sound model's; None where sound is not classified
     rules: Rules = field(default_factory=Rules)
     faces: str | None = None  # digest of the faces model's weights; None to pool face images or let them vote
     fusion: str | None = None  # digest of the fusion model's weights; None for late fusion
     notes: tuple[str, ...] = ()  # what the models' cards lack, for the user
+    compute: Compute = neutral(CPU)
     audio_model: str = neutral("voice")
     faces_model: str = neutral("")
     fusion_model: str = neutral("")
@@ -112,51 +113,48 @@ class ClassifyStage(Stage):
     def warm(self) -> None:
         """Load the models of sound, of persons, and of both, as far as they are used."""
         from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
-        from vidfer.inference.models import load_model
+        from vidfer.inference.network import load_model
 
         if self.weights:
-            load_model(AudioModel, self.audio_model, self.weights)
+            load_model(AudioModel, self.audio_model, self.weights, self.compute)
         if self.faces:
-            load_model(FacesModel, self.faces_model, self.faces)
+            load_model(FacesModel, self.faces_model, self.faces, self.compute)
         if self.fusion:
-            load_model(FusionModel, self.fusion_model, self.fusion)
+            load_model(FusionModel, self.fusion_model, self.fusion, self.compute)
 
     def _persons(self, weights: str, embeddings: Floats, track: Ids, inputs: Mapping[str, Artifact]) -> Floats:
         """Return the faces model's logits (P, 7) of each person, in the order of their ids."""
         from vidfer.inference.classifiers import FacesModel
-        from vidfer.inference.models import load_model, one_thread
+        from vidfer.inference.network import load_model
 
-        with one_thread():
-            model = load_model(FacesModel, self.faces_model, weights)
-            rows = [spread(track, person, model.max_frames) for person in np.unique(track)]
-            read: list[dict[str, npt.NDArray[Any]]] = [{"frames": embeddings[each]} for each in rows]
-            if "image" in model.reads:  # of all persons at once, since the files of crops are large
-                known = np.sort(np.concatenate(rows))
-                image, landmarks = read_faces(inputs["faces"], inputs["denoise"], known)
-                for each, entries in zip(rows, read, strict=True):
-                    places = np.searchsorted(known, each)
-                    entries |= {"image": image[places], "landmarks": landmarks[places]}
-            return np.array([model(each) for each in read])
+        model = load_model(FacesModel, self.faces_model, weights, self.compute)
+        rows = [spread(track, person, model.max_frames) for person in np.unique(track)]
+        read: list[dict[str, npt.NDArray[Any]]] = [{"frames": embeddings[each]} for each in rows]
+        if "image" in model.reads:  # of all persons at once, since the files of crops are large
+            known = np.sort(np.concatenate(rows))
+            image, landmarks = read_faces(inputs["faces"], inputs["denoise"], known)
+            for each, entries in zip(rows, read, strict=True):
+                places = np.searchsorted(known, each)
+                entries |= {"image": image[places], "landmarks": landmarks[places]}
+        return np.array([model(each) for each in read])
 
     def _sound(self, vectors: Floats, weights: str) -> SoundPrediction:
         from vidfer.inference.classifiers import AudioModel
-        from vidfer.inference.models import load_model, one_thread
+        from vidfer.inference.network import load_model
 
-        with one_thread():
-            model = load_model(AudioModel, self.audio_model, weights)
-            return decision.predict_sound(model(vectors), self.rules, sequential=model.sequential)
+        model = load_model(AudioModel, self.audio_model, weights, self.compute)
+        return decision.predict_sound(model(vectors), self.rules, sequential=model.sequential)
 
     def _joint(
         self, weights: str, faces: FacePrediction, embeddings: Floats, track: Ids, vectors: Floats
     ) -> tuple[Floats, Floats | None]:
         """Fuse each person with the sound, since nobody knows who speaks: a distribution (7,), and the gates' means (2,)."""
         from vidfer.inference.classifiers import FusionModel
-        from vidfer.inference.models import load_model, one_thread
+        from vidfer.inference.network import load_model
 
-        with one_thread():
-            model = load_model(FusionModel, self.fusion_model, weights)
-            rows = [spread(track, person, model.max_frames) for person in faces.people]
-            found = [model(embeddings[each], vectors) for each in rows]
+        model = load_model(FusionModel, self.fusion_model, weights, self.compute)
+        rows = [spread(track, person, model.max_frames) for person in faces.people]
+        found = [model(embeddings[each], vectors) for each in rows]
         logits = np.array([each for each, _ in found])
         gates = [each for _, each in found if each is not None]
         return decision.predict_joint(logits, faces.share, self.rules), faces.share @ np.array(gates) if gates else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.inference.network import CPU, Compute
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
@@ -16,7 +17,7 @@ from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoi
 from vidfer.stages.fit import Fit
 
 if TYPE_CHECKING:
-    from vidfer.inference.models import Denoiser
+    from vidfer.inference.denoiser import Denoiser
 
 Images = npt.NDArray[np.uint8]
 DenoiseMode = Literal["auto", "on", "off"]
@@ -50,11 +51,11 @@ class DenoiseStage(Stage):
     denoise: Denoising | None = None
     scope: DenoiseScope | None = None
     denoise_model: str = neutral("small")
-    device: str = neutral("cpu")
+    compute: Compute = neutral(CPU)
 
     def tools(self) -> Mapping[str, str | None]:
         """Name what denoises and resamples with its version."""
-        return tool_versions("torch", "opencv-python-headless") if self.denoise else {}
+        return tool_versions("opencv-python-headless") if self.denoise else {}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Denoise shard by shard; shards without a noisy crop are not read."""
@@ -87,11 +88,8 @@ class DenoiseStage(Stage):
 
     def clean(self, crops: Images, table: Mapping[str, npt.NDArray[Any]]) -> Images:
         """Denoise crops, n >= 1, given their rows of `faces.parquet`, whether they need it or not."""
-        from vidfer.inference.models import one_thread
-
         network, magnified = self._network(), _magnification(table)
-        with one_thread():
-            return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
+        return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
 
     def warm(self) -> None:
         """Load the denoiser, unless nothing is to be denoised."""
@@ -99,10 +97,11 @@ class DenoiseStage(Stage):
             self._network()
 
     def _network(self) -> "Denoiser":
-        from vidfer.inference.models import Denoiser, load_model
+        from vidfer.inference.denoiser import Denoiser
+        from vidfer.inference.network import load_model
 
         assert self.denoise is not None
-        return load_model(Denoiser, self.denoise_model, self.denoise.weights, self.device)
+        return load_model(Denoiser, self.denoise_model, self.denoise.weights, self.compute)
 
 
 def _magnification(table: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:

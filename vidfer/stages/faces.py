@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.inference.network import CPU, Compute
 from vidfer.media.decode import Decoder, Frame
 from vidfer.media.face_stream import FaceSettings
 from vidfer.media.quality import UNUSABLE, complaint, weigh
@@ -91,7 +92,7 @@ class FacesStage(Stage):
     denoise: Denoising | None = None
     denoise_model: str = neutral("small")
     timeout: float = neutral(120.0)
-    device: str = neutral("cpu")
+    compute: Compute = neutral(CPU)
 
     def tools(self) -> Mapping[str, str | None]:
         """Name the decoder and what finds the faces with their versions, and the weights that see what covers them."""
@@ -105,12 +106,12 @@ class FacesStage(Stage):
 
         about = read_probe(inputs["probe"])
         choice = about.video.choice if about.video else ""
-        look = SecondLook(detector(self.device), self.settings.min_score)
+        look = SecondLook(detector(self.compute), self.settings.min_score)
         outcome = self._find(clip, look, about.duration, draft, progress)
         if look.turn:
             draft.clear()
             outcome = self._find(
-                clip, TurnedDetector(detector(self.device), look.turn), about.duration, draft, progress
+                clip, TurnedDetector(detector(self.compute), look.turn), about.duration, draft, progress
             )
         rotation = about.video.rotation if about.video else None
         notes = [_note(look, outcome, rotation), choice if outcome.status in {Status.OK, Status.NO_FACE} else ""]
@@ -121,7 +122,7 @@ class FacesStage(Stage):
         """Load the face detector, the network of what covers faces, and the denoiser of whole frames if it is used."""
         from vidfer.inference.occlusion import occlusion_model
 
-        detector(self.device)
+        detector(self.compute)
         occlusion_model()
         if self.denoise:
             self._frame_cleaner(self.denoise)
@@ -166,7 +167,7 @@ class FacesStage(Stage):
         return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector", poster: "_Poster") -> "Generator[FaceFrame, None, None]":
-        from vidfer.inference.models import one_thread
+        from vidfer.inference.torch_networks import one_thread
         from vidfer.media.decode import read_frames
 
         frames = read_frames(
@@ -188,10 +189,11 @@ class FacesStage(Stage):
         return iter_faces(frames, finder, self.settings, cleaner)
 
     def _frame_cleaner(self, denoise: Denoising) -> "CleanFrame":
-        from vidfer.inference.models import Denoiser, load_model
+        from vidfer.inference.denoiser import Denoiser
+        from vidfer.inference.network import load_model
         from vidfer.media.quality import noise_sigma
 
-        network = load_model(Denoiser, self.denoise_model, denoise.weights, self.device)
+        network = load_model(Denoiser, self.denoise_model, denoise.weights, self.compute)
 
         def clean(image: np.ndarray) -> tuple[np.ndarray | None, float]:
             sigma = noise_sigma(image)
@@ -243,13 +245,13 @@ class _Poster:
 
 
 @lru_cache(maxsize=2)
-def detector(device: str) -> "MtcnnDetector":
+def detector(compute: Compute = CPU) -> "MtcnnDetector":
     """Load the face detector once for the process."""
-    from vidfer.inference.models import require_device
+    from vidfer.inference.torch_networks import require_device
     from vidfer.media.detect import MtcnnDetector
 
-    require_device(device)
-    return MtcnnDetector(device=device)
+    require_device(compute.device)
+    return MtcnnDetector(device=compute.device)
 
 
 def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
@@ -284,13 +286,11 @@ def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face
 
 def face_table(faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
     """Return the columns of `faces.parquet`, a row for each face with its frame; at least one."""
-    from vidfer.inference.models import one_thread
     from vidfer.inference.occlusion import occlusion_model
 
     rows = [_row(frame, face) for frame, face in faces]
     table = {column: np.array([row[column] for row in rows]) for column in rows[0]}
-    with one_thread():
-        shares = occlusion_model()(np.stack([face.crop for _, face in faces]))
+    shares = occlusion_model()(np.stack([face.crop for _, face in faces]))
     table["eyes_covered"], table["mouth_covered"] = shares.T
     table["weight"], flaws = weigh(table)
     return {**table, "flaws": np.array(flaws, object)}

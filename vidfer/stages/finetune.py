@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.inference.network import CPU, Compute
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.denoise import DenoiseStage, read_denoised
@@ -16,7 +17,8 @@ from vidfer.stages.fit import Fit, Settings, stage_versions
 from vidfer.types import TRANSIENT
 
 if TYPE_CHECKING:
-    from vidfer.inference.models import Floats, ImageModel
+    from vidfer.inference.models import ImageModel
+    from vidfer.inference.network import Floats
 
 _SOFT: Final = "vidfer.datamodules.soft_faces"  # whose teachers saw the images as they are, so that nothing is denoised
 
@@ -58,11 +60,10 @@ class ImageStage(Stage):
     name: ClassVar[str] = "finetune"
     version: ClassVar[int] = 2
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise")
-    packages: ClassVar[tuple[str, ...]] = ("torch",)
 
     weights: str  # their digest
     image_model: str = neutral("compact")
-    device: str = neutral("cpu")
+    compute: Compute = neutral(CPU)
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Embed and classify every crop."""
@@ -85,17 +86,14 @@ class ImageStage(Stage):
 
     def predict(self, crops: npt.NDArray[np.uint8]) -> "tuple[Floats, Floats]":
         """Return embeddings (N, D) and logits (N, 7) of aligned crops, uint8 (N, 160, 160, 3), denoised where need be."""
-        from vidfer.inference.models import one_thread
-
-        model = self._model()
-        with one_thread():
-            return model(crops, tta="flip")
+        return self._model()(crops, tta="flip")
 
     def warm(self) -> None:
         """Load the image model."""
         self._model()
 
     def _model(self) -> "ImageModel":
-        from vidfer.inference.models import ImageModel, load_model
+        from vidfer.inference.models import ImageModel
+        from vidfer.inference.network import load_model
 
-        return load_model(ImageModel, self.image_model, self.weights, self.device)
+        return load_model(ImageModel, self.image_model, self.weights, self.compute)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.inference.network import CPU, Compute
 from vidfer.media.quality import UNUSABLE
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
@@ -31,11 +32,10 @@ class IdentifyStage(Stage):
     name: ClassVar[str] = "identify"
     version: ClassVar[int] = 1
     inputs: ClassVar[tuple[str, ...]] = ("faces",)
-    packages: ClassVar[tuple[str, ...]] = ("torch", "facenet-pytorch")
 
     weights: str  # their digest
     identity_model: str = neutral(IDENTITY)
-    device: str = neutral("cpu")
+    compute: Compute = neutral(CPU)
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Choose face images, embed them, average them by person."""
@@ -52,11 +52,10 @@ class IdentifyStage(Stage):
         self, faces: Artifact, table: Mapping[str, npt.NDArray[Any]], rows: npt.NDArray[np.intp]
     ) -> dict[str, npt.NDArray[Any]]:
         from vidfer.inference.identity import IdentityModel
-        from vidfer.inference.models import load_model, one_thread
+        from vidfer.inference.network import load_model
 
-        with one_thread():
-            model = load_model(IdentityModel, self.identity_model, self.weights, self.device)
-            points = np.concatenate([model(crops) for crops in read_crops(faces, rows)]).astype(np.float64)
+        model = load_model(IdentityModel, self.identity_model, self.weights, self.compute)
+        points = np.concatenate([model(crops) for crops in read_crops(faces, rows)]).astype(np.float64)
         number = np.unique(table["track"], return_inverse=True)[1] + 1
         people = np.unique(number[rows])
         means = np.array([points[number[rows] == person].mean(0) for person in people])

@@ -95,7 +95,7 @@ def _decode(clip: Path, decoder: "Decoder") -> str:
 
 
 def _detect(clip: Path) -> str:
-    from vidfer.inference.models import one_thread
+    from vidfer.inference.torch_networks import one_thread
     from vidfer.media.decode import read_frames
     from vidfer.stages.faces import detector
 
@@ -118,13 +118,17 @@ def _extract_features(clip: Path) -> str:
 
 def _load_weights(kind: str) -> str:
     from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
-    from vidfer.inference.models import Denoiser, ImageModel
+    from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.models import ImageModel
     from vidfer.inference.occlusion import OcclusionModel
-    from vidfer.weights.files import SHIPPED
+    from vidfer.weights.files import SHIPPED, find_weights
 
     models: dict[str, type[ImageModel | AudioModel | FacesModel | FusionModel | Denoiser | OcclusionModel]]
     models = {each.kind: each for each in (ImageModel, AudioModel, FacesModel, FusionModel, Denoiser, OcclusionModel)}
-    sizes = {name: sum(weight.numel() for weight in models[kind](name).network.parameters()) for name in SHIPPED[kind]}
+    sizes = {}
+    for name in SHIPPED[kind]:
+        models[kind](name)
+        sizes[name] = sum(array.size for array in find_weights(kind, name).arrays().values())
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
 

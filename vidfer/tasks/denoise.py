@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from vidfer.models import channels_last, find_class
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.generator import Critic, Generator
+from vidfer.models.layout import channels_last
+from vidfer.models.lookup import find_class
 from vidfer.tasks import losses
 from vidfer.tasks.base import BaseTask
 from vidfer.tasks.optimizers import Optimisation, one_cycle

@@ -7,9 +7,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from vidfer.models import channels_last
 from vidfer.models.backbone import AuxiliaryHead, TimmBackbone, build_backbone
 from vidfer.models.batches import ImageBatch
+from vidfer.models.layout import channels_last
 from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.losses import distillation_loss
 from vidfer.tasks.optimizers import Optimisation, Schedule

@@ -14,6 +14,7 @@ from vidfer.pipeline.store import user_folder
 from vidfer.types import EMOTIONS, VidferError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from torch import Tensor, nn
 
 Card = dict[str, Any]
@@ -32,6 +33,9 @@ all faces of a clip, what covers a face, and who is the same person (fetched, se
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of weights: no dot and no slash, so that it is never mistaken for a file."""
+
+GRAPH: Final = ".onnx"
+"""Suffix of the graph beside weights."""
 
 OWN_HEAD: Final = "video"
 """Name of an image network's own last layer, by which clips are predicted, beside further heads."""
@@ -59,6 +63,38 @@ class Weights:
             card = self.path.with_suffix(".json")
             raise VidferError(f"{self.path} is not the file that its card {card.name} describes")
         return data
+
+    @property
+    def graph_path(self) -> Path:
+        """Where the network's graph for ONNX Runtime lies if there is one: it holds no tensors, and names those of the file."""
+        return self.path.with_suffix(GRAPH)
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the card has a graph's digest and the file is there."""
+        return isinstance(self.card.get("graph"), str) and self.graph_path.is_file()
+
+    def graph(self) -> bytes:
+        """Read the graph and check it against the card's digest.
+
+        Raises:
+            VidferError: The file is not the one that the card describes, or cannot be read.
+        """
+        data = _read(self.graph_path)
+        if blake3(data).hexdigest() != self.card["graph"]:
+            card = self.path.with_suffix(".json")
+            raise VidferError(f"{self.graph_path} is not the file that its card {card.name} describes")
+        return data
+
+    def arrays(self) -> "dict[str, npt.NDArray[Any]]":
+        """Read the tensors as arrays; raises as `read` does."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return load(self.read())
+        except SafetensorError as error:
+            raise VidferError(f"{self.path} is no safetensors file: {error}") from error
 
     def tensors(self) -> "dict[str, Tensor]":
         """Read the tensors; raises as `read` does."""
@@ -196,6 +232,21 @@ def read_calibration(weights: Weights) -> tuple[float, float] | None:
             )
         values.append(float(value))
     return values[0], values[1]
+
+
+def add_graph(weights: Weights, graph: bytes) -> Weights:
+    """Write the graph of weights for ONNX Runtime beside them, and its digest into the card, which is written last.
+
+    Raises:
+        VidferError: They cannot be written.
+    """
+    card = {**weights.card, "graph": blake3(graph).hexdigest()}
+    try:
+        write_atomic(weights.graph_path, graph)
+        write_atomic(weights.path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    except OSError as error:
+        raise VidferError(f"{weights.graph_path} and the card cannot be written: {error.strerror}") from error
+    return Weights(weights.path, card)
 
 
 def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:

@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 
 import torch
 
-from vidfer.models import find_class
 from vidfer.models.classifiers.base import Classifier
+from vidfer.models.lookup import find_class
 from vidfer.types import VidferError
 
 _SUPPORT = ("__init__", "base", "recurrent")

@@ -1,8 +1,9 @@
 """What every classifier of clips is: a plain network from a `ClipBatch` to log-probabilities."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +32,26 @@ class Classifier(nn.Module, ABC):
     training_only: tuple[str, ...] = ()
     """What the names of tensors begin with that are for training alone, such as a generator's: weights are exported without."""
 
+    of_clip_gives: tuple[str, ...] = ("log_probs",)
+    """What `of_clip` returns, by name."""
+
     @abstractmethod
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`: equal ones for a clip without any of what the network reads."""
+
+    def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
+        """Classify one clip by all that the network reads of it: `log_probs` `(7,)`, equal to what `forward` gives.
+
+        `parts` are entries of a `ClipBatch` without the first axis, of one length T >= 1 or W >= 1. Graphs for ONNX Runtime are
+        made of this, so shapes may not depend on values.
+        """
+        batch = cast("ClipBatch", {name: values[None] for name, values in parts.items()})
+        batch["target"] = torch.full((1,), -1, device=next(iter(parts.values())).device)
+        for name, mask in (("frames", "frame_mask"), ("image", "frame_mask"), ("sound", "sound_mask")):
+            if name in parts:
+                there = torch.ones_like(parts[name].flatten(1)[None, :, 0], dtype=torch.bool)
+                batch[mask] = there  # type: ignore[literal-required]
+        return {"log_probs": self(batch)[0]}
 
     def prepare(self, train: ClipBatch) -> None:
         """Take statistics, or pre-train without labels, before the first step, on all training clips in one batch."""
@@ -107,8 +125,8 @@ class VectorClassifier(Classifier):
             raise VidferError(f"modality '{modality}' is none of sound, frames, both")
         self.modality = modality
         self.reads = ("frames", "sound") if modality == "both" else (modality,)
-        lengths = {"frames": num_frame_features, "sound": num_sound_features}
-        self.num_features = sum(lengths[name] for name in self.reads)
+        self.lengths = {"frames": num_frame_features, "sound": num_sound_features}
+        self.num_features = sum(self.lengths[name] for name in self.reads)
         self.standardise = Standardise(self.num_features)
 
     @abstractmethod
@@ -146,9 +164,17 @@ class VectorClassifier(Classifier):
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`: the mean of the members' probabilities for each vector, pooled."""
         vectors, clip = self.vectors(batch)
-        members = self.member_log_probs(vectors)
-        together = members.logsumexp(0) - torch.log(torch.tensor(float(len(members))))
+        together = _average(self.member_log_probs(vectors))
         return pool_vectors(together[None], clip, len(batch["target"]))[0]
+
+    of_clip_gives = ("log_probs", "each")
+
+    def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
+        """Classify one clip, and `each` of its vectors by itself, `(N, 7)`; of `both` modalities there is one vector."""
+        joined = torch.cat([parts[name].mean(0) for name in self.reads])[None]
+        vectors = joined if self.modality == "both" else parts[self.modality]
+        each = _average(self.member_log_probs(vectors)).log_softmax(1)
+        return {"log_probs": each.mean(0).log_softmax(0), "each": each}
 
     def loss(self, batch: ClipBatch, criterion: Criterion) -> Tensor:
         """Sum the members' losses, so that each is trained on its own."""
@@ -157,6 +183,11 @@ class VectorClassifier(Classifier):
         kept = labelled[clip]
         pooled = pool_vectors(self.member_log_probs(vectors[kept]), clip[kept], len(labelled))
         return torch.stack([criterion(member[labelled], batch["target"][labelled]) for member in pooled]).sum()
+
+
+def _average(members: Tensor) -> Tensor:
+    """Average a committee's probabilities, log-probabilities `(M, N, 7)`, to `(N, 7)`."""
+    return members.logsumexp(0) - math.log(len(members))
 
 
 def pool_vectors(log_probs: Tensor, clip: Tensor, clips: int) -> Tensor:

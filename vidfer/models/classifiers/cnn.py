@@ -36,6 +36,11 @@ class CNNClassifier(Classifier):
         log_probs = self.face_logits(batch["image"][mask], batch["landmarks"][mask]).log_softmax(1)
         return pool_vectors(log_probs[None], mask.nonzero()[:, 0], len(mask))[0]
 
+    def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
+        """Classify one clip by its faces."""
+        log_probs = self.face_logits(parts["image"], parts["landmarks"]).log_softmax(1)
+        return {"log_probs": log_probs.mean(0).log_softmax(0)}
+
 
 def convolutions(width: int) -> nn.Sequential:
     """Build three strided 3x3 convolutions with batch norm: `(N, 1, 48, 48)` to `(N, 4 width, 6, 6)`."""

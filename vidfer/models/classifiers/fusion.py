@@ -46,6 +46,7 @@ class FusionClassifier(Classifier):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        self.lengths = {"frames": num_frame_features, "sound": num_sound_features}
         self.frames = _Branch(num_frame_features, hidden, frame_dropout, dropout)
         self.sound = _Branch(num_sound_features, hidden, sound_dropout, dropout)
         self.gate = nn.Linear(2 * hidden, 2)
@@ -75,6 +76,21 @@ class FusionClassifier(Classifier):
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`."""
         return self.parts(batch)["fused"]
+
+    of_clip_gives = ("log_probs", "gates")
+
+    def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
+        """Classify one clip by its faces and its sound, and give the gates `(2,)` of the two."""
+        frames, sound = parts["frames"][None], parts["sound"][None]
+        batch = ClipBatch(
+            target=torch.full((1,), -1),
+            frames=frames,
+            frame_mask=torch.ones_like(frames[..., 0], dtype=torch.bool),
+            sound=sound,
+            sound_mask=torch.ones_like(sound[..., 0], dtype=torch.bool),
+        )
+        found = self.parts(batch)
+        return {"log_probs": found["fused"][0], "gates": found["gates"][0]}
 
     def loss(self, batch: ClipBatch, criterion: Criterion) -> Tensor:
         """Sum the losses of the fused prediction and of each modality's, so that either can be used alone."""

@@ -45,7 +45,8 @@ class SequenceClassifier(Classifier):
             raise VidferError(f"modality '{modality}' is none of frames, sound")
         self.modality = modality
         self.reads = (modality,)
-        num_features = num_frame_features if modality == "frames" else num_sound_features
+        self.lengths = {"frames": num_frame_features, "sound": num_sound_features}
+        num_features = self.lengths[modality]
         self.standardise = Standardise(num_features)
         self.dropout = nn.Dropout(dropout)
         self.recurrent: Any = self.layer(num_features, hidden, batch_first=True)
@@ -54,6 +55,14 @@ class SequenceClassifier(Classifier):
     @abstractmethod
     def last(self, packed: PackedSequence) -> Tensor:
         """Run the layer over packed sequences and return each one's last state `(N, hidden)`."""
+
+    of_clip_gives = ("log_probs", "so_far")
+
+    def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
+        """Classify one clip by its vectors in the order of time, and `so_far` by each vector and those before it, `(N, 7)`."""
+        states = self.recurrent(self.standardise(parts[self.modality])[None])[0][0]
+        so_far = self.head(states).log_softmax(1)
+        return {"log_probs": so_far[-1], "so_far": so_far}
 
     def prepare(self, train: ClipBatch) -> None:
         """Take the statistics of the training vectors."""

@@ -1,0 +1,110 @@
+"""Graphs for ONNX Runtime, written beside weights: networks without their tensors, which stay in the weights file."""
+
+import io
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from vidfer.inference.torch_networks import MODULES, NamedModule
+from vidfer.types import VidferError
+from vidfer.weights.files import Card, Weights, add_graph
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET: Final = 20
+"""Version of ONNX's operators."""
+
+_EXAMPLES: Final = (5, 7, 11)  # of lengths that are free: equal ones would count as one
+_INSIDE: Final = "network."
+
+
+def write_graph(weights: Weights) -> Weights:
+    """Write the graph of weights beside them, and its digest into their card.
+
+    Raises:
+        VidferError: The network cannot be built or exported, or the files cannot be written.
+    """
+    graph = make_graph(weights.card, tuple(weights.arrays()))
+    return add_graph(weights, graph)
+
+
+def make_graph(card: Card, tensors: tuple[str, ...]) -> bytes:
+    """Export the network of a card, in evaluation mode, as a serialised ONNX model whose initialisers have no data.
+
+    They are named as the weights file's tensors, which are to be given to the session; only constants are in the graph.
+
+    Raises:
+        VidferError: The network cannot be built or exported.
+    """
+    try:
+        module = MODULES[card["kind"]](card).eval()
+    except (TypeError, KeyError, ValueError) as error:
+        raise VidferError(f"a card describes a network that this version cannot build: {error}") from error
+    return _export(module, frozenset(tensors))
+
+
+def _export(module: NamedModule, tensors: frozenset[str]) -> bytes:
+    names = dict.fromkeys(each for shape in module.inputs.values() for each in shape if isinstance(each, str))
+    lengths: dict[int | str, int] = dict(zip(names, _EXAMPLES, strict=False))
+    free = {name: torch.export.Dim(name) for name in names}
+    examples, shapes = [], []
+    for shape in module.inputs.values():
+        examples.append(torch.rand([lengths[each] if isinstance(each, str) else each for each in shape]))
+        shapes.append({at: free[each] for at, each in enumerate(shape) if isinstance(each, str)})
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.onnx.export(
+                module,
+                tuple(examples),
+                dynamo=True,
+                optimize=False,
+                opset_version=OPSET,
+                input_names=list(module.inputs),
+                output_names=list(module.outputs),
+                dynamic_shapes=(tuple(shapes),),
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise VidferError(
+                f"a network of class {type(module.network).__name__} cannot be exported: {reason}"
+            ) from error
+    assert program is not None
+    return _without_tensors(program.model_proto, tensors)
+
+
+def _without_tensors(model: "onnx.ModelProto", tensors: frozenset[str]) -> bytes:
+    """Leave out the data of initialisers that are tensors of the weights, and what only debugging needs."""
+    from onnx import TensorProto
+
+    graph = model.graph
+    names = {
+        each.name: each.name.removeprefix(_INSIDE)
+        for each in graph.initializer
+        if each.name.removeprefix(_INSIDE) in tensors
+    }
+    for tensor in graph.initializer:
+        if tensor.name in names:
+            tensor.name = names[tensor.name]
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            place = tensor.external_data.add()
+            place.key, place.value = "location", "weights"
+    for node in graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    values: list[Any] = [*graph.initializer, *graph.input, *graph.output]
+    for value in values:
+        del value.metadata_props[:]
+    del graph.value_info[:]
+    del graph.metadata_props[:]
+    del model.metadata_props[:]
+    model.ClearField("functions")
+    serialised: bytes = model.SerializeToString(deterministic=True)
+    return serialised
