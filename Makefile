@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser lint types lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-browser lint types bench bench-check bench-peers lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -46,6 +46,13 @@ lint: $(READY)  ## Check style, formatting and the direction of imports
 
 types: $(READY)  ## Check types
 	@$(BIN)/mypy
+
+bench: $(READY)  ## Measure what vidfer costs, into runs/bench.json: GROUPS="cold analyze" ARGS="--quick|--long"; BASELINE=1 renews docs/performance.md
+	@$(BIN)/python -m benchmarks.bench $(GROUPS) $(ARGS) --out $(if $(BASELINE),benchmarks/bench/baseline.json,runs/bench.json)
+	@$(if $(BASELINE),$(BIN)/python -m benchmarks.bench --page)
+
+bench-check: $(READY)  ## Fail where a cost beside its floor is more than 15 % above the committed baseline's
+	@$(BIN)/python -m benchmarks.bench --check $(GROUPS)
 
 columns: $(READY)  ## Write the columns of all tables into docs/reference/columns.md
 	@$(BIN)/python -m vidfer.results.dictionary docs/reference/columns.md

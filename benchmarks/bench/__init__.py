@@ -1,0 +1,1 @@
+"""What vidfer costs, beside what the same work costs at the least: `python -m benchmarks.bench --help`."""
