@@ -70,7 +70,7 @@ def test_threads_that_share_an_analyzer_get_the_right_results(analyzer, files, s
     alone = [analyzer.analyze(clip) for clip in clips]
     with Analyzer(every=1, audio_model="none", store=tmp_path) as shared, ThreadPoolExecutor(4) as pool:
         together = list(pool.map(shared.analyze, clips * 2))
-        child = audio._child
+        child = audio.CHILD._idle
         assert child.alive
     assert not child.alive  # the block has ended the process that reads sound
     for one, other in zip(alone * 2, together, strict=True):

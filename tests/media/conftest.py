@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -90,7 +91,7 @@ def status_of(path, **how):
 @pytest.fixture
 def in_process(monkeypatch):
     """Let `probe` and `read_frames` decode in this process."""
-    monkeypatch.setattr(decode, "Child", in_process_child(handle))
+    monkeypatch.setattr(decode.CHILD, "lend", partial(in_process_child(handle), ""))
 
 
 @pytest.fixture(scope="session")

@@ -121,13 +121,13 @@ def test_a_wav_that_breaks_off(write_sound):
 def test_one_worker_serves_many_clips_and_is_replaced_when_it_dies(write_sound):
     path = write_sound("a.wav", voice(1.0))
     before = read_windows(path)
-    worker = audio._child
+    worker = audio.CHILD._idle
     read_windows(path)
-    assert audio._child is worker
+    assert audio.CHILD._idle is worker
     os.kill(worker._process.pid, signal.SIGKILL)
     worker._process.wait()
     after = read_windows(path)
-    assert audio._child is not worker
+    assert audio.CHILD._idle is not worker
     np.testing.assert_array_equal(before.vectors, after.vectors)
 
 

@@ -176,7 +176,7 @@ def test_decord_equals_pyav_in_its_class_and_refuses_outside(write_video):
 
 
 def test_memory_limit_is_a_transient_status(write_video):
-    status, _ = status_of(write_video("a.mp4", numbered(3)), memory=200 << 20)
+    status, _ = status_of(write_video("a.mp4", numbered(3)), memory=100 << 20)
     assert status in {Status.OUT_OF_MEMORY, Status.CRASHED}
 
 

@@ -68,15 +68,15 @@ class Analyzer:
         self.close()
 
     def close(self) -> None:
-        """End the child process that reads sound, which all Analyzers of this process share; the next clip starts it anew.
+        """End the child processes that read clips, which all Analyzers of this process share; the next clip starts them anew.
 
         Example:
             >>> from vidfer import Analyzer
             >>> Analyzer().close()
         """
-        from vidfer.media.audio import end_worker
+        from vidfer.media.kept import end_children
 
-        end_worker()
+        end_children()
 
     def warm(self) -> Self:
         """Load all models now, so that the first clip or frame takes no longer than the next.

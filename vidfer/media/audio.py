@@ -1,9 +1,6 @@
 """Sound of a clip as openSMILE vectors of short windows, computed in a child process that serves many clips."""
 
-import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,12 +8,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import Child, Header, require_local_file
+from vidfer.media.child import Header, require_local_file
+from vidfer.media.kept import KeptChild
 from vidfer.media.loudness import BEAT, TARGET
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
 """Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
+
+CHILD: Final = KeptChild("vidfer.media.audio_child")
+"""The process that computes the vectors, kept from one clip to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +104,7 @@ def read_windows(
         if Path(path).is_dir():
             raise ClipError(Status.NO_AUDIO, "pictures have no sound")
         request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
-        with _worker(timeout) as child:
+        with CHILD.lend(timeout=timeout) as child:
             child.send({**request, "speed": speed, "vad": vad, "loudness": loudness, "augment": augment})
             while "end" not in (answer := child.receive())[0]:
                 header, payload = answer
@@ -146,37 +147,3 @@ def _overall(states: set[str], end: Header) -> tuple[Status, str]:
     else:
         status, message = Status.OK, ""
     return status, "; ".join(filter(None, [message, end["notes"]]))
-
-
-_lock = threading.Lock()
-_child: Child | None = None
-_owner = 0
-
-
-def end_worker() -> None:
-    """End this process's worker if there is one, such as to count its CPU time; the next call starts another."""
-    global _child
-    with _lock:
-        if _child is not None and _owner == os.getpid():
-            _child.close()
-        _child = None
-
-
-@contextmanager
-def _worker(timeout: float) -> Iterator[Child]:
-    """Lend this process's worker: started on first use, dropped after anything that may leave it in disorder."""
-    global _child, _owner
-    with _lock:
-        if _child is None or _owner != os.getpid() or not _child.alive:
-            if _child is not None and _owner == os.getpid():
-                _child.close()
-            _child, _owner = Child("vidfer.media.audio_child", timeout=timeout), os.getpid()
-        child = _child
-        child.left = timeout
-        try:
-            yield child
-        except BaseException as error:
-            if not isinstance(error, ClipError) or error.status in TRANSIENT:
-                child.close()
-                _child = None
-            raise

@@ -12,15 +12,11 @@ import resource
 import select
 import stat
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
-
-import numpy as np
 
 from vidfer.types import ClipError, Status
 
@@ -63,7 +59,11 @@ class Child:
     """
 
     def __init__(self, module: str, *, timeout: float, memory: int = MEMORY_LIMIT) -> None:
+        import subprocess  # here, since the child itself, which starts with this module, needs neither
+        import tempfile
+
         self.left = timeout
+        self.requests = 0
         paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         with contextlib.ExitStack() as stack:
@@ -96,12 +96,18 @@ class Child:
         """Whether the process still runs."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def send(self, request: Header) -> None:
         """Send a request of a few hundred bytes.
 
         Raises:
             ClipError: The child has ended.
         """
+        self.requests += 1
         try:
             self._in.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
@@ -130,6 +136,8 @@ class Child:
         self.close()
 
     def _read(self, size: int) -> memoryview:
+        import numpy as np
+
         view = np.empty(size, np.uint8).data  # not bytearray: it would be filled with zeros first
         done, started = 0, time.monotonic()
         while done < size:
@@ -145,6 +153,8 @@ class Child:
         return view
 
     def _gone(self) -> ClipError:
+        import subprocess
+
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -154,6 +164,15 @@ class Child:
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return ClipError(Status.CRASHED, f"the decoding process {how}" + (f": {said[-1]}" if said else ""))
+
+
+def peak_memory(pid: int | str = "self") -> int | None:
+    """Return the largest address space that a process had, in bytes; None where the system does not say."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")), None)
 
 
 def serve(handle: Callable[[Header], Emitted]) -> None:

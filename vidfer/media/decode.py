@@ -3,15 +3,19 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.media.child import MAX_PIXELS, MEMORY_LIMIT, Child, require_local_file
+from vidfer.media.kept import KeptChild
 from vidfer.types import ClipError, Status
 
 Decoder = Literal["auto", "pyav", "decord"]
+
+CHILD: Final = KeptChild("vidfer.media.decode_child")
+"""The process that probes and decodes, kept from one clip to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,7 @@ def probe(path: str | Path, *, picture_fps: float | None = None, timeout: float 
     Raises:
         ClipError: `unreadable`, `unsupported` (texts, playlists, other pictures), `corrupt`, `timeout`, `crashed`.
     """
-    with Child("vidfer.media.decode_child", timeout=timeout) as child:
+    with CHILD.lend(timeout=timeout) as child:
         return _probe(child, _place(path, picture_fps))
 
 
@@ -91,7 +95,7 @@ def measure(path: str | Path, *, timeout: float = 30.0) -> tuple[Probe, float]:
         ClipError: As `probe`.
     """
     place = _place(path, None)
-    with Child("vidfer.media.decode_child", timeout=timeout) as child:
+    with CHILD.lend(timeout=timeout) as child:
         found = _probe(child, place)
         child.send({"op": "length", **place})
         return found, child.receive()[0]["length"]
@@ -119,7 +123,7 @@ def read_frames(
     """Decode a video, the track flagged as default or else the first, and yield chosen frames in presentation order.
 
     Frames stream through a pipe, so memory does not grow with the video's length. Skipped frames are decoded, since later ones
-    depend on them, but neither converted nor sent. Closing the iterator ends the child.
+    depend on them, but neither converted nor sent. Closing the iterator before its end ends the child.
 
     Args:
         path: A local file, or a folder of numbered pictures.
@@ -155,7 +159,7 @@ def _place(path: str | Path, picture_fps: float | None) -> dict[str, object]:
 
 def _stream(request: dict[str, object], timeout: float, memory: int) -> Generator[Frame]:
     reached = 0.0
-    with Child("vidfer.media.decode_child", timeout=timeout, memory=memory) as child:
+    with CHILD.lend(timeout=timeout, memory=memory) as child:
         child.send(request)
         while True:
             header, payload = child.receive()

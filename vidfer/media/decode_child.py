@@ -1,21 +1,20 @@
 """The child process that decodes one video: `python -m vidfer.media.decode_child`, started by `vidfer.media.decode`."""
 
-import importlib.util
 import resource
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import av
-import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
+from vidfer.media.child import MAX_PIXELS, Emitted, Header, peak_memory, require_local_file, serve
 from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
 from vidfer.media.timeline import TimeLine
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
+    import numpy as np
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -156,17 +155,15 @@ def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Hea
 def starved() -> bool:
     """Whether the address space has come near its limit: a codec that gets no memory reports damage like any other."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    status = Path("/proc/self/status")
-    if limit == resource.RLIM_INFINITY or not status.exists():
-        return False
-    peak = next((line for line in status.read_text().splitlines() if line.startswith("VmPeak:")), "VmPeak: 0 kB")
-    return 1024 * int(peak.split()[1]) > 0.9 * limit
+    return limit != resource.RLIM_INFINITY and (peak_memory() or 0) > 0.9 * limit
 
 
 def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":
     """Return RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
+    import numpy as np
+
     width = square_width(frame.width, aspect)
-    rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24")
+    rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24", threads=1)
     plane = rgb.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
     image = rows.reshape(rgb.height, rgb.width, 3)
@@ -186,6 +183,8 @@ def check_size(width: int, height: int, limit: int) -> None:
 
 def _reason_against_decord(fields: Header, stream: "VideoStream") -> str | None:
     """Say why a clip is outside the class in which decord decodes as PyAV does, if it is."""
+    import importlib.util
+
     video = fields["video"]
     aspect = stream.sample_aspect_ratio
     checks = [
@@ -239,6 +238,8 @@ def _refused(reason: str) -> ClipError:
 
 def _same_times(reader: Any, times: list[float]) -> bool:  # noqa: ANN401 - decord is not typed
     """Whether decord sees as many frames, and the first ones at the same distances."""
+    import numpy as np
+
     if len(reader) != len(times):
         return False
     first = np.array(times[:10])

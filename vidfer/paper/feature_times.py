@@ -14,7 +14,7 @@ from vidfer.datamodules.paired import PairedDataModule
 from vidfer.datasets.report import LabelledClip
 from vidfer.inference.models import ImageModel
 from vidfer.inference.torch_networks import one_thread
-from vidfer.media.audio import end_worker
+from vidfer.media.kept import end_children
 from vidfer.paper.cells import processor
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
@@ -89,10 +89,10 @@ def _time_embeddings(module: PairedDataModule, clips: Sequence[LabelledClip]) ->
 
 def _spent(work: Callable[[], object]) -> float:
     """Measure the CPU time in s of this process and of the children that it ends."""
-    end_worker()
+    end_children()
     before = time.process_time() + _children()
     work()
-    end_worker()
+    end_children()
     return time.process_time() + _children() - before
 
 
