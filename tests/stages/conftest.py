@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.stages.made import times_file
-from vidfer.inference import models
+from vidfer.inference import network
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE
 from vidfer.models.generator import Generator
 from vidfer.pipeline.columns import to_parquet
@@ -48,9 +48,9 @@ def artifact(store):
 def loaded(monkeypatch):
     """Let stages load these models, by kind, instead of real ones."""
     given = {}
-    real = models.load_model
+    real = network.load_model
     monkeypatch.setattr(
-        models, "load_model", lambda model, *rest: given[model.kind] if model.kind in given else real(model, *rest)
+        network, "load_model", lambda model, *rest: given[model.kind] if model.kind in given else real(model, *rest)
     )
     return given
 

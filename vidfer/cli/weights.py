@@ -10,7 +10,7 @@ from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
 from vidfer.weights.published import PUBLISHED, pull_published
 
-ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "show", "pull", "verify")}
+ACTIONS = {name: f"vidfer.cli.weights.{name}_weights" for name in ("list", "show", "pull", "verify", "onnx")}
 
 
 _REGISTRY = {"metavar": "FILE|URL", "help": "A registry of further weights, such as a lab's"}
@@ -58,6 +58,17 @@ class VerifyOptions:
     registry: str | None = field(default=None, metadata=_REGISTRY)
 
 
+@dataclass(frozen=True)
+class OnnxOptions:
+    """Write the graph of weights for ONNX Runtime beside them, where an older vidfer exported none; needs `vidfer[train]`.
+
+    Args:
+        files: .safetensors files with their cards.
+    """
+
+    files: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "FILE"})
+
+
 def list_weights(options: ListOptions) -> int:
     """Print a table of the weights."""
     rows = [("name", "kind", "size", "where", "licence", "what")]
@@ -97,6 +108,10 @@ def pull_weights(options: PullOptions) -> int:
         return 0
     published = PUBLISHED.get(entry.name) == entry
     weights = pull_published(entry, download_bar) if published else pull(entry, download_bar)
+    if published:
+        from vidfer.inference.graphs import write_graph
+
+        weights = write_graph(weights)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
     print("use them by --identify" if published else f"use them by --{entry.kind}-model {entry.name}")
     return 0
@@ -113,6 +128,21 @@ def verify_weights(options: VerifyOptions) -> int:
         print(f"{name}: {fault or 'weights and card are right'}")
     say(f"{len(names)} verified, {wrong} wrong")
     return 1 if wrong else 0
+
+
+def onnx_weights(options: OnnxOptions) -> int:
+    """Write graphs."""
+    from vidfer.inference.network import require_torch
+    from vidfer.weights.files import trained_weights
+
+    if not options.files:
+        raise UsageError("name .safetensors files")
+    require_torch("vidfer weights onnx")
+    from vidfer.inference.graphs import write_graph
+
+    for file in options.files:
+        print(write_graph(trained_weights(file)).graph_path)
+    return 0
 
 
 def _fault(entry: Entry, registry: str | None) -> str:

@@ -94,14 +94,28 @@ def export_weights(
         card["recipe"]["steps"] = steps
     if weights := task.hparams.get("weights"):
         card["recipe"]["started_from"] = _started_from(card["kind"], weights)
-    save_weights(path, state, card)
+    graph = _graph(card, state)
+    save_weights(path, state, card, graph)
     card["metrics"] = []
     if known := sorted({*card["data"].get("people", {}).get("test", [])} & trained_people(card)):
         rank_zero_info(f"not measured: the weights that it was started from were trained on {', '.join(known)}")
     else:
         card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
-    save_weights(path, state, card)
+    save_weights(path, state, card, graph)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
+
+
+def _graph(card: Mapping[str, Any], state: Mapping[str, Any]) -> bytes | None:
+    """Make the network's graph for ONNX Runtime; a network that cannot be exported runs by torch alone."""
+    from lightning.pytorch.utilities import rank_zero_info
+
+    from vidfer.inference.graphs import make_graph
+
+    try:
+        return make_graph(dict(card), tuple(state))
+    except VidferError as error:
+        rank_zero_info(f"no graph for ONNX Runtime, so these weights need torch: {error}")
+        return None
 
 
 def _started_from(kind: str, weights: str) -> dict[str, Any]:

@@ -5,11 +5,13 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 
+from vidfer.inference.onnx_networks import OnnxNetwork
 from vidfer.inference.torch_networks import MODULES, NamedModule
 from vidfer.types import VidferError
-from vidfer.weights.files import Card, Weights, add_graph
+from vidfer.weights.files import SHIPPED, Card, Weights, add_graph, find_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -39,11 +41,46 @@ def make_graph(card: Card, tensors: tuple[str, ...]) -> bytes:
     Raises:
         VidferError: The network cannot be built or exported.
     """
+    if graph := _shipped(card, tensors):
+        return graph
+    return export_graph(card, tensors)
+
+
+def _shipped(card: Card, tensors: tuple[str, ...]) -> bytes | None:
+    """Return the graph of shipped weights of the same network: no tensor is in it, so it is the same, and at once there."""
+    for name in SHIPPED[card["kind"]]:
+        weights = find_weights(card["kind"], name)
+        same = all(weights.card[key] == card[key] for key in ("arch", "arguments"))
+        size = [each["preprocessing"].get("image_size") for each in (weights.card, card)]
+        if same and size[0] == size[1] and weights.has_graph and {*weights.arrays()} == {*tensors}:
+            return weights.graph()
+    return None
+
+
+def export_graph(card: Card, tensors: tuple[str, ...]) -> bytes:
+    """Export the network of a card, as `make_graph` does where no shipped weights are of the same one."""
     try:
         module = MODULES[card["kind"]](card).eval()
     except (TypeError, KeyError, ValueError) as error:
         raise VidferError(f"a card describes a network that this version cannot build: {error}") from error
-    return _export(module, frozenset(tensors))
+    graph = _export(module, frozenset(tensors))
+    _require_same(module, graph)
+    return graph
+
+
+def _require_same(module: NamedModule, graph: bytes) -> None:
+    """Refuse a graph that does not give what the network gives: a loop over time, say, is exported for one length alone."""
+    tensors = {name: tensor.numpy() for name, tensor in module.network.state_dict().items()}
+    network = OnnxNetwork(graph, tensors)
+    for free in (1, 3):
+        shapes = ([free if isinstance(each, str) else each for each in shape] for shape in module.inputs.values())
+        inputs = [torch.rand(shape) for shape in shapes]
+        with torch.inference_mode():
+            expected = module(*inputs)
+        found = network(**{name: each.numpy() for name, each in zip(module.inputs, inputs, strict=True)})
+        for name, tensor in zip(module.outputs, expected, strict=True):
+            if not np.allclose(found[name], tensor.numpy(), atol=1e-4, rtol=1e-3):
+                raise VidferError(f"the exported graph gives another {name} than the network")
 
 
 def _export(module: NamedModule, tensors: frozenset[str]) -> bytes:

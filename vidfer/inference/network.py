@@ -87,7 +87,12 @@ def open_network(weights: Weights, compute: Compute = CPU) -> Network:
     if compute.computes_by(weights) == "onnx":
         from vidfer.inference.onnx_networks import OnnxNetwork
 
-        return OnnxNetwork(weights)
+        graph, tensors = weights.graph(), weights.arrays()
+        try:
+            return OnnxNetwork(graph, tensors)
+        except VidferError as error:
+            remedy = f"make the graph anew by `vidfer weights onnx {weights.path}`"
+            raise VidferError(f"{weights.graph_path} does not fit {weights.path.name}: {remedy} ({error})") from error
     from vidfer.inference.torch_networks import TorchNetwork
 
     return TorchNetwork(weights, compute.device)

@@ -35,7 +35,7 @@ WEIGHTS: Final = "weights.safetensors"
 UNFINISHED: Final = "fits"
 """Folder of the store with the checkpoints of trainings that are not finished, by key."""
 
-_KEPT = (WEIGHTS, "weights.json", "metrics.csv", "curves.png")
+_KEPT = (WEIGHTS, "weights.onnx", "weights.json", "metrics.csv", "curves.png")
 _NEUTRAL_TRAINER = frozenset(
     {"accelerator", "logger", "default_root_dir", "log_every_n_steps", "enable_progress_bar", "enable_model_summary"}
 )

@@ -96,7 +96,7 @@ def weights_artifact(weights: Weights) -> "wandb.Artifact":
     card = weights.card
     about: dict[str, Any] = {name: card[name] for name in ("blake3", "arch", "validation") if name in card}
     artifact = wandb.Artifact(card["kind"], "weights", metadata=about)
-    for path in (weights.path, weights.path.with_suffix(".json")):
+    for path in weights.files:
         artifact.add_file(str(path), name=f"weights{path.suffix}")
     return artifact
 

@@ -218,6 +218,8 @@ def _assemble(configuration: Configuration, done: Mapping[str, Step]) -> dict[st
         card = {**weights.card, **entries.get(kind, {})}
         models[kind] = f"{kind}.safetensors"
         files[models[kind]] = weights.read()
+        if weights.has_graph:
+            files[f"{kind}.onnx"] = weights.graph()
         files[f"{kind}.json"] = (json.dumps(card, indent=2) + "\n").encode()
     settings = {step.name: _shown(step) for step in done.values() if step.section is not None}
     files["configuration.yaml"] = yaml.safe_dump(settings, sort_keys=False).encode()

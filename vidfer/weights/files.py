@@ -74,6 +74,11 @@ class Weights:
         """Whether the card has a graph's digest and the file is there."""
         return isinstance(self.card.get("graph"), str) and self.graph_path.is_file()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The card, the graph where there is one, and last the tensors."""
+        return (self.path.with_suffix(".json"), *((self.graph_path,) if self.has_graph else ()), self.path)
+
     def graph(self) -> bytes:
         """Read the graph and check it against the card's digest.
 
@@ -81,7 +86,7 @@ class Weights:
             VidferError: The file is not the one that the card describes, or cannot be read.
         """
         data = _read(self.graph_path)
-        if blake3(data).hexdigest() != self.card["graph"]:
+        if blake3(data).hexdigest() != self.card.get("graph"):
             card = self.path.with_suffix(".json")
             raise VidferError(f"{self.graph_path} is not the file that its card {card.name} describes")
         return data
@@ -249,12 +254,12 @@ def add_graph(weights: Weights, graph: bytes) -> Weights:
     return Weights(weights.path, card)
 
 
-def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
+def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card, graph: bytes | None = None) -> None:
     """Write tensors by name to a `.safetensors` path and the card beside it, each atomically, the card last.
 
-    The card has at least `kind`, `arch`, `arguments` (constructor arguments of the network) and `preprocessing`; by custom
-    also `data`, `recipe`, `metrics` (each with data, split, n and interval), `licence`, `intended_use` and
-    `prohibited_use`. `classes` and `blake3` are filled in here.
+    `graph` is the network for ONNX Runtime, see `vidfer.inference.graphs`. The card has at least `kind`, `arch`, `arguments`
+    (constructor arguments of the network) and `preprocessing`; by custom also `data`, `recipe`, `metrics` (each with data, split,
+    n and interval), `licence`, `intended_use` and `prohibited_use`. `classes`, `blake3` and `graph` are filled in here.
 
     Raises:
         VidferError: The path or the card is unusable.
@@ -266,10 +271,14 @@ def save_weights(path: Path, state: "Mapping[str, Tensor]", card: Card) -> None:
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     classes = list(EMOTIONS) if card.get("kind") in _CLASSIFIERS else []
     full = {**card, "classes": classes, "blake3": blake3(data).hexdigest()}
+    if graph is not None:
+        full["graph"] = blake3(graph).hexdigest()
     if missing := [key for key in _REQUIRED if key not in full]:
         raise VidferError(f"a card needs {', '.join(missing)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if graph is not None:
+            write_atomic(path.with_suffix(GRAPH), graph)
         write_atomic(path, data)
         write_atomic(path.with_suffix(".json"), json.dumps(full, indent=2) + "\n")
     except OSError as error:

@@ -1,8 +1,9 @@
 """Files fetched through pooch, and weights by the names that a registry gives them.
 
-A registry is JSON, `{"weights": {NAME: {"kind", "licence", "about", "url", "size", "sha256"}}}`. `size` is in bytes, of both
-files together; `sha256` has the checksums of `.json` (the card) and `.safetensors`, which lie at `<url>/NAME.json` and
-`<url>/NAME.safetensors`. Shipped weights are in none: all that is to be known about them stands in their cards.
+A registry is JSON, `{"weights": {NAME: {"kind", "licence", "about", "url", "size", "sha256"}}}`. `size` is in bytes, of all
+files together; `sha256` has the checksums of `.json` (the card) and `.safetensors`, and of `.onnx` (the graph) where there is
+one, which lie at `<url>/NAME.json` and so on. Shipped weights are in none: all that is to be known about them stands in their
+cards.
 """
 
 import fcntl
@@ -21,19 +22,20 @@ from urllib.request import Request, urlopen
 from vidfer import __version__
 from vidfer.pipeline.atomic import sync, write_atomic
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
+from vidfer.weights.files import GRAPH, NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes at hand and, where known, those of the whole file."""
 
 SUFFIXES: Final = (".json", ".safetensors")
-"""The files of each weights, in the order in which they are fetched: card and tensors."""
+"""The files that all weights have: card and tensors."""
 
 _ADDRESS: Final = re.compile("https?://")
 _TEXTS: Final = ("kind", "licence", "about", "url")
 _NEEDED: Final = (
     f"needs a name of letters, digits, - and _ (no dot, no slash), the texts {', '.join(_TEXTS)} (kind: one of "
-    f"{', '.join(SHIPPED)}; url: http or https), size, and sha256 of {' and '.join(SUFFIXES)} and of nothing else"
+    f"{', '.join(SHIPPED)}; url: http or https), size, and sha256 of {' and '.join(SUFFIXES)}, "
+    f"perhaps of {GRAPH}, and of nothing else"
 )
 _RECORD: Final = ".pulled.json"
 _LARGEST: Final = 10_000_000  # bytes of a registry
@@ -56,11 +58,12 @@ class Entry:
     def places(self) -> dict[Path, str]:
         """Return where the files lie once they are pulled, the card first, with their checksums, empty where none is known."""
         known = self.sha256
-        return {weights_folder() / f"{self.name}{suffix}": known.get(suffix, "") for suffix in SUFFIXES if self.url}
+        suffixes = (".json", *({GRAPH} & {*known}), ".safetensors") if self.url else ()
+        return {weights_folder() / f"{self.name}{suffix}": known.get(suffix, "") for suffix in suffixes}
 
     @property
     def here(self) -> bool:
-        """Whether both files lie where weights are looked for."""
+        """Whether all files lie where weights are looked for."""
         return all(path.is_file() for path in self.places())
 
     def faults(self) -> list[str]:
@@ -84,7 +87,7 @@ def shipped() -> dict[str, Entry]:
         weights = find_weights(kind, name)
         licence = str(weights.card.get("licence", "")).removeprefix("Weights: ")
         about = f"trained on {weights.card.get('data', {}).get('source', '?')}"
-        size = sum(weights.path.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+        size = sum(path.stat().st_size for path in weights.files)
         found[name] = Entry(name, kind, licence, about, size)
     return found
 
@@ -135,7 +138,9 @@ def _is_entry(name: str, fields: Any) -> bool:  # noqa: ANN401 - whatever a JSON
     if not texts or not NAME.fullmatch(name) or fields["kind"] not in SHIPPED or not _ADDRESS.match(fields["url"]):
         return False
     size, sha256 = fields.get("size"), fields.get("sha256")
-    if type(size) is not int or size <= 0 or not isinstance(sha256, dict) or sorted(sha256) != sorted(SUFFIXES):
+    if type(size) is not int or size <= 0 or not isinstance(sha256, dict):
+        return False
+    if {*sha256} - {GRAPH} != {*SUFFIXES}:
         return False
     return all(re.fullmatch("[0-9a-f]{64}", str(digits)) for digits in sha256.values())
 
@@ -159,18 +164,21 @@ def pull(entry: Entry, shown: Callable[[str], AbstractContextManager[Progress]])
         raise VidferError(
             f"'{entry.name}' ships with vidfer: there is nothing to pull, and other weights need another name"
         )
-    card, tensors = places = entry.places()
-    for path, check in (
-        (card, lambda: read_card(tensors, entry.kind)),
-        (tensors, lambda: find_weights(entry.kind, tensors).read()),
-    ):
+    places = entry.places()
+    tensors = next(reversed(places))
+    checks: dict[str, Callable[[], object]] = {
+        ".json": lambda: read_card(tensors, entry.kind),
+        GRAPH: lambda: Weights(tensors, read_card(tensors, entry.kind)).graph(),
+        ".safetensors": lambda: find_weights(entry.kind, tensors).read(),
+    }
+    for path in places:
         with shown(path.name) as progress:
             fetch(f"{entry.url.rstrip('/')}/{path.name}", path, sha256=places[path], progress=progress)
         try:
-            check()
+            checks[path.suffix]()
         except VidferError as error:
-            tensors.unlink(missing_ok=True)
-            card.unlink()
+            for each in reversed(places):
+                each.unlink(missing_ok=True)
             raise VidferError(f"{error}; it was removed: whoever keeps the registry has to mend it") from error
     record = record_of(entry.name)
     fields = asdict(entry)
