@@ -25,6 +25,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 GROUPS = {
     "cold": "cold starts",
     "analyze": "analysis by size, faces and cadence, beside its floors",
+    "stages": "each stage alone",
+    "sound": "openSMILE's windows",
+    "live": "a live stream's latency",
+    "store": "putting, getting and verifying artifacts",
+    "memory": "peak memory by the clip's length",
 }
 
 

@@ -72,7 +72,8 @@ def call(function: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON in, JSO
         CommandError: The process failed.
     """
     command = [sys.executable, "-m", "benchmarks.bench.child", function, json.dumps(arguments, default=str)]
-    ended = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}  # threads that spin are no floor
+    ended = subprocess.run(command, capture_output=True, cwd=ROOT, env=env, check=False)
     if ended.returncode:
         raise CommandError(f"{function} ended with {ended.returncode}:\n{ended.stderr.decode()[-2000:]}")
     return json.loads(ended.stdout.decode().splitlines()[-1])

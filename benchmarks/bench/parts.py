@@ -1,5 +1,6 @@
 """What the parts of an analysis cost at the least, beside the analysis itself; called in processes of their own."""
 
+import sys
 import tempfile
 import threading
 import time
@@ -65,7 +66,11 @@ def metered() -> Iterator[Meter]:
 
 
 def _networks() -> list[type]:
-    return []
+    """Return the classes whose objects run networks; torch's only where it is in use."""
+    from vidfer.inference.onnx_networks import OnnxNetwork
+
+    loaded = sys.modules.get("vidfer.inference.torch_networks")
+    return [OnnxNetwork] if loaded is None else [OnnxNetwork, loaded.TorchNetwork]
 
 
 def analysis(clip: str, rounds: int, fps: float | None) -> dict[str, list[float]]:
@@ -78,7 +83,7 @@ def analysis(clip: str, rounds: int, fps: float | None) -> dict[str, list[float]
     from vidfer import Analyzer
 
     found: dict[str, list[float]] = defaultdict(list)
-    path, sound = Path(clip), _Sound(Path(clip))
+    path, sound = Path(clip), Sound(Path(clip))
     options: Any = {"every": 1} if fps is None else {"fps": fps}
     with tempfile.TemporaryDirectory() as folder, Analyzer(store=Path(folder) / "warm", **options).warm() as analyzer:
         analyzer.analyze(path)  # starts the children that stay
@@ -113,7 +118,7 @@ def decoding(clip: Path, fps: float | None) -> float:
     return time.thread_time() - started
 
 
-class _Sound:
+class Sound:
     """The windows of a clip's sound, for what hears them."""
 
     def __init__(self, clip: Path) -> None:
@@ -129,7 +134,7 @@ class _Sound:
         end_children()
 
     def floors(self) -> dict[str, float]:
-        """Return CPU seconds of decoding and of two networks for the same windows."""
+        """Return CPU seconds of decoding and of what hears the same windows; `call` has the detector use one thread."""
         meter = Meter()
         if not len(self._times):
             return {}

@@ -65,7 +65,10 @@ class Child:
         self.left = timeout
         self.requests = 0
         paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        limits = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        threads = dict.fromkeys(
+            limits, "1"
+        )  # Silero's detector asks for four, and they spin: only the second limit holds it
         with contextlib.ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile())
             watched, lifeline = map(_beyond_standard, os.pipe())
