@@ -1,6 +1,5 @@
 """The temporary folder of a server, which holds people's recordings: for this user alone, and gone with the server."""
 
-import os
 import shutil
 import tempfile
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from vidfer.pipeline.lock import is_locked, locked
+from vidfer.pipeline.system import is_own
 
 _PREFIX: Final = "vidfer-app-"
 _LOCK: Final = ".lock"
@@ -35,7 +35,7 @@ def remove_stale() -> None:
             found = folder.lstat()
         except OSError:  # its server has just removed it
             continue
-        if folder.is_symlink() or not folder.is_dir() or found.st_uid != os.getuid():
+        if folder.is_symlink() or not folder.is_dir() or not is_own(found):
             continue
         starting = not (folder / _LOCK).exists() and time.time() - found.st_mtime < _SECONDS_OF_A_START
         if not starting and not is_locked(folder / _LOCK):

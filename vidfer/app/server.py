@@ -29,6 +29,7 @@ from vidfer.app.page import add_page
 from vidfer.app.routes import router
 from vidfer.app.settings import USUAL_PORT, AppOptions
 from vidfer.app.work import Analysis
+from vidfer.pipeline.system import ENDING, WINDOWS
 from vidfer.pipeline.workers import Work
 from vidfer.stages.chain import build_chain
 from vidfer.types import UsageError
@@ -114,7 +115,8 @@ def bound_socket(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         raise UsageError(f"--host {host}: there is no such address on this machine") from error
     bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if not WINDOWS:  # where it would take the port from another program
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
         bound.listen(128)
@@ -189,7 +191,8 @@ class Server:
         """Serve until Ctrl-C, SIGTERM or SIGHUP; then end the processes and remove all files."""
         logging.getLogger("uvicorn.error").addFilter(_is_fault)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGHUP, self._server.handle_exit)
+            for number in {*ENDING} - {signal.SIGTERM}:  # which uvicorn handles as it does Ctrl-C
+                signal.signal(number, self._server.handle_exit)
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:

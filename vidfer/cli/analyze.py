@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.pipeline.system import ENDING
 from vidfer.results.clip_folder import OVERLAID
 from vidfer.results.design import StudyOptions
 from vidfer.results.linking import LinkOptions
@@ -249,7 +250,7 @@ def ending_in_order() -> "Iterator[None]":
     def end(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    numbers = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
     try:

@@ -5,11 +5,8 @@ A request is one line of JSON; a message is a JSON header, its length in front, 
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import resource
-import select
 import stat
 import struct
 import sys
@@ -18,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
+from vidfer.pipeline.system import limit_memory, requests, start_tied, timed_reader
 from vidfer.types import ClipError, Status
 
 MEMORY_LIMIT: Final = 4 << 30
@@ -71,28 +69,21 @@ class Child:
         )  # Silero's detector asks for four, and they spin: only the second limit holds it
         with contextlib.ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile())
-            watched, lifeline = map(_beyond_standard, os.pipe())
-            stack.callback(os.close, lifeline)
-            with contextlib.closing(os.fdopen(watched, "rb", buffering=0)):
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", module, str(watched), str(memory)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._errors,
-                    pass_fds=[watched],
-                    bufsize=0,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
-                )
+            self._process = start_tied(
+                stack,
+                [sys.executable, "-P", "-m", module, str(memory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                bufsize=0,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
+            )
             stack.enter_context(self._process)
             stack.callback(self._process.kill)
             self._open = stack.pop_all()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout.fileno()
-        with contextlib.suppress(OSError, AttributeError):  # over the user's share, or not Linux: slower, not wrong
-            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, 1 << 20)
-        self._poll = select.poll()
-        self._poll.register(self._out, select.POLLIN)
+        self._in, self._read_some = self._process.stdin, timed_reader(self._process.stdout)
 
     @property
     def alive(self) -> bool:
@@ -145,10 +136,10 @@ class Child:
         done, started = 0, time.monotonic()
         while done < size:
             left = self.left - (time.monotonic() - started)
-            if left <= 0 or not self._poll.poll(left * 1000):
+            count = None if left <= 0 else self._read_some(view[done:], left)
+            if count is None:
                 self._process.kill()
                 raise ClipError(Status.TIMEOUT, "decoding took too long and was stopped")
-            count = os.readv(self._out, [view[done:]])
             if count == 0:
                 raise self._gone()
             done += count
@@ -169,29 +160,18 @@ class Child:
         return ClipError(Status.CRASHED, f"the decoding process {how}" + (f": {said[-1]}" if said else ""))
 
 
-def peak_memory(pid: int | str = "self") -> int | None:
-    """Return the largest address space that a process had, in bytes; None where the system does not say."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")), None)
-
-
 def serve(handle: Callable[[Header], Emitted]) -> None:
     """Answer the parent's requests until it closes the pipe; the main function of a child.
 
     `ClipError` and `MemoryError` raised by `handle` are reported to the parent, and the child goes on; anything else ends it with
     a traceback, which the parent reports as a crash.
     """
-    lifeline, memory = int(sys.argv[1]), int(sys.argv[2])
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
-    _end_with_parent(lifeline)
+    memory, tie = int(sys.argv[1]), sys.argv[2]
+    limit_memory(memory)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints must not fall into the messages
     with contextlib.suppress(BrokenPipeError):
-        for line in sys.stdin.buffer:
+        for line in requests(tie):
             try:
                 for header, payload in handle(json.loads(line)):
                     _write(out, header, payload)
@@ -200,29 +180,6 @@ def serve(handle: Callable[[Header], Emitted]) -> None:
             except MemoryError:
                 message = f"decoding needs more memory than its limit of {memory / 2**30:.1f} GiB"
                 _write(out, {"error": Status.OUT_OF_MEMORY, "message": message})
-
-
-def _end_with_parent(lifeline: int) -> None:
-    """Have the kernel end this process, even in native code, when the other end of the pipe closes.
-
-    Unlike a watching thread, the signal's default action needs no interpreter lock; unlike the parent-death signal, it is
-    about the parent process and not about the thread that started this one.
-    """
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    closed = select.poll()
-    closed.register(lifeline, select.POLLIN)
-    if closed.poll(0):
-        sys.exit(1)
-
-
-def _beyond_standard(fd: int) -> int:
-    """Move a descriptor out of the way of 0, 1 and 2, which may be free in a service and are set anew for the child."""
-    if fd > 2:
-        return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(fd)
-    return moved
 
 
 def _write(out: BinaryIO, header: Header, payload: memoryview | None = None) -> None:

@@ -1,6 +1,5 @@
 """The child process that decodes one video: `python -m vidfer.media.decode_child`, started by `vidfer.media.decode`."""
 
-import resource
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import av
 from av.video.reformatter import VideoReformatter
 
-from vidfer.media.child import MAX_PIXELS, Emitted, Header, peak_memory, require_local_file, serve
+from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
 from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
 from vidfer.media.timeline import TimeLine
+from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -150,12 +150,6 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
 
 def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Header, memoryview]:
     return {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
-
-
-def starved() -> bool:
-    """Whether the address space has come near its limit: a codec that gets no memory reports damage like any other."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return limit != resource.RLIM_INFINITY and (peak_memory() or 0) > 0.9 * limit
 
 
 def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":

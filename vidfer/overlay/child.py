@@ -15,11 +15,12 @@ import av
 
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, choose, frame_rate, open_media, picture_kind
-from vidfer.media.decode_child import MAX_ERRORS, check_size, starved
+from vidfer.media.decode_child import MAX_ERRORS, check_size
 from vidfer.overlay.canvas import Canvas, Painter
 from vidfer.overlay.scene import Scene
 from vidfer.overlay.sound import Sound
 from vidfer.pipeline.atomic import FULL
+from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:

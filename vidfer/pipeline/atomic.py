@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import uuid4
 
+from vidfer.pipeline.system import WINDOWS, move
 from vidfer.types import VidferError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -33,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         sync(temporary)
-        temporary.replace(path)
+        move(temporary, path, replace=True)
         sync(path.parent)
     finally:
         with suppress(OSError):  # it took its place, was never made, or its folder has gone
@@ -70,7 +71,9 @@ def concerns(error: OSError, folder: Path) -> bool:
 
 def sync(path: Path) -> None:
     """Wait until the disk has a file's bytes, or a folder's entries where its file system can promise that."""
-    handle = os.open(path, os.O_RDONLY)
+    if WINDOWS and path.is_dir():  # no program can open a folder there
+        return
+    handle = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

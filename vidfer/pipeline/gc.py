@@ -14,6 +14,7 @@ from typing import Any
 
 from vidfer.pipeline.digest import seal_of
 from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, reading
+from vidfer.pipeline.system import is_running, move
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ def _concerns(leftover: Entry, sources: set[str]) -> bool:
     if leftover.stage == "quarantine":
         return True
     pid = leftover.key.split("-")[1]
-    written = leftover.age < _HOUR or (leftover.age < _DAY and Path(f"/proc/{pid}").exists())
-    return not (pid.isdigit() and written)  # the writer may be alive
+    if not pid.isdigit():
+        return True
+    return not (leftover.age < _HOUR or (leftover.age < _DAY and is_running(int(pid))))
 
 
 def remove(store: Store, doomed: Iterable[Entry]) -> None:
@@ -159,5 +161,5 @@ def remove(store: Store, doomed: Iterable[Entry]) -> None:
             else:
                 grave = store.root / "tmp" / f"removed-{entry.key}-{uuid.uuid4().hex}"
                 grave.parent.mkdir(exist_ok=True)
-                entry.path.rename(grave)
+                move(entry.path, grave)
                 shutil.rmtree(grave)

@@ -1,10 +1,11 @@
 """One process at a time: a file that is locked while a block runs."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from vidfer.pipeline.system import WINDOWS, lock_file
 
 
 @contextmanager
@@ -17,17 +18,18 @@ def locked(path: Path, *, remove: bool = False) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_file(lock)
             if _is_at(lock, path):  # and was not removed, alone or with its folder, by who had it before
                 try:
                     yield lock
                 finally:
-                    if remove and _is_at(lock, path):
-                        with suppress(OSError):
-                            path.unlink()
+                    if remove and not WINDOWS and _is_at(lock, path):
+                        _remove(path)
                 return
         finally:
             os.close(lock)
+            if remove and WINDOWS:  # which leaves it where it is if another process has opened it
+                _remove(path)
 
 
 def is_locked(path: Path) -> bool:
@@ -37,7 +39,7 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(handle, wait=False)
     except BlockingIOError:
         return True
     finally:
@@ -45,8 +47,13 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
 def _is_at(handle: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(handle), path.stat())
+        return WINDOWS or os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
         return False

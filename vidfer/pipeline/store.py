@@ -27,6 +27,7 @@ from vidfer.pipeline.atomic import FULL, sync
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, file_digest, seal_of
 from vidfer.pipeline.rights import close_to_others, make_folder, write_synced
+from vidfer.pipeline.system import move
 from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class Store:
             make_folder(self.root, target.parent)
             while True:
                 try:
-                    artifact.path.rename(target)
+                    move(artifact.path, target)
                     break
                 except OSError as error:
                     if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT}:
@@ -248,7 +249,7 @@ class Store:
         with explained(self.root):
             make_folder(self.root, place.parent)
             try:
-                folder.rename(place)
+                move(folder, place)
             except FileNotFoundError:
                 return False
             fault = ""
@@ -257,7 +258,7 @@ class Store:
             finally:
                 if not fault:  # sound, or unreadable: nothing is known against it
                     with suppress(OSError):  # mended once more in between: then this copy is not needed
-                        place.rename(folder)
+                        move(place, folder)
             return bool(fault)
 
 

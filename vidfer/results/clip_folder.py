@@ -23,6 +23,7 @@ from blake3 import blake3
 
 from vidfer.pipeline.atomic import results_folder, sync, write_atomic
 from vidfer.pipeline.lock import locked
+from vidfer.pipeline.system import move
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.files import further_columns, read_table, table_files
 from vidfer.results.names import clip_id as clip_id_of
@@ -180,7 +181,7 @@ def write_clip(
         try:
             for name, data in content.items():
                 if isinstance(data, Path):
-                    data.replace(draft / name)
+                    move(data, draft / name, replace=True)
                 else:
                     (draft / name).write_bytes(data)
                 sync(draft / name)
@@ -190,7 +191,7 @@ def write_clip(
                     _finish(folder)  # of a writer that died
                 except FolderError:
                     shutil.rmtree(folder / COMMIT)
-                draft.rename(folder / COMMIT)
+                move(draft, folder / COMMIT)
                 sync(folder)
                 _finish(folder)
         finally:
@@ -259,11 +260,11 @@ def _finish(folder: Path) -> None:
         raise FolderError(f"is damaged: {COMMIT} holds no results") from error
     for name in names:
         with suppress(FileNotFoundError):  # moved before
-            (pending / name).replace(folder / name)
+            move(pending / name, folder / name, replace=True)
     for name in _named(folder) - names:
         (folder / name).unlink(missing_ok=True)
     sync(folder)
-    (pending / SUMMARY).replace(folder / SUMMARY)
+    move(pending / SUMMARY, folder / SUMMARY, replace=True)
     pending.rmdir()
     sync(folder)
 

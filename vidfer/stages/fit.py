@@ -25,6 +25,7 @@ from vidfer.pipeline.rights import make_folder
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, Progress, Stage, tool_versions
 from vidfer.pipeline.store import Artifact, Draft, Store, explained
+from vidfer.pipeline.system import inherited
 from vidfer.types import VidferError
 from vidfer.weights.files import weights_digest
 
@@ -152,7 +153,7 @@ class Fit:
         environment = {**os.environ, "VIDFER_STORE": str(store.root)}
         with (folder / "log.txt").open("ab") as log:  # the training holds the lock, too, should this process die
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, pass_fds=[lock]
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **inherited(lock)
             )
         try:
             while process.poll() is None:

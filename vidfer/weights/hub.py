@@ -6,11 +6,10 @@ one, which lie at `<url>/NAME.json` and so on. Shipped weights are in none: all 
 cards.
 """
 
-import fcntl
 import json
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib.request import Request, urlopen
 
 from vidfer import __version__
 from vidfer.pipeline.atomic import sync, write_atomic
+from vidfer.pipeline.system import lock_file, move
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import GRAPH, NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
 
@@ -234,7 +234,7 @@ class _Downloader:
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
         with self.part.open("ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(file.fileno(), wait=False)
             except BlockingIOError as error:
                 raise VidferError(f"{self.part} is being fetched by another process: wait for it") from error
             have = file.tell()
@@ -245,9 +245,10 @@ class _Downloader:
                     self._receive(url, have, file)
             finally:
                 if not file.tell():  # nothing came
-                    self.part.unlink()
+                    with suppress(PermissionError):  # of Windows, while it is open: then an empty one stays
+                        self.part.unlink()
         sync(self.part)
-        self.part.replace(output_file)
+        move(self.part, Path(output_file), replace=True)
 
     def _receive(self, url: str, have: int, file: IO[bytes]) -> None:
         with _request(url, have) as response:
