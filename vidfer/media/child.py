@@ -1,7 +1,8 @@
 """Child processes that do the work which may hang, crash or run out of memory.
 
 Native decoders can deadlock while they hold the interpreter's lock, so only another process can be stopped for certain.
-A request is one line of JSON; a message is a JSON header, its length in front, and as many raw bytes as its `bytes` says.
+A request is one line of JSON; a message is a JSON header, its length in front, and as many raw bytes as its `bytes` says:
+behind it, or `at` a place of the memory that both share.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from vidfer.pipeline.system import limit_memory, requests, start_tied, timed_reader
+from vidfer.media.shared import SlotReader, SlotWriter
+from vidfer.pipeline.system import limit_memory, requests, shared_file, start_tied, timed_reader
 from vidfer.types import ClipError, Status
 
 MEMORY_LIMIT: Final = 4 << 30
@@ -27,6 +29,9 @@ MAX_PIXELS: Final = 7680 * 4320
 Header = dict[str, Any]
 Emitted = Iterator[tuple[Header, memoryview | None]]
 """What a child answers to one request: headers, each with its payload if there is one."""
+
+_KEEP_HEAP: Final = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+"""Has glibc keep the memory of a frame for the next: given back and asked for anew, its pages cost more than its conversion."""
 
 _PREFIX: Final = struct.Struct("<I")
 
@@ -69,14 +74,16 @@ class Child:
         )  # Silero's detector asks for four, and they spin: only the second limit holds it
         with contextlib.ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile())
+            shared = shared_file(stack)
             self._process = start_tied(
                 stack,
-                [sys.executable, "-P", "-m", module, str(memory)],
+                [sys.executable, "-P", "-m", module, str(memory), str(-1 if shared is None else shared)],
+                keep=[] if shared is None else [shared],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 bufsize=0,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
+                env={**_KEEP_HEAP, **os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads},
             )
             stack.enter_context(self._process)
             stack.callback(self._process.kill)
@@ -84,6 +91,7 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._read_some = self._process.stdin, timed_reader(self._process.stdout)
+        self._slots = None if shared is None else SlotReader(shared, self._in)
 
     @property
     def alive(self) -> bool:
@@ -117,6 +125,9 @@ class Child:
         header: Header = json.loads(bytes(self._read(length)))
         if "error" in header:
             raise ClipError(Status(header["error"]), header["message"])
+        if "at" in header:
+            assert self._slots is not None
+            return header, self._slots.view(header["at"], header["bytes"])
         return header, self._read(header["bytes"])
 
     def close(self) -> None:
@@ -166,15 +177,22 @@ def serve(handle: Callable[[Header], Emitted]) -> None:
     `ClipError` and `MemoryError` raised by `handle` are reported to the parent, and the child goes on; anything else ends it with
     a traceback, which the parent reports as a crash.
     """
-    memory, tie = int(sys.argv[1]), sys.argv[2]
+    memory, shared, tie = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     limit_memory(memory)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints must not fall into the messages
+    lines = requests(tie)
+    slots = SlotWriter(None if shared < 0 else shared, lines)
     with contextlib.suppress(BrokenPipeError):
-        for line in requests(tie):
+        for line in lines:
+            if slots.freed(line):
+                continue
             try:
                 for header, payload in handle(json.loads(line)):
-                    _write(out, header, payload)
+                    if payload is not None and (at := slots.place(payload)) is not None:
+                        _write(out, {**header, "at": at}, size=payload.nbytes)
+                    else:
+                        _write(out, header, payload)
             except ClipError as error:
                 _write(out, {"error": error.status, "message": error.message})
             except MemoryError:
@@ -182,8 +200,8 @@ def serve(handle: Callable[[Header], Emitted]) -> None:
                 _write(out, {"error": Status.OUT_OF_MEMORY, "message": message})
 
 
-def _write(out: BinaryIO, header: Header, payload: memoryview | None = None) -> None:
-    text = json.dumps({**header, "bytes": 0 if payload is None else payload.nbytes}).encode()
+def _write(out: BinaryIO, header: Header, payload: memoryview | None = None, size: int = 0) -> None:
+    text = json.dumps({**header, "bytes": size if payload is None else payload.nbytes}).encode()
     out.write(_PREFIX.pack(len(text)) + text)
     if payload is not None:
         out.write(payload)

@@ -135,7 +135,7 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
         pts = reader.clock.time(frame.pts, float((frame.duration or 0) * reader.clock.base))
         if sampler.take(index, pts):
             check_size(frame.width, frame.height, max_pixels)
-            yield _message(index, pts, _upright(frame, reformatter, stream.sample_aspect_ratio))
+            yield _upright(index, pts, frame, reformatter, stream.sample_aspect_ratio)
         elif index % _PROGRESS == 0:
             yield {"progress": pts}, None
         index += 1
@@ -152,16 +152,21 @@ def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Hea
     return {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
 
 
-def _upright(frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None) -> "np.ndarray[Any, Any]":
-    """Return RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
-    import numpy as np
-
+def _upright(
+    index: int, pts: float, frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None
+) -> tuple[Header, memoryview]:
+    """Return the message of a frame, RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
     width = square_width(frame.width, aspect)
     rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24", threads=1)
-    plane = rgb.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, : rgb.width * 3]
+    plane, line, turns = rgb.planes[0], 3 * rgb.width, round(frame.rotation / 90) % 4
+    if turns == 0 and plane.line_size == line:  # as most frames are: their child does without the import of numpy
+        size = {"height": rgb.height, "width": rgb.width}
+        return {"index": index, "pts": pts, **size}, memoryview(plane)[: rgb.height * line]
+    import numpy as np
+
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, :line]
     image = rows.reshape(rgb.height, rgb.width, 3)
-    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+    return _message(index, pts, np.ascontiguousarray(np.rot90(image, turns)))
 
 
 def square_width(width: int, aspect: Fraction | None) -> int:

@@ -100,8 +100,35 @@ def starved() -> bool:
     return bool(limit != _resource.RLIM_INFINITY and (peak_memory() or 0) > 0.9 * limit)
 
 
-def start_tied(stack: ExitStack, command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401
+def shared_file(stack: ExitStack) -> int | None:
+    """Open a file without a name, for memory that a child shares, until the stack is closed; None where none can be passed on.
+
+    It goes with the last process that has it open or in its memory, however that ends.
+    """
+    if WINDOWS or _fcntl is None:
+        return None
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("vidfer")
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            handle = os.dup(file.fileno())
+    handle = _beyond_standard(handle)
+    stack.callback(os.close, handle)
+    return handle
+
+
+def start_tied(
+    stack: ExitStack,
+    command: Sequence[str],
+    *,
+    keep: Sequence[int] = (),
+    **options: Any,  # noqa: ANN401
+) -> "subprocess.Popen[bytes]":
     """Start a process that ends with this one, whatever ends it; the last word of its command is for `requests`.
+
+    It is given the descriptors `keep`, which Windows cannot do.
 
     The tie is a pipe that stays open until the stack is closed, or where signals of pipes are missing the process's standard
     input, which has to be one.
@@ -109,11 +136,11 @@ def start_tied(stack: ExitStack, command: Sequence[str], **options: Any) -> "sub
     import subprocess
 
     if not _LINUX:
-        return subprocess.Popen([*command, ""], **options)
+        return subprocess.Popen([*command, ""], pass_fds=keep, **options)
     watched, lifeline = map(_beyond_standard, os.pipe())
     stack.callback(os.close, lifeline)
     with closing(os.fdopen(watched, "rb", buffering=0)):
-        return subprocess.Popen([*command, str(watched)], pass_fds=[watched], **options)
+        return subprocess.Popen([*command, str(watched)], pass_fds=[watched, *keep], **options)
 
 
 def requests(tie: str) -> Iterator[bytes]:
