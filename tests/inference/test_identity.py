@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ from torch import nn
 
 from vidfer.inference import torch_networks
 from vidfer.inference.identity import IdentityModel
+from vidfer.inference.network import Compute
 from vidfer.types import VidferError
-from vidfer.weights.files import save_weights
+from vidfer.weights import files as weights_files
+from vidfer.weights.files import find_weights, save_weights
 from vidfer.weights.published import _CARD, IDENTITY, read_torch
 
 
@@ -75,3 +79,12 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch):
     with pytest.raises(VidferError, match="not finite"):
         IdentityModel(save(tmp_path / "e.safetensors", plain))(np.zeros((1, 160, 160, 3), np.uint8))
     assert IDENTITY == "identity"
+
+
+def test_the_graph_of_published_weights_ships(published, tmp_path):
+    path, _ = published
+    graph = (Path(weights_files.__file__).parent / "identity.onnx").read_bytes()
+    save_weights(tmp_path / "identity.safetensors", find_weights(IDENTITY, path).tensors(), _CARD, graph)
+    images = crops(2).numpy()
+    by_onnx = IdentityModel(str(tmp_path / "identity.safetensors"), compute=Compute(backend="onnx"))(images)
+    np.testing.assert_allclose(by_onnx, IdentityModel(str(path))(images), atol=1e-4)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vidfer.inference.identity import IdentityModel
+from vidfer.inference.network import Compute
 from vidfer.stages.clip_faces import best_faces, read_crops
 from vidfer.stages.identify import BEST, IdentifyStage
 from vidfer.types import Status
@@ -78,5 +79,8 @@ def test_each_file_of_crops_is_read_once(faces, monkeypatch):
 
 def test_other_weights_have_another_key_and_another_device_has_not():
     recipe = STAGE.recipe("source", {"faces": "key"})
-    assert IdentifyStage("digest", device="cuda", identity_model="x").recipe("source", {"faces": "key"}) == recipe
+    assert (
+        IdentifyStage("digest", compute=Compute("cuda"), identity_model="x").recipe("source", {"faces": "key"})
+        == recipe
+    )
     assert IdentifyStage("other").recipe("source", {"faces": "key"}) != recipe

@@ -135,7 +135,7 @@ def test_shipped_weights_are_described_by_their_cards():
     ]
     for name, entry in entries.items():
         weights = find_weights(entry.kind, name)
-        assert entry.size == sum(weights.path.with_suffix(suffix).stat().st_size for suffix in SUFFIXES)
+        assert entry.size == sum(path.stat().st_size for path in weights.files)
         assert entry.licence
         assert entry.about.startswith("trained on ")
         assert "?" not in entry.about

@@ -42,7 +42,11 @@ def test_a_published_torch_file_becomes_weights_with_a_card(offered, tmp_path, c
     assert ["identity", "identity", "0.0", "MB", "to", "be", "pulled", "MIT"] in [row[:8] for row in rows]
     assert main(["weights", "pull", "identity"]) == 0
     assert "use them by --identify" in capsys.readouterr().out
-    assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == ["identity.json", "identity.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == [
+        "identity.json",
+        "identity.onnx",
+        "identity.safetensors",
+    ]
     weights = find_weights(IDENTITY, IDENTITY)
     assert weights.card["origin"] == {"url": entry.url, "sha256": entry.sha256[".pt"]}
     assert {name: tensor.tolist() for name, tensor in weights.tensors().items()} == {

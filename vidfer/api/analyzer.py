@@ -54,6 +54,7 @@ class Analyzer:
         self._given = dict(options) | ({} if store is None else {"store": store})
         self._options, tables, self._study = read_options(options)
         with in_keywords():
+            self._options.compute.require()
             build_chain(self._options)  # finds out now, and not at the first clip, whether the weights can be used
             self._store = Store(default_store() if store is None else store)
         self._work = _Work(self._options, tables, self._store)

@@ -108,10 +108,6 @@ def pull_weights(options: PullOptions) -> int:
         return 0
     published = PUBLISHED.get(entry.name) == entry
     weights = pull_published(entry, download_bar) if published else pull(entry, download_bar)
-    if published:
-        from vidfer.inference.graphs import write_graph
-
-        weights = write_graph(weights)
     print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
     print("use them by --identify" if published else f"use them by --{entry.kind}-model {entry.name}")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from vidfer.inference.onnx_networks import OnnxNetwork
+from vidfer.inference.onnx_networks import OnnxNetwork, initialiser
 from vidfer.inference.torch_networks import MODULES, NamedModule
 from vidfer.types import VidferError
 from vidfer.weights.files import SHIPPED, Card, Weights, add_graph, find_weights
@@ -36,7 +36,7 @@ def write_graph(weights: Weights) -> Weights:
 def make_graph(card: Card, tensors: tuple[str, ...]) -> bytes:
     """Export the network of a card, in evaluation mode, as a serialised ONNX model whose initialisers have no data.
 
-    They are named as the weights file's tensors, which are to be given to the session; only constants are in the graph.
+    They are named after the weights file's tensors, which are to be given to the session; only constants are in the graph.
 
     Raises:
         VidferError: The network cannot be built or exported.
@@ -120,7 +120,7 @@ def _without_tensors(model: "onnx.ModelProto", tensors: frozenset[str]) -> bytes
 
     graph = model.graph
     names = {
-        each.name: each.name.removeprefix(_INSIDE)
+        each.name: initialiser(each.name.removeprefix(_INSIDE))
         for each in graph.initializer
         if each.name.removeprefix(_INSIDE) in tensors
     }

@@ -20,6 +20,11 @@ _ERRORS = (
 )
 
 
+def initialiser(name: str) -> str:
+    """Return what a tensor of the weights is called in a graph; braces tell it from what only contains its name."""
+    return f"{{{name}}}"
+
+
 class OnnxNetwork:
     """A graph with tensors as its initialisers; see `vidfer.inference.network.Network`.
 
@@ -38,9 +43,9 @@ class OnnxNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         self._tensors = {  # the session may read them where they lie
-            name: onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array, np.float32))
+            initialiser(name): onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array, np.float32))
             for name, array in tensors.items()
-            if name.encode() in graph
+            if initialiser(name).encode() in graph
         }
         options.add_external_initializers(list(self._tensors), list(self._tensors.values()))
         try:

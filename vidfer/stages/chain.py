@@ -109,7 +109,6 @@ class ChainOptions:
             raise UsageError(f"--abstain has to be above 0 and below 1, not {self.abstain}")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"--device has to be cpu, cuda or cuda:N, not {self.device}")
-        self.compute.require()
         _ = self.choice
 
     @cached_property

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final
 
 from vidfer.types import VidferError
-from vidfer.weights.files import Card, Weights, find_weights, save_weights, weights_digest, weights_folder
+from vidfer.weights.files import GRAPH, Card, Weights, find_weights, save_weights, weights_digest, weights_folder
 from vidfer.weights.hub import Entry, Progress, fetch
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
 TORCH: Final = ".pt"
@@ -58,7 +57,8 @@ def pull_published(entry: Entry, shown: Callable[[str], AbstractContextManager[P
     with shown(source.name) as progress:
         fetch(entry.url, source, sha256=sha256, size=entry.size, progress=progress)
     card = {**_CARD, "origin": {"url": entry.url, "sha256": sha256}}
-    save_weights(target, read_torch(source), card)
+    graph = Path(__file__).with_name(f"{IDENTITY}{GRAPH}").read_bytes()
+    save_weights(target, read_torch(source), card, graph)
     source.unlink()
     return find_weights(entry.kind, target)
 
