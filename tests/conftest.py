@@ -146,3 +146,19 @@ def soft_root(tmp_path):
         lines.append(f"{name},{person}," + ",".join(f"{p:.4f}" for p in rng.dirichlet(np.ones(7), 4).ravel()))
     (wild / "wild.csv").write_text("\n".join([f"image,person,{','.join(crops)}", *lines]) + "\n")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def detector():
+    """MTCNN with the shipped weights."""
+    from vidfer.inference.mtcnn import MtcnnDetector
+
+    return MtcnnDetector()
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """A photograph with one face: scikit-image's astronaut, her face at about (180, 60)-(268, 175)."""
+    from skimage import data
+
+    return data.astronaut()

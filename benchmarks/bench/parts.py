@@ -54,7 +54,7 @@ class Meter:
 @contextmanager
 def metered() -> Iterator[Meter]:
     """Measure every full and every repeated detection of a face, and every pass through a network beside."""
-    from vidfer.media.detect import MtcnnDetector
+    from vidfer.inference.mtcnn import MtcnnDetector
 
     meter = Meter()
     places: list[tuple[type, str, str]] = [(MtcnnDetector, "detect", "detector"), (MtcnnDetector, "refine", "detector")]

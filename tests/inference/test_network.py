@@ -34,7 +34,8 @@ def require_same(
     by_torch, by_onnx = open_network(weights, TORCH), open_network(weights, ONNX)
     assert (by_onnx.inputs, by_onnx.outputs) == (by_torch.inputs, by_torch.outputs)
     for each in lengths:
-        arrays = given(by_torch.module.inputs, each)
+        sizes = {"images": each["faces"], "height": 11 + each["faces"], "width": 50} | each
+        arrays = given(by_torch.module.inputs, sizes)
         expected, found = by_torch(**arrays), by_onnx(**arrays)
         for output in by_torch.outputs:
             assert found[output].dtype == np.float32

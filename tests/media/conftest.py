@@ -1,6 +1,6 @@
 """Media that the tests make themselves, by PyAV."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -92,24 +92,3 @@ def status_of(path, **how):
 def in_process(monkeypatch):
     """Let `probe` and `read_frames` decode in this process."""
     monkeypatch.setattr(decode.CHILD, "lend", partial(in_process_child(handle), ""))
-
-
-@pytest.fixture(scope="session")
-def detector() -> Iterator[object]:
-    """MTCNN on one thread."""
-    import torch
-
-    from vidfer.media.detect import MtcnnDetector
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield MtcnnDetector()
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def portrait() -> np.ndarray:
-    """A photograph with one face: scikit-image's astronaut, her face at about (180, 60)-(268, 175)."""
-    from skimage import data
-
-    return data.astronaut()

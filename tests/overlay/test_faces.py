@@ -20,14 +20,6 @@ STEP = 0.2
 
 
 @pytest.fixture(scope="module")
-def detector():
-    """MTCNN."""
-    from vidfer.media.detect import MtcnnDetector
-
-    return MtcnnDetector()
-
-
-@pytest.fixture(scope="module")
 def moving(tmp_path_factory):
     """A clip of 1 s in which a face crosses the picture, and where it is at each sampled time."""
     from skimage.data import astronaut

@@ -9,13 +9,10 @@ from vidfer.results.pictures import Pictures, blurred, decode, encode, encode_po
 
 
 @pytest.fixture(scope="module")
-def portrait():
+def portrait(detector):
     """The aligned face of the portrait that scikit-image has, and the detector that found it."""
     from skimage.data import astronaut
 
-    from vidfer.media.detect import MtcnnDetector
-
-    detector = MtcnnDetector()
     image = astronaut()
     found = detector.detect([image])[0]
     return align(image, found.landmarks[found.scores.argmax()]), detector

@@ -33,7 +33,7 @@ def test_the_shipped_bundle_has_shipped_weights_and_every_setting():
     bundle = read_bundle(SHIPPED_BUNDLE)
     assert all(name in SHIPPED[kind] for kind, name in bundle.names.items())
     assert set(bundle.settings) == {each.name for each in fields(Settings)}
-    assert {*KINDS, "occlusion", "identity"} == set(SHIPPED)  # which stages have by themselves
+    assert {*KINDS, "occlusion", "identity", "detector"} == set(SHIPPED)  # which stages have by themselves
 
 
 def test_a_bundle_may_lie_anywhere_and_what_it_does_not_set_is_as_in_the_shipped_one(write, tmp_path):

@@ -122,6 +122,8 @@ def test_shipped_weights_are_small_measured_and_described(kind, name):
     weights.tensors()
     for entry in ("data", "recipe", "licence", "intended_use", "prohibited_use"):
         assert weights.card[entry]
+    if kind == "detector":
+        return  # not trained here: tests/inference/test_mtcnn.py holds it against facenet-pytorch
     assert weights.card["metrics"]
     for measured in weights.card["metrics"]:
         if kind == "denoise":

@@ -67,7 +67,7 @@ def facts(kind: str, name: str) -> str:
 def _model_facts(name: str) -> str:
     weights = find_weights(next(kind for kind, names in SHIPPED.items() if name in names), name)
     card = weights.card
-    default = name in read_bundle(SHIPPED_BUNDLE).names.values() or card["kind"] == "occlusion"
+    default = name in read_bundle(SHIPPED_BUNDLE).names.values() or card["kind"] in {"occlusion", "detector"}
     rows = [
         ("kind, network", f"{card['kind']}, `{card['arch']}`, {_count(_size(weights))} numbers"),
         ("used by default", "yes" if default else f"no: `--{card['kind']}-model {name}`"),

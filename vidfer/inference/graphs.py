@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 OPSET: Final = 20
 """Version of ONNX's operators."""
 
-_EXAMPLES: Final = (5, 7, 11)  # of lengths that are free: equal ones would count as one
+_EXAMPLES: Final = (5, 17, 23)  # of lengths that are free: equal ones would count as one, and P-Net needs 12 px
 _INSIDE: Final = "network."
 
 

@@ -39,7 +39,7 @@ def feature_seconds(module: ClipDataModule, digest: str) -> dict[str, Any]:
         "source": digest,
         "params": {"count": COUNT, "processor": processor()},
         "inputs": {},
-        "tools": tool_versions("torch", "opensmile", "av", "facenet-pytorch"),
+        "tools": tool_versions("torch", "opensmile", "av", "onnxruntime"),
     }
 
     def make(draft: Draft) -> Outcome:

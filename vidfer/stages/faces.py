@@ -22,10 +22,11 @@ from vidfer.results.frames import DARK
 from vidfer.results.pictures import POSTER, encode_poster
 from vidfer.stages.probe import read_probe
 from vidfer.types import ClipError, Status
-from vidfer.weights.files import weights_digest
+from vidfer.weights.files import SHIPPED, weights_digest
 
 if TYPE_CHECKING:
-    from vidfer.media.detect import FaceDetector, MtcnnDetector
+    from vidfer.inference.mtcnn import MtcnnDetector
+    from vidfer.media.detect import FaceDetector
     from vidfer.media.face_stream import CleanFrame, Face, FaceFrame
     from vidfer.media.turned import SecondLook
 
@@ -80,7 +81,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 10
+    version: ClassVar[int] = 11
     inputs: ClassVar[tuple[str, ...]] = ("probe",)
     reads_clip: ClassVar[bool] = True
 
@@ -97,8 +98,9 @@ class FacesStage(Stage):
     def tools(self) -> Mapping[str, str | None]:
         """Name the decoder and what finds the faces with their versions, and the weights that see what covers them."""
         decoder = "av" if self.decoder == "pyav" else "decord"
-        tools = tool_versions(decoder, "pillow", "facenet-pytorch", "opencv-python-headless", "torch")
-        return {**tools, "occlusion": weights_digest("occlusion", "occlusion")}
+        networks = {name: weights_digest("detector", name) for name in SHIPPED["detector"]}
+        tools = tool_versions(decoder, "pillow", "opencv-python-headless")
+        return {**tools, **networks, "occlusion": weights_digest("occlusion", "occlusion")}
 
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Stream the clip's frames and write its faces shard by shard; of a clip that breaks off, those before."""
@@ -167,7 +169,6 @@ class FacesStage(Stage):
         return Outcome(status, message, meta)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector", poster: "_Poster") -> "Generator[FaceFrame, None, None]":
-        from vidfer.inference.torch_networks import one_thread
         from vidfer.media.decode import read_frames
 
         frames = read_frames(
@@ -178,7 +179,7 @@ class FacesStage(Stage):
             decoder=self.decoder,
             timeout=self.timeout,
         )
-        with one_thread(), closing(frames):
+        with closing(frames):
             yield from self.follow(poster.watch(frames), finder)
 
     def follow(self, frames: "Iterable[Frame]", finder: "FaceDetector") -> "Iterator[FaceFrame]":
@@ -247,11 +248,9 @@ class _Poster:
 @lru_cache(maxsize=2)
 def detector(compute: Compute = CPU) -> "MtcnnDetector":
     """Load the face detector once for the process."""
-    from vidfer.inference.torch_networks import require_device
-    from vidfer.media.detect import MtcnnDetector
+    from vidfer.inference.mtcnn import MtcnnDetector
 
-    require_device(compute.device)
-    return MtcnnDetector(device=compute.device)
+    return MtcnnDetector(compute)
 
 
 def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:

@@ -95,15 +95,15 @@ def _decode(clip: Path, decoder: "Decoder") -> str:
 
 
 def _detect(clip: Path) -> str:
-    from vidfer.inference.torch_networks import one_thread
     from vidfer.media.decode import read_frames
     from vidfer.stages.faces import detector
 
     frame = next(iter(read_frames(clip, fps=1.0)))
-    with one_thread():
-        faces = detector("cpu").detect([frame.image])[0]
+    faces = detector().detect([frame.image])[0]
     if len(faces.boxes) != 1:
-        raise VidferError(f"{len(faces.boxes)} faces found in a portrait; reinstall facenet-pytorch==2.5.3")
+        raise VidferError(
+            f"{len(faces.boxes)} faces found in a portrait; reinstall onnxruntime and opencv-python-headless"
+        )
     return "MTCNN found the face in the demo's portrait"
 
 

@@ -27,9 +27,11 @@ SHIPPED: Final[dict[str, tuple[str, ...]]] = {
     "faces": ("gan_faces",),
     "occlusion": ("occlusion",),
     "identity": (),
+    "detector": ("mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"),
 }
 """Names of the weights in this folder, by kind: networks for a face, a window of sound, noise, faces and sound together,
-all faces of a clip, what covers a face, and who is the same person (fetched, see `vidfer.weights.published`)."""
+all faces of a clip, what covers a face, who is the same person (fetched, see `vidfer.weights.published`), and the three that
+find faces in the order in which they work."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 """A name of weights: no dot and no slash, so that it is never mistaken for a file."""
