@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 OPSET: Final = 20
 """Version of ONNX's operators."""
 
-_EXAMPLES: Final = (5, 17, 23)  # of lengths that are free: equal ones would count as one, and P-Net needs 12 px
+_EXAMPLES: Final = (5, 17, 23)  # of lengths that are free: equal ones would count as one
+_LEAST: Final = 12  # px a side that a network with free sides needs
 _INSIDE: Final = "network."
 
 
@@ -73,7 +74,11 @@ def _require_same(module: NamedModule, graph: bytes) -> None:
     tensors = {name: tensor.numpy() for name, tensor in module.network.state_dict().items()}
     network = OnnxNetwork(graph, tensors)
     for free in (1, 3):
-        shapes = ([free if isinstance(each, str) else each for each in shape] for shape in module.inputs.values())
+        sizes = {"height": _LEAST + free, "width": _LEAST + 2 * free}
+        shapes = (
+            [sizes.get(each, free) if isinstance(each, str) else each for each in shape]
+            for shape in module.inputs.values()
+        )
         inputs = [torch.rand(shape) for shape in shapes]
         with torch.inference_mode():
             expected = module(*inputs)
