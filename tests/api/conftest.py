@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidfer import Analyzer
-from vidfer.datasets.synthetic import read_sample
+from vidfer.datasets.photos import read_sample
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """`vidfer app` before it serves."""
 
-import importlib.util
 import socket
 
 import pytest
@@ -9,12 +8,11 @@ from vidfer.cli.main import main
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name))
+    monkeypatch.setattr("vidfer.pipeline.extras.find_spec", lambda name: None if name == "uvicorn" else name)
     assert main(["app"]) == 2
     assert (
         capsys.readouterr().err
-        == "vidfer: vidfer app needs uvicorn: run `make setup`, or pip install '.[app]' in the clone of vidfer\n"
+        == "vidfer: vidfer app needs uvicorn, which is not installed: pip install 'vidfer[app]'\n"
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.blocks import Page
 from vidfer.cli.main import main
-from vidfer.datasets.synthetic import read_sample
+from vidfer.datasets.photos import read_sample
 from vidfer.media.record import record_frames
 from vidfer.results.run import load_run
 from vidfer.types import EMOTIONS

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError
 
 import pytest
 import wandb
@@ -186,13 +185,10 @@ def test_without_a_login_one_sentence_says_what_to_do(fit, mode):
 
 @pytest.mark.parametrize("chosen", [[BESIDE], ["--trainer.logger+=WandbLogger"]])
 def test_without_the_client_one_sentence_names_the_extra(arguments, monkeypatch, capsys, chosen):
-    def version(name):
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("vidfer.tasks.tracking.version", version)
-    assert main("denoise", arguments(*chosen)) == 1
+    monkeypatch.setattr("vidfer.pipeline.extras.find_spec", lambda name: None)
+    assert main("denoise", arguments(*chosen)) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "vidfer: Weights & Biases needs its client: run `make setup`, or pip install '.[wandb]' in the clone of vidfer"
+        "vidfer: Weights & Biases needs wandb, which is not installed: pip install 'vidfer[train]'"
     )
 
 

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
+from vidfer.datasets import synthetic
 from vidfer.datasets.fer2013 import read_training_images
+from vidfer.datasets.photos import read_sample
 from vidfer.datasets.ravdess import find_ravdess
 from vidfer.datasets.synthetic import draw_face, write_faces, write_sounds
 from vidfer.types import EMOTIONS, VidferError
@@ -42,3 +45,16 @@ def test_sounds_follow_ravdess(tmp_path):
     assert not report.dropped
     assert not report.noted
     assert {recording.target for recording in recordings} == set(range(7))
+
+
+def test_the_camera_sees_scikit_images_portrait_itself():
+    whole = read_sample("astronaut")
+    for at in (0.0, 0.25, 0.75, 1.0):
+        np.testing.assert_array_equal(synthetic._view(synthetic._portrait(), at), synthetic._view(whole, at))
+
+
+def test_the_demos_voice_is_filtered_as_by_the_recursion():
+    sound = np.random.default_rng(0).random(4000)
+    radius, turn = 0.98, 1.9
+    expected = lfilter([1 - radius], [1, -radius * turn, radius * radius], sound)
+    np.testing.assert_allclose(synthetic._resonate(sound, radius, turn), expected, atol=1e-9)

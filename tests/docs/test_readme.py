@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.docs.blocks import Page
-from vidfer.datasets.synthetic import read_sample, write_demo_clip
+from vidfer.datasets.photos import read_sample
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.media.record import record_frames
 
 WITHOUT = {

@@ -159,7 +159,7 @@ def test_the_backend_is_chosen_by_what_there_is(monkeypatch):
         Compute("cuda", "onnx").require()
     with pytest.raises(UsageError, match="torch finds no CUDA device"):
         Compute("cuda").require()
-    monkeypatch.setattr("vidfer.inference.network.find_spec", lambda _: None)
+    monkeypatch.setattr("vidfer.pipeline.extras.find_spec", lambda _: None)
     Compute().require()
     for compute in (TORCH, Compute("cuda")):
         with pytest.raises(VidferError, match=r"needs torch, which is not installed: pip install 'vidfer\[train\]'"):

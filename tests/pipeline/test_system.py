@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ CHILDREN = (
     "tests/media/test_child.py::test_messages_carry_bytes_of_any_size_and_nothing_else",
     "tests/media/test_child.py::test_ends_of_every_kind_have_their_status",
     "tests/media/test_child.py::test_a_hang_is_stopped_in_time",
-    "tests/media/test_child.py::test_a_killed_parent_takes_a_stalled_child_with_it",
     "tests/media/test_decode.py::test_every_frame_of_common_formats",
 )
 WHOLE = (
@@ -54,6 +55,28 @@ def test_the_store_the_workers_and_folders_of_results_work_there_too():
     skipped = " and ".join(f"not {name}" for name in LINUX)
     done = elsewhere("-m", "pytest", "-q", "-p", "no:xdist", *WHOLE, "-k", skipped)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_a_killed_parent_takes_its_child_with_it_there_too():
+    code = """
+from vidfer.media.child import Child
+child = Child("vidfer.media.decode_child", timeout=30.0)
+print(child.pid, flush=True)
+input()
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (OTHER, ROOT)))}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+    for _ in range(100):
+        status = Path(f"/proc/{child}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the child outlived its parent")
 
 
 def test_the_other_system_is_another_one():

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 from statsmodels.stats.meta_analysis import effectsize_smd
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_paired
 
 from vidfer.results.statistics import d_z, hedges_g, holm, interval_of_mean, paired_t, welch_t
@@ -83,6 +84,8 @@ def test_holm_by_hand():
     """Of 0.01, 0.04, 0.03 the smallest counts three times, the next twice, and none less than the one before."""
     np.testing.assert_allclose(holm(np.array([0.01, 0.04, np.nan, 0.03])), [0.03, 0.06, np.nan, 0.06])
     assert np.isnan(holm(np.full(3, np.nan))).all()
+    p = np.random.default_rng(0).random(20).round(1) ** 3  # with ties
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
 
 
 @pytest.mark.parametrize(("n", "method"), [(9, "percentile"), (10, "BCa"), (30, "BCa")])

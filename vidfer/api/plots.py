@@ -11,6 +11,7 @@ from vidfer.api.kept import read_vectors
 from vidfer.api.options import in_keywords
 from vidfer.api.result import ClipResult, describe
 from vidfer.api.run import load_run
+from vidfer.pipeline.extras import explained_imports
 from vidfer.results.compare_units import Measure
 from vidfer.results.distribution import BY
 from vidfer.results.run import Run
@@ -84,6 +85,7 @@ class PlotRequest:
             )
 
 
+@explained_imports("vidfer.plot")
 def plot(
     run: "Run | str | Path",
     kind: Kind,
@@ -185,6 +187,7 @@ def draw(run: Run, request: PlotRequest, store: Path | None = None) -> "Iterator
         yield _judged(run, request)
 
 
+@explained_imports("ClipResult.plot")
 def plot_clip(result: ClipResult, kind: str, width: Width, projection: Projection) -> "Figure":
     """Draw a figure of one clip: see `ClipResult.plot`."""
     if kind not in _USED["clip"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vidfer.api.options import in_keywords
 from vidfer.api.run import load_run
+from vidfer.pipeline.extras import explained_imports
 from vidfer.results import compare as rules
 from vidfer.results.compare import Comparison
 from vidfer.results.compare_units import Measure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@explained_imports("vidfer.compare")
 def compare(
     run: "Run | str | Path | Mapping[str, pd.DataFrame]",
     by: str,

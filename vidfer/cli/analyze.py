@@ -169,11 +169,14 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.cli.display import fault, say, say_where_faces_are_kept
     from vidfer.media.find import find_clips
     from vidfer.pages.run import write_pages
+    from vidfer.pipeline.extras import require
     from vidfer.pipeline.store import default_store
     from vidfer.results.design import read_design
     from vidfer.results.run_folder import check, rebuild
     from vidfer.weights.published import identity_digest
 
+    if options.people.identify:
+        require("--identify", "scipy")
     store = options.work.store or default_store()
     own = [options.out, store, *options.study.files(options.paths)]
     clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)

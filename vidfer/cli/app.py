@@ -1,23 +1,16 @@
 """`vidfer app`: a web page and a REST service on this machine."""
 
-import importlib.util
 import threading
 import webbrowser
-from typing import Final
 
 from vidfer.app.settings import AppOptions
 from vidfer.cli.display import say
-from vidfer.types import UsageError
-
-_NEEDED: Final = ("fastapi", "uvicorn", "python_multipart", "websockets")
+from vidfer.pipeline.extras import EXTRAS, require
 
 
 def run(options: AppOptions) -> int:
     """Serve until Ctrl-C."""
-    if lacking := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise UsageError(
-            f"vidfer app needs {', '.join(lacking)}: run `make setup`, or pip install '.[app]' in the clone of vidfer"
-        )
+    require("vidfer app", *EXTRAS["app"])
     from vidfer.app.server import Server
 
     server = Server(options)

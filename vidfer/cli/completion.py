@@ -5,6 +5,8 @@ from importlib import import_module
 from typing import Literal
 
 from vidfer.cli.options import POSITIONAL, StrictParser, load
+from vidfer.pipeline.extras import explained_imports
+from vidfer.types import UsageError
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,18 @@ class CompletionOptions:
 
 
 def run(options: CompletionOptions) -> int:
-    """Build the parsers of all verbs, and print what shtab makes of them."""
+    """Build the parsers of all verbs, and print what shtab makes of them; options only of those that can run here."""
     from vidfer.cli.main import TRAINING, VERBS
 
     root = StrictParser(prog="vidfer")
     verbs = root.add_subcommands(dest="verb")
     for verb, text in VERBS.items():
-        module = None if verb == "train" else import_module(f"vidfer.cli.{verb}")
+        try:
+            with explained_imports(f"vidfer {verb}"):
+                module = None if verb == "train" else import_module(f"vidfer.cli.{verb}")
+        except UsageError:
+            verbs.add_subcommand(verb, StrictParser(description=text), help=text)
+            continue
         if hasattr(module, "run"):
             verbs.add_subcommand(verb, load(verb, f"vidfer.cli.{verb}.run")[0], help=text)
             continue

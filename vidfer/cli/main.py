@@ -30,6 +30,7 @@ VERBS = {
     "demo": "make a short clip of a bundled portrait and analyse it",
     "completion": "print the shell completion for bash, zsh or tcsh",
 }
+_TRAINS = ("train", "pipeline", "evaluate", "optimizers", "tables")
 _ABOUT = """Turn videos into tables of displayed facial expressions.
 What is measured is the expression shown, never what a person feels."""
 TRAINING = {
@@ -63,6 +64,13 @@ def _run(words: list[str]) -> int:
     verb = _choose("vidfer", VERBS, words, _ABOUT)
     if verb is None:
         return 0
+    from vidfer.pipeline.extras import explained_imports
+
+    with explained_imports(f"vidfer {verb}", "train" if verb in _TRAINS else ""):
+        return _run_verb(verb, words)
+
+
+def _run_verb(verb: str, words: list[str]) -> int:
     if verb == "train":
         stage = _choose("vidfer train", TRAINING, words[1:], "Train the models of a stage.")
         if stage is None:
@@ -92,9 +100,12 @@ def _do(name: str, function: str, words: Sequence[str]) -> int:
     """Run the function of a verb or action, and tell of its work as its options ask."""
     from vidfer.cli.logs import telling
     from vidfer.cli.options import load
+    from vidfer.pipeline.extras import require
 
     parser, run = load(name, function)
     options = parser.parse(words)
+    if name.split()[0] in _TRAINS:  # before hours of work
+        require(f"vidfer {name}", "torch")
     with telling(parser.telling, ["vidfer", *name.split(), *words]):
         return run(options)
 

@@ -27,7 +27,9 @@ def run(options: PlotOptions) -> int:
     """Draw, and name each file."""
     from vidfer.api.plots import write_plots
     from vidfer.api.run import load_run
+    from vidfer.pipeline.extras import require
 
+    require("vidfer plot", "matplotlib")
     for place in write_plots(load_run(options.run), options.request, options.out, options.store):
         print(f"{place} and .svg")
     return 0

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vidfer.datasets.photos import read_sample
 from vidfer.datasets.ravdess import EMOTION_CODES
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import EMOTIONS, VidferError
@@ -165,6 +164,7 @@ WIDTH, HEIGHT, FPS = 640, 480, 25
 SAMPLING_RATE = 16_000
 
 _FACE = (222.0, 115.0)
+_LEFT = 32  # columns of the photograph that no view shows
 _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2410))
 """Formants in Hz of the vowels in "had", "bed", "beet" and "bought" (Peterson and Barney, 1952, men's means)."""
 
@@ -180,7 +180,7 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         video.codec_context.thread_count = 1
         audio = container.add_stream("aac", rate=SAMPLING_RATE, layout="mono")
         rng = np.random.default_rng(0)
-        portrait = read_sample("astronaut")
+        portrait = _portrait()
         noise = rng.normal(0, noise_sigma, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
         for at in np.linspace(0, 1, round(seconds * FPS)):
             image = _view(portrait, at)
@@ -192,6 +192,15 @@ def write_demo_clip(path: Path, *, seconds: float = 10.0, noise_sigma: float = 4
         sound.sample_rate = SAMPLING_RATE
         container.mux(audio.encode(sound))
         container.mux(audio.encode())
+
+
+def _portrait() -> npt.NDArray[np.uint8]:
+    """Return what the camera sees of scikit-image's astronaut, NASA's portrait of Eileen Collins: uint8 `(264, 512, 3)`."""
+    from PIL import Image
+
+    with Image.open(Path(__file__).with_name("portrait.png")) as part:
+        seen = np.asarray(part.convert("RGB"))
+    return np.pad(seen, ((0, 0), (_LEFT, 512 - _LEFT - seen.shape[1]), (0, 0)))
 
 
 def _view(portrait: npt.NDArray[np.uint8], at: float) -> npt.NDArray[np.uint8]:
@@ -209,8 +218,6 @@ def _view(portrait: npt.NDArray[np.uint8], at: float) -> npt.NDArray[np.uint8]:
 
 def _voice(seconds: float) -> npt.NDArray[np.float32]:
     """Sing vowels: a pulse train of lively pitch through three resonators, four syllables a second, short pauses."""
-    from scipy.signal import lfilter
-
     time = np.arange(round(seconds * SAMPLING_RATE)) / SAMPLING_RATE
     pitch = 210.0 + 45.0 * np.sin(2 * np.pi * 0.6 * time) + 15.0 * np.sin(2 * np.pi * 2.3 * time)
     phase = np.cumsum(pitch) / SAMPLING_RATE
@@ -222,9 +229,17 @@ def _voice(seconds: float) -> npt.NDArray[np.float32]:
         for formant in formants:
             radius = np.exp(-np.pi * 90.0 / SAMPLING_RATE)
             turn = 2 * np.cos(2 * np.pi * formant / SAMPLING_RATE)
-            sound = lfilter([1 - radius], [1, -radius * turn, radius * radius], sound)
+            sound = _resonate(sound, radius, turn)
         voice += sound
     loudness = np.sin(np.pi * (4.0 * time % 1.0)) ** 2 * (syllable % 11 < 9)
     voice *= loudness
     breath = np.random.default_rng(1).normal(0, 1e-3, time.shape)
     return np.asarray(0.5 * voice / np.abs(voice).max() + breath, np.float32)
+
+
+def _resonate(sound: npt.NDArray[np.float64], radius: float, turn: float) -> npt.NDArray[np.float64]:
+    """Filter by `(1 - r) / (1 - r t z^-1 + r^2 z^-2)`: by spectra, since the answer to a pulse has died away after a second."""
+    size = len(sound) + SAMPLING_RATE
+    z = np.exp(-2j * np.pi * np.fft.rfftfreq(size))
+    gain = (1 - radius) / (1 - radius * turn * z + (radius * z) ** 2)
+    return np.asarray(np.fft.irfft(np.fft.rfft(sound, size) * gain, size)[: len(sound)])

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from vidfer.pipeline.extras import require
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import Weights, weights_digest
 
@@ -60,9 +60,8 @@ CPU: Final = Compute()
 
 
 def require_torch(what: str) -> None:
-    """Raise VidferError if torch, which something needs, is not installed."""
-    if find_spec("torch") is None:
-        raise VidferError(f"{what} needs torch, which is not installed: pip install 'vidfer[train]'")
+    """Raise UsageError if torch, which something needs, is not installed."""
+    require(what, "torch")
 
 
 class Network(Protocol):

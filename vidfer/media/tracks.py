@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vidfer.media.assignment import assign
 from vidfer.media.detect import Detections
 
 _STAY: Final = 0.5  # sizes of a face within which it stays in its place
@@ -64,12 +65,10 @@ class Tracker:
 
         A face that matches no track and is too unsure to start one gets None.
         """
-        from scipy.optimize import linear_sum_assignment
-
         self._now = pts
         ids: list[int | None] = [None] * len(faces)
         cost = self._cost(faces.boxes, np.array(looks))
-        for row, column in np.transpose(linear_sum_assignment(cost)).tolist():
+        for row, column in assign(cost):
             if cost[row, column] < _FORBIDDEN:
                 track = self._tracks[row]
                 track.box, track.look, track.seen, track.missed = faces.boxes[column], looks[column], pts, float("inf")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,12 +47,8 @@ def text_size(width: int, height: int) -> int:
 
 @lru_cache(maxsize=8)
 def font(size: int, *, bold: bool = False) -> Any:  # noqa: ANN401 - Pillow's
-    """Return the font that comes with matplotlib, found without importing it."""
-    found = find_spec("matplotlib")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    name = f"DejaVuSans{'-Bold' if bold else ''}.ttf"
-    path = Path(found.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf" / name
+    """Return DejaVu Sans, which has the letters of most languages."""
+    path = Path(__file__).parent / "fonts" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"
     return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
 
 

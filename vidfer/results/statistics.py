@@ -124,11 +124,9 @@ def hedges_g(first: Floats, second: Floats) -> Effect:
 
 def holm(p: Floats) -> Floats:
     """Correct p values for their number; NaN ones are no tests."""
-    from statsmodels.stats.multitest import multipletests
-
-    corrected, known = np.full_like(p, np.nan), ~np.isnan(p)
-    if known.any():
-        corrected[known] = multipletests(p[known], method="holm")[1]
+    corrected, known = np.full_like(p, np.nan), np.flatnonzero(~np.isnan(p))
+    rising = known[np.argsort(p[known], kind="stable")]
+    corrected[rising] = np.minimum(1, np.maximum.accumulate(p[rising] * np.arange(len(rising), 0, -1)))
     return corrected
 
 

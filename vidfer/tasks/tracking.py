@@ -4,10 +4,10 @@ import csv
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.pipeline.extras import require
 from vidfer.stages.fit import Settings, decisive_settings
 from vidfer.types import VidferError
 from vidfer.weights.files import Weights
@@ -25,14 +25,9 @@ _ALIAS = 12  # digits of a key or digest
 
 
 def require_client(wanted: bool) -> None:
-    """Raise a VidferError if Weights & Biases' client is wanted, and not installed."""
-    try:
-        if wanted:
-            version("wandb")
-    except PackageNotFoundError as error:
-        raise VidferError(
-            "Weights & Biases needs its client: run `make setup`, or pip install '.[wandb]' in the clone of vidfer"
-        ) from error
+    """Raise a UsageError if Weights & Biases' client is wanted, and not installed."""
+    if wanted:
+        require("Weights & Biases", "wandb")
 
 
 def client_settings(*, console: bool, machine: bool) -> "wandb.Settings":

@@ -14,12 +14,17 @@ from types import SimpleNamespace
 MISSING = {"fcntl", "resource", "pwd", "grp", *filter(None, os.environ.get("WITHOUT", "").split(","))}
 
 
-class Missing:
-    """A finder of modules that says of some that there are none."""
+class Without:
+    """A finder of modules that finds some no more."""
+
+    def __init__(self, finder):
+        self.finder = finder
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in MISSING:
-            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        return None if name.partition(".")[0] in MISSING else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
 
 
 def locking(handle, mode, size, flock=fcntl.flock, flags=fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -34,7 +39,7 @@ def locking(handle, mode, size, flock=fcntl.flock, flags=fcntl.LOCK_EX | fcntl.L
 
 for name in MISSING:
     sys.modules.pop(name, None)
-sys.meta_path.insert(0, Missing())
+sys.meta_path[:] = map(Without, sys.meta_path)
 for module, names in {
     os: ("fork", "forkpty", "O_ASYNC", "O_CLOEXEC", "fchmod", "readv"),
     select: ("poll",),
