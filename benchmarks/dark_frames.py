@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--count", type=int, default=60)
     options = parser.parse_args()
-    rng, settings, finder = np.random.default_rng(0), FaceSettings(), detector("cpu")
+    rng, settings, finder = np.random.default_rng(0), FaceSettings(), detector()
 
     def count(image: np.ndarray) -> int:
         found = finder.detect([image], long_side=settings.detect_side, min_face=settings.min_face)[0]

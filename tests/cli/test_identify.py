@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from vidfer.cli.main import main
-from vidfer.inference import identity
+from vidfer.inference import torch_networks
 from vidfer.weights.files import save_weights
 from vidfer.weights.published import _CARD
 
@@ -31,7 +31,9 @@ def analyze(tmp_path, monkeypatch):
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A network that tells colours apart, in the place of the published one."""
-    monkeypatch.setitem(identity.NETWORKS, "tiny", lambda: nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten()))
+    monkeypatch.setitem(
+        torch_networks.IDENTITY_NETWORKS, "tiny", lambda: nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    )
     save_weights(tmp_path / "weights/identity.safetensors", {}, {**_CARD, "arch": "tiny"})
 
 
