@@ -309,6 +309,10 @@ class Reader:
             in_row = 0
             seen += len(frames)
             yield from frames
+        self._judge(bad)
+
+    def _judge(self, bad: int) -> None:
+        """Say what is the matter, once everything was read, by the number of packets that did not decode."""
         if bad and not self.damage:
             self.damage = f"is damaged: {bad} packets do not decode"
         whole = self._whole or len(self._container.streams) == 1

@@ -122,8 +122,9 @@ def read_frames(
 ) -> Generator[Frame]:
     """Decode a video, the track flagged as default or else the first, and yield chosen frames in presentation order.
 
-    Frames stream through a pipe, so memory does not grow with the video's length. Skipped frames are decoded, since later ones
-    depend on them, but neither converted nor sent. Closing the iterator before its end ends the child.
+    Frames stream through shared memory, a few at a time, so memory does not grow with the video's length. Skipped frames are
+    decoded only where others depend on them, see `SparseReader`, and neither converted nor sent. Closing the iterator before
+    its end ends the child.
 
     Args:
         path: A local file, or a folder of numbered pictures.
@@ -131,7 +132,8 @@ def read_frames(
             `every`, or for all frames.
         every: Take every n-th frame instead; then `fps` has to be None.
         picture_fps: Pictures a second of a folder of them; a number that is missing is a picture that was dropped.
-        decoder: `auto` (PyAV, which is as quick and forgives more), `pyav`, or `decord`, which refuses what it decodes otherwise.
+        decoder: `auto` (PyAV, the quicker one for any choice of frames), `pyav`, or `decord`, which refuses what it decodes
+            otherwise.
         max_pixels: Refuse larger frames (by default above 8K) before decoding.
         timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
         memory: Limit of the child's address space in bytes.

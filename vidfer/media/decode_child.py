@@ -4,11 +4,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import av
 from av.video.reformatter import VideoReformatter
 
 from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
 from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
+from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
 from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vidfer.media.picture import Picture, Series
 
 MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
-_PROGRESS: Final = 100  # frames between two signs of life
+_PROGRESS: Final = 100  # pictures between two signs of life
+_QUIET: Final = 3.0  # s of a video between them
 _TOLERANCE: Final = 2e-3  # s; decord hands out float32
 
 
@@ -36,6 +37,11 @@ class Sampler:
         self._fps, self._every, self._slack = fps, every or 1, slack + 1e-9
         self._first: float | None = None
         self._tick = 0
+
+    @property
+    def every_frame(self) -> bool:
+        """Whether all frames are wanted."""
+        return self._fps is None and self._every == 1
 
     def take(self, index: int, pts: float) -> bool:
         """Whether frame `index` at `pts` seconds is wanted; to be called once for each frame in order."""
@@ -125,20 +131,20 @@ def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
 def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler, max_pixels: int) -> Emitted:
     rate, _ = frame_rate(container, stream)
     step = float(1 / rate) if rate else 0.04
-    reader = Reader(container, stream, step=step, patience=MAX_ERRORS, whole=True)
+    reader = SparseReader(container, stream, sampler, step=step, patience=MAX_ERRORS)
     reformatter = VideoReformatter()
     stream.codec_context.thread_count = 1
-    index = 0
-    for frame in reader.frames():
-        if not isinstance(frame, av.VideoFrame):
-            continue
-        pts = reader.clock.time(frame.pts, float((frame.duration or 0) * reader.clock.base))
-        if sampler.take(index, pts):
+    said = 0.0
+    for index, pts, frame in reader.chosen():
+        if frame is not None:
             check_size(frame.width, frame.height, max_pixels)
             yield _upright(index, pts, frame, reformatter, stream.sample_aspect_ratio)
-        elif index % _PROGRESS == 0:
+        elif pts - said >= _QUIET:
             yield {"progress": pts}, None
-        index += 1
+        else:
+            continue
+        said = pts
+    index = reader.index
     if (reader.damage or index == 0) and starved():
         raise MemoryError
     if index == 0:
