@@ -33,7 +33,7 @@ def heard(monkeypatch):
     opened = []
     real = child.open_media
     monkeypatch.setattr(child, "open_media", lambda path: opened.append(path) or real(path))
-    monkeypatch.setattr(child, "_describe", lambda _start, samples, _meter: ({"status": "ok"}, samples))
+    monkeypatch.setattr(child, "_describe", lambda _start, samples, *_: ({"status": "ok"}, samples))
 
     def hear(path, loudness=None):
         opened.clear()

@@ -84,6 +84,16 @@ def test_pieces_do_not_matter():
     assert measure(samples, pieces=97).loudness() == pytest.approx(measure(samples).loudness(), abs=1e-6)
 
 
+def test_the_weighting_equals_scipys_filters():
+    from scipy.signal import sosfilt
+
+    samples = np.random.default_rng(0).standard_normal(3 * RATE).astype(np.float32)
+    samples[RATE : 2 * RATE] *= 1e-4
+    meter = LoudnessMeter(RATE)
+    weighted = np.concatenate([meter._weigh(part) for part in np.split(samples, [5, 6, 4000, 8001, 30_000])])
+    np.testing.assert_allclose(weighted, sosfilt(_k_weighting(RATE), samples.astype(np.float64)), rtol=0, atol=1e-12)
+
+
 def test_silence_gets_no_gain_and_noise_not_any_gain():
     for samples in (np.zeros(RATE), np.full(RATE, 0.9e-4), np.zeros(0)):
         assert (measure(samples).loudness(), measure(samples).gain(TARGET)) == (None, 0.0)

@@ -1,8 +1,7 @@
 """The child process that turns sound into openSMILE vectors: `python -m vidfer.media.audio_child`."""
 
 from collections.abc import Generator, Iterator
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import av
 import numpy as np
@@ -12,6 +11,7 @@ from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, both_tracks, choose, open_media, picture_kind
 from vidfer.media.downmix import Downmix
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
+from vidfer.media.smile import Smile
 from vidfer.media.spoil import spoil
 from vidfer.media.timeline import TimeLine
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
@@ -130,14 +130,6 @@ class Listener:
         self._resampler, self._rate = None, 0  # it takes nothing more once it is flushed
 
 
-@cache
-def _smile() -> Any:  # noqa: ANN401 - opensmile is not typed
-    """Return openSMILE with the INTERSPEECH 2010 feature set; its import costs seconds, so only once and only when needed."""
-    import opensmile
-
-    return opensmile.Smile(feature_set=opensmile.FeatureSet.IS10, feature_level=opensmile.FeatureLevel.Functionals)
-
-
 def handle(request: Header) -> Emitted:
     """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness", "augment"}` with windows and an end.
 
@@ -154,12 +146,12 @@ def handle(request: Header) -> Emitted:
         level = yield from _measure(request, mix)
     if level is not None:
         loudness, gain = level.loudness(), level.gain(request["loudness"])
-    with open_media(request["path"]) as container:
+    with open_media(request["path"]) as container, Smile(RATE) as smile:
         listener = Listener(container, mix, request["speed"])
         for start, window in _cut(_amplified(_heard(listener, request), gain), windows, meter):
             bounds = np.array([start, start + len(window)])
             begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
-            header, payload = _describe(start, window, meter)
+            header, payload = _describe(start, window, meter, smile)
             yield {"start": begin, "stop": end, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
@@ -185,8 +177,23 @@ def _measure(request: Header, mix: Downmix) -> Generator[tuple[Header, memoryvie
 
 
 def _heard(listener: Listener, request: Header) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples, spoilt if that is asked for."""
-    return spoil(listener.samples(), request["augment"], RATE) if request["augment"] else listener.samples()
+    """Yield the samples, spoilt if that is asked for, in pieces of a second or a little more, and what is left."""
+    samples = spoil(listener.samples(), request["augment"], RATE) if request["augment"] else listener.samples()
+    return _joined(samples)
+
+
+def _joined(samples: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Join a decoder's small pieces: each step after this costs about the same for a piece of any length."""
+    pieces: list[NDArray[np.float32]] = []
+    count = 0
+    for piece in samples:
+        pieces.append(piece)
+        count += len(piece)
+        if count >= RATE:
+            yield np.concatenate(pieces)
+            pieces, count = [], 0
+    if count:
+        yield np.concatenate(pieces)
 
 
 def _amplified(sound: Iterator[NDArray[np.float32]], gain: float) -> Iterator[NDArray[np.float32]]:
@@ -205,15 +212,17 @@ def _cut(
     yield from windows.end(round(_SHORTEST * RATE))
 
 
-def _describe(start: int, samples: NDArray[np.float32], meter: SpeechMeter | None) -> tuple[Header, memoryview | None]:
+def _describe(
+    start: int, samples: NDArray[np.float32], meter: SpeechMeter | None, smile: Smile
+) -> tuple[Header, memoryview | None]:
     """Return a window's share of speech and status, and its vector unless it is silent."""
     if np.abs(samples).max() < SILENCE:
         return {"speech": 0.0, "status": Status.SILENT}, None
     share = 1.0 if meter is None else meter.share(start, start + len(samples))
     if meter is not None and share < SPEECH_SHARE:
         share = max(share, meter.softer(samples))
-    vector = np.ascontiguousarray(_smile()(np.clip(samples, -1, _CEILING), RATE).reshape(-1), np.float32)
-    return {"speech": share, "status": Status.OK if share >= SPEECH_SHARE else Status.NO_VOICE}, vector.data
+    vector = smile(np.clip(samples, -1, _CEILING)).data
+    return {"speech": share, "status": Status.OK if share >= SPEECH_SHARE else Status.NO_VOICE}, vector
 
 
 if __name__ == "__main__":

