@@ -1,4 +1,4 @@
-"""What the denoiser costs: CPU seconds on one thread, plain PyTorch against what `Denoiser` makes of it.
+"""What the denoiser costs: CPU seconds on one thread, plain PyTorch against `Denoiser` by both backends.
 
     python benchmarks/denoise_cost.py                        # the shipped weights
     python benchmarks/denoise_cost.py --weights FILE --repeat 50
@@ -82,17 +82,22 @@ def main(weights: str, repeat: int) -> None:
     import torch
 
     from vidfer.inference.denoiser import Denoiser
+    from vidfer.inference.network import Compute
 
     torch.set_num_threads(1)
-    backends: dict[str, Any] = {"eager": eager(weights), "Denoiser": Denoiser(weights)}
+    backends: dict[str, Any] = {
+        "eager": eager(weights),
+        "torch": Denoiser(weights, compute=Compute(backend="torch")),
+        "onnx": Denoiser(weights, compute=Compute(backend="onnx")),
+    }
     for title, (height, width) in SIZES.items():
         images = frame(height, width)
         results = {name: backend(images).astype(int) for name, backend in backends.items()}
         seconds = measure(backends, images, repeat)
         print(title)
         for name, spent in seconds.items():
-            print(f"  {name:<9} {statistics.median(spent):.4f} CPU-s (fastest {min(spent):.4f}, {repeat} rounds)")
-        apart = np.abs(results["eager"] - results["Denoiser"])
+            print(f"  {name:<5} {statistics.median(spent):.4f} CPU-s (fastest {min(spent):.4f}, {repeat} rounds)")
+        apart = np.abs(results["eager"] - results["onnx"])
         print(f"  largest difference {apart.max()}/255, in {(apart > 0).mean():.2%} of all values", flush=True)
 
 

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
 
 from vidfer.inference.denoiser import CORE, Denoiser
+from vidfer.inference.network import Compute
 from vidfer.models.generator import Generator
 from vidfer.types import VidferError
-from vidfer.weights.files import save_weights
+from vidfer.weights.files import find_weights, save_weights
 
 
 @pytest.fixture
@@ -55,6 +57,38 @@ def test_images_do_not_meet_and_floats_are_taken(weights):
 def test_weights_of_another_kind_are_refused(image_weights):
     with pytest.raises(VidferError, match="of kind 'image', not 'denoise'"):
         Denoiser(image_weights)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_shipped_weights_give_by_both_backends_what_the_generator_gives(backend):
+    weights = find_weights("denoise", "small")
+    network = Generator(**weights.card["arguments"])
+    weights.load_into(network)
+    noise = np.random.default_rng(0).normal(0, 20, (53, CORE + 79, 3))
+    image = (astronaut()[100:153, : CORE + 79] + noise).round().clip(0, 255).astype(np.uint8)
+    found, expected = Denoiser(compute=Compute(backend=backend))(image[None])[0], plain(network.eval(), image)
+    assert np.abs(expected - image).mean() > 5
+    assert np.abs(found - expected).max() <= 1
+    assert (found != expected).mean() < 1e-3
+
+
+def test_tiles_of_an_edge_keep_each_pixel_once_and_start_at_whole_patches():
+    denoiser = Denoiser("small")
+    for length in (1, CORE, 480, 633, 1080, 1921):
+        spans = denoiser._spans(length)
+        assert [at for _, kept in spans for at in range(kept.start, kept.stop)] == list(range(length))
+        for computed, kept in spans:
+            assert computed.start == max(0, kept.start - denoiser.folding.radius) or len(spans) == 1
+            assert computed.stop == min(length, kept.stop + denoiser.folding.radius) or len(spans) == 1
+            assert computed.start % 2 == 0
+
+
+def test_a_card_that_no_generator_fits_is_named(weights):
+    path, _ = weights(preset="tiny", norm="none", output="residual", scale=2)
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text().replace('"tiny"', '"huge"'))
+    with pytest.raises(VidferError, match=r"cannot build.*unknown generator option 'huge'"):
+        Denoiser(path)
 
 
 def test_the_shipped_weights_denoise():

@@ -28,8 +28,16 @@ def given(shapes, lengths):
     return {name: random.normal(size=size).astype(np.float32) for name, size in sizes.items()}
 
 
+IMAGES = {"images": 2, "height": 9, "width": 5}
+
+
 def require_same(
-    weights, lengths=({"faces": 1, "windows": 1}, {"faces": 2, "windows": 7}, {"faces": 33, "windows": 1})
+    weights,
+    lengths=(
+        {"faces": 1, "windows": 1, **IMAGES},
+        {"faces": 2, "windows": 7, **IMAGES},
+        {"faces": 33, "windows": 1, **IMAGES},
+    ),
 ):
     by_torch, by_onnx = open_network(weights, TORCH), open_network(weights, ONNX)
     assert (by_onnx.inputs, by_onnx.outputs) == (by_torch.inputs, by_torch.outputs)
@@ -45,6 +53,18 @@ def require_same(
 @pytest.mark.parametrize(("kind", "name"), SHIPPED_NETWORKS)
 def test_each_shipped_network_gives_the_same_by_both(kind, name):
     require_same(find_weights(kind, name))
+
+
+@pytest.mark.parametrize("name", SHIPPED["image"])
+def test_convolutions_without_a_bias_are_exported_without_one(name):
+    import onnx
+
+    nodes = onnx.load_from_string(find_weights("image", name).graph()).graph.node
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    assert len(convolutions) > 10
+    assert all(
+        len(node.input) == 2 for node in convolutions
+    )  # zeros would keep batch norms from being folded into them
 
 
 def test_tensors_ship_once():

@@ -50,9 +50,9 @@ def test_receptive_field_is_one_pixel_a_convolution(scale):
     net(image)[0, 0, 30, 30].backward()
     reached = image.grad[0].abs().sum(0).nonzero()
     convolutions = 1 + 2 * 4 + 1  # head, two blocks of four layers, tail
-    assert net.radius == convolutions * scale
-    assert (30 - reached).max() == net.radius
-    assert (reached - 30).max() == net.radius + scale - 1
+    assert net.folding.radius == convolutions * scale
+    assert (30 - reached).max() == net.folding.radius
+    assert (reached - 30).max() == net.folding.radius + scale - 1
 
 
 @pytest.mark.parametrize("shape", [(17, 23), (1, 1), (64, 3)])

@@ -228,7 +228,7 @@ AFTER = ["denoise", "finetune", "classify", "report"]
         ({"denoise": "off"}, {"denoise": "off", "denoise_threshold": 12.0}, []),
         ({"denoise": "off"}, {"denoise": "off", "denoise_scope": "frame"}, []),
         ({"denoise": "off"}, {"denoise": "off", "denoise_model": "none.safetensors"}, []),
-        ({"denoise": "auto"}, {"device": "cuda"}, []),
+        ({"denoise": "auto"}, {"backend": "torch"}, []),
     ],
 )
 def test_a_choice_recomputes_what_it_decides(one, two, recomputed):

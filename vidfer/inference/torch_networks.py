@@ -16,6 +16,7 @@ from vidfer.inference.network import Floats
 from vidfer.models.backbone import CompactNet, build_backbone, fold_batch_norm
 from vidfer.models.classifiers import build_classifier, require_trusted
 from vidfer.models.classifiers.base import FRAME_FEATURES, SOUND_FEATURES, Classifier
+from vidfer.models.generator import Generator
 from vidfer.models.layout import channels_last
 from vidfer.models.occlusion import OcclusionNet
 from vidfer.types import UsageError, VidferError
@@ -61,6 +62,12 @@ def _image(card: Card) -> NamedModule:
     size, channels = card["preprocessing"]["image_size"], card["preprocessing"].get("in_chans", 1)
     outputs = ("embedding", *(f"logits_{name}" for name in heads))
     return NamedModule(network, {"image": ("faces", channels, size, size)}, outputs, compute)
+
+
+def _denoise(card: Card) -> NamedModule:
+    network = Generator(**card["arguments"])
+    inputs: dict[str, Shape] = {"folded": ("images", 3 * network.folding.scale**2, "height", "width")}
+    return NamedModule(network, inputs, ("restored",), lambda network, folded: (network.restore(folded),))
 
 
 def _occlusion(card: Card) -> NamedModule:
@@ -146,6 +153,7 @@ def _classifier(card: Card) -> NamedModule:
 
 MODULES: Final[dict[str, Callable[[Card], NamedModule]]] = {
     "image": _image,
+    "denoise": _denoise,
     "occlusion": _occlusion,
     "identity": _identity,
     "detector": _detector,

@@ -11,19 +11,13 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from vidfer.models.folding import PRESETS, Folding
 from vidfer.types import VidferError
-
-PRESETS: Final = {"full": (8, 8, 16, 256), "small": (4, 4, 16, 64), "tiny": (2, 4, 16, 64)}
-"""Dense blocks, layers of a block, feature maps that a layer adds, and feature maps after the 1x1 convolution.
-
-`full` is the paper's, with 2.0 M parameters; `small` has 0.23 M and `tiny` 0.12 M.
-"""
 
 
 class DenseLayer(nn.Module):
-    """Norm, ReLU and a 3x3 convolution, whose `growth` maps are appended to all before; without norm, it has a bias."""
+    """Norm, ReLU and a 3x3 convolution of all maps before it, which gives `growth` more; without norm, it has a bias."""
 
     def __init__(self, in_channels: int, growth: int, batch_norm: bool) -> None:
         super().__init__()
@@ -31,8 +25,27 @@ class DenseLayer(nn.Module):
         self.conv = nn.Conv2d(in_channels, growth, 3, padding=1, bias=not batch_norm)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map `(B, C, H, W)` to `(B, C + growth, H, W)`."""
-        return torch.cat([features, self.conv(torch.relu(self.norm(features)))], dim=1)
+        """Map `(B, C, H, W)` to `(B, growth, H, W)`."""
+        added: Tensor = self.conv(torch.relu(self.norm(features)))
+        return added
+
+
+class DenseBlock(nn.Sequential):
+    """Dense layers, of which each reads what came into the block and what those before it added."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map `(B, C, H, W)` to what all the layers add, `(B, layers * growth, H, W)`."""
+        layers = [layer for layer in self if isinstance(layer, DenseLayer)]
+        normed = not isinstance(layers[0].norm, nn.Identity)
+        added: list[Tensor] = []
+        read = [features if normed else features.relu()]
+        for layer in layers:
+            maps = torch.cat(read, dim=1)
+            added.append(layer(maps) if normed else layer.conv(maps))
+            read.append(
+                added[-1] if normed else added[-1].relu()
+            )  # without norms, one ReLU serves all layers that follow
+        return torch.cat(added, dim=1)
 
 
 class Generator(nn.Module):
@@ -43,7 +56,7 @@ class Generator(nn.Module):
     on input pixels at most `radius` px beyond its own patch of `scale` x `scale`.
 
     Args:
-        preset: `full`, `small` or `tiny`, see `PRESETS`.
+        preset: `full`, `small` or `tiny`, see `vidfer.models.folding.PRESETS`.
         norm: `batch` as in the paper, or `none`, which has shown fewer artefacts in denoisers.
         output: `residual` to predict what to add to the input (about 1 dB better at equal training), or `direct` as in
             the paper.
@@ -61,18 +74,12 @@ class Generator(nn.Module):
 
     def __init__(self, preset: str = "full", norm: str = "batch", output: str = "residual", scale: int = 1) -> None:
         super().__init__()
-        choices = ((preset, PRESETS), (norm, ("batch", "none")), (output, ("residual", "direct")), (scale, (1, 2)))
-        for value, known in choices:
-            if value not in known:
-                raise VidferError(f"unknown generator option '{value}': use one of {', '.join(map(str, known))}")
+        self.folding = Folding(preset, norm, output, scale)
         blocks, layers, growth, bottleneck = PRESETS[preset]
         width = layers * growth
-        self.residual = output == "residual"
-        self.scale = scale
-        self.radius = scale * (blocks * layers + 2)
         self.head = nn.Conv2d(3 * scale**2, width, 3, padding=1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(*(DenseLayer(width + index * growth, growth, norm == "batch") for index in range(layers)))
+            DenseBlock(*(DenseLayer(width + index * growth, growth, norm == "batch") for index in range(layers)))
             for _ in range(blocks)
         )
         self.bottleneck = nn.Conv2d(width * (blocks + 1), bottleneck, 1)
@@ -80,17 +87,17 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise RGB images in [-1, 1], `(B, 3, H, W)`; the result may overshoot [-1, 1] a little."""
-        height, width = image.shape[-2:]
-        padded = functional.pad(image, (0, -width % self.scale, 0, -height % self.scale), mode="replicate")
-        features = self.head(functional.pixel_unshuffle(padded, self.scale))
+        return self.folding.unfold(image, self.restore(self.folding.fold(image)))
+
+    def restore(self, folded: Tensor) -> Tensor:
+        """Compute what is to be unfolded from folded images, both `(B, 3 * scale^2, h, w)`."""
+        features = self.head(folded)
         levels = [features]
         for block in self.blocks:
-            incoming = features.shape[1]
-            features = block(features)[:, incoming:]
+            features = block(features)
             levels.append(features)
-        fused = torch.relu(self.bottleneck(torch.cat(levels, dim=1)))
-        restored = functional.pixel_shuffle(self.tail(fused), self.scale)[..., :height, :width]
-        return image + restored if self.residual else restored
+        restored: Tensor = self.tail(torch.relu(self.bottleneck(torch.cat(levels, dim=1))))
+        return restored
 
 
 _WIDTHS: Final = (1, 1, 2, 2, 4, 4, 8, 8)
