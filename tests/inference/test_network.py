@@ -28,7 +28,7 @@ def given(shapes, lengths):
     return {name: random.normal(size=size).astype(np.float32) for name, size in sizes.items()}
 
 
-IMAGES = {"images": 2, "height": 9, "width": 5}
+IMAGES = {"images": 2, "height": 19, "width": 15}
 
 
 def require_same(
