@@ -175,6 +175,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.results.run_folder import check, rebuild
     from vidfer.weights.published import identity_digest
 
+    options.work.chain.compute.require()
     if options.people.identify:
         require("--identify", "scipy")
     store = options.work.store or default_store()

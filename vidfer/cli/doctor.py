@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.wrap import wrap
+from vidfer.inference.network import Backend
 from vidfer.stages.selfcheck import check_installation
 
 
@@ -13,16 +14,18 @@ class DoctorOptions:
     """Say what is installed, what works, and how to mend the rest.
 
     Args:
+        backend: What weights are loaded by; `torch` also looks for CUDA devices.
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
 
+    backend: Backend = "auto"
     store: Path | None = field(default=None, metadata={"metavar": "DIR"})
 
 
 def run(options: DoctorOptions) -> int:
     """Print a line for each check, and return 1 if one fails."""
     failed = 0
-    for name, works, text in check_installation(options.store):
+    for name, works, text in check_installation(options.store, options.backend):
         failed += not works
         print(wrap(f"  {'ok  ' if works else 'FAIL'}  {name}: {text}", sys.stdout, " " * 8), flush=True)
     print("everything works" if not failed else f"{failed} of the checks failed")

@@ -9,15 +9,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidfer.pipeline.extras import absent, need
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
+    from vidfer.inference.network import Backend
     from vidfer.media.decode import Decoder
 
 _PACKAGES = (
-    "torch", "torchvision", "lightning", "timm", "facenet-pytorch", "av", "decord", "opensmile", "opencv-python-headless",
-    "numpy", "pyarrow", "pandas", "safetensors", "blake3",
+    "onnxruntime", "av", "decord", "opensmile", "opencv-python-headless", "numpy", "pyarrow", "pandas", "safetensors", "blake3",
 )  # fmt: skip
+_KINDS = ("detector", "image", "audio", "faces", "fusion", "denoise", "occlusion")
+_USES = {
+    "app": "vidfer app",
+    "study": "vidfer compare, vidfer plot, --identify",
+    "train": "training, evaluation, --backend torch, --device cuda",
+}
 
 
 class Finding(NamedTuple):
@@ -28,27 +35,33 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_installation(store: Path | None = None) -> Iterator[Finding]:
-    """Check packages, decoders, face detector, openSMILE, shipped weights, devices and a store (the default one if None)."""
+def check_installation(store: Path | None = None, backend: "Backend" = "auto") -> Iterator[Finding]:
+    """Check packages, decoders, face detector, openSMILE, shipped weights, devices and a store (the default one if None).
+
+    Weights are loaded by the backend, so that torch is imported, and CUDA looked for, where that is `torch` only. An extra that
+    is not installed is a finding and no fault.
+    """
     with TemporaryDirectory() as folder:
         clip = Path(folder) / "check.mp4"
         checks: dict[str, Callable[[], str]] = {
             "versions": _versions,
             "demo clip": partial(_make_clip, clip),
             "decoder pyav": partial(_decode, clip, "pyav"),
-            "decoder decord": partial(_decode, clip, "decord"),
+            **({"decoder decord": partial(_decode, clip, "decord")} if _has_wheel_of_decord() else {}),
             "face detector": partial(_detect, clip),
             "openSMILE": partial(_extract_features, clip),
-            **{
-                f"{kind} weights": partial(_load_weights, kind)
-                for kind in ("image", "audio", "faces", "fusion", "denoise", "occlusion")
-            },
-            "devices": _devices,
+            "backends": partial(_backends, backend),
+            **{f"{kind} weights": partial(_load_weights, kind, backend) for kind in _KINDS},
+            "extras": _extras,
+            "devices": partial(_devices, backend),
             "store": partial(_write_store, store),
         }
         for name, check in checks.items():
             try:
                 finding = Finding(name, True, check())
+            except ModuleNotFoundError as error:
+                lacking = need(name, (error.name or "").partition(".")[0])
+                finding = Finding(name, lacking is not None, str(lacking or error))
             except (VidferError, ImportError, OSError, RuntimeError) as error:
                 finding = Finding(name, False, str(error))
             yield finding
@@ -65,14 +78,42 @@ def _versions() -> str:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             missing.append(name)
-    if "decord" in missing and platform.machine() not in {"x86_64", "AMD64"}:
+    if "decord" in missing and not _has_wheel_of_decord():
         missing.remove("decord")
-        found.append("decord absent (it has no wheel for this processor; PyAV decodes everything)")
+        found.append("decord absent (it has no wheel for this system; PyAV decodes everything)")
     if missing:
-        raise VidferError(
-            f"not installed: {', '.join(missing)}; run `make setup`, or pip install . in the clone of vidfer"
-        )
+        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup` in a clone, or pip install vidfer")
     return ", ".join(found)
+
+
+def _has_wheel_of_decord() -> bool:
+    """Tell whether pip finds decord for this system, by the rule of pyproject.toml."""
+    import platform
+    import sys
+
+    return platform.machine() == "AMD64" or (platform.machine() == "x86_64" and sys.platform == "linux")
+
+
+def _backends(backend: "Backend") -> str:
+    from importlib.metadata import version
+
+    from vidfer.inference.network import Compute
+
+    Compute(backend=backend).require()
+    found = [f"onnx (ONNX Runtime {version('onnxruntime')} on the CPU)"]
+    if "torch" in absent("train"):
+        found.append("torch is not installed (pip install 'vidfer[train]'), which CUDA and training need")
+    else:
+        found.append(f"torch {version('torch')}" + (" not loaded: --backend torch does" if backend != "torch" else ""))
+    return "; ".join(found)
+
+
+def _extras() -> str:
+    def state(extra: str) -> str:
+        lacking = absent(extra)
+        return f"lacks {', '.join(lacking)}: pip install 'vidfer[{extra}]'" if lacking else "installed"
+
+    return "; ".join(f"{extra} ({use}) {state(extra)}" for extra, use in _USES.items())
 
 
 def _make_clip(clip: Path) -> str:
@@ -116,25 +157,28 @@ def _extract_features(clip: Path) -> str:
     return "1582 features of a 2 s window (openSMILE's licence is for research and private use)"
 
 
-def _load_weights(kind: str) -> str:
-    from vidfer.inference.classifiers import AudioModel, FacesModel, FusionModel
-    from vidfer.inference.denoiser import Denoiser
-    from vidfer.inference.models import ImageModel
-    from vidfer.inference.occlusion import OcclusionModel
+def _load_weights(kind: str, backend: "Backend") -> str:
+    from vidfer.inference.network import Compute, open_network
     from vidfer.weights.files import SHIPPED, find_weights
 
-    models: dict[str, type[ImageModel | AudioModel | FacesModel | FusionModel | Denoiser | OcclusionModel]]
-    models = {each.kind: each for each in (ImageModel, AudioModel, FacesModel, FusionModel, Denoiser, OcclusionModel)}
     sizes = {}
     for name in SHIPPED[kind]:
-        models[kind](name)
-        sizes[name] = sum(array.size for array in find_weights(kind, name).arrays().values())
+        weights = find_weights(kind, name)
+        if kind == "denoise":
+            from vidfer.inference.denoiser import Denoiser
+
+            Denoiser(name, compute=Compute(backend=backend))
+        else:
+            open_network(weights, Compute(backend=backend))
+        sizes[name] = sum(array.size for array in weights.arrays().values())
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
 
-def _devices() -> str:
+def _devices(backend: "Backend") -> str:
     import os
 
+    if backend != "torch":
+        return f"{os.cpu_count()} CPU cores; --backend torch looks for CUDA"
     import torch
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
