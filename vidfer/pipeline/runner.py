@@ -27,9 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from vidfer.pipeline.atomic import concerns
+from vidfer.pipeline.beside import Beside
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft, Store, unreadable
+from vidfer.pipeline.workers import has_spare_core
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 _LOG = logging.getLogger(__name__)
@@ -104,6 +106,9 @@ def finished(
 ) -> Iterator[Artifact]:
     """Bring a clip to the target stage and lend its artifact for the length of the block.
 
+    What a child process does by itself (`Stage.apart`) begins at once where a core is free for it, and is waited for in its turn:
+    results, faults and the order of progress are those of one stage after the other.
+
     A stage that fails for a transient reason (a time-out, a crash, no memory) and whatever is computed from it are never
     stored: they live only as long as the block, and the next run tries again.
 
@@ -114,26 +119,66 @@ def finished(
     with ExitStack() as stack:
         done: dict[str, Artifact] = {}
         passing: set[str] = set()
-        for step in plan(chain, target, clip, store):
+        steps = plan(chain, target, clip, store)
+        begun = _begin(stack, steps, clip, store, progress)
+        for step in steps:
             name = step.stage.name
             if step.artifact is not None:
                 done[name] = step.artifact
                 _LOG.debug("%s: %s is stored, key %s", clip.name, name, step.key[:16])
             elif step.due:
-                inputs = {name: done[name] for name in step.stage.inputs}
-                keep = passing.isdisjoint(inputs)
-                make = partial(_run, step, clip, inputs, store, progress)
-                began = time.monotonic()
-                done[name] = stack.enter_context(_lent(store, step.recipe, make, keep=keep))
-                took = f"{time.monotonic() - began:.2f} s"
-                _LOG.debug(
-                    "%s: %s computed in %s (%s), key %s", clip.name, name, took, done[name].status, step.key[:16]
-                )
+                keep = passing.isdisjoint(step.stage.inputs)
+                if name in begun:
+                    if progress:
+                        progress(name, 0.0)
+                    done[name] = begun[name].wait()
+                else:
+                    report = partial(progress, name) if progress else _unheard
+                    lent = _computed(step, clip, done, store, report, keep=keep)
+                    done[name] = stack.enter_context(lent)
                 if not keep or done[name].status in TRANSIENT:
                     passing.add(name)
                 store.quarantined.discard((name, step.key))
         with _named_errors(store):
             yield done[target]
+
+
+def _begin(
+    stack: ExitStack, steps: Sequence[Step], clip: Path, store: Store, progress: StageProgress | None
+) -> dict[str, Beside[Artifact]]:
+    """Begin the steps that need nothing but the clip and a child process, unless there is no other step or no core for them."""
+    due = [step for step in steps if step.due]
+    apart = [step for step in due if step.stage.apart and not step.stage.inputs]
+    if len(due) == len(apart) or not has_spare_core():
+        return {}
+    return {
+        step.stage.name: stack.enter_context(
+            Beside(
+                lambda report, step=step: _computed(step, clip, {}, store, report),  # type: ignore[misc]
+                partial(progress, step.stage.name) if progress else _unheard,
+            )
+        )
+        for step in apart
+    }
+
+
+def _unheard(_share: float) -> None:
+    """Report to nobody."""
+
+
+@contextmanager
+def _computed(
+    step: Step, clip: Path, done: Mapping[str, Artifact], store: Store, report: Progress, *, keep: bool = True
+) -> Iterator[Artifact]:
+    """Lend the artifact of a step that is due, and log how long it took."""
+    inputs = {name: done[name] for name in step.stage.inputs}
+    began = time.monotonic()
+    with _lent(store, step.recipe, partial(_run, step, clip, inputs, store, report), keep=keep) as artifact:
+        took = f"{time.monotonic() - began:.2f} s"
+        _LOG.debug(
+            "%s: %s computed in %s (%s), key %s", clip.name, step.stage.name, took, artifact.status, step.key[:16]
+        )
+        yield artifact
 
 
 def cached(store: Store, recipe: Mapping[str, Any], make: Make) -> Artifact:
@@ -171,9 +216,8 @@ def _lent(store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = T
 
 
 def _run(
-    step: Step, clip: Path, inputs: Mapping[str, Artifact], store: Store, progress: StageProgress | None, draft: Draft
+    step: Step, clip: Path, inputs: Mapping[str, Artifact], store: Store, report: Progress, draft: Draft
 ) -> Outcome:
-    report: Progress = partial(progress, step.stage.name) if progress else lambda _share: None
     report(0.0)
     outcome = step.stage.run(clip, inputs, draft, report)
     if step.stage.reads_clip and content_digest(clip, store) != step.recipe["source"]:

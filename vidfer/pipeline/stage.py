@@ -35,6 +35,8 @@ class Stage(ABC):
         inputs: Names of the stages whose artifacts it reads.
         reads_clip: Whether it reads the clip itself, so that the clip's content enters the key.
         packages: Distributions whose versions enter the key.
+        apart: Whether a child process does its work, so that it can run in a thread beside other stages; it has no `inputs` then,
+            and reports its progress often.
     """
 
     name: ClassVar[str]
@@ -42,6 +44,7 @@ class Stage(ABC):
     inputs: ClassVar[tuple[str, ...]] = ()
     reads_clip: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
+    apart: ClassVar[bool] = False
 
     def tools(self) -> Mapping[str, str | None]:
         """Name what else decides the result, with its version."""

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,6 +21,15 @@ Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
 
 OnProgress = Callable[[int, str, float], None]
 """Called with an item's position in the list, the stage at work, and the share it has done."""
+
+
+_at_once = 1  # processes that work beside each other, with this one
+
+
+def has_spare_core() -> bool:
+    """Whether this process may keep two cores busy: its worker processes, or it and its like, have one each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores >= 2 * _at_once
 
 
 def run_all(
@@ -61,12 +71,12 @@ class Worker:
     position: int = 0
 
     @classmethod
-    def start(cls, work: Work[Any]) -> "Worker":
-        """Start a process; the work has to be picklable."""
+    def start(cls, work: Work[Any], jobs: int = 1) -> "Worker":
+        """Start a process, one of so many that work at once; the work has to be picklable."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         level = logging.getLogger("vidfer").getEffectiveLevel()
-        process = context.Process(target=_serve, args=(work, theirs, level), daemon=False)
+        process = context.Process(target=_serve, args=(work, theirs, level, jobs), daemon=False)
         process.start()
         theirs.close()
         return cls(process, ours)
@@ -117,7 +127,9 @@ class _Forward(logging.Handler):
             self._pipe.send(("log", logging.makeLogRecord({**record.__dict__, **said})))
 
 
-def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int) -> None:
+def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int, jobs: int) -> None:
+    global _at_once
+    _at_once = jobs
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
     logging.getLogger("vidfer").setLevel(level)
@@ -141,12 +153,13 @@ class _Crew(Generic[Item]):
 
     work: Work[Item]
     items: Sequence[Item]
+    jobs: int
     busy: list[Worker] = field(default_factory=list)
     idle: list[Worker] = field(default_factory=list)
 
     def give(self, position: int) -> None:
         """Have an item worked on, by a new worker if no one waits."""
-        self.busy.append(self.idle.pop() if self.idle else Worker.start(self.work))
+        self.busy.append(self.idle.pop() if self.idle else Worker.start(self.work, self.jobs))
         self.busy[-1].give(self.items[position], position)
 
     def collect(self, on_progress: OnProgress) -> dict[int, dict[str, Any] | ClipError]:
@@ -185,7 +198,7 @@ class _Crew(Generic[Item]):
 def _run_in_processes(
     work: Work[Item], items: Sequence[Item], jobs: int, on_progress: OnProgress, in_order: bool
 ) -> Iterator[tuple[int, dict[str, Any] | ClipError]]:
-    crew, begun, turn = _Crew(work, items), 0, 0
+    crew, begun, turn = _Crew(work, items, min(jobs, len(items))), 0, 0
     done: dict[int, dict[str, Any] | ClipError] = {}
     try:
         while turn < len(items):

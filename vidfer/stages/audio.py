@@ -24,6 +24,7 @@ class AudioStage(Stage):
     name: ClassVar[str] = "audio"
     version: ClassVar[int] = 7
     reads_clip: ClassVar[bool] = True
+    apart: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("av", "opensmile")
 
     win_dur: float = 2.0
