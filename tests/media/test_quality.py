@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, crop_matrix
-from vidfer.media.quality import UNUSABLE, blurredness, complaint, light, noise_sigma, outside, pose, weigh
+from vidfer.media.quality import UNUSABLE, blurredness, complaint, light, noise_sigma, outside, percentiles, pose, weigh
 
 # Points of a head in mm as used for pose estimation with OpenCV tutorials (x right, y down, z away), pupils for eye corners.
 HEAD = np.array([[-31.5, -34, 27], [31.5, -34, 27], [0, 0, 0], [-29, 29, 24], [29, 29, 24]], float)
@@ -177,3 +177,13 @@ def test_a_complaint_gives_each_reason_with_its_share():
     said = complaint(*weigh(mixed))
     assert complaint(np.array([0.1]), ["dark"]) == "the face image is hardly usable: too dark"
     assert said == "100% of the 10 face images are hardly usable: too dark (60%), cut off by the picture's edge (40%)"
+
+
+def test_percentiles_by_counting_are_numpys():
+    rng = np.random.default_rng(2)
+    for size in (1, 2, 7, 1000):
+        values = rng.integers(0, 256, (size, 3), np.uint8)
+        shares = (0, 5, 37.5, 50, 95, 100)
+        assert percentiles(values, shares) == pytest.approx(np.percentile(values, shares))
+        many = values.astype(np.uint16) * 16
+        assert percentiles(many, shares, levels=4081) == pytest.approx(np.percentile(many, shares))

@@ -1,5 +1,6 @@
 """Face crops in which every face has its eyes, nose and mouth in the same place."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,8 @@ CENTRAL: Final = 128
 TEMPLATE: Final = ((0.3144, 0.3827), (0.6856, 0.3827), (0.5, 0.5946), (0.3453, 0.7948), (0.6547, 0.7948))
 """Mean eyes, nose, mouth corners in FER2013's frames, as shares of the side; see `benchmarks/fer2013_template.py`."""
 
+_TARGET: Final = np.array(TEMPLATE) * CENTRAL + (CROP - CENTRAL) / 2 - 0.5
+
 
 def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Cut out a face `(160, 160, 3)` uint8 by the similarity transform that fits its landmarks `(5, 2)` px to the template.
@@ -27,7 +30,7 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[n
     import cv2
 
     matrix = crop_matrix(landmarks)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
     if scale < 0.75:
         image, matrix = _shrink(image, matrix, scale)
     crop = cv2.warpAffine(image, matrix, (CROP, CROP), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -36,7 +39,13 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[n
 
 def crop_matrix(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the `(2, 3)` matrix from px of the image to px of the crop, for landmarks `(5, 2)`; raises as `similarity` does."""
-    return similarity(landmarks, np.array(TEMPLATE) * CENTRAL + (CROP - CENTRAL) / 2 - 0.5)
+    return similarity(landmarks, _TARGET)
+
+
+def uncropped(matrix: NDArray[np.float64]) -> list[complex]:
+    """Return where the corners of a crop's square of 160 px a side lie in the image, as x + iy, given the `crop_matrix`."""
+    turn, shift = complex(matrix[0, 0], matrix[1, 0]), complex(matrix[0, 2], matrix[1, 2])
+    return [(corner - shift) / turn for corner in (0j, CROP + 0j, CROP * (1 + 1j), CROP * 1j)]
 
 
 def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,14 +58,15 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
         Umeyama, Least-Squares Estimation of Transformation Parameters Between Two Point Patterns, IEEE TPAMI 1991; in the
         plane and without reflection it is a complex regression.
     """
-    start, end = source.mean(axis=0), target.mean(axis=0)
-    a, b = (source - start) @ [1, 1j], (target - end) @ [1, 1j]
+    a, b = (np.ascontiguousarray(points, np.float64).view(np.complex128)[:, 0] for points in (source, target))
+    start, end = a.mean(), b.mean()
+    a = a - start
     spread = float(np.vdot(a, a).real)
     if not np.isfinite(spread) or spread < 1e-6:
         raise ValueError("landmarks in one place, or not finite: no face can be aligned by them")
-    turn = np.vdot(a, b) / spread
-    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.column_stack([linear, end - linear @ start])
+    turn = np.vdot(a, b - end) / spread
+    shift = end - turn * start
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def _shrink(
@@ -65,13 +75,23 @@ def _shrink(
     """Return the part of the image that the crop shows, shrunk to about the crop's resolution, and the matrix for it."""
     import cv2
 
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    corners = (np.array([[0, 0], [CROP, 0], [0, CROP], [CROP, CROP]]) - shift) @ np.linalg.inv(linear).T
-    limit = np.array([image.shape[1], image.shape[0]])
-    low = np.clip(np.floor(corners.min(axis=0) - 2 / scale), 0, limit - 1).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0) + 2 / scale), low + 1, limit).astype(int)
-    part = image[low[1] : high[1], low[0] : high[0]]
-    size = np.maximum(1, np.round((high - low) * scale)).astype(int)
-    small = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
-    ratio = (high - low) / size  # px of the part for one px of the small image; centres lie at integers
-    return np.asarray(small, np.uint8), np.column_stack([linear * ratio, linear @ (low + ratio / 2 - 0.5) + shift])
+    corners = uncropped(matrix)
+    spans = [
+        _span([corner.real for corner in corners], 2 / scale, image.shape[1]),
+        _span([corner.imag for corner in corners], 2 / scale, image.shape[0]),
+    ]
+    low, length = np.array([span[0] for span in spans]), np.array([span[1] - span[0] for span in spans])
+    part = image[slice(*spans[1]), slice(*spans[0])]
+    size = [max(1, round(each * scale)) for each in length.tolist()]
+    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    ratio = length / size  # px of the part for one px of the small image; centres lie at integers
+    linear = matrix[:, :2]
+    return np.asarray(small, np.uint8), np.column_stack(
+        [linear * ratio, linear @ (low + ratio / 2 - 0.5) + matrix[:, 2]]
+    )
+
+
+def _span(ends: list[float], margin: float, limit: int) -> tuple[int, int]:
+    """Return whole px from the least to the greatest of some places with a margin, at least one, inside the image."""
+    low = min(max(math.floor(min(ends) - margin), 0), limit - 1)
+    return low, min(max(math.ceil(max(ends) + margin), low + 1), limit)

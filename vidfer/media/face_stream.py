@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vidfer.media.align import align
 from vidfer.media.decode import Frame
 from vidfer.media.detect import Detections, FaceDetector
-from vidfer.media.quality import Quality, judge
+from vidfer.media.quality import Quality, judge, percentiles
 from vidfer.media.tracks import Tracker, describe, distinct
 
 CleanFrame = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8] | None, float]]
@@ -97,7 +97,8 @@ def iter_faces(
     for frame in frames:
         denoised, sigma = clean(frame.image) if clean else (None, None)
         image = frame.image if denoised is None else denoised
-        cut = cuts.cut(image)
+        few = thinned(image)
+        cut = cuts.cut(few)
         if cut:
             tracker.cut()
             last = float("-inf")
@@ -118,7 +119,9 @@ def iter_faces(
                 faces.append(Face(track, box, points, score, detected, crops[row], quality, raw))
         faces.sort(key=lambda face: face.track)
         size = (frame.image.shape[1], frame.image.shape[0])
-        yield FaceFrame(frame.index, frame.pts, faces, size, brightness(frame.image), cut, sigma)
+        yield FaceFrame(
+            frame.index, frame.pts, faces, size, brightness(few if denoised is None else frame.image), cut, sigma
+        )
 
 
 def brightness(image: NDArray[np.uint8]) -> float:
@@ -128,9 +131,13 @@ def brightness(image: NDArray[np.uint8]) -> float:
     """
     import cv2
 
+    return percentiles(cv2.cvtColor(thinned(image), cv2.COLOR_RGB2GRAY), (95,))[0]
+
+
+def thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return every so many px of an image `(H, W, 3)`, so that its short side has 150 to 299, or the image if it has fewer."""
     step = max(1, min(image.shape[:2]) // 150)
-    gray = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
-    return float(np.percentile(gray, 95))
+    return np.ascontiguousarray(image[::step, ::step])
 
 
 def _detect(detector: FaceDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:
@@ -178,8 +185,9 @@ def _colours_and_layout(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], 
     """Return a smoothed histogram of brightness and chroma, sum 1, and a brightness pattern, norm 1."""
     import cv2
 
-    step = max(1, min(image.shape[:2]) // 150)  # averaging all pixels of a large frame would be slow
-    thumb = cv2.resize(np.ascontiguousarray(image[::step, ::step]), (64, 36), interpolation=cv2.INTER_AREA)
+    thumb = cv2.resize(
+        thinned(image), (64, 36), interpolation=cv2.INTER_AREA
+    )  # all pixels of a large frame would be slow
     colours = np.asarray(cv2.cvtColor(thumb, cv2.COLOR_RGB2YCrCb), np.uint8).reshape(-1, 3)
     counts = [np.bincount(channel >> 2, minlength=64).astype(np.float64) for channel in colours.T]
     histogram = np.concatenate([np.convolve(each, np.ones(8) / 8, mode="same") for each in counts]) / (3 * len(colours))

@@ -117,9 +117,9 @@ def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     import cv2
 
     blocks = np.asarray(cv2.resize(crop, (10, 10), interpolation=cv2.INTER_AREA), np.float64).ravel()
-    pixels = np.asarray(cv2.resize(crop, (36, 36), interpolation=cv2.INTER_AREA), np.float64).reshape(-1, 3) + 4
-    shares = pixels / pixels.sum(axis=1, keepdims=True)
-    counts = np.histogram2d(shares[:, 0], shares[:, 2], bins=16, range=[[0.15, 0.6], [0.1, 0.5]])[0]
+    pixels = np.asarray(cv2.resize(crop, (36, 36), interpolation=cv2.INTER_AREA), np.float32) + 4
+    shares = pixels / (pixels[..., :1] + pixels[..., 1:2] + pixels[..., 2:])
+    counts = cv2.calcHist([shares], [0, 2], None, [16, 16], [0.15, 0.6, 0.1, 0.5]).astype(np.float64)
     parts = [blocks - blocks.mean(), np.sqrt(counts).ravel()]
     units = [part / max(float(np.linalg.norm(part)), 1e-9) for part in parts]
     return np.asarray(np.concatenate(units) / np.sqrt(2), np.float64)

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -301,6 +301,6 @@ def _row(frame: "FaceFrame", face: "Face") -> dict[str, Any]:
         **{"frame": frame.index, "time_s": frame.pts, "track": face.track},
         **dict(zip(("x0", "y0", "x1", "y1"), face.box.tolist(), strict=True)),
         **dict(zip(points, face.landmarks.ravel().tolist(), strict=True)),
-        **{"score": face.score, "detected": face.detected, **asdict(face.quality)},
+        **{"score": face.score, "detected": face.detected, **vars(face.quality)},
         **({} if frame.noise_sigma is None else {"frame_sigma": frame.noise_sigma}),
     }
