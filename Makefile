@@ -54,6 +54,15 @@ bench: $(READY)  ## Measure what vidfer costs, into runs/bench.json: GROUPS="col
 bench-check: $(READY)  ## Fail where a cost beside its floor is more than 15 % above the committed baseline's
 	@$(BIN)/python -m benchmarks.bench --check $(GROUPS)
 
+bench-peers: $(READY) .venv-peers/.ready  ## Let fer, with Haar and with MTCNN, and vidfer take turns on one clip; makes .venv-peers (7 GB) first
+	@$(BIN)/python -m benchmarks.bench.peers $(ARGS) --out $(if $(BASELINE),benchmarks/bench/peers.json,runs/peers.json)
+	@$(if $(BASELINE),$(BIN)/python -m benchmarks.bench --page)
+
+.venv-peers/.ready: benchmarks/bench/peers.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --requirement benchmarks/bench/peers.txt
+	@touch $@
+
 columns: $(READY)  ## Write the columns of all tables into docs/reference/columns.md
 	@$(BIN)/python -m vidfer.results.dictionary docs/reference/columns.md
 

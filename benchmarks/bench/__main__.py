@@ -17,9 +17,11 @@ from .check import compare
 from .figures import Measurement, Results
 from .machine import describe
 from .plan import Plan
+from .scaling import plot
 from .table import refresh, tables
 
 BASELINE = Path(__file__).with_name("baseline.json")
+PEERS = Path(__file__).with_name("peers.json")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 GROUPS = {
@@ -29,6 +31,10 @@ GROUPS = {
     "sound": "openSMILE's windows",
     "live": "a live stream's latency",
     "store": "putting, getting and verifying artifacts",
+    "training": "training steps of the three tasks",
+    "many": "two jobs beside one, and clips that are stored already",
+    "paper": "the paper's preset, Inception-ResNet-v2 at 299 px",
+    "scaling": "how cost grows with frames and with clips",
     "memory": "peak memory by the clip's length",
 }
 
@@ -38,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     groups = options.groups or list(GROUPS)
     if options.page:
-        PAGE.write_text(refresh(PAGE.read_text(encoding="utf-8"), Results.read(BASELINE)), encoding="utf-8")
+        baseline = Results.read(BASELINE)
+        plot([each for each in baseline.measurements if each.group == "scaling"])
+        PAGE.write_text(refresh(PAGE.read_text(encoding="utf-8"), baseline, Results.read(PEERS)), encoding="utf-8")
         return 0
     with tempfile.TemporaryDirectory(prefix="vidfer-bench-") as scratch:
         plan = Plan(Path(scratch), options.quick or options.check, options.long, options.clip)
@@ -79,7 +87,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the figures; other groups' there are kept")
     parser.add_argument("--check", action="store_true", help="compare ratios with baseline.json; implies --quick")
     parser.add_argument(
-        "--page", action="store_true", help="only write baseline.json's tables into docs/performance.md"
+        "--page",
+        action="store_true",
+        help="only write the tables of baseline.json and peers.json into docs/performance.md",
     )
     options = parser.parse_args(argv)
     if unknown := set(options.groups) - set(GROUPS):

@@ -52,16 +52,23 @@ class Clip:
         return f"{self.width}x{self.height}, {'one face' if self.faces == 1 else f'{self.faces} faces'}"
 
     def path(self) -> Path:
-        """Return the file, which is made if it is not in the cache: `$VIDFER_BENCH_CLIPS`, or the user's cache folder."""
+        """Return the file, which is made if it is not in the cache."""
         from vidfer.pipeline.atomic import replacing
-        from vidfer.pipeline.store import user_folder
 
-        path = user_folder("VIDFER_BENCH_CLIPS", "vidfer-bench") / self.name
+        path = cache_folder() / self.name
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as part:
                 _write(self, Path(part))
         return path
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is made once: `$VIDFER_BENCH_CLIPS`, or `vidfer-bench` in the user's cache folder."""
+    from vidfer.pipeline.store import user_folder
+
+    folder = user_folder("VIDFER_BENCH_CLIPS", "vidfer-bench")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def boxes(clip: Clip, number: int) -> NDArray[np.float64]:

@@ -35,21 +35,22 @@ def table(measurements: "list[Measurement]") -> str:
     return "\n".join([_HEADER, *map(_row, measurements)])
 
 
-def refresh(page: str, results: Results) -> str:
-    """Write what stands between `<!-- bench: GROUP -->` and `<!-- end -->` anew; GROUP `machine` is the machine.
+def refresh(page: str, *runs: Results) -> str:
+    """Write what stands between `<!-- bench: GROUP -->` and `<!-- end -->` anew; GROUP `machine` is that of the first run.
+
+    Groups of further runs get their machine above their table; a group that no run measured is said not to be.
 
     Raises:
-        ValueError: A mark has no end, or names a group that was not measured.
+        ValueError: A mark has no end.
     """
-    groups: dict[str, list[Measurement]] = {}
-    for each in results.measurements:
-        groups.setdefault(each.group, []).append(each)
+    texts = {"machine": machine(runs[0])}
+    for run in runs:
+        for group in dict.fromkeys(each.group for each in run.measurements):
+            rows = table([each for each in run.measurements if each.group == group])
+            texts[group] = rows if run is runs[0] else f"{machine(run)}\n\n{rows}"
 
     def write(part: re.Match[str]) -> str:
-        if part[2] != "machine" and part[2] not in groups:
-            raise ValueError(f"the page has a mark for the group {part[2]}, which was not measured")
-        text = machine(results) if part[2] == "machine" else table(groups[part[2]])
-        return f"{part[1]}\n{text}\n\n{part[4]}"
+        return f"{part[1]}\n{texts.get(part[2], 'Not measured yet.')}\n\n{part[4]}"
 
     marks, found = len(re.findall(r"<!-- bench: ", page)), len(_PART.findall(page))
     if marks != found:

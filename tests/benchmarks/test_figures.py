@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.bench.check import compare
 from benchmarks.bench.figures import Bar, Figure, Measurement, Results, digits
+from benchmarks.bench.scaling import exponent, plot
 from benchmarks.bench.table import refresh, tables
 
 MACHINE = {"measured": "2026-01-02", "cpu": "Z80", "cores": 2, "memory_gb": 0.1, "system": "CP/M", "python": "3.11.7"}
@@ -79,13 +80,14 @@ def test_a_page_gets_its_tables_between_the_marks_and_keeps_the_rest():
     assert refresh(written, whole) == written
 
 
-@pytest.mark.parametrize(
-    ("page", "fault"),
-    [("<!-- bench: cold -->\n", "not followed"), ("<!-- bench: live -->\n<!-- end -->\n", "not measured")],
-)
-def test_a_mark_without_end_or_without_figures_is_an_error(page, fault):
-    with pytest.raises(ValueError, match=fault):
-        refresh(page, results(measured()))
+def test_a_mark_without_an_end_is_an_error():
+    with pytest.raises(ValueError, match="not followed"):
+        refresh("<!-- bench: cold -->\n", results(measured()))
+
+
+def test_a_group_without_figures_is_said_to_be_unmeasured():
+    written = refresh("<!-- bench: live -->\nold\n<!-- end -->\n", results(measured()))
+    assert written == "<!-- bench: live -->\n\nNot measured yet.\n\n<!-- end -->\n"
 
 
 def test_only_ratios_that_grew_by_more_than_15_percent_fail():
@@ -101,3 +103,25 @@ def test_only_ratios_that_grew_by_more_than_15_percent_fail():
 def test_a_baseline_with_nothing_in_common_is_an_error():
     with pytest.raises(ValueError, match="none of the ratios"):
         compare(results(measured("a")), results(measured("b")))
+
+
+def test_a_page_shows_each_run_s_machine():
+    page = "<!-- bench: machine -->\n<!-- end -->\n<!-- bench: cold -->\n<!-- end -->\n<!-- bench: peers -->\n<!-- end -->\n"
+    other = Results({**MACHINE, "cpu": "6502"}, [measured("peers", "fer")])
+    first, second = refresh(page, results(measured()), other).split("<!-- bench: peers -->")
+    assert "Z80" in first
+    assert "6502" not in first
+    assert "6502" in second
+    assert "| fer |" in second
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_the_exponent_is_that_of_the_law_that_made_the_costs(power):
+    counts = [10, 20, 50, 100]
+    assert exponent(counts, [0.3 * count**power for count in counts]) == pytest.approx(power)
+
+
+def test_the_plot_has_each_count_that_was_measured(tmp_path):
+    figures = {f"CPU s, {count}": Figure.of([count / 100]) for count in (10, 100)} | {"exponent": Figure.of([1.0])}
+    plot([Measurement("scaling", "frames", figures)], tmp_path / "scaling.svg")
+    assert "exponent 1.000" in (tmp_path / "scaling.svg").read_text()
