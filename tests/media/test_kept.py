@@ -8,6 +8,7 @@ import pytest
 from tests.media.conftest import numbered
 from vidfer.media import kept
 from vidfer.media.decode import CHILD, probe, read_frames
+from vidfer.stages.probe import ProbeStage
 from vidfer.types import ClipError, Status
 
 
@@ -83,6 +84,14 @@ def test_a_child_is_replaced_in_time(clip, monkeypatch):
     monkeypatch.setattr(kept, "_WORN", 0.0)
     probe(clip)
     assert pid() is None
+
+
+def test_a_warm_chain_has_its_decoder_ready(clip):
+    ProbeStage().warm()
+    first = pid()
+    assert first
+    probe(clip)
+    assert pid() == first
 
 
 def test_a_fork_leaves_its_parents_child_alone(clip):

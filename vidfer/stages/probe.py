@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from vidfer.media.decode import AudioInfo, Probe, VideoInfo, probe
+from vidfer.media.decode import CHILD, AudioInfo, Probe, VideoInfo, probe
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.types import ClipError, Status
@@ -30,6 +30,10 @@ class ProbeStage(Stage):
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Probe the clip."""
         return Outcome(meta=asdict(probe(clip, picture_fps=self.picture_fps, timeout=self.timeout)))
+
+    def warm(self) -> None:
+        """Start the child that decodes."""
+        CHILD.start()
 
 
 def read_probe(artifact: Artifact) -> Probe:
