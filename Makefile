@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser lint types bench bench-check bench-peers lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-browser wheel-test lint types bench bench-check bench-peers lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -35,6 +35,9 @@ test: $(READY)  ## Run the default tests (without the slow and GPU ones)
 
 test-slow: $(READY)  ## Run the slow tests
 	@$(BIN)/python -m pytest -m 'slow and not gpu'
+
+wheel-test: $(READY)  ## Install the wheel without extras into a new environment, try it there, and say how large it is
+	@$(BIN)/python -m pytest -m slow -s tests/integration/test_wheel.py
 
 test-browser: $(READY)  ## Run the tests that open pages in Chromium, which has to be installed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -n auto --maxprocesses 2 --dist loadfile

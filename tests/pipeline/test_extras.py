@@ -91,7 +91,7 @@ def test_every_verb_works_or_says_which_extra_it_needs(tmp_path):
     "part", ["inference", "stages", "media", "results", "api", "app", "pages", "overlay", "exchange"]
 )
 def test_analysis_imports_nothing_of_training(part):
-    by_torch = {f"vidfer.inference.{name}" for name in ("denoiser", "graphs", "torch_networks")}
+    by_torch = {f"vidfer.inference.{name}" for name in ("graphs", "torch_networks")}
     code = f"""
 import importlib, pkgutil, vidfer
 ABSENT[:] = {sorted(EXTRAS["train"])}

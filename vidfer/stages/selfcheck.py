@@ -164,12 +164,7 @@ def _load_weights(kind: str, backend: "Backend") -> str:
     sizes = {}
     for name in SHIPPED[kind]:
         weights = find_weights(kind, name)
-        if kind == "denoise":
-            from vidfer.inference.denoiser import Denoiser
-
-            Denoiser(name, compute=Compute(backend=backend))
-        else:
-            open_network(weights, Compute(backend=backend))
+        open_network(weights, Compute(backend=backend))
         sizes[name] = sum(array.size for array in weights.arrays().values())
     return ", ".join(f"{name} ({size:,} parameters, digest as its card says)" for name, size in sizes.items())
 
