@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from study_run import LEANINGS, replace_time, study_clips, write_run
 
-from vidfer.api import ClipResult, analyze, write_result
+from vidfer.api import ClipResult, Writing, analyze, write_result
 from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.pages.run import write_pages
 from vidfer.results.colours import COLOURS
@@ -62,7 +62,8 @@ def _demo(folder: Path) -> ClipResult:
 @contextmanager
 def _report(folder: Path) -> Iterator[str]:
     demo, run = _demo(folder), folder / "demo"
-    write_result(demo, run / demo.clip_id, source=folder / "astronaut.mp4", run=run, show_faces=True)
+    how = Writing(show_faces=True, run=run)
+    write_result(demo, run / demo.clip_id, how, source=folder / "astronaut.mp4")
     write_pages(run, rebuild(run))
     yield (run / demo.clip_id / "report.html").as_uri()
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from vidfer.api import ClipResult, write_result
+from vidfer.api import ClipResult, Writing, write_result
 from vidfer.datasets.synthetic import draw_face
 from vidfer.inference.decision import by_name, predominant
 from vidfer.results.design import ClipDesign
@@ -193,7 +193,7 @@ def write_run(
     """Write the folders of clips, and of so many that could not be read; tables and pages of the run are not made."""
     rng = np.random.default_rng(seed)
     for clip in clips:
-        write_result(make_clip(clip, template, rng), run / clip.clip_id, show_faces=True)
+        write_result(make_clip(clip, template, rng), run / clip.clip_id, Writing(show_faces=True))
     for number in range(failed):
         name = f"damaged-{number + 1}.mp4"
         error = ClipError(Status.CORRUPT, "the file breaks off before its index: copy it again from its source")

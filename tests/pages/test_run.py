@@ -12,11 +12,11 @@ from vidfer import ClipError, ClipResult, Status, load_run
 from vidfer.cli.main import main
 from vidfer.pages.index import INDEX
 from vidfer.pages.people import noted_digest, people_digest
-from vidfer.pages.run import write_pages
+from vidfer.pages.run import as_written, finish_run, write_pages
 from vidfer.results.clip_folder import OVERLAY, REPORT, open_clip, write_clip
 from vidfer.results.links import address
 from vidfer.results.pictures import Pictures
-from vidfer.results.run_folder import contents, rebuild
+from vidfer.results.run_folder import begins_with_bom, rebuild
 from vidfer.results.tables import TableOptions
 
 OTHER = "other.mp4"
@@ -112,8 +112,63 @@ def test_python_gets_pages_where_it_gets_tables(tmp_path):
 
 def test_the_same_results_make_the_same_page(run):
     before = (run / INDEX).read_bytes()
-    write_pages(run, contents(run))
+    write_pages(run, rebuild(run))
     assert (run / INDEX).read_bytes() == before
+
+
+def version(path):
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
+def test_tables_and_pages_that_are_as_written_stay(run):
+    finish_run(run, excel=False)
+    before = {path: version(path) for path in run.rglob("*") if path.is_file()}
+    found, page = finish_run(run, excel=False)
+    assert (sorted(found.clips), page) == ([CLIP, OTHER], run / INDEX)
+    assert {path: version(path) for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_file_of_the_run_that_is_gone_or_damaged_is_made_again(run):
+    finish_run(run, excel=False)
+    for name in ("clips.parquet", "seconds.csv", "people.csv", "datapackage.json", INDEX):
+        whole = (run / name).read_bytes()
+        (run / name).unlink()
+        assert as_written(run, excel=False) is None
+        if name != INDEX:
+            (run / name).write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+            assert as_written(run, excel=False) is None
+        (run / name).write_bytes(whole)
+        assert as_written(run, excel=False)
+    (run / "people.csv").unlink()
+    finish_run(run, excel=False)
+    assert as_written(run, excel=False)
+
+
+def test_what_a_user_wrote_or_wants_otherwise_makes_tables_and_pages_again(run):
+    finish_run(run, excel=False)
+    edit(run, CLIP, name="Ann")
+    assert as_written(run, excel=False) is None
+    finish_run(run, excel=False)
+    assert "Ann" in (run / INDEX).read_text()
+    assert "Ann" in (run / CLIP / REPORT).read_text()
+    assert as_written(run, excel=False)
+    assert as_written(run, excel=True) is None
+    finish_run(run, excel=True)
+    assert begins_with_bom(run / "seconds.csv")
+    links = {f"{OTHER}#1": f"{CLIP}#1"}
+    assert as_written(run, excel=True, links=links) is None
+    finish_run(run, excel=True, links=links)
+    assert as_written(run, excel=True, links=links)
+    assert as_written(run, excel=True, links={}) is None
+    (run / OTHER / "summary.json").unlink()
+    assert as_written(run, excel=True) is None
+
+
+def test_what_a_user_wrote_while_pages_are_made_is_not_taken_for_written(run):
+    found = rebuild(run, excel=False)
+    edit(run, CLIP, name="Ann")
+    write_pages(run, found)
+    assert as_written(run, excel=False) is None
 
 
 def test_a_run_that_is_broken_off_has_a_page_of_what_is_done(tmp_path, monkeypatch):

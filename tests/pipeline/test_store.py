@@ -129,6 +129,19 @@ def test_sizes_are_checked_at_every_call(tmp_path):
     assert store.find("thing", KEY) is None
 
 
+def test_an_artifact_that_is_not_to_be_read_has_its_sizes_checked_and_its_bytes_once_it_is(tmp_path):
+    store = Store(tmp_path)
+    file = put(Store(tmp_path)).path / "y.json"
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"7", b"8"))
+    assert store.find("thing", KEY, to_read=False) is not None
+    assert store.find("thing", KEY) is None
+    put(store)
+    file.write_bytes(data + b" ")
+    assert store.find("thing", KEY, to_read=False) is None
+    assert store.quarantined == {("thing", KEY)}
+
+
 def test_an_artifact_in_anothers_place_is_refused(tmp_path):
     store = Store(tmp_path)
     other = store.path("other", KEY)

@@ -6,14 +6,17 @@ from vidfer.api.folders import claimed_folders, write_result
 from vidfer.api.live import LiveFrame, LivePerson
 from vidfer.api.options import Options
 from vidfer.api.result import ClipResult
+from vidfer.api.unchanged import Earlier, Writing
 from vidfer.results.names import shown
 
 __all__ = [
     "Analyzer",
     "ClipResult",
+    "Earlier",
     "LiveFrame",
     "LivePerson",
     "Options",
+    "Writing",
     "analyze",
     "analyze_clip",
     "claimed_folders",

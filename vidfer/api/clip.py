@@ -12,7 +12,7 @@ from vidfer.results.amend import amended, rounded
 from vidfer.results.design import ClipDesign
 from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions, build_tables, record
-from vidfer.stages.chain import ChainOptions, build_chain, name_models
+from vidfer.stages.chain import ChainOptions, build_chain, for_clip, name_models
 from vidfer.stages.report import read_report
 from vidfer.types import ClipError
 
@@ -45,15 +45,16 @@ def analyze_clip(
     Raises:
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
     """
-    options, started = options or ChainOptions(), time.monotonic()
-    if options.picture_fps is not None and not Path(path).is_dir():
-        options = replace(options, picture_fps=None)  # means nothing for a file, and must not make it another clip
+    options, started = for_clip(options or ChainOptions(), Path(path)), time.monotonic()
     chain, called = build_chain(options), shown(path if name is None else name)
     known = shown(Path(called).name) if clip_id is None else clip_id
     place = store if isinstance(store, Store) else Store(default_store() if store is None else store)
     try:
         with finished(chain, "report", Path(path), place, progress) as artifact:
             report = read_report(artifact)
+            key = (
+                artifact.key if artifact.path == place.path("report", artifact.key) else None
+            )  # else a transient fault's
         embedded = {"identify": identify_clip(Path(path), options, identity, place, progress)} if identity else {}
     except ClipError as error:
         return ClipResult.failed(called, error, known, design)
@@ -61,4 +62,4 @@ def analyze_clip(
     built_with = {"tables": record(tables, design)}
     summary = {"clip": called, **report.summary, **name_models(options), **built_with, **embedded, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)
-    return ClipResult(rounded(amended(summary, built)), built, place.root, report.pictures)
+    return ClipResult(rounded(amended(summary, built)), built, place.root, report.pictures, key)

@@ -9,13 +9,15 @@ from uuid import uuid4
 
 from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
+from vidfer.api.unchanged import Writing, video_of
 from vidfer.pages.index import INDEX
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.results.clip_folder import BLURRED, LOCK, OVERLAID, OVERLAY, REPORT, VIDEO, write_clip
+from vidfer.results.design import ClipDesign
 from vidfer.results.dictionary import PACKAGE
-from vidfer.results.links import address, playable
+from vidfer.results.links import address
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
 
@@ -79,12 +81,11 @@ def _cut(name: str, room: int = 0) -> str:
 def write_result(
     result: ClipResult,
     folder: Path,
+    writing: Writing | None = None,
     *,
-    excel: bool = False,
-    show_faces: bool = False,
     source: Path | None = None,
     video: str | None = None,
-    run: Path | None = None,
+    design: ClipDesign | None = None,
     overlay: Overlay | None = None,
     progress: "StageProgress | None" = None,
 ) -> dict[str, Any]:
@@ -93,11 +94,10 @@ def write_result(
     Args:
         result: Its tables say by what id the clip is known.
         folder: Made if need be.
-        excel: Begin each CSV with a byte order mark.
-        show_faces: Do not blur the pictures.
+        writing: How.
         source: The clip's file, for the report's player; by default what the summary names, where that is a file.
         video: The address that the player gets instead; empty for none.
-        run: The run's folder, to whose page the report leads; by default it leads to none.
+        design: What a study says of the clip; without it, the next run does not know these results again.
         overlay: How the video with drawings is made, if one is wanted.
         progress: Told how far that has come.
 
@@ -107,17 +107,21 @@ def write_result(
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
-    pictures = result.pictures if show_faces else result.pictures.hidden()
+    writing = writing or Writing()
+    pictures = result.pictures if writing.show_faces else result.pictures.hidden()
     source = Path(result.summary["clip"]) if source is None else source
-    if video is None:
-        video = address(source, folder) if playable(source) else None
+    video = video_of(source, folder) if video is None else video or None
+    origin = None
+    if design is not None and result.key is not None and overlay is None:
+        origin = writing.origin(result.key, result.summary, design, video, folder)
     with drawn(result, source, folder, overlay, progress) as (film, facts):
-        summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video or None, OVERLAID: facts}
+        summary = {**result.summary, BLURRED: pictures.blurred, VIDEO: video, OVERLAID: facts}
         shown_too = address(folder / OVERLAY, folder) if film else None
-        index = None if run is None else address(run / INDEX, folder)
-        page = render_report(result.tables, summary, pictures, video=video or None, overlay=shown_too, index=index)
+        index = None if writing.run is None else address(writing.run / INDEX, folder)
+        page = render_report(result.tables, summary, pictures, video=video, overlay=shown_too, index=index)
         files: dict[str, bytes | Path] = {**pictures.files(), REPORT: page, **film}
-        write_clip(folder, result.clip_id, result.tables, summary, files=files, excel=excel)
+        of_clip = (result.clip_id, result.tables, summary)
+        write_clip(folder, *of_clip, files=files, excel=writing.excel, origin=origin)
     return summary
 
 

@@ -1,10 +1,11 @@
 """Persons linked across the cuts and the clips of a run, by the embeddings that stage `identify` keeps in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from vidfer.pipeline.runner import StageProgress, finished
+from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Store, default_store
 from vidfer.results.linking import THRESHOLD, Identity, link_people
 from vidfer.results.people import PEOPLE, Row, read_rows
@@ -19,6 +20,11 @@ NO_WEIGHTS: Final = (
 )
 
 
+def with_identity(chain: Sequence[Stage], options: ChainOptions, weights: str) -> tuple[Stage, ...]:
+    """Return a chain with the stage behind it that embeds persons."""
+    return (*chain, IdentifyStage(weights, compute=options.compute))
+
+
 def identify_clip(
     path: Path, options: ChainOptions, weights: str, store: Store, progress: StageProgress | None = None
 ) -> dict[str, str]:
@@ -27,8 +33,7 @@ def identify_clip(
     Raises:
         ClipError: The clip cannot be read.
     """
-    chain = (*build_chain(options), IdentifyStage(weights, compute=options.compute))
-    with finished(chain, "identify", path, store, progress) as artifact:
+    with finished(with_identity(build_chain(options), options, weights), "identify", path, store, progress) as artifact:
         return {"key": artifact.key, "weights": weights}
 
 

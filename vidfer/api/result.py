@@ -37,6 +37,7 @@ class ClipResult:
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
         pictures: JPEGs of a frame and of each person's faces (`vidfer.results.pictures.Pictures`); not blurred, unless loaded so.
+        key: Key of the stored artifact that it was made from, where there is one.
 
     Example:
         >>> from vidfer import analyze
@@ -51,6 +52,7 @@ class ClipResult:
     tables: "dict[str, pd.DataFrame]"
     store: Path | None = None
     pictures: Pictures = field(default_factory=Pictures, repr=False)
+    key: str | None = field(default=None, repr=False)
 
     @classmethod
     def failed(
@@ -244,12 +246,13 @@ class ClipResult:
         """
         from vidfer.api.folders import write_result
         from vidfer.api.overlays import Overlay
+        from vidfer.api.unchanged import Writing
 
         if blur_faces is not None and not overlay:
             raise UsageError("blur_faces is about the overlay: give overlay=True, too")
         with in_keywords():
             how = Overlay(blur_faces) if overlay else None
-            write_result(self, Path(folder), excel=excel, show_faces=show_faces, overlay=how)
+            write_result(self, Path(folder), Writing(excel, show_faces), overlay=how)
 
     def export(
         self, program: Literal["elan", "webvtt", "py-feat"], path: str | Path, *, absolute: bool = False

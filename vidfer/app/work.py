@@ -45,7 +45,7 @@ class Analysis:
             for stage in build_chain(self.chain):
                 stage.warm()
             return {}
-        from vidfer.api import analyze_clip, write_result
+        from vidfer.api import Writing, analyze_clip, write_result
 
         result = analyze_clip(
             task.clip,
@@ -56,9 +56,8 @@ class Analysis:
             progress=progress,
             name=task.name,
         )
-        write_result(
-            result, task.results, show_faces=task.show_faces, video=played_at(task.name) if task.played else ""
-        )
+        how = Writing(show_faces=task.show_faces)
+        write_result(result, task.results, how, video=played_at(task.name) if task.played else "")
         return result.summary
 
 

@@ -21,9 +21,10 @@ from vidfer.types import SOUND_IS_FINE, ClipError, Status, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from vidfer.api import ClipResult
+    from vidfer.api import ClipResult, Writing
     from vidfer.api.overlays import Overlay
     from vidfer.pipeline.runner import StageProgress
+    from vidfer.pipeline.store import Store
     from vidfer.results.design import Design
 
 PEOPLE = {"people": ("show_faces", "identify", "identify_threshold")}
@@ -103,11 +104,10 @@ class _AnalyzeClip:
     options: "ChainOptions"
     tables: "TableOptions"
     design: "Design"
+    writing: "Writing"
     out: Path
-    excel: bool
-    store: Path | None
+    store: "Store"
     folders: "Mapping[Path, Path]"
-    show_faces: bool = False
     overlay: "Overlay | None" = None
     identity: str | None = None
 
@@ -134,15 +134,28 @@ class _AnalyzeClip:
         written = write_result(
             result,
             self.folders[clip],
-            excel=self.excel,
-            show_faces=self.show_faces,
+            self.writing,
             source=clip,
-            run=self.out,
+            design=self.design.of(result.clip_id),
             overlay=self.overlay,
             progress=progress,
         )
         overlay = {} if self.overlay is None else {OVERLAID: written[OVERLAID]}
         return {**result.summary, **overlay, "clip_id": result.clip_id}
+
+    def earlier(self) -> "dict[int, dict[str, Any]]":
+        """Return the summaries of clips whose folders hold already what the work would write there, by position."""
+        from vidfer.api import Earlier
+
+        if self.overlay is not None:  # how it is drawn depends on people.csv and on the programs that encode it
+            return {}
+        known = Earlier(self.options, self.tables, self.writing, self.store, self.identity)
+        found = {}
+        for position, (clip, folder) in enumerate(self.folders.items()):
+            called = clip_id(folder, self.out)
+            if (summary := known.summary(clip, folder, self.design.of(called))) is not None:
+                found[position] = {**summary, "clip_id": called}
+        return found
 
 
 def run(options: AnalyzeOptions) -> int:
@@ -163,37 +176,37 @@ def run(options: AnalyzeOptions) -> int:
 
 
 def _analyze(options: AnalyzeOptions) -> int:
-    from vidfer.api import claimed_folders
+    from vidfer.api import Writing, claimed_folders
     from vidfer.api.identify import NO_WEIGHTS, link_run
     from vidfer.api.overlays import Overlay
     from vidfer.cli.display import fault, say, say_where_faces_are_kept
     from vidfer.media.find import find_clips
-    from vidfer.pages.run import write_pages
+    from vidfer.pages.run import as_written, finish_run
     from vidfer.pipeline.extras import require
-    from vidfer.pipeline.store import default_store
+    from vidfer.pipeline.store import Store, default_store
     from vidfer.results.design import read_design
-    from vidfer.results.run_folder import check, rebuild
+    from vidfer.results.run_folder import check
     from vidfer.weights.published import identity_digest
 
     options.work.chain.compute.require()
     if options.people.identify:
         require("--identify", "scipy")
-    store = options.work.store or default_store()
-    own = [options.out, store, *options.study.files(options.paths)]
+    store = Store(options.work.store or default_store())
+    own = [options.out, store.root, *options.study.files(options.paths)]
     clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
-    check(options.out)  # finds out now, and not after hours, whether results can be written
-    say_where_faces_are_kept(store, options.work.store)
+    if as_written(options.out, excel=options.excel) is None:
+        check(options.out)  # finds out now, and not after hours, whether results can be written
+    say_where_faces_are_kept(store.root, options.work.store)
     with ending_in_order(), claimed_folders(clips, options.out) as folders:
         names = {clip_id(folder, options.out): clip for clip, folder in folders.items()}
         work = _AnalyzeClip(
             options.work.chain,
             options.tables,
             read_design(options.study, options.paths, names, say),
+            Writing(options.excel, options.show_faces, options.out),
             options.out,
-            options.excel,
-            options.work.store,
+            store,
             folders,
-            options.show_faces,
             Overlay(options.blur_faces, options.work.chain.timeout) if options.overlay else None,
             identity_digest() if options.people.identify else None,
         )
@@ -203,13 +216,12 @@ def _analyze(options: AnalyzeOptions) -> int:
         try:
             done = dict(_analyze_all(work, options.work.jobs))
             if work.identity is not None:
-                links = link_run(options.out, work.identity, store, options.people.identify_threshold)
+                links = link_run(options.out, work.identity, store.root, options.people.identify_threshold)
                 say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
         finally:
-            found = rebuild(options.out, excel=options.excel, links=links)
+            found, page = finish_run(options.out, excel=options.excel, links=links)
             for warning in found.warnings():
                 fault(warning)
-            page = write_pages(options.out, found)
     return _print_results(options, [done[position] for position in sorted(done)], page)
 
 
@@ -233,15 +245,22 @@ def _print_results(options: AnalyzeOptions, summaries: "Sequence[Mapping[str, An
 def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
     from vidfer.api import ClipResult
     from vidfer.cli.clip_bars import run_with_bars
+    from vidfer.cli.display import say
     from vidfer.stages.progress import ANALYSIS
 
     files, names = list(work.folders), [clip_id(folder, work.out) for folder in work.folders.values()]
     further = {"identify": work.identity, "overlay": work.overlay}
     stages = (*ANALYSIS, *(name for name, wanted in further.items() if wanted is not None))
-    for position, summary in run_with_bars(work, files, jobs, stages, names):
+    earlier = work.earlier()
+    yield from earlier.items()
+    if earlier:
+        say(f"{len(earlier)} of {len(files)} clips are as an earlier run wrote them")
+    due = [position for position in range(len(files)) if position not in earlier]
+    todo, called = [files[position] for position in due], [names[position] for position in due]
+    for place, summary in run_with_bars(work, todo, jobs, stages, called):
+        position = due[place]
         if isinstance(summary, ClipError):  # its worker process died
-            called = names[position]
-            failed = ClipResult.failed(files[position], summary, called, work.design.of(called))
+            failed = ClipResult.failed(files[position], summary, names[position], work.design.of(names[position]))
             yield position, work.write(files[position], failed)
         else:
             yield position, summary

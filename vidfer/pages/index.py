@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 INDEX: Final = "index.html"
 """The page's name in the folder of a run."""
 
+META: Final = "vidfer-run"
+"""Name of the `<meta>` in the page's head whose content is `Found.note`."""
+
 AT_ONCE: Final = 50
 """Clips that the table shows at once, where scripts run."""
 
@@ -48,6 +51,7 @@ class Found:
         models: Which models answered, a line for each bundle and preset.
         tables: Names of the files beside the page, a row for each table: what it has, and its files.
         warnings: What is to be known of the folder, in sentences.
+        note: Digest of all that the run's tables and pages are made of; empty where they have to be made again.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Found:
     models: Sequence[str] = ()
     tables: Sequence[tuple[str, Sequence[str]]] = ()
     warnings: Sequence[str] = ()
+    note: str = ""
 
 
 def render_index(found: Found) -> bytes:
@@ -80,6 +85,7 @@ def render_index(found: Found) -> bytes:
             images="'self' file: data:",
         ),
         title=f"{found.name} - vidfer",
+        meta=META,
         found=found,
         facts=_facts(found),
         statuses=_counted(found.clips["status"]),

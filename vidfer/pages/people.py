@@ -31,12 +31,12 @@ def people_digest(people: "pd.DataFrame") -> str:
     return blake3(json.dumps(rows).encode()).hexdigest(length=8)
 
 
-def noted_digest(page: Path) -> str | None:
-    """Return the digest that a page was made with; None where there is no page, or one that notes none."""
+def noted_digest(page: Path, meta: str = META) -> str | None:
+    """Return the digest that a page notes it was made with, in a `<meta>`; None where there is no page, or one without that."""
     try:
         with page.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
         return None
-    found = re.search(rb'<meta name="%b" content="([0-9a-f]+)"' % META.encode(), head)
+    found = re.search(rb'<meta name="%b" content="([0-9a-f]+)"' % meta.encode(), head)
     return found[1].decode() if found else None

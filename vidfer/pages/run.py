@@ -1,22 +1,33 @@
 """The pages of a run: `index.html`, and reports whose people have got other names."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.pages.index import INDEX, Found, Place, render_index
+from blake3 import blake3
+
+from vidfer.pages.index import INDEX, META, Found, Place, render_index
 from vidfer.pages.people import noted_digest, people_digest
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, REPORT, VIDEO, ClipFolder, FolderError, replace_report
+from vidfer.results.code import code_digest
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.files import read_table
 from vidfer.results.links import address
 from vidfer.results.merge import apply_people
-from vidfer.results.people import PEOPLE, People, read_people
+from vidfer.results.people import PEOPLE, People, read_people, read_rows
 from vidfer.results.pictures import POSTER
-from vidfer.results.run_folder import NOT_WRITTEN, Contents
+from vidfer.results.run_folder import (
+    NOT_WRITTEN,
+    Contents,
+    begins_with_bom,
+    contents,
+    rebuild,
+    tables_digest,
+)
 from vidfer.results.schema import TABLES
 from vidfer.results.tally import tally_seconds
 from vidfer.types import Status
@@ -51,12 +62,49 @@ def write_pages(run: Path, found: Contents, *, remedy: str = NOT_WRITTEN) -> Pat
         VidferError: A page cannot be written, or its disk is full.
     """
     with results_folder(run, remedy), locked(run / LOCK):
-        people = read_table(run / "people.parquet")
-        write_atomic(run / INDEX, render_index(_read(run, found, people)))
-        who = read_people(run / PEOPLE)
+        people, who = read_table(run / "people.parquet"), read_people(run / PEOPLE)
     for clip in _outdated(found, people):
         _renew(clip, who, run)
+    with results_folder(run, remedy), locked(run / LOCK):  # the last: what it notes is true of all pages
+        write_atomic(run / INDEX, render_index(_read(run, found, read_table(run / "people.parquet"))))
     return run / INDEX
+
+
+def finish_run(run: Path, *, excel: bool, links: Mapping[str, str] | None = None) -> tuple[Contents, Path]:
+    """Make a run's tables and pages, see `rebuild` and `write_pages`, unless all are as the clips' folders want them.
+
+    Returns:
+        What lies in the folder, and the path of `index.html`.
+
+    Raises:
+        VidferError: They cannot be written, or what a user wrote into `people.csv` or `clips.csv` cannot be read.
+    """
+    if found := as_written(run, excel=excel, links=links):
+        return found, run / INDEX
+    found = rebuild(run, excel=excel, links=links)
+    return found, write_pages(run, found)
+
+
+def as_written(run: Path, *, excel: bool, links: Mapping[str, str] | None = None) -> Contents | None:
+    """Return what lies in a run's folder if its tables are those that were made of that, byte for byte, and the pages of these.
+
+    A run that has to be told of anything is made again, so that this is told again.
+    """
+    noted = noted_digest(run / INDEX, META)
+    if noted is None or excel != begins_with_bom(run / "clips.csv"):
+        return None
+    found = contents(run)
+    if found.warnings() or noted != _note(run, found, tables_digest(run)):
+        return None
+    if links is not None and links != {
+        one: row.linked_to for one, row in read_rows(run / PEOPLE).items() if row.linked_to
+    }:
+        return None
+    return found
+
+
+def _note(run: Path, found: Contents, tables: str) -> str:
+    return blake3(json.dumps([run.resolve().name, found.digest, tables, code_digest()]).encode()).hexdigest()
 
 
 def _outdated(found: Contents, people: "pd.DataFrame") -> Iterable[ClipFolder]:
@@ -97,6 +145,7 @@ def _read(run: Path, found: Contents, people: "pd.DataFrame") -> Found:
         _models(found),
         _tables(run),
         found.warnings(),
+        _note(run, found, found.tables) if found.tables and not found.warnings() else "",
     )
 
 

@@ -61,11 +61,11 @@ class Step:
     artifact: Artifact | None
 
 
-def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store) -> list[Step]:
+def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store, *, to_read: bool = True) -> list[Step]:
     """Compute the key of every stage up to `target` for a clip, and say which the store has.
 
     Every artifact found on the way is checked, whether the target needs it or not, so that damage anywhere in a clip's
-    chain is found, and mended, by the next run over it.
+    chain is found, and mended, by the next run over it: all of it where artifacts are `to_read`, else what sizes tell.
 
     Raises:
         ClipError: `unreadable` when the clip cannot be read.
@@ -76,7 +76,7 @@ def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store) -> list[
     for stage in ancestry(chain, target):
         recipe = stage.recipe(source, keys)
         keys[stage.name] = recipe_key(recipe)
-        found.append((stage, recipe, store.find(stage.name, keys[stage.name])))
+        found.append((stage, recipe, store.find(stage.name, keys[stage.name], to_read=to_read)))
     steps: list[Step] = []
     wanted = {target}
     for stage, recipe, artifact in reversed(found):

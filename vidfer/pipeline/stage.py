@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,8 +83,11 @@ def neutral(default: Any) -> Any:  # noqa: ANN401 - stands for a field of any ty
 
 def tool_versions(*names: str) -> dict[str, str | None]:
     """Return the installed version of each distribution, such as `facenet-pytorch`, without importing it; None if missing."""
-    found: dict[str, str | None] = dict.fromkeys(names)
-    for name in names:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return {name: _version(name) for name in names}
+
+
+@cache  # it reads a file and parses it as a mail
+def _version(name: str) -> str | None:
+    with suppress(PackageNotFoundError):
+        return version(name)
+    return None

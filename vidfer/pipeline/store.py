@@ -175,24 +175,26 @@ class Store:
         """Return the folder in which an artifact stands, or would."""
         return self.root / stage / key[:2] / key
 
-    def find(self, stage: str, key: str) -> Artifact | None:
+    def find(self, stage: str, key: str, *, to_read: bool = True) -> Artifact | None:
         """Look an artifact up.
 
-        Sizes are checked at every call, digests at the first in this object's life. An artifact that fails is moved to
-        `quarantine/`, remembered in `quarantined`, and counts as absent; one that cannot be read stays, and raises StoreError.
+        Its manifest and the sizes of its files are checked at every call; digests at the first one in this object's life that is
+        `to_read` the files. An artifact that fails is moved to `quarantine/`, remembered in `quarantined`, and counts as absent;
+        one that cannot be read stays, and raises StoreError.
         """
         folder = self.path(stage, key)
         with reading(folder):
             try:
                 folder.stat()
-                manifest = _load(folder, folder, digests=folder not in self._verified)
+                manifest = _load(folder, folder, digests=to_read and folder not in self._verified)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             except _DamageError:
                 if self.quarantine(folder):
                     self.quarantined.add((stage, key))
                 return None
-        self._verified.add(folder)
+        if to_read:
+            self._verified.add(folder)
         return Artifact(folder, manifest)
 
     def fault(self, folder: Path, *, place: Path | None = None) -> str:

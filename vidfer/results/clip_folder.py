@@ -22,6 +22,7 @@ from uuid import uuid4
 from blake3 import blake3
 
 from vidfer.pipeline.atomic import results_folder, sync, write_atomic
+from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.lock import locked
 from vidfer.pipeline.system import move
 from vidfer.results.dictionary import PACKAGE, package_file
@@ -47,7 +48,7 @@ OVERLAID: Final = "overlay"
 """In the summary: what became of that file, or None where it was not asked for."""
 
 OF_FOLDER: Final = (
-    *("schema_version", "further_columns", "files", "clip_id", "people_changed"),
+    *("schema_version", "further_columns", "files", "clip_id", "people_changed", "seal"),
     *(BLURRED, VIDEO, OVERLAID),
 )
 """What the summary in a clip's folder has beside the summary of its result."""
@@ -79,6 +80,17 @@ class ClipFolder:
     def clip_id(self) -> str:
         """The clip's id, its place below the run's folder."""
         return str(self.summary["clip_id"])
+
+    def is_made_from(self, origin: str) -> bool:
+        """Tell whether the folder holds what `write_clip` wrote with that `origin`, byte for byte, and its page."""
+        if self.summary.get("seal") != _seal(self.summary, origin) or not (self.path / REPORT).is_file():
+            return False
+        try:
+            return all(
+                file_digest(self.path / name) == digest for name, digest in self.summary["files"].items() if digest
+            )
+        except OSError:
+            return False
 
     def read(self, name: str) -> bytes:
         """Read a file that the summary names.
@@ -145,6 +157,7 @@ def write_clip(
     *,
     files: Mapping[str, bytes | Path] | None = None,
     excel: bool = False,
+    origin: str | None = None,
 ) -> None:
     """Write a clip's results; until all are on the disk, the folder keeps what it held.
 
@@ -157,6 +170,8 @@ def write_clip(
         summary: What `summary.json` says of the clip; what this module needs is added.
         files: Further files by name, such as pictures: their bytes, or a large file in the clip's folder, which is moved.
         excel: Begin each CSV with a byte order mark.
+        origin: Digest of all that decides what is written, by which `ClipFolder.is_made_from` knows it again; None for what has
+            to be made anew by the next run.
 
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
@@ -172,7 +187,9 @@ def write_clip(
         **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
         "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
     }
-    whole = {**summary, "clip_id": clip_id, **of_tables}
+    whole: dict[str, Any] = {**summary, "clip_id": clip_id, **of_tables}
+    if origin is not None:
+        whole["seal"] = _seal(json.loads(json.dumps(whole)), origin)
     content[SUMMARY] = json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
     with results_folder(folder):
         sweep(folder)
@@ -196,6 +213,11 @@ def write_clip(
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _seal(summary: Mapping[str, Any], origin: str) -> str:
+    """Return the digest of a summary as it is read, without its seal, and of what it was made from."""
+    return blake3(json.dumps([origin, {**summary, "seal": None}], sort_keys=True).encode()).hexdigest()
 
 
 def _digest(data: bytes | Path) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from blake3 import blake3
 
 from vidfer.pipeline.atomic import replacing, results_folder
+from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, clip_folders, open_clip, sweep
 from vidfer.results.dictionary import PACKAGE, package_file
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, Mapping[str, Kind]]
 """The kinds of columns beside those of the schema, by table."""
+
+_FILES: Final = (PACKAGE, *(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")))
+"""The files of a run's tables."""
 
 _STATE: Final = b"vidfer_run"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -47,11 +51,13 @@ class Contents:
         clips: The clips' folders by clip_id, sorted.
         left_out: Why each other folder with a `summary.json` is left out of the tables.
         notes: What is to be known of persons who were joined and of rows that are gone, in sentences.
+        tables: Digest of the run's tables where they were just made of these clips, see `tables_digest`.
     """
 
     clips: Mapping[str, ClipFolder]
     left_out: Mapping[Path, str]
     notes: tuple[str, ...] = ()
+    tables: str = ""
 
     @property
     def digest(self) -> str:
@@ -77,6 +83,16 @@ def contents(run: Path) -> Contents:
         except FolderError as error:
             left_out[folder] = str(error)
     return Contents(dict(sorted(clips.items())), left_out)
+
+
+def tables_digest(run: Path) -> str:
+    """Return the digest of the files of a run's tables, and of their description, as far as they are there."""
+    return _digest_of({name: run / name for name in _FILES})
+
+
+def _digest_of(files: Mapping[str, Path]) -> str:
+    there = {name: file_digest(files[name]) for name in _FILES if files[name].is_file()}
+    return blake3(json.dumps(there).encode()).hexdigest()
 
 
 def is_current(run: Path, found: Contents) -> bool:
@@ -118,7 +134,7 @@ def rebuild(
     """
     with results_folder(run, remedy), locked(run / LOCK):
         sweep(run)
-        bom = _begins_with_bom(run / "clips.csv") if excel is None else excel
+        bom = begins_with_bom(run / "clips.csv") if excel is None else excel
         while True:
             try:
                 return _rebuild(run, bom, links)
@@ -138,32 +154,35 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     notes: list[str] = []
     damaged: dict[Path, str] = {}
     kept: dict[str, set[tuple[str, ...]]] = {name: set() for name in KEYS}
-    with ExitStack() as replaced, ExitStack() as opened:
-        kinds = {name: _with_own(further[name], edits[name]) for name in TABLES}
-        sinks = {}
-        for name in reversed(tuple(TABLES)):  # `clips`, which says whether all are current, is the last to be replaced
-            places = [replaced.enter_context(replacing(run / f"{name}.{suffix}")) for suffix in ("parquet", "csv")]
-            state = {"own": list(edits[name].own), **({"digest": found.digest} if name == "clips" else {})}
-            sink = Sink(name, kinds[name], edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
-            sinks[name] = opened.enter_context(sink)
-        package = replaced.enter_context(replacing(run / PACKAGE))
-        package.write_bytes(package_file(run.resolve().name, kinds, excel=bom))
-        for clip in found.clips.values():
-            try:
-                tables = _tables(clip, people, notes)
-            except (FolderError, ValueError, OSError) as error:
-                damaged[clip.path] = str(error) if isinstance(error, FolderError) else f"is damaged: {error}"
-                continue
-            notes += _renumbered(run, clip, edits["people"])
-            for name, sink in sinks.items():
-                sink.add(tables[name])
-            for name, key in KEYS.items():
-                columns = (tables[name][each].to_pylist() for each in key)
-                kept[name] |= {tuple(map(str, row)) for row in zip(*columns, strict=True)}
+    kinds = {name: _with_own(further[name], edits[name]) for name in TABLES}
+    with ExitStack() as replaced:
+        # `clips`, which says whether all are current, is the last to be replaced
+        drafts = {name: replaced.enter_context(replacing(run / name)) for name in reversed(_FILES)}
+        drafts[PACKAGE].write_bytes(package_file(run.resolve().name, kinds, excel=bom))
+        with ExitStack() as opened:
+            sinks = {}
+            for name in TABLES:
+                state = {"own": list(edits[name].own), **({"digest": found.digest} if name == "clips" else {})}
+                places = [drafts[f"{name}.{suffix}"] for suffix in ("parquet", "csv")]
+                sink = Sink(name, kinds[name], edits[name], places, {_STATE: json.dumps(state).encode()}, bom=bom)
+                sinks[name] = opened.enter_context(sink)
+            for clip in found.clips.values():
+                try:
+                    tables = _tables(clip, people, notes)
+                except (FolderError, ValueError, OSError) as error:
+                    damaged[clip.path] = str(error) if isinstance(error, FolderError) else f"is damaged: {error}"
+                    continue
+                notes += _renumbered(run, clip, edits["people"])
+                for name, sink in sinks.items():
+                    sink.add(tables[name])
+                for name, key in KEYS.items():
+                    columns = (tables[name][each].to_pylist() for each in key)
+                    kept[name] |= {tuple(map(str, row)) for row in zip(*columns, strict=True)}
         if _saved(run) != saved:
             raise _SavedMeanwhileError
         notes += [_keep_earlier(run / f"{name}.csv", lost) for name in KEYS if (lost := edits[name].lost(kept[name]))]
-    return Contents(found.clips, {**found.left_out, **damaged}, tuple(notes))
+        written = _digest_of(drafts)
+    return Contents(found.clips, {**found.left_out, **damaged}, tuple(notes), written)
 
 
 def _renumbered(run: Path, clip: ClipFolder, written: Edits) -> list[str]:
@@ -253,7 +272,8 @@ def _version(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _begins_with_bom(path: Path) -> bool:
+def begins_with_bom(path: Path) -> bool:
+    """Tell whether a file is there and begins with a byte order mark."""
     try:
         with path.open("rb") as file:
             return file.read(len(_BOM)) == _BOM

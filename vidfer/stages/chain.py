@@ -1,7 +1,7 @@
 """The whole chain of per-clip stages, from one set of options."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -125,6 +125,11 @@ class ChainOptions:
     def image_weights(self) -> str:
         """Name or file of the image model's weights."""
         return self.choice.models["image"]
+
+
+def for_clip(options: ChainOptions, clip: Path) -> ChainOptions:
+    """Return the options without those that mean nothing for a clip, and would make another one of it."""
+    return replace(options, picture_fps=None) if options.picture_fps is not None and not clip.is_dir() else options
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
