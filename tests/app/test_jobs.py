@@ -137,11 +137,11 @@ def test_two_jobs_at_once_and_a_limit_of_time(temporary):
 def test_a_system_without_room_for_a_process_is_asked_again(temporary, monkeypatch):
     start, asked = jobs.Worker.start, []
 
-    def starting(work):
+    def starting(work, processes):
         asked.append(work)
         if len(asked) < 3:
             raise OSError(11, "Resource temporarily unavailable")
-        return start(work)
+        return start(work, processes)
 
     monkeypatch.setattr(jobs, "_SECONDS_UNTIL_AGAIN", 0.01)
     monkeypatch.setattr(jobs.Worker, "start", starting)

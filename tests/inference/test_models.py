@@ -159,3 +159,25 @@ def test_one_thread_may_be_nested(three_threads):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 3
+
+
+def test_bytes_do_not_depend_on_the_number_of_cores(monkeypatch):
+    faces = np.random.default_rng(0).integers(0, 256, (70, 160, 160, 3), np.uint8)
+    found = []
+    for cores in (1, 3):
+        monkeypatch.setattr("vidfer.pipeline.cores.busy_threads", lambda cores=cores: cores)
+        found.append([array.tobytes() for array in ImageModel()(faces, tta="flip")])
+    assert found[0] == found[1]
+
+
+def test_a_card_can_ask_for_the_face_alone(tmp_path):
+    weights = find_weights("image", "compact")
+    card = {key: value for key, value in weights.card.items() if key != "graph"}
+    tensors = {name: torch.from_numpy(array) for name, array in weights.arrays().items()}
+    for mirrored, tta in ((True, "flip"), (False, "none")):
+        path = tmp_path / f"{tta}.safetensors"
+        save_weights(path, tensors, {**card, "preprocessing": {**card["preprocessing"], "mirrored": mirrored}})
+        faces = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), np.uint8)
+        model = ImageModel(path)
+        np.testing.assert_array_equal(model(faces, tta=None)[1], model(faces, tta=tta)[1])
+        assert model.tta == tta

@@ -1,6 +1,5 @@
 """Steps whose work a child process does, beside the others: at once, and told as if one came after the other."""
 
-import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +7,11 @@ from typing import ClassVar
 
 import pytest
 
-from vidfer.pipeline import runner, workers
+from vidfer.pipeline import runner
 from vidfer.pipeline.beside import Beside
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.stage import Outcome, Stage
 from vidfer.pipeline.store import Store
-from vidfer.pipeline.workers import has_spare_core, run_all
 from vidfer.types import ClipError, Status, VidferError
 
 PATIENCE = 20  # s
@@ -77,7 +75,7 @@ CHAIN = (Look(), Listen(), Both())
 
 @pytest.fixture
 def meeting(monkeypatch):
-    monkeypatch.setattr(runner, "has_spare_core", lambda: True)
+    monkeypatch.setattr(runner, "busy_threads", lambda: 2)
     meeting = Meeting()
     for stage in (Look, Listen):
         monkeypatch.setattr(stage, "meeting", meeting, raising=False)
@@ -125,7 +123,7 @@ def test_without_a_core_for_it_or_another_step_it_has_no_thread(meeting, clip, t
     meeting.listening.set()
     with finished(CHAIN, "listen", clip, Store(tmp_path / "one")) as artifact:
         assert artifact.meta["thread"] == threading.main_thread().name
-    monkeypatch.setattr(runner, "has_spare_core", lambda: False)
+    monkeypatch.setattr(runner, "busy_threads", lambda: 1)
     with finished(CHAIN, "both", clip, Store(tmp_path / "two")) as artifact:
         assert artifact.meta["listen"][1] == threading.main_thread().name
 
@@ -142,16 +140,3 @@ def test_what_is_lent_is_left_at_the_end_of_the_block_and_not_before():
         assert beside.wait() == "lent"
         assert not left
     assert left
-
-
-def spare(_item, _progress):
-    return {"spare": has_spare_core()}
-
-
-def test_workers_that_fill_the_cores_have_none_to_spare(monkeypatch):
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    for at_once, spare_one in ((1, cores >= 2), (cores, False), (max(cores // 2, 1), cores >= 2)):
-        monkeypatch.setattr(workers, "_at_once", at_once)
-        assert has_spare_core() is spare_one
-    jobs = cores if cores > 1 else 2
-    assert [result for _, result in run_all(spare, range(jobs), jobs, lambda *_: None)] == jobs * [{"spare": False}]

@@ -87,6 +87,7 @@ def test_magnified_faces_are_denoised_at_the_size_they_have_in_the_frame(faces, 
         sides.append(images.shape)
         return images
 
+    network.parallel = False
     loaded["denoise"] = network
     given, crops = faces([50.0] * 4, magnified=[4.0, 2.0, 1.0, 0.3])
     done = ran(stage(("any", "digest")), {"faces": given})
@@ -165,6 +166,9 @@ def test_changed_answers_are_counted(faces, ran, save_denoiser, loaded):
     finetune = ran(image_stage(), {"faces": given, "denoise": denoise})
     assert finetune.arrays("embeddings.safetensors")["logits"].argmax(1).tolist() == [1, 0, 1]
     assert finetune.meta == {"answers_changed": 2}
+    denoise = ran(stage(save_denoiser("brighter", 60.0), threshold=None), {"faces": given})
+    assert denoise.meta["denoised"] == 3
+    assert ran(image_stage(), {"faces": given, "denoise": denoise}).meta == {"answers_changed": None}
 
 
 def test_the_report_says_what_was_changed(faces, ran, artifact, save_denoiser, store):

@@ -174,7 +174,7 @@ class Jobs:
         """Start a process, as soon as the system has room for one; None when the server ends."""
         while not self._closing.is_set():
             try:
-                return _Process(self._work)
+                return _Process(self._work, self._settings.jobs)
             except OSError as error:
                 _LOG.error("no process can be started (%s): trying again", error.strerror)
                 self._closing.wait(_SECONDS_UNTIL_AGAIN)
@@ -253,7 +253,7 @@ class Jobs:
 class _Process:
     """A worker process that loads the models first: until then it is cold."""
 
-    def __init__(self, work: Work[Any]) -> None:
-        self.worker = Worker.start(work)
+    def __init__(self, work: Work[Any], processes: int) -> None:
+        self.worker = Worker.start(work, processes)
         self.worker.give(None)
         self.cold = True

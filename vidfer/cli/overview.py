@@ -153,13 +153,10 @@ def _denoised(summaries: Sequence[Summary]) -> Iterator[str]:
     """Say what denoising did, unless it left every face alone."""
     counts = [summary["denoise"] for summary in summaries if summary["denoise"] and summary["denoise"]["denoised"]]
     if counts:
-        faces, denoised, changed = (
-            sum(each[name] for each in counts) for name in ("faces", "denoised", "answers_changed")
-        )
-        yield (
-            f"Denoised {denoised} of {faces} faces in {len(counts)} of {len(summaries)} clips: "
-            f"{changed} predictions changed."
-        )
+        faces, denoised = (sum(each[name] for each in counts) for name in ("faces", "denoised"))
+        changed = [each["answers_changed"] for each in counts if each["answers_changed"] is not None]
+        effect = f": {sum(changed)} predictions changed" if changed else ""
+        yield f"Denoised {denoised} of {faces} faces in {len(counts)} of {len(summaries)} clips{effect}."
 
 
 def _unusable(summaries: Sequence[Summary]) -> Iterator[str]:

@@ -44,6 +44,7 @@ class Fer2013DataModule(BaseDataModule):
         mean: Subtracted from pixels in [0, 1], for networks pretrained so; None to standardise every image by itself.
         std: Divided by after `mean`.
         statistics: Where an image's own mean and deviation are taken, see `Preprocessing`.
+        mirrored: Whether the network is to average faces of clips with their mirror images.
         denoise_model: Name or file of the weights that images are denoised by, once; None leaves them as they are.
         denoise: `auto` denoises what is noisier than the threshold, `on` every image, `off` none.
         denoise_threshold: Noise above which `auto` denoises, as sigma on the scale 0-255.
@@ -71,6 +72,7 @@ class Fer2013DataModule(BaseDataModule):
         mean: float | None = None,
         std: float | None = None,
         statistics: Statistics = "face",
+        mirrored: bool = True,
         denoise_model: str | None = None,
         denoise: DenoiseMode = "auto",
         denoise_threshold: float = 10.0,
@@ -88,7 +90,9 @@ class Fer2013DataModule(BaseDataModule):
         self.train_split, self.test_split, self.val_share = train_split, test_split, val_share
         self.batch_size, self.num_workers = batch_size, num_workers
         self.resolution = sorted(resolution or [])
-        self.preprocessing = Preprocessing(image_size, in_chans, mean=mean, std=std, statistics=statistics)
+        self.preprocessing = Preprocessing(
+            image_size, in_chans, mean=mean, std=std, statistics=statistics, mirrored=mirrored
+        )
         self.augment = ImageAugmentation(self.preprocessing, augmentation, degrade=degrade)
         self.denoising, self.store = Denoise(denoise_model, denoise, denoise_threshold), store
         self.data: dict[str, BatchedImages] = {}

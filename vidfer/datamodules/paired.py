@@ -137,7 +137,7 @@ class PairedDataModule(ClipDataModule):
 
         def make(draft: Draft) -> Outcome:
             image = pair_faces(names, [target[name] for name in names], pool, pairing)
-            embeddings, _ = ImageModel(weights).of_gray(image.reshape(-1, *image.shape[2:]), tta="flip")
+            embeddings, _ = ImageModel(weights).of_gray(image.reshape(-1, *image.shape[2:]), tta=None)
             frames = embeddings.reshape(*image.shape[:2], -1)
             draft.write_arrays("faces.safetensors", {"image": image, "frames": frames})
             return Outcome()

@@ -64,7 +64,8 @@ def calibrate(kind: str, weights: Path, data: Data) -> dict[str, Any]:
     except NotHeldOutError as error:
         unmeasured = {"not_measured": why(error, data)}
     entry = {**calibration_entry(folds, found.on, test), **unmeasured}
-    return {"calibration": {**entry, "tta": "flip"} if kind == "image" else entry}
+    mirrored = find_weights(kind, weights).card["preprocessing"].get("mirrored", True)
+    return {"calibration": {**entry, "tta": "flip" if mirrored else "none"} if kind == "image" else entry}
 
 
 def _groups(people: Sequence[str | None]) -> list[list[int]]:

@@ -85,7 +85,7 @@ def _predict_images(weights: Path, data: Data, split: Split) -> HeldOut:
     images = module.data.get(split)
     if images is None or not len(images):
         raise NotHeldOutError(f"no {NAMES[split]} images of {module.source} are held out")
-    logits = ImageModel(weights).of_gray(images.image.numpy(), tta="flip")[1]  # as the chain sees a face
+    logits = ImageModel(weights).of_gray(images.image.numpy(), tta=None)[1]  # as the chain sees a face
     on = f"{images.report.source}: {NAMES[split]} images of {module.source}"  # of several sources, the one with labels
     return HeldOut(on, [row[None] for row in logits], images.target.tolist(), images.person, "images")
 

@@ -91,6 +91,8 @@ def evaluate_image(options: ImageOptions, notify: Notify = lambda _: None) -> di
     if options.write_card and options.calibrate and head != OWN_HEAD:
         raise UsageError(f"--write-card keeps the calibration by which clips are predicted: give --head {OWN_HEAD}")
     model = ImageModel(options.image_model, head=head, compute=compute)
+    if options.write_card and options.calibrate and options.tta != model.tta:
+        raise UsageError(f"--write-card of a calibration needs --tta {model.tta}: analyze averages these views")
     data, source = _read(options, notify)
     source += head_note(model.weights, head)
     title = f"{options.image_model} on {source}, --tta {options.tta}"
@@ -198,8 +200,6 @@ def _check(options: ImageOptions) -> None:
         raise UsageError(
             "--write-card keeps a calibration or a measurement on images that the model was not trained on"
         )
-    if options.write_card and options.calibrate and options.tta != "flip":
-        raise UsageError("--write-card of a calibration needs --tta flip: analyze averages with the mirror image")
     if options.write_card and options.limit:
         raise UsageError("--write-card needs the whole split: leave --limit out")
     if options.corrupt and not options.out:

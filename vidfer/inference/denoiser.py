@@ -38,6 +38,7 @@ class Denoiser:
             fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
             raise VidferError(fault) from error
         self.network = open_network(weights, compute)
+        self.parallel = self.network.parallel
         self._batch = 1 if compute.device == "cpu" else _BATCH_ON_GPU
 
     def __call__(self, images: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:

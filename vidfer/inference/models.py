@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from vidfer.inference.network import CPU, Compute, Floats, open_network
 from vidfer.models.preprocess import Preprocessing, as_floats
+from vidfer.pipeline.cores import at_once
 from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import OWN_HEAD, embedding_width, find_weights, read_heads
 
@@ -25,7 +26,8 @@ _BEFORE = (
     "denoise_threshold",
     "denoise_weights",
 )  # in an image card: what another network does to the faces
-_BATCH = 32  # faces at a time: enough for speed, little enough for the cache
+_BATCH = 32  # faces of 48 px at a time: enough for speed, little enough for the cache
+_PIXELS = _BATCH * 48**2  # that a processor takes at a time: larger faces gain nothing from company
 
 
 class ImageModel:
@@ -55,29 +57,43 @@ class ImageModel:
             fault = f"the card of {weights.path} describes a network that this version cannot build: {error}"
             raise VidferError(fault) from error
         self.network = open_network(weights, compute)
+        fitting = max(1, _PIXELS // self.preprocessing.image_size**2)
+        self._batch = min(_BATCH, fitting) if compute.device == "cpu" else _BATCH
 
-    def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str = "none") -> tuple[Floats, Floats]:
-        """Return embeddings (N, D) and logits (N, 7), means over the views of `tta`, of aligned RGB crops uint8 (N, S, S, 3)."""
+    @property
+    def tta(self) -> str:
+        """The views that are averaged where clips are analysed: `flip`, or `none` if the weights' card says so."""
+        return "flip" if self.preprocessing.mirrored else "none"
+
+    def __call__(self, crops: npt.NDArray[np.uint8], *, tta: str | None = "none") -> tuple[Floats, Floats]:
+        """Return embeddings (N, D) and logits (N, 7) of aligned RGB crops uint8 (N, S, S, 3).
+
+        They are means over the views of `tta`, None for those that the weights' card asks for. Batches are computed on all
+        cores that this process may use, each on one, so that the bytes do not depend on their number.
+        """
         return self._run(crops, self.preprocessing.gray, tta)
 
-    def of_gray(self, faces: npt.NDArray[np.uint8], *, tta: str = "none") -> tuple[Floats, Floats]:
+    def of_gray(self, faces: npt.NDArray[np.uint8], *, tta: str | None = "none") -> tuple[Floats, Floats]:
         """Return the same of gray faces, uint8 (N, S, S), that are framed as the training images are."""
         return self._run(faces, lambda gray: as_floats(gray[:, None]) / 255, tta)
 
     def _run(
-        self, images: npt.NDArray[np.uint8], gray: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], tta: str
+        self, images: npt.NDArray[np.uint8], gray: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], tta: str | None
     ) -> tuple[Floats, Floats]:
         if not len(images):
             return np.zeros((0, embedding_width(self.weights.path)), np.float32), np.zeros(
                 (0, len(EMOTIONS)), np.float32
             )
-        embeddings, logits = [], []
-        for start in range(0, len(images), _BATCH):
-            views = _views(gray(images[start : start + _BATCH]), tta)
-            found = [self.network(image=self.preprocessing(view)) for view in views]
-            embeddings.append(np.mean([one["embedding"] for one in found], 0))
-            logits.append(np.mean([one[f"logits_{self.head}"] for one in found], 0))
-        return np.concatenate(embeddings, dtype=np.float32), np.concatenate(logits, dtype=np.float32)
+
+        def compute(batch: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+            found = [self.network(image=self.preprocessing(view)) for view in _views(gray(batch), tta or self.tta)]
+            means = (np.mean([one[name] for one in found], 0) for name in ("embedding", f"logits_{self.head}"))
+            return next(means), next(means)
+
+        batches = [images[start : start + self._batch] for start in range(0, len(images), self._batch)]
+        parts = at_once(compute, batches) if self.network.parallel else [compute(batch) for batch in batches]
+        embeddings, logits = (np.concatenate(arrays, dtype=np.float32) for arrays in zip(*parts, strict=True))
+        return embeddings, logits
 
 
 def _views(face: npt.NDArray[Any], tta: str) -> list[npt.NDArray[Any]]:

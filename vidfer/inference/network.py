@@ -65,8 +65,9 @@ def require_torch(what: str) -> None:
 
 
 class Network(Protocol):
-    """A network with its weights, in evaluation mode; threads may share one."""
+    """A network with its weights, in evaluation mode; threads may share one, and `parallel` ones run on several cores so."""
 
+    parallel: bool
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 

@@ -38,6 +38,8 @@ class OnnxNetwork:
         VidferError: They do not fit each other.
     """
 
+    parallel = True
+
     def __init__(self, graph: bytes, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

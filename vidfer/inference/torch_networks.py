@@ -186,6 +186,8 @@ class TorchNetwork:
         VidferError: The weights do not fit their card.
     """
 
+    parallel = False  # on a GPU there is one; on the CPU torch is the reference
+
     def __init__(self, weights: Weights, device: str = "cpu") -> None:
         self.device = torch.device(device)
         module = build_module(weights)

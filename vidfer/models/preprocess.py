@@ -38,6 +38,7 @@ class Preprocessing:
         std: Divided by after `mean`; None to standardise every image by itself.
         statistics: Where an image's own mean and deviation are taken: `image`, or `face`, so that the background does not matter.
             Cards without this entry mean `image`.
+        mirrored: Whether a face of a clip and its mirror image are averaged; the paper's network looks at the face alone.
     """
 
     image_size: int = 48
@@ -46,6 +47,7 @@ class Preprocessing:
     mean: float | None = None
     std: float | None = None
     statistics: Statistics = "image"
+    mirrored: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an unknown choice, which would count as the other one."""

@@ -116,9 +116,10 @@ def denoising(denoise: Mapping[str, Any] | None) -> str:
         else f", which changed their gray levels by {denoise['mean_change']:.1f} on average"
     )
     changed = denoise.get("answers_changed", 0)
+    effect = f" Without it {changed or 'none'} of them would have had another most probable expression."
+    was = "was" if count == 1 else "were"
     return (
-        f"{count} of {_many(faces, 'face image')} {'was' if count == 1 else 'were'} denoised ({limit}){change}. "
-        f"Without it {changed or 'none'} of them would have had another most probable expression."
+        f"{count} of {_many(faces, 'face image')} {was} denoised ({limit}){change}.{'' if changed is None else effect}"
     )
 
 

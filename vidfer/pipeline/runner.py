@@ -28,10 +28,10 @@ from typing import Any
 
 from vidfer.pipeline.atomic import concerns
 from vidfer.pipeline.beside import Beside
+from vidfer.pipeline.cores import busy_threads
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft, Store, unreadable
-from vidfer.pipeline.workers import has_spare_core
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 _LOG = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def _begin(
     """Begin the steps that need nothing but the clip and a child process, unless there is no other step or no core for them."""
     due = [step for step in steps if step.due]
     apart = [step for step in due if step.stage.apart and not step.stage.inputs]
-    if len(due) == len(apart) or not has_spare_core():
+    if len(due) == len(apart) or busy_threads() < 2:
         return {}
     return {
         step.stage.name: stack.enter_context(

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from vidfer.pipeline.cores import share_cores
 from vidfer.types import ClipError, Status, VidferError
 
 Item = TypeVar("Item")
@@ -21,15 +21,6 @@ Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
 
 OnProgress = Callable[[int, str, float], None]
 """Called with an item's position in the list, the stage at work, and the share it has done."""
-
-
-_at_once = 1  # processes that work beside each other, with this one
-
-
-def has_spare_core() -> bool:
-    """Whether this process may keep two cores busy: its worker processes, or it and its like, have one each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores >= 2 * _at_once
 
 
 def run_all(
@@ -128,8 +119,7 @@ class _Forward(logging.Handler):
 
 
 def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int, jobs: int) -> None:
-    global _at_once
-    _at_once = jobs
+    share_cores(jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
     logging.getLogger("vidfer").setLevel(level)

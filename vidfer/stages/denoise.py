@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vidfer.inference.network import CPU, Compute
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.columns import to_parquet
+from vidfer.pipeline.cores import at_once
 from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
@@ -89,7 +90,12 @@ class DenoiseStage(Stage):
     def clean(self, crops: Images, table: Mapping[str, npt.NDArray[Any]]) -> Images:
         """Denoise crops, n >= 1, given their rows of `faces.parquet`, whether they need it or not."""
         network, magnified = self._network(), _magnification(table)
-        return np.stack([_at_native_size(network, *pair) for pair in zip(crops, magnified, strict=True)])
+        pairs = list(zip(crops, magnified, strict=True))
+
+        def work(pair: tuple[Images, float]) -> Images:
+            return _at_native_size(network, *pair)
+
+        return np.stack(at_once(work, pairs) if network.parallel else [work(pair) for pair in pairs])
 
     def warm(self) -> None:
         """Load the denoiser, unless nothing is to be denoised."""

@@ -51,14 +51,15 @@ FIT: Final = Fit(
 
 @dataclass(frozen=True)
 class ImageStage(Stage):
-    """Run the image model over the crops, denoised where they were, and over their mirror images.
+    """Run the image model over the crops, denoised where they were, and over their mirror images unless its card says no.
 
     Artifact: `embeddings.safetensors` with `embeddings` (N, D) float32 and `logits` (N, 7) float32, in the crops' order; in
-    `meta`, `answers_changed` is the number of denoised crops whose most probable class is another one than without.
+    `meta`, `answers_changed` is the number of denoised crops whose most probable class is another one than without; None where
+    every crop was to be denoised, since comparing would cost as much again.
     """
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     inputs: ClassVar[tuple[str, ...]] = ("faces", "denoise")
 
     weights: str  # their digest
@@ -71,22 +72,22 @@ class ImageStage(Stage):
         shards = faces.names("crops-")
         if not shards or denoise.status in TRANSIENT:
             return Outcome(denoise.status, denoise.message, {"answers_changed": 0})
-        parts, changed = [], 0
+        compares, parts, changed = denoise.meta.get("mode") != "on", [], 0
         for done, shard in enumerate(shards, start=1):
             crops = faces.arrays(shard)["crops"]
             rows, clean = read_denoised((denoise, faces), shard)
-            raw = self.predict(crops[rows])[1]
+            raw = self.predict(crops[rows if compares else rows[:0]])[1]
             crops[rows] = clean
             parts.append(self.predict(crops))
-            changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum())
+            changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum()) if compares else 0
             progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})
-        return Outcome(denoise.status, denoise.message, {"answers_changed": changed})
+        return Outcome(denoise.status, denoise.message, {"answers_changed": changed if compares else None})
 
     def predict(self, crops: npt.NDArray[np.uint8]) -> "tuple[Floats, Floats]":
         """Return embeddings (N, D) and logits (N, 7) of aligned crops, uint8 (N, 160, 160, 3), denoised where need be."""
-        return self._model()(crops, tta="flip")
+        return self._model()(crops, tta=None)
 
     def warm(self) -> None:
         """Load the image model."""
