@@ -157,6 +157,7 @@ class FacesStage(Stage):
         with closing(find()) as found:
             while shard := list(islice(found, SHARD)):
                 tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
+                del shard  # before the next one is gathered, so that a long clip takes no more memory than a short one
         _write_times(draft, times, poster.jpeg)
         meta = {"frames": len(times), "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
         if tables:
