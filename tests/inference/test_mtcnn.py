@@ -1,5 +1,6 @@
 """The cascade against facenet-pytorch's, and what it makes of any image."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from vidfer.inference.mtcnn import MtcnnDetector
 from vidfer.inference.network import Compute
 from vidfer.media.decode import read_frames
 from vidfer.media.detect import as_rgb
+from vidfer.types import ClipError
 
 CLIPS = (
     "clips/petercunha_dinner/dinner.mp4",
@@ -98,13 +100,12 @@ def test_all_real_clips_give_what_facenet_pytorch_finds(detector, data_dir, refe
     faces = 0
     clips = [*(data_dir / "clips").glob("*/*.mp4"), *sorted((data_dir / "ravdess_av/actor01_mp4").glob("*.mp4"))[:4]]
     for clip in clips:
-        if clip.name == "corrupted.mp4":
-            continue
-        for frame, _ in zip(read_frames(clip, fps=0.5), range(4), strict=False):
-            for long_side in (320, 480, 720):
-                found = detector.detect([frame.image], long_side=long_side)[0]
-                assert_alike(found, reference(frame.image, long_side=long_side))
-                faces += len(found)
+        with contextlib.suppress(ClipError):  # two break off or cannot be read at all
+            for frame, _ in zip(read_frames(clip, fps=0.5), range(4), strict=False):
+                for long_side in (320, 480, 720):
+                    found = detector.detect([frame.image], long_side=long_side)[0]
+                    assert_alike(found, reference(frame.image, long_side=long_side))
+                    faces += len(found)
     assert faces > 200
 
 

@@ -12,11 +12,8 @@ from vidfer.media.detect import Detections, as_rgb
 from vidfer.weights.files import SHIPPED, find_weights
 
 _SMALLEST: Final = 20  # px; P-Net sees 12, and finds little between 12 and 20
-_CELL, _STRIDE, _FACTOR = (
-    12,
-    2,
-    0.709,
-)  # px that P-Net looks at, how far apart, and from one size of the image to the next
+_CELL, _STRIDE = 12, 2  # px that P-Net looks at, and how far apart
+_FACTOR: Final = 0.709  # from one size of the image to the next
 _PNET_SCORE, _RNET_SCORE, _ONET_SCORE = 0.6, 0.7, 0.7
 _RNET_SIDE, _ONET_SIDE = 24, 48
 _NOTHING: Final = {
