@@ -36,7 +36,7 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
 def file_digest(path: Path) -> str:
     """Return the blake3 digest of a file, read in blocks, so that memory does not grow with its size."""
     hasher = blake3()
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):
             hasher.update(block)
     return hasher.hexdigest()

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,16 +53,18 @@ class Stage(ABC):
 
     def recipe(self, source: str, input_keys: Mapping[str, str]) -> dict[str, Any]:
         """Return everything that decides this stage's result for a clip with that content digest, as JSON."""
-        kept = {spec.name for spec in fields(self) if not spec.metadata.get("neutral")}  # type: ignore[arg-type]
-        values = asdict(self)  # type: ignore[call-overload]
         return {
-            "stage": self.name,
-            "version": self.version,
-            "params": {name: values[name] for name in sorted(kept)},
+            **self._of_all_clips,
             "inputs": {name: input_keys[name] for name in self.inputs},
             "source": source if self.reads_clip else None,
-            "tools": dict(self.tools()),
         }
+
+    @cached_property
+    def _of_all_clips(self) -> dict[str, Any]:
+        kept = {spec.name for spec in fields(self) if not spec.metadata.get("neutral")}  # type: ignore[arg-type]
+        values = asdict(self)  # type: ignore[call-overload]
+        params = {name: values[name] for name in sorted(kept)}
+        return {"stage": self.name, "version": self.version, "params": params, "tools": dict(self.tools())}
 
     def warm(self) -> None:  # noqa: B027 - most stages have nothing to load
         """Load what `run` needs and keeps, so that the first clip, or frame, takes no longer than the next."""

@@ -324,7 +324,9 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
     try:
         text = (folder / MANIFEST).read_bytes()
         manifest: dict[str, Any] = json.loads(text)
-        if text != dump_json(manifest) or manifest["seal"] != seal_of(manifest):
+        seal = str(manifest["seal"])
+        sealed = text.replace(f'"seal":"{seal}",'.encode(), b"", 1)  # of canonical JSON, what `seal_of` digests
+        if text != dump_json(manifest) or blake3(sealed).hexdigest() != seal:
             raise _DamageError("the bytes of its manifest have changed")
         if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
             raise _DamageError("its manifest belongs to another artifact")
@@ -342,12 +344,12 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
 
 def _check_files(folder: Path, listed: list[Json], *, digests: bool) -> None:
     names = {entry["name"] for entry in listed}
-    present = {path.name for path in folder.iterdir()} - {MANIFEST}
-    if present != names:
-        raise _DamageError(f"its files are {sorted(present)}, the manifest names {sorted(names)}")
+    with os.scandir(folder) as inside:
+        sizes = {one.name: one.stat().st_size for one in inside if one.name != MANIFEST}
+    if sizes.keys() != names:
+        raise _DamageError(f"its files are {sorted(sizes)}, the manifest names {sorted(names)}")
     for entry in listed:
-        path = folder / entry["name"]
-        if path.stat().st_size != entry["size"]:
-            raise _DamageError(f"{path.name} has {path.stat().st_size} bytes, not {entry['size']}")
-        if digests and file_digest(path) != entry["blake3"]:
-            raise _DamageError(f"the bytes of {path.name} have changed")
+        if sizes[entry["name"]] != entry["size"]:
+            raise _DamageError(f"{entry['name']} has {sizes[entry['name']]} bytes, not {entry['size']}")
+        if digests and file_digest(folder / entry["name"]) != entry["blake3"]:
+            raise _DamageError(f"the bytes of {entry['name']} have changed")
