@@ -1,3 +1,4 @@
+import csv
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.pipeline import system
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,12 @@ LINUX = (  # what other systems do not have, or what its test is not made for
     "test_a_lock_that_was_removed", "groups", "nobody_named", "full_disk", "does_not_let_read", "without_a_home", "memory_limit",
     "standard_streams", "test_system", "rights",
 )  # fmt: skip
+
+
+def read_table(path):
+    """Read the rows of a table without when they were made."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{**row, "analyzed_at": "", "elapsed_s": ""} for row in csv.DictReader(file)]
 
 
 def elsewhere(*words, **variables):
@@ -139,3 +147,35 @@ def test_processes_that_have_ended_are_told_from_others():
     process.communicate(b"\n")
     assert not system.is_running(process.pid)
     assert not system.is_running(1 << 80)
+
+
+@pytest.mark.slow
+def test_a_clip_is_analysed_there_with_the_same_tables_and_without_extras(tmp_path):
+    write_demo_clip(tmp_path / "clip.mp4", seconds=2.0)
+    tables = []
+    for place, paths, without in (("here", [], ""), ("elsewhere", [OTHER], "torch,lightning,timm,scipy,matplotlib")):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "vidfer",
+                "analyze",
+                "clip.mp4",
+                "--out",
+                place,
+                "--jobs",
+                "1",
+                "--store",
+                f"store-{place}",
+            ],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*paths, ROOT])), "WITHOUT": without},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        tables.append(
+            [read_table(tmp_path / place / f"{name}.csv") for name in ("clips", "people", "frames", "windows")]
+        )
+    assert tables[0] == tables[1]
