@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import vidfer.media.audio as audio
+from vidfer.media import audio_child
 from vidfer.media.audio import read_windows
 from vidfer.media.audio_child import Windows
+from vidfer.media.container import open_media
 from vidfer.types import ClipError, Status
 
 
@@ -152,3 +154,21 @@ def test_real_tracks(data_dir):
     assert read_windows(clips / "eamm_samples/sample2.mov").status is Status.OK  # a WAV by another name
     silent = next(Path(data_dir / "ravdess_av/actor01_mp4_360p").glob("02-*"))
     assert read_windows(silent).status is Status.SILENT
+
+
+@pytest.mark.parametrize("augment", ["", "noise"])
+def test_sound_that_is_kept_gives_what_sound_that_is_decoded_again_gives(write_sound, monkeypatch, augment):
+    opened = []
+    monkeypatch.setattr(audio_child, "open_media", lambda path: opened.append(path) or open_media(path))
+    path = write_sound("voice.wav", np.stack([voice(3.0), 0.5 * voice(3.0)]), codec="pcm_f32le")
+    request = {"path": str(path), "win_dur": 2.0, "hop_dur": 1.0, "speed": 1.0, "vad": True, "loudness": -23.0}
+
+    def answers():
+        opened.clear()
+        return [(header, bytes(data or b"")) for header, data in audio_child.handle({**request, "augment": augment})]
+
+    kept = answers()
+    assert len(opened) == 1
+    monkeypatch.setattr(audio_child, "_KEPT", 1.5)
+    assert answers() == kept
+    assert len(opened) == 2

@@ -1,6 +1,7 @@
 """The child process that turns sound into openSMILE vectors: `python -m vidfer.media.audio_child`."""
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -26,6 +27,7 @@ RATE: Final = 16_000
 _SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more below 60 ms, or close to it
 _LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
+_KEPT: Final = 300.0  # s of sound, 19 MB, that are kept from the measurement to the windows, and not decoded again
 _CEILING: Final = 1 - 2**-15  # openSMILE makes 16-bit integers of samples, and louder ones would change their sign
 
 
@@ -133,22 +135,26 @@ class Listener:
 def handle(request: Header) -> Emitted:
     """Answer `{"path", "win_dur", "hop_dur", "speed", "vad", "loudness", "augment"}` with windows and an end.
 
-    With a `loudness`, or several channels, the sound is decoded twice, so that one gain and one rule for channels is known for
-    all of it: before the windows, the seconds `measured` so far are told now and then.
+    With a `loudness`, or several channels, all sound is heard before the windows, so that one gain and one rule for channels is
+    known for all; the seconds `measured` so far are told now and then. A long sound is decoded again for windows.
     """
     if picture_kind(request["path"]):
         raise ClipError(Status.NO_AUDIO, "a picture has no sound")
     windows = Windows(round(request["win_dur"] * RATE), round(request["hop_dur"] * RATE))
     meter = SpeechMeter() if request["vad"] else None
     mix, loudness, gain = Downmix(), None, 0.0
-    level = yield from _measure(request, mix)
+    level, kept = yield from _measure(request, mix)
     if note := mix.decide():
-        level = yield from _measure(request, mix)
+        level, kept = yield from _measure(request, mix)
     if level is not None:
         loudness, gain = level.loudness(), level.gain(request["loudness"])
-    with open_media(request["path"]) as container, Smile(RATE) as smile:
-        listener = Listener(container, mix, request["speed"])
-        for start, window in _cut(_amplified(_heard(listener, request), gain), windows, meter):
+    with ExitStack() as stack:
+        if kept is None:
+            listener = Listener(stack.enter_context(open_media(request["path"])), mix, request["speed"])
+            kept = listener, _heard(listener, request)
+        smile = stack.enter_context(Smile(RATE))
+        listener, sound = kept
+        for start, window in _cut(_amplified(sound, gain), windows, meter):
             bounds = np.array([start, start + len(window)])
             begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
             header, payload = _describe(start, window, meter, smile)
@@ -160,20 +166,33 @@ def handle(request: Header) -> Emitted:
     yield {"end": listener.damage, **facts}, None
 
 
-def _measure(request: Header, mix: Downmix) -> Generator[tuple[Header, memoryview | None], None, LoudnessMeter | None]:
-    """Hear the whole sound before it is used: return its loudness if that is wanted, and let `mix` see its channels."""
+_Kept = tuple[Listener, Iterator[NDArray[np.float32]]]
+"""A listener that has heard a file to its end, and what it heard."""
+
+
+def _measure(
+    request: Header, mix: Downmix
+) -> Generator[tuple[Header, memoryview | None], None, tuple[LoudnessMeter | None, _Kept | None]]:
+    """Hear the whole sound before it is used, and let `mix` see its channels.
+
+    Returns its loudness if that is wanted, and then the sound itself, unless it is long.
+    """
     count, level = 0, None if request["loudness"] is None else LoudnessMeter(RATE)
+    pieces: list[NDArray[np.float32]] | None = None if level is None else []
     with open_media(request["path"]) as container:
         listener = Listener(container, mix, request["speed"])
         if level is None and listener.channels < 2:
-            return None
+            return None, None
         for samples in _heard(listener, request) if level else listener.samples():
             if level is not None:
                 level.add(samples)
             before, count = count, count + len(samples)
+            if pieces is not None:
+                pieces.append(samples)
+                pieces = pieces if count <= _KEPT * RATE else None
             if count // (BEAT * RATE) > before // (BEAT * RATE):
                 yield {"measured": count / RATE}, None
-    return level
+    return level, None if pieces is None else (listener, iter(pieces))
 
 
 def _heard(listener: Listener, request: Header) -> Iterator[NDArray[np.float32]]:
