@@ -37,7 +37,7 @@ def _one(plan: Plan, name: str, clip: Path, fps: float | None) -> Measurement:
     frames = inside["frames"][0]
     figures = {"warm CPU s": Figure.of(inside["chain"]), "warm wall s": Figure.of(inside["wall"])}
     if not plan.quick:
-        costs = [whole() for _ in range(plan.rounds(3))]
+        costs = [whole() for _ in range(2)]
         figures |= {
             "CPU s": Figure.of([cost.cpu for cost in costs]),
             "wall s": Figure.of([cost.wall for cost in costs]),

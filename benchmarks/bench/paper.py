@@ -32,10 +32,10 @@ def measure(plan: Plan) -> Iterator[Measurement]:
         "CPU s": Figure.of(costs),
         "times real time": Figure.of([seconds / wall for wall in walls]),
         "warm CPU s": Figure.of(found["chain"]),
-        "passes' share": Figure.of([a / b for a, b in zip(found["networks"], found["chain"], strict=True)]),
+        "passes' share of CPU": Figure.of([a / b for a, b in zip(found["networks"], found["chain"], strict=True)]),
     }
     ratio = Figure.of([b / a for a, b in zip(found["networks"], found["chain"], strict=True)])
-    bars = [Bar("times real time", 1.0, least=True), Bar("passes' share", 0.75, least=True)]
+    bars = [Bar("times real time", 1.0, least=True), Bar("passes' share of CPU", 0.75, least=True)]
     floors = {"forward passes": Figure.of(found["networks"])}
     facts = {"faces": found["faces"][0], "s of video": seconds}
     yield Measurement("paper", "640x480, one face", figures, floors, {"CPU / passes": ratio}, bars, facts)

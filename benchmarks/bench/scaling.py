@@ -24,11 +24,11 @@ def measure(plan: Plan) -> Iterator[Measurement]:
         return
     counts = [_NONE, *FRAMES]
     files = [Clip(seconds=count / 25).path() for count in counts]
-    found: list[list[float]] = call("scaling.frames", clips=files, rounds=plan.rounds(3))
+    found: list[list[float]] = call("scaling.frames", clips=files, rounds=2)
     yield _growth("frames of one clip, every frame, models loaded", FRAMES, found)
     folder = plan.folder("scaling")
     variants(Clip(seconds=2).path(), max(CLIPS), folder / "clips")
-    runs = [[_clips(plan, folder / "clips", count) for count in (1, *CLIPS)] for _ in range(plan.rounds(2))]
+    runs = [[_clips(plan, folder / "clips", count) for count in (1, *CLIPS)] for _ in range(2)]
     yield _growth("clips of 2 s with sound, one job", CLIPS, runs, first=1)
 
 

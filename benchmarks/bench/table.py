@@ -48,6 +48,8 @@ def refresh(page: str, *runs: Results) -> str:
         for group in dict.fromkeys(each.group for each in run.measurements):
             rows = table([each for each in run.measurements if each.group == group])
             texts[group] = rows if run is runs[0] else f"{machine(run)}\n\n{rows}"
+    if "scaling" in texts:  # the plot is drawn when its figures are there
+        texts["scaling"] += "\n\n![CPU seconds over frames and over clips on logarithmic axes](results/scaling.svg)"
 
     def write(part: re.Match[str]) -> str:
         return f"{part[1]}\n{texts.get(part[2], 'Not measured yet.')}\n\n{part[4]}"

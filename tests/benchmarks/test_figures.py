@@ -80,6 +80,12 @@ def test_a_page_gets_its_tables_between_the_marks_and_keeps_the_rest():
     assert refresh(written, whole) == written
 
 
+def test_the_plot_is_shown_where_growth_was_measured():
+    page = "<!-- bench: scaling -->\n<!-- end -->\n"
+    assert "scaling.svg" in refresh(page, results(measured("scaling")))
+    assert "scaling.svg" not in refresh(page, results(measured()))
+
+
 def test_a_mark_without_an_end_is_an_error():
     with pytest.raises(ValueError, match="not followed"):
         refresh("<!-- bench: cold -->\n", results(measured()))
