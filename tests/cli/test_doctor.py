@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.pipeline.test_extras import without
 from vidfer.cli.main import main
 
@@ -23,6 +25,7 @@ def test_without_extras_nothing_is_wrong_and_each_is_named_with_its_command(tmp_
         assert f": pip install 'vidfer[{extra}]'" in said
 
 
+@pytest.mark.slow
 def test_the_backend_torch_is_a_fault_where_it_is_not_installed(tmp_path):
     call = "from vidfer.cli.main import main; sys.exit(main(['doctor', '--backend', 'torch', '--store', sys.argv[1]]))"
     done = without(call, str(tmp_path))
