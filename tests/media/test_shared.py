@@ -90,3 +90,16 @@ def _fill_and_free(file, said):
     assert said.getvalue().count(b"freed") == 2
     assert writer.place(np.zeros(10, np.uint8).data) is None
     assert not writer.freed(b'{"op": "probe"}\n')
+
+
+def test_a_fork_frees_nothing_of_its_parents(monkeypatch):
+    with ExitStack() as stack:
+        said = io.BytesIO()
+        file = shared_file(stack)
+        at = SlotWriter(file, iter([])).place(np.zeros(shared._SMALL, np.uint8).data)
+        view = SlotReader(file, said).view(at, shared._SMALL)
+        assert view is not None
+        here = os.getpid()
+        monkeypatch.setattr(os, "getpid", lambda: here + 1)
+        del view
+        assert said.getvalue() == b""

@@ -164,6 +164,34 @@ def test_damage_that_no_chosen_frame_needs_is_reported_all_the_same(write_video)
         assert frames[-1].pts > 6.0
 
 
+def test_a_damaged_key_picture_is_made_up_as_where_all_is_decoded(write_video):
+    """The decoder fills in what an earlier picture showed, here of a group that otherwise is not decoded to its end."""
+    path = write_video("a.mp4", moving(), options={"g": "12", "bf": "2"})
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][24]
+    assert packet.is_keyframe
+    data, middle = bytearray(path.read_bytes()), packet.pos + packet.size // 2
+    data[middle : middle + 30] = bytes(range(60, 90))
+    path.write_bytes(data)
+    every, frames = list(read_frames(path, fps=None)), list(read_frames(path, fps=None, every=4))
+    assert [frame.index for frame in frames] == list(range(0, COUNT, 4))
+    for frame in frames:
+        np.testing.assert_array_equal(frame.image, every[frame.index].image)
+
+
+def test_times_that_ignore_the_order_of_pictures(write_video, tmp_path):
+    """As of a stream without times that was put into a container: each packet has its place's."""
+    pyramid = {"x264-params": "keyint=24:bframes=3:b-adapt=0:scenecut=0"}
+    whole, flat = write_video("a.mp4", moving(), options=pyramid), tmp_path / "flat.mp4"
+    with av.open(str(whole)) as source, av.open(str(flat), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.pts, packet.stream = packet.dts, stream
+                target.mux(packet)
+    assert hold_against_all(flat) >= COUNT - 3  # some have the time of another
+
+
 def test_a_recording_that_breaks_off(write_video):
     path = write_video("a.mkv", moving(), options={"g": "6", "bf": "2"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])

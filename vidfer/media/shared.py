@@ -75,7 +75,7 @@ class SlotReader:
     """
 
     def __init__(self, file: int, pipe: IO[bytes]) -> None:
-        self._file, self._pipe = file, pipe
+        self._file, self._pipe, self._owner = file, pipe, os.getpid()
         self._map: mmap.mmap | None = None
         self._held: set[int] = set()
 
@@ -97,6 +97,8 @@ class SlotReader:
         return block.data
 
     def _let_go(self, at: int) -> None:
+        if os.getpid() != self._owner:  # a fork: the other process may still look at the payload
+            return
         self._held.discard(at)
         self._free(at)
 

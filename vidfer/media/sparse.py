@@ -50,7 +50,8 @@ class SparseReader(Reader):
     to the next one, no packet of the one group being shown among those of another. A group of which no frame is wanted is not
     decoded; in others, pictures that no other refers to are left out unless they are wanted, and so is what follows the last
     wanted one. Where that would not be certain, or the decoder gives something else than was foreseen, the whole group is
-    decoded: damaged packets, those without times, times that start anew, parts that an edit list hides.
+    decoded: damaged packets, those without times, times that start anew, parts that an edit list hides. What the decoder makes up
+    for a damaged picture, it takes from earlier ones; so the group before a damaged one is decoded first.
     """
 
     def __init__(self, container: "InputContainer", stream: "VideoStream", chooser: Chooser, **how: Any) -> None:  # noqa: ANN401
@@ -64,6 +65,7 @@ class SparseReader(Reader):
         self._bad = self._in_row = 0
         self._sets = b""  # the parameter sets seen last within packets
         self._last = False  # whether the group at work is the last one
+        self._past: list[Packet] = []  # the group before that
 
     def chosen(self) -> Iterator[Shown]:
         """Yield frames in presentation order: those that were chosen, and of the others at least one of each group, as None."""
@@ -73,6 +75,7 @@ class SparseReader(Reader):
         else:
             for closed, group in self._groups(self._look):
                 yield from self._needed(closed, self._look) if closed else self._all(group)
+                self._past = group if isinstance(group, list) else []
                 if self._in_row >= self._patience:
                     break
         self._judge(self._bad)
@@ -124,7 +127,7 @@ class SparseReader(Reader):
             try:
                 for frame in self._decode(group, chosen):
                     number, time, taken = plan.pop(frame.pts)  # type: ignore[arg-type] # None is a KeyError
-                    if taken and frame.pts != wanted[given]:
+                    if frame.is_corrupt or (taken and frame.pts != wanted[given]):
                         break
                     given += taken
                     yield number, time, frame if taken else None
@@ -136,7 +139,16 @@ class SparseReader(Reader):
                 self.clock, self._chooser, self.index, self._in_row = clock, chooser, last + 1, 0
                 yield last, end, None
                 return
-        yield from self._all(group, given)
+        self._recall()
+        yield from self._all(group, given, since=group[0].pts or 0)
+
+    def _recall(self) -> None:
+        """Bring the decoder to where decoding everything would have brought it by now."""
+        for packet in self._past:
+            try:
+                self._codec.decode(packet)
+            except av.error.FFmpegError as error:  # it was counted with its group
+                reraise_memory(error)
 
     def _as_before(self, group: "list[Packet]", chosen: set[int], look: Look) -> bool:
         """Whether what the decoder does not see of a group is sound, and changes nothing for later ones."""
@@ -159,8 +171,8 @@ class SparseReader(Reader):
             yield from self._codec.decode(packet)
         yield from self._codec.decode(None)
 
-    def _all(self, packets: "Iterable[Packet]", given: int = 0) -> Iterator[Shown]:
-        """Decode every packet; so many of the chosen frames were given already."""
+    def _all(self, packets: "Iterable[Packet]", given: int = 0, since: int | None = None) -> Iterator[Shown]:
+        """Decode every packet; so many of the chosen frames were given already, and all of those before a time stamp."""
         for packet in chain(packets, [None]):
             if packet is None and self._last and self.damage:  # the file breaks off, and so do its frames
                 break
@@ -179,6 +191,8 @@ class SparseReader(Reader):
             self._in_row = 0
             self.decoded += packet is not None
             for frame in frames:
+                if since is not None and frame.pts is not None and frame.pts < since:
+                    continue
                 time = self.clock.time(frame.pts, float((frame.duration or 0) * self.clock.base))
                 taken = self._chooser.take(self.index, time)
                 given -= taken
@@ -238,5 +252,8 @@ def _goes_on(before: "list[Packet]", group: "list[Packet]") -> bool:
 
 
 def _lasts(group: "list[Packet]") -> bool:
-    """Whether every packet of a group is shown, once."""
-    return not any(packet.pts is None or packet.is_discard for packet in group)
+    """Whether every packet of a group is shown, once, at a time that may be true: no order that ignores reordering."""
+    if any(packet.pts is None or packet.is_discard for packet in group):
+        return False
+    reordered = len(group) > 1 and group[0].stream.codec_context.has_b_frames
+    return not reordered or any(packet.pts != packet.dts for packet in group)
