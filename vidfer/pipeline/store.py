@@ -178,15 +178,15 @@ class Store:
     def find(self, stage: str, key: str, *, to_read: bool = True) -> Artifact | None:
         """Look an artifact up.
 
-        Its manifest and the sizes of its files are checked at every call; digests at the first one in this object's life that is
-        `to_read` the files. An artifact that fails is moved to `quarantine/`, remembered in `quarantined`, and counts as absent;
-        one that cannot be read stays, and raises StoreError.
+        The names and sizes of its files are checked at every call; the manifest's seal where the files are `to_read`, and
+        digests at the first such call in this object's life. An artifact that fails is moved to `quarantine/`, remembered in
+        `quarantined`, and counts as absent; one that cannot be read stays, and raises StoreError.
         """
         folder = self.path(stage, key)
         with reading(folder):
             try:
                 folder.stat()
-                manifest = _load(folder, folder, digests=to_read and folder not in self._verified)
+                manifest = _load(folder, folder, digests=to_read and folder not in self._verified, sealed=to_read)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             except _DamageError:
@@ -319,14 +319,12 @@ class _DamageError(Exception):
     """The bytes of an artifact are not those that were sealed."""
 
 
-def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
+def _load(folder: Path, place: Path, *, digests: bool, sealed: bool = True) -> dict[str, Any]:
     """Read and check the manifest of an artifact that belongs to `place`, and the files that it names."""
     try:
         text = (folder / MANIFEST).read_bytes()
         manifest: dict[str, Any] = json.loads(text)
-        seal = str(manifest["seal"])
-        sealed = text.replace(f'"seal":"{seal}",'.encode(), b"", 1)  # of canonical JSON, what `seal_of` digests
-        if text != dump_json(manifest) or blake3(sealed).hexdigest() != seal:
+        if sealed and not _is_sealed(text, manifest):
             raise _DamageError("the bytes of its manifest have changed")
         if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
             raise _DamageError("its manifest belongs to another artifact")
@@ -340,6 +338,13 @@ def _load(folder: Path, place: Path, *, digests: bool) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _DamageError(f"its manifest is malformed ({error})") from error
     return manifest
+
+
+def _is_sealed(text: bytes, manifest: Json) -> bool:
+    """Tell whether a manifest is canonical JSON, and its seal is the digest of the rest, as `seal_of` makes it."""
+    seal = str(manifest["seal"])
+    rest = text.replace(f'"seal":"{seal}",'.encode(), b"", 1)
+    return text == dump_json(manifest) and blake3(rest).hexdigest() == seal
 
 
 def _check_files(folder: Path, listed: list[Json], *, digests: bool) -> None:
