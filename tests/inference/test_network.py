@@ -11,6 +11,7 @@ from vidfer.inference.classifiers import AudioModel, FacesModel
 from vidfer.inference.graphs import export_graph, make_graph, write_graph
 from vidfer.inference.models import ImageModel
 from vidfer.inference.network import Compute, load_model, open_network
+from vidfer.inference.onnx_networks import OnnxNetwork
 from vidfer.inference.torch_networks import MODULES
 from vidfer.models.backbone import build_backbone
 from vidfer.models.classifiers import build_classifier
@@ -169,6 +170,28 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path):
     with pytest.raises(VidferError, match=r"has no graph occlusion\.onnx beside it.*--backend torch"):
         open_network(find_weights("occlusion", path), ONNX)
     assert type(open_network(find_weights("occlusion", path))).__name__ == "TorchNetwork"
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("place", ["secret", "../secret", "{}/secret", "*/_ORT_MEM_ADDR_/*"])
+def test_a_graph_reads_no_file_of_its_own(tmp_path, monkeypatch, place, constant):
+    from onnx import TensorProto, helper
+
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path.parent):
+        (folder / "secret").write_bytes(np.ones(4, np.float32).tobytes())
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", place.format(tmp_path)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    if constant:
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=tensor))
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [] if constant else [tensor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    with pytest.raises(VidferError, match="cannot use the graph") as refused:
+        OnnxNetwork(model.SerializeToString(), {})
+    assert "model_path must not be empty" not in str(refused.value)  # as where the file was found
 
 
 def test_the_backend_is_chosen_by_what_there_is(monkeypatch):

@@ -1,5 +1,6 @@
 """Networks computed by ONNX Runtime on the CPU."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ _ERRORS = (
     onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
     onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
 )
+
+
+_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 def initialiser(name: str) -> str:
@@ -44,6 +48,7 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        options.add_session_config_entry(_FOLDER, os.devnull)  # no folder: what is not given is not looked for in files
         self._tensors = {  # the session may read them where they lie
             initialiser(name): onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array, np.float32))
             for name, array in tensors.items()

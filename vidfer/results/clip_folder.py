@@ -56,6 +56,7 @@ OF_FOLDER: Final = (
 COMMIT: Final = ".vidfer-commit"
 LOCK: Final = ".vidfer.lock"
 _SECONDS_OF_A_WRITER: Final = 3600.0
+_SEAL: Final = b"<!-- %b -->\n"
 
 
 class FolderError(VidferError):
@@ -83,10 +84,10 @@ class ClipFolder:
 
     def is_made_from(self, origin: str) -> bool:
         """Tell whether the folder holds what `write_clip` wrote with that `origin`, byte for byte, and its page."""
-        if self.summary.get("seal") != _seal(self.summary, origin) or not (self.path / REPORT).is_file():
+        if self.summary.get("seal") != _seal(self.summary, origin):
             return False
         try:
-            return all(
+            return _is_sealed((self.path / REPORT).read_bytes()) and all(
                 file_digest(self.path / name) == digest for name, digest in self.summary["files"].items() if digest
             )
         except OSError:
@@ -180,6 +181,8 @@ def write_clip(
         **table_files({name: tables[name] for name in TABLES}, excel=excel),
         **(files or {}),
     }
+    if isinstance(page := content.get(REPORT), bytes):
+        content[REPORT] = _sealed(page)
     further = further_columns(tables)
     content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
     digests = {name: None if name == REPORT else _digest(data) for name, data in content.items()}
@@ -220,6 +223,16 @@ def _seal(summary: Mapping[str, Any], origin: str) -> str:
     return blake3(json.dumps([origin, {**summary, "seal": None}], sort_keys=True).encode()).hexdigest()
 
 
+def _sealed(page: bytes) -> bytes:
+    """Return a page with its digest behind it: summaries have none of it, since it may be made again."""
+    return page + _SEAL % _digest(page).encode()
+
+
+def _is_sealed(page: bytes) -> bool:
+    length = len(_SEAL % bytes(64))
+    return _sealed(page[:-length]) == page
+
+
 def _digest(data: bytes | Path) -> str:
     digest = blake3()
     if isinstance(data, Path):
@@ -237,7 +250,7 @@ def replace_report(clip: ClipFolder, page: bytes) -> None:
     """
     with results_folder(clip.path), _alone(clip.path, clip.clip_id):
         if blake3((clip.path / SUMMARY).read_bytes()).hexdigest() == clip.token:
-            write_atomic(clip.path / REPORT, page)
+            write_atomic(clip.path / REPORT, _sealed(page))
 
 
 def _earlier_people(folder: Path) -> list[tuple[Any, ...]] | None:
