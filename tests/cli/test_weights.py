@@ -8,7 +8,10 @@ from tests.weights.lab import Lab
 from vidfer.cli.main import main
 from vidfer.weights import files
 
-SHIPPED_NAMES = ("compact", "compact64", "voice", "gan_sound", "small", "fusion", "gan_faces", "occlusion")
+SHIPPED_NAMES = (
+    "compact", "compact64", "voice", "gan_sound", "small", "fusion", "gan_faces", "occlusion",
+    "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -43,6 +46,9 @@ def test_the_list_tells_where_weights_are(lab, weights):
         ["fusion", "fusion", "shipped"],
         ["gan_faces", "faces", "shipped"],
         ["occlusion", "occlusion", "shipped"],
+        ["mtcnn_pnet", "detector", "shipped"],
+        ["mtcnn_rnet", "detector", "shipped"],
+        ["mtcnn_onet", "detector", "shipped"],
         ["identity", "identity", "to"],
     ]
     assert "--registry FILE|URL" in said.err
@@ -53,6 +59,17 @@ def test_the_list_tells_where_weights_are(lab, weights):
     _, said = weights("list")
     where = {line.split()[0]: line.split()[4] for line in said.out.splitlines()[1:]}
     assert where == dict.fromkeys(SHIPPED_NAMES, "shipped") | {"net": "here", "identity": "to"}
+
+
+def test_the_list_fits_a_terminal(lab, weights, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = " ".join(weights("list")[1].out.split("\n")[1].split()[5:])  # licence and what, of the first weights
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    said = weights("list")[1].out
+    assert max(map(len, said.splitlines())) <= 80
+    below = said[said.index("compact ") : said.index("compact64 ")].split("shipped")[1]
+    assert " ".join(below.replace("licence:", "", 1).replace("what:", "", 1).split()) == columns
+    assert said.splitlines()[0].split() == ["name", "kind", "size", "where"]
 
 
 def test_a_card_is_shown_with_what_each_head_was_trained_on(weights, headed_weights, lab):
@@ -139,7 +156,7 @@ def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
     assert f"{path} has the sha256" in told
     record = tmp_path / "pulled/net.pulled.json"
     assert told.endswith(f"delete what is wrong and fetch it again: vidfer weights pull net --registry {record}")
-    assert said.err.endswith("9 verified, 1 wrong\n")
+    assert said.err.endswith(f"{len(SHIPPED_NAMES) + 1} verified, 1 wrong\n")
     path.unlink()
     assert weights("pull", "net", "--registry", str(record))[0] == 0
     assert path.read_bytes() == whole

@@ -39,7 +39,9 @@ def test_a_published_torch_file_becomes_weights_with_a_card(offered, tmp_path, c
     assert identity_digest() is None
     assert main(["weights", "list"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["identity", "identity", "0.0", "MB", "to", "be", "pulled", "MIT"] in [row[:8] for row in rows]
+    assert ["identity", "identity", f"{entry.size / 1000:.1f}", "kB", "to", "be", "pulled", "MIT"] in [
+        row[:8] for row in rows
+    ]
     assert main(["weights", "pull", "identity"]) == 0
     assert "use them by --identify" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == [

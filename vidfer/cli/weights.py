@@ -1,10 +1,12 @@
 """`vidfer weights`: which weights there are, fetch them, check them."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.wrap import wrap
 from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
@@ -70,14 +72,20 @@ class OnnxOptions:
 
 
 def list_weights(options: ListOptions) -> int:
-    """Print a table of the weights."""
+    """Print a table of the weights; in a terminal, which is too narrow for it, what is long stands below each row."""
+    from rich.filesize import decimal
+
     rows = [("name", "kind", "size", "where", "licence", "what")]
     for entry in _known(options.registry).values():
         where = "shipped" if not entry.url else "here" if entry.here else "to be pulled"
-        rows.append((entry.name, entry.kind, f"{entry.size / 1e6:.1f} MB", where, entry.licence, entry.about))
+        rows.append((entry.name, entry.kind, decimal(entry.size), where, entry.licence, entry.about))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    beside = rows[0].index("licence") if sys.stdout.isatty() else len(widths)
     for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row[:beside], widths, strict=False)).rstrip())
+        for heading, cell in zip(rows[0][beside:], row[beside:], strict=True):
+            if row is not rows[0]:
+                print(wrap(f"    {heading}: {cell}", sys.stdout, indent="      "))
     if options.registry is None:
         bundle = read_bundle(SHIPPED_BUNDLE)
         models = ", ".join(f"{kind} {name}" for kind, name in bundle.names.items())
