@@ -50,6 +50,7 @@ NEEDS = {
     "train denoise fit": TRAIN, "train classify --help": TRAIN, "pipeline plan configs/pipeline_sample.yaml": TRAIN,
     "evaluate image --root . --split test": TRAIN, "evaluate denoise --root sample": TRAIN,
     "tables --out OUT": TRAIN, "optimizers --out OUT": TRAIN, "weights onnx vidfer/weights/compact.safetensors": TRAIN,
+    "weights pull identity": TRAIN,
     "analyze README.md --backend torch": TRAIN, "analyze README.md --device cuda": TRAIN,
     "analyze README.md --identify": STUDY,
     "compare nowhere --by condition": STUDY, "plot nowhere --kind timeline": STUDY, "app": "'vidfer[app]'",
@@ -75,7 +76,8 @@ def test_what_is_imported_of_each_extra_is_what_the_project_names():
         assert {IMPORTED.get(name, name.replace("-", "_")) for name in distributions if name != "vidfer"} == set(names)
 
 
-def test_every_verb_works_or_says_which_extra_it_needs(tmp_path):
+def test_every_verb_works_or_says_which_extra_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDFER_WEIGHTS", str(tmp_path / "pulled"))
     calls = [words.replace("OUT", str(tmp_path / "out")) for words in (*NEEDS, *WORKS)]
     assert {words.split()[0] for words in calls} == set(VERBS)
     done = without(CALLS, json.dumps(calls))

@@ -6,6 +6,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final
 
+from vidfer.pipeline.extras import require
 from vidfer.types import VidferError
 from vidfer.weights.files import GRAPH, Card, Weights, find_weights, save_weights, weights_digest, weights_folder
 from vidfer.weights.hub import Entry, Progress, fetch
@@ -48,11 +49,13 @@ def pull_published(entry: Entry, shown: Callable[[str], AbstractContextManager[P
     """Fetch the published file of `entry`, check it, and keep its tensors as weights with a card; `shown` as for `pull`.
 
     Raises:
+        UsageError: torch, which reads the published file, is not installed.
         VidferError: It cannot be fetched, is another file than it should be, or holds no tensors by name.
     """
     target = weights_folder() / f"{entry.name}.safetensors"
     if entry.here:
         return find_weights(entry.kind, target)
+    require(f"vidfer weights pull {entry.name}", "torch")  # before 112 MB are fetched
     source, sha256 = target.with_suffix(TORCH), entry.sha256[TORCH]
     with shown(source.name) as progress:
         fetch(entry.url, source, sha256=sha256, size=entry.size, progress=progress)
