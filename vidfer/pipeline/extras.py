@@ -1,4 +1,4 @@
-"""Packages that only some commands need, and that `pip install vidfer` leaves out: the one place that says how to get them."""
+"""Packages that only some commands need, and that `pip install .` leaves out: the one place that says how to get them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -91,7 +91,7 @@ def _column(clips: "pd.DataFrame", name: str) -> "pd.Series[str]":
         own = {column.name for column in TABLES["clips"]}
         given = (
             ", ".join(column for column in clips.columns if column not in own)
-            or "none (name a file of them by `vidfer analyze --participants`)"
+            or "none (name a file of them by --participants when you analyse)"
         )
         raise UsageError(f"the run's clips have no column {name}; those of the study are: {given}")
     if clips[name].isna().all():

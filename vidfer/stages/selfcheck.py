@@ -82,7 +82,7 @@ def _versions() -> str:
         missing.remove("decord")
         found.append("decord absent (it has no wheel for this system; PyAV decodes everything)")
     if missing:
-        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup` in a clone, or pip install vidfer")
+        raise VidferError(f"not installed: {', '.join(missing)}; run `make setup` or `pip install .` in a clone")
     return ", ".join(found)
 
 
