@@ -50,7 +50,7 @@ class Smile:
         self._engine.free()
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the vector `(1582,)` of mono samples in [-1, 1): 60 ms at least, or there is no vector."""
+        """Return the vector `(1582,)` of mono samples in [-1, 1): 70 ms at least, or there is no vector."""
         vectors: list[NDArray[np.float32]] = []
         keep = vectors.append  # what the engine lends ends with the call
         self._engine.external_sink_set_callback_ex(
