@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import signal
@@ -103,3 +104,14 @@ def test_a_fork_frees_nothing_of_its_parents(monkeypatch):
         monkeypatch.setattr(os, "getpid", lambda: here + 1)
         del view
         assert said.getvalue() == b""
+
+
+def test_no_room_for_frames_is_no_crash(monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with ExitStack() as stack:
+        writer = SlotWriter(shared_file(stack), iter([]))
+        monkeypatch.setattr(shared.mmap, "mmap", full)
+        with pytest.raises(MemoryError):
+            writer.place(np.zeros(shared._SMALL, np.uint8).data)

@@ -62,7 +62,10 @@ class SlotWriter:
             1 << (size - 1).bit_length(), mmap.ALLOCATIONGRANULARITY
         )  # what is not written takes no memory
         os.ftruncate(file, self._start + _SLOTS * self._size)
-        self._map = mmap.mmap(file, _SLOTS * self._size, offset=self._start)
+        try:
+            self._map = mmap.mmap(file, _SLOTS * self._size, offset=self._start)
+        except OSError as error:  # over the limit of the address space
+            raise MemoryError from error
         self._free = [self._start + number * self._size for number in reversed(range(_SLOTS))]
 
 
