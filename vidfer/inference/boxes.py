@@ -62,10 +62,12 @@ class AreaSampler:
         """Return the image at that size `(3, height, width)`, values v of 0-255 as (v - 127.5) / 128."""
         top, bottom = _edges(np.zeros(1, np.int64), np.array([self.height]), height)
         left, right = _edges(np.zeros(1, np.int64), np.array([self.width]), width)
-        rows = self._sums[bottom[0]] - self._sums[top[0]]
-        sums = rows[:, right[0]] - rows[:, left[0]]
+        rows = self._sums.take(bottom[0], axis=0)
+        rows -= self._sums.take(top[0], axis=0)
+        sums = rows.take(right[0], axis=1)
+        sums -= rows.take(left[0], axis=1)
         areas = np.multiply.outer(bottom[0] - top[0], right[0] - left[0])
-        return np.ascontiguousarray(_normalised(sums, areas).transpose(2, 0, 1))
+        return _normalised(np.ascontiguousarray(sums[..., :3].transpose(2, 0, 1)), areas)
 
     def parts(self, boxes: NDArray[np.int64], side: int) -> NDArray[np.float32]:
         """Return parts `(N, 3, side, side)`, as `whole` gives it all, at boxes `(N, 4)` px inside the image, x0 y0 x1 y1."""
@@ -81,12 +83,12 @@ class AreaSampler:
         sums -= corner(bottom, left)
         sums += corner(top, left)
         areas = (bottom - top)[:, :, None] // (self.width + 1) * (right - left)[:, None, :]
-        return np.ascontiguousarray(_normalised(sums, areas).transpose(0, 3, 1, 2))
+        return _normalised(np.ascontiguousarray(sums[..., :3].transpose(0, 3, 1, 2)), areas[:, None])
 
 
 def _normalised(sums: NDArray[Any], areas: NDArray[np.int64]) -> NDArray[np.float32]:
-    values = sums[..., :3].astype(np.float32)
-    values /= areas[..., None].astype(np.float32)
+    values = sums.astype(np.float32)
+    values /= areas.astype(np.float32)
     values -= np.float32(127.5)
     values *= np.float32(1 / 128)
     return values

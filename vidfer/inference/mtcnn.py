@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vidfer.inference.boxes import AreaSampler, Boxes, suppress
 from vidfer.inference.network import CPU, Compute, Network, open_network
 from vidfer.media.detect import Detections, as_rgb
+from vidfer.media.pixels import shrunk
 from vidfer.weights.files import SHIPPED, find_weights
 
 _SMALLEST: Final = 20  # px; P-Net sees 12, and finds little between 12 and 20
@@ -163,5 +164,6 @@ def _patch(image: NDArray[np.uint8], square: NDArray[np.float64]) -> NDArray[np.
     over = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
     if any(over):
         part = np.asarray(cv2.copyMakeBorder(part, *over, cv2.BORDER_CONSTANT), np.uint8)
-    method = cv2.INTER_AREA if len(part) > _ONET_SIDE else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(part, (_ONET_SIDE, _ONET_SIDE), interpolation=method), np.uint8)
+    if len(part) > _ONET_SIDE:
+        return shrunk(part, _ONET_SIDE, _ONET_SIDE)
+    return np.asarray(cv2.resize(part, (_ONET_SIDE, _ONET_SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)

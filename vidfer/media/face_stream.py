@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vidfer.media.align import align
 from vidfer.media.decode import Frame
 from vidfer.media.detect import Detections, FaceDetector
+from vidfer.media.pixels import shrunk, thinned
 from vidfer.media.quality import Quality, judge, percentiles
 from vidfer.media.tracks import Tracker, describe, distinct
 
@@ -134,12 +135,6 @@ def brightness(image: NDArray[np.uint8]) -> float:
     return percentiles(cv2.cvtColor(thinned(image), cv2.COLOR_RGB2GRAY), (95,))[0]
 
 
-def thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return every so many px of an image `(H, W, 3)`, so that its short side has 150 to 299, or the image if it has fewer."""
-    step = max(1, min(image.shape[:2]) // 150)
-    return np.ascontiguousarray(image[::step, ::step])
-
-
 def _detect(detector: FaceDetector, image: NDArray[np.uint8], settings: FaceSettings) -> Detections:
     """Detect all faces, with boxes and landmarks refined at full size where the frame was shrunk much."""
     faces = detector.detect([image], long_side=settings.detect_side, min_face=settings.min_face)[0]
@@ -185,12 +180,13 @@ def _colours_and_layout(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], 
     """Return a smoothed histogram of brightness and chroma, sum 1, and a brightness pattern, norm 1."""
     import cv2
 
-    thumb = cv2.resize(
-        thinned(image), (64, 36), interpolation=cv2.INTER_AREA
-    )  # all pixels of a large frame would be slow
+    thumb = shrunk(thinned(image), 64, 36)  # all pixels of a large frame would be slow
     colours = np.asarray(cv2.cvtColor(thumb, cv2.COLOR_RGB2YCrCb), np.uint8).reshape(-1, 3)
-    counts = [np.bincount(channel >> 2, minlength=64).astype(np.float64) for channel in colours.T]
-    histogram = np.concatenate([np.convolve(each, np.ones(8) / 8, mode="same") for each in counts]) / (3 * len(colours))
+    levels = (colours >> 2) + np.array([0, 64, 128], np.uint8)
+    sums = np.zeros((3, 64 + 8))  # of the counts from 4 below each level to 3 above it
+    sums[:, 5:-3] = np.bincount(levels.ravel(), minlength=192).reshape(3, 64).cumsum(axis=1)
+    sums[:, -3:] = sums[:, -4:-3]
+    histogram = (sums[:, 8:] - sums[:, :-8]).ravel() / 8 / (3 * len(colours))
     blocks = cv2.resize(cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY), (16, 9), interpolation=cv2.INTER_AREA)
     pattern = blocks.astype(np.float64).ravel()
     pattern -= pattern.mean()

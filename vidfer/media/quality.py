@@ -157,12 +157,10 @@ def percentiles(values: NDArray[Any], shares: Sequence[float], *, levels: int = 
 
     counts = cv2.calcHist([values.reshape(-1, 1)], [0], None, [levels], [0, levels])
     ranks, last = np.cumsum(counts, dtype=np.float64), values.size - 1
-    found = []
-    for share in shares:
-        place = share / 100 * last
-        low, high = np.searchsorted(ranks, [math.floor(place), math.ceil(place)], side="right").tolist()
-        found.append(low + (place % 1) * (high - low))
-    return found
+    places = [share / 100 * last for share in shares]
+    ends = [end for place in places for end in (math.floor(place), math.ceil(place))]
+    found = np.searchsorted(ranks, ends, side="right").tolist()
+    return [low + (place % 1) * (high - low) for place, low, high in zip(places, found[::2], found[1::2], strict=True)]
 
 
 def _skin(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -196,8 +194,8 @@ def blurredness(crop: NDArray[np.uint8]) -> float:
 
     plain = cv2.cvtColor(_skin(crop), cv2.COLOR_RGB2GRAY).astype(np.float32)  # rounding again would pass for detail
     gray = cv2.GaussianBlur(plain, (0, 0), 1.0)
-    detail = float(cv2.Laplacian(gray, cv2.CV_32F).var()) / (float(gray.var()) + 1.0)
-    return 1 / (1 + detail / _SHARP)
+    deviation, detail = (float(cv2.meanStdDev(each)[1][0, 0]) for each in (gray, cv2.Laplacian(gray, cv2.CV_32F)))
+    return 1 / (1 + detail**2 / (deviation**2 + 1.0) / _SHARP)
 
 
 def pose(landmarks: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -213,18 +211,20 @@ def pose(landmarks: NDArray[np.float64]) -> tuple[float, float, float]:
     """
     left, right, tip = (complex(x, y) for x, y in landmarks[:3].tolist())
     eyes, nose = right - left, tip - (left + right) / 2
-    yaw = pitch = roll = tilt = 0.0
+    level = nose * cmath.rect(1, -cmath.phase(eyes))  # as if the eyes were level
+    yaw = pitch = tilt = 0.0
+    facing = 1.0  # cos(yaw)
     for _ in range(_ITERATIONS):
-        seen = math.atan2(-math.sin(yaw) * math.sin(pitch), math.cos(yaw))
+        seen = math.atan2(-math.sin(yaw) * math.sin(pitch), facing)
         tilt += 0.5 * (seen - tilt)  # halves keep it from swinging
-        roll = cmath.phase(eyes) - tilt
-        across, to_nose = eyes * cmath.rect(1, -roll), nose * cmath.rect(1, -roll)
-        width = max(across.real, 1e-6)
+        to_nose = level * complex(math.cos(tilt), math.sin(tilt))
+        width = max(abs(eyes) * math.cos(tilt), 1e-6)
         yaw = math.atan(to_nose.real / (_NOSE_AHEAD * width))
-        ahead = _NOSE_AHEAD * math.cos(yaw)
-        drop = to_nose.imag * math.cos(yaw) / (width * math.hypot(_NOSE_BELOW, ahead))
+        facing = math.cos(yaw)
+        ahead = _NOSE_AHEAD * facing
+        drop = to_nose.imag * facing / (width * math.hypot(_NOSE_BELOW, ahead))
         pitch = math.atan2(ahead, _NOSE_BELOW) - math.acos(min(1.0, max(-1.0, drop)))
-    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(cmath.phase(eyes) - tilt)
 
 
 def noise_sigma(image: NDArray[np.uint8]) -> float:

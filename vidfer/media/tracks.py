@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vidfer.media.assignment import assign
 from vidfer.media.detect import Detections
+from vidfer.media.pixels import shrunk
 
 _STAY: Final = 0.5  # sizes of a face within which it stays in its place
 _SPEED: Final = 2.0  # sizes a second that it may move besides
@@ -117,7 +118,7 @@ def describe(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     import cv2
 
     blocks = np.asarray(cv2.resize(crop, (10, 10), interpolation=cv2.INTER_AREA), np.float64).ravel()
-    pixels = np.asarray(cv2.resize(crop, (36, 36), interpolation=cv2.INTER_AREA), np.float32) + 4
+    pixels = shrunk(crop, 36, 36).astype(np.float32) + 4
     shares = pixels / (pixels[..., :1] + pixels[..., 1:2] + pixels[..., 2:])
     counts = cv2.calcHist([shares], [0, 2], None, [16, 16], [0.15, 0.6, 0.1, 0.5]).astype(np.float64)
     parts = [blocks - blocks.mean(), np.sqrt(counts).ravel()]
