@@ -311,11 +311,15 @@ def typed(table: str, rows: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     columns = TABLES[table]
-    dtypes: Mapping[Kind, Any] = DTYPES
+    dtypes: Mapping[Kind, Any] = {kind: pd.api.types.pandas_dtype(name) for kind, name in DTYPES.items()}
     known = {
-        column.name: rows[column.name].astype(dtypes[column.kind])
+        column.name: _of_type(rows[column.name], dtypes[column.kind])
         if column.name in rows
         else pd.Series(index=rows.index, dtype=dtypes[column.kind])
         for column in columns
     }
     return pd.DataFrame({**known, **{name: rows[name] for name in rows.columns if name not in known}}, index=rows.index)
+
+
+def _of_type(values: "pd.Series", dtype: Any) -> "pd.Series":  # noqa: ANN401 - pandas'
+    return values if values.dtype == dtype else values.astype(dtype)  # astype copies what has the type already
