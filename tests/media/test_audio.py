@@ -2,14 +2,16 @@ import os
 import signal
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 import vidfer.media.audio as audio
 from vidfer.media import audio_child
 from vidfer.media.audio import read_windows
-from vidfer.media.audio_child import Windows
+from vidfer.media.audio_child import Listener, Windows
 from vidfer.media.container import open_media
+from vidfer.media.downmix import Downmix
 from vidfer.types import ClipError, Status
 
 
@@ -172,3 +174,41 @@ def test_sound_that_is_kept_gives_what_sound_that_is_decoded_again_gives(write_s
     monkeypatch.setattr(audio_child, "_KEPT", 1.5)
     assert answers() == kept
     assert len(opened) == 2
+
+
+def frames_of(rate, layout, kind, count, seed):
+    """Return a decoder's frames of noise, of 1024 samples each."""
+    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    noise = 0.3 * np.random.default_rng(seed).standard_normal((count, channels, 1024)).astype(np.float32)
+    for samples in noise if kind == "fltp" else noise.transpose(0, 2, 1).reshape(count, 1, -1):
+        data = samples if kind != "s16" else np.round(samples * 9000).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=kind, layout=layout)
+        frame.sample_rate = rate
+        yield frame
+
+
+def test_frames_that_are_joined_give_the_samples_of_each_by_itself(write_sound, monkeypatch):
+    kinds = [(44_100, "stereo", "fltp"), (44_100, "mono", "fltp"), (44_100, "5.1", "fltp"), (22_050, "5.1", "flt"),
+             (16_000, "mono", "s16"), (48_000, "stereo", "s16")]  # fmt: skip
+    expected = []
+    for number, (rate, *kind) in enumerate(kinds):
+        if number in {0, 3, 5}:  # a resampler goes on while the rate is the same
+            resampler = av.AudioResampler(format="fltp", layout="mono", rate=16_000)
+        for frame in frames_of(rate, *kind, 100, number):
+            data = frame.to_ndarray() if kind[1] == "fltp" else frame.to_ndarray().reshape(1024, -1).T
+            mono = (data.mean(0, dtype=np.float64) / (32768 if kind[1] == "s16" else 1)).astype(np.float32)[None]
+            if rate == 16_000:
+                expected.append(mono)
+                continue
+            alone = av.AudioFrame.from_ndarray(mono, format="fltp", layout="mono")
+            alone.sample_rate = rate
+            expected += [out.to_ndarray() for out in resampler.resample(alone)]
+        if number in {2, 3, 5}:
+            expected += [out.to_ndarray() for out in resampler.resample(None)]
+    with open_media(str(write_sound("a.wav", voice(0.2)))) as container:
+        listener = Listener(container, Downmix())
+        frames = (frame for number, kind in enumerate(kinds) for frame in frames_of(*kind, 100, number))
+        monkeypatch.setattr(listener._reader, "frames", lambda: frames)
+        pieces = list(listener.samples())
+    assert np.array_equal(np.concatenate(pieces), np.concatenate(expected, axis=1)[0])
+    assert len(pieces) < 40  # of 600 frames

@@ -12,6 +12,7 @@ from vidfer.media.audio_child import RATE, Listener
 from vidfer.media.container import open_media
 from vidfer.media.decode_child import handle
 from vidfer.media.downmix import Downmix
+from vidfer.media.timeline import seconds
 
 FPS, HZ = 20, 48_000
 
@@ -180,3 +181,10 @@ def test_stamps_that_start_anew_in_one_stream_alone_are_told(tmp_path):
     path = joined(tmp_path / "a.ts", write(tmp_path / "1.ts"), silent)
     message = read_windows(path, vad=False).message
     assert "time stamps start anew 1 times in the pictures and 0 times in the sound" in message
+
+
+def test_seconds_are_those_of_fractions_in_every_bit():
+    rng = np.random.default_rng(0)
+    for base in (Fraction(1, 90_000), Fraction(1, 44_100), Fraction(1001, 30_000), Fraction(1, 10**9)):
+        for stamp in (-1, 0, 2**33 - 1, 2**62 + 1, *rng.integers(-(2**53), 2**53, 50).tolist()):
+            assert seconds(stamp, base) == float(stamp * base)

@@ -13,7 +13,7 @@ from vidfer.media.container import Reader, both_tracks, choose, open_media, pict
 from vidfer.media.downmix import Downmix
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
 from vidfer.media.smile import Smile
-from vidfer.media.spoil import spoil
+from vidfer.media.spoil import regroup, spoil
 from vidfer.media.timeline import TimeLine
 from vidfer.media.vad import SPEECH_SHARE, SpeechMeter
 from vidfer.types import ClipError, Status
@@ -79,6 +79,8 @@ class Listener:
         self.channels = int(stream.codec_context.channels)
         self.line = TimeLine(both_tracks(container))
         self._reader = Reader(container, stream, whole=False, line=self.line)
+        self._block = av.AudioFifo()  # the decoder's frames of 20 ms or so, until there is a second of them
+        self._kind: tuple[str, str, int] | None = None  # format, channels and rate of what is in it
         self._resampler: av.AudioResampler | None = None
         self._rate = 0
         self._played = 0.0  # seconds since the first sample
@@ -86,7 +88,7 @@ class Listener:
         self.damage = ""
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
-        """Yield mono float32 samples in [-1, 1]."""
+        """Yield mono float32 samples in [-1, 1], a second or so at once: mixing and resampling cost Python's work a call."""
         for frame in self._reader.frames():
             if not isinstance(frame, av.AudioFrame) or not frame.samples or not frame.sample_rate:
                 continue
@@ -96,7 +98,13 @@ class Listener:
                 self.offset = pts
             yield from self._silence(pts - self.offset - self._played)
             self._played += length
-            yield from self._resample(self._mix.mono(frame), round(frame.sample_rate * self._speed))
+            if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._kind:
+                yield from self._unblock()
+                self._block, self._kind = av.AudioFifo(), kind
+            frame.pts = None  # the queue wants stamps without a gap
+            self._block.write(frame)
+            if self._block.samples >= frame.sample_rate:
+                yield from self._unblock()
         yield from self._flush()
         self.damage = self.damage or self._reader.damage
 
@@ -112,9 +120,14 @@ class Listener:
             for start in range(0, count, RATE):
                 yield np.zeros(min(RATE, count - start), np.float32)
 
+    def _unblock(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound of the frames that wait."""
+        if self._kind is not None and (block := self._block.read()) is not None:
+            yield from self._resample(self._mix.mono(block), round(block.sample_rate * self._speed))
+
     def _resample(self, samples: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
         if rate != self._rate:
-            yield from self._flush()
+            yield from self._drain()
             self._resampler = None if rate == RATE else av.AudioResampler(format="fltp", layout="mono", rate=RATE)
             self._rate = rate
         if self._resampler is None:
@@ -126,6 +139,10 @@ class Listener:
             yield out.to_ndarray()[0]
 
     def _flush(self) -> Iterator[NDArray[np.float32]]:
+        yield from self._unblock()
+        yield from self._drain()
+
+    def _drain(self) -> Iterator[NDArray[np.float32]]:
         if self._resampler is not None:
             for out in self._resampler.resample(None):
                 yield out.to_ndarray()[0]
@@ -196,23 +213,9 @@ def _measure(
 
 
 def _heard(listener: Listener, request: Header) -> Iterator[NDArray[np.float32]]:
-    """Yield the samples, spoilt if that is asked for, in pieces of a second or a little more, and what is left."""
+    """Yield the samples, spoilt if that is asked for, in pieces of a second, for which spectra are fast, and what is left."""
     samples = spoil(listener.samples(), request["augment"], RATE) if request["augment"] else listener.samples()
-    return _joined(samples)
-
-
-def _joined(samples: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """Join a decoder's small pieces: each step after this costs about the same for a piece of any length."""
-    pieces: list[NDArray[np.float32]] = []
-    count = 0
-    for piece in samples:
-        pieces.append(piece)
-        count += len(piece)
-        if count >= RATE:
-            yield np.concatenate(pieces)
-            pieces, count = [], 0
-    if count:
-        yield np.concatenate(pieces)
+    return regroup(samples, RATE)
 
 
 def _amplified(sound: Iterator[NDArray[np.float32]], gain: float) -> Iterator[NDArray[np.float32]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 import av
 
 from vidfer.media.child import require_local_file
-from vidfer.media.timeline import RESTART, TimeLine
+from vidfer.media.timeline import RESTART, TimeLine, seconds
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -212,8 +212,9 @@ class Clock:
 
     def read(self, packet: Any, *, repeats: bool) -> None:  # noqa: ANN401 - packet of any kind of stream
         """Note how far the file could be read, in whatever stream; `repeats` says that a packet shows the last frame again."""
-        if packet.pts is not None and packet.time_base is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._origin
+        pts, base = packet.pts, packet.time_base
+        if pts is not None and base is not None:
+            end = seconds(pts + (packet.duration or 0), base) - self._origin
             self._read_to = max(self._read_to, end)
             if repeats:
                 self.repeated_to = max(self.repeated_to, end)
@@ -226,17 +227,17 @@ class Clock:
         middle: time goes on from the last frame of pictures or sound, whichever is later, for both alike.
         """
         follows = 0.0 if self._last is None else self._last + self._length
-        seconds = follows
+        shown = follows
         if pts is not None:
-            seconds = round(float(pts * self.base) - self._origin, 6) + self._shift  # the origin is known to 1e-6 s
-            if self._last is not None and seconds < self._last - RESTART:
-                seconds -= self._shift
-                self._shift = self._shift_anew(follows - seconds)
-                seconds += self._shift
+            shown = round(seconds(pts, self.base) - self._origin, 6) + self._shift  # the origin is known to 1e-6 s
+            if self._last is not None and shown < self._last - RESTART:
+                shown -= self._shift
+                self._shift = self._shift_anew(follows - shown)
+                shown += self._shift
         self._length = length or self._step
-        gap = 0.0 if self._last is None else seconds - self._last
-        self._last, self._end = seconds, max(self._end, seconds + max(self._length, gap))
-        return seconds
+        gap = 0.0 if self._last is None else shown - self._last
+        self._last, self._end = shown, max(self._end, shown + max(self._length, gap))
+        return shown
 
     def _shift_anew(self, least: float) -> float:
         """Return what stamps are shifted by after one more restart: with the other streams, and by `least` s at least."""

