@@ -41,6 +41,7 @@ def run(command: Sequence[str | Path], *, memory: bool = False, env: Mapping[str
         CommandError: It ended with another status than 0.
     """
     _adopt_orphans()
+    here = set(_children())
     before, started, peak = _children_cpu(), time.perf_counter(), 0.0
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -54,9 +55,10 @@ def run(command: Sequence[str | Path], *, memory: bool = False, env: Mapping[str
         if status:
             said.seek(0)
             raise CommandError(f"{' '.join(map(str, command))} ended with {status}:\n{said.read().decode()[-2000:]}")
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    while left := set(_children()) - here:  # children of this process that it keeps are not waited for
+        for pid in left:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
     return Cost(_children_cpu() - before, wall, peak if memory else None)
 
 
@@ -122,6 +124,17 @@ def tree(root: int) -> list[int]:
     for pid in found:
         found.extend(child for child, parent in parents.items() if parent == pid)
     return found
+
+
+def _children() -> list[int]:
+    """Return the processes whose parent is this one, those included that ended and were not waited for."""
+    return [pid for pid in tree(os.getpid())[1:] if _parent(pid) == os.getpid()]
+
+
+def _parent(pid: int) -> int | None:
+    with suppress(OSError):
+        return int(_stat(pid)[1])
+    return None
 
 
 def resident(pid: int) -> float:

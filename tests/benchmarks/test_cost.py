@@ -1,5 +1,6 @@
 """What processes cost: children count, wherever they were started."""
 
+import subprocess
 import sys
 import time
 
@@ -18,6 +19,13 @@ def test_the_cost_of_a_command_has_its_children_s_even_of_those_it_leaves_behind
     assert run([sys.executable, "-c", "pass"]).cpu < 0.15
 
 
+def test_children_that_this_process_keeps_are_not_waited_for():
+    kept = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert run([sys.executable, "-c", "pass"]).wall < 10
+    assert kept.poll() is None
+    kept.communicate(b"\n")
+
+
 def test_memory_is_sampled_only_on_request():
     held = "import time; block = bytearray(b'x') * 80_000_000; time.sleep(0.5)"
     peak = run([sys.executable, "-c", held], memory=True).peak
@@ -33,7 +41,6 @@ def test_a_command_that_fails_is_an_error_with_what_it_said():
 
 def test_a_child_that_runs_on_counts_in_the_block_it_worked_in():
     import os
-    import subprocess
 
     with subprocess.Popen([sys.executable, "-c", BUSY + "\nprint('done', flush=True); input()"],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # fmt: skip

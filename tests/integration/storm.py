@@ -82,7 +82,7 @@ class NaiveStore(Store):
     def draft(self, stage: str, key: str) -> Draft:
         return NaiveDraft(self, stage, key)
 
-    def find(self, stage: str, key: str) -> Artifact | None:
+    def find(self, stage: str, key: str, **_) -> Artifact | None:
         manifest = self.path(stage, key) / MANIFEST
         if not manifest.parent.exists():
             return None
