@@ -43,6 +43,17 @@ def test_what_is_put_is_found(tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+def test_parts_of_a_file_of_arrays_are_read(tmp_path):
+    store, table = Store(tmp_path), np.arange(12, dtype=np.uint8).reshape(4, 3)
+    with store.draft("thing", KEY) as draft:
+        draft.write_arrays("x.safetensors", {"x": table, "y": table[:2]})
+        made = store.publish(draft.seal(RECIPE))
+    assert made.rows("x.safetensors", "x", np.array([1, 3])).tolist() == [[3, 4, 5], [9, 10, 11]]
+    assert {name: each.tolist() for name, each in made.arrays("x.safetensors", only=("y",)).items()} == {
+        "y": [[0, 1, 2], [3, 4, 5]]
+    }
+
+
 def test_equal_artifacts_are_equal_bytes(tmp_path):
     folders = [put(Store(tmp_path / name)).path for name in ("a", "b")]
     files = [sorted(path.name for path in folder.iterdir()) for folder in folders]

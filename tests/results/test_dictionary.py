@@ -92,7 +92,7 @@ def test_the_fields_are_those_of_the_files_and_hold_their_values(clip):
         rows = tables[resource["name"]]
         fields = {field["name"]: field for field in resource["schema"]["fields"]}
         assert list(fields) == list(rows.columns)
-        header = table_files(tables)[resource["path"]].decode().splitlines()[0]
+        header = dict(table_files(tables))[resource["path"]].decode().splitlines()[0]
         assert header.split(",") == list(fields)
         for name, field in fields.items():
             given, bounds = rows[name].dropna(), field["constraints"]
@@ -133,7 +133,7 @@ def test_each_kind_of_column_has_a_type():
 def test_an_independent_reader_finds_the_files_as_described(tmp_path, excel):
     parts = clips().values()
     tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in TABLES}
-    for name, data in table_files(tables, excel=excel).items():
+    for name, data in table_files(tables, excel=excel):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "datapackage.json").write_text(json.dumps(datapackage("run", excel=excel)))
 

@@ -75,12 +75,12 @@ def test_a_clip_is_replaced_whole_or_not_at_all_wherever_its_writer_is_killed(tm
     folder = tmp_path / "a.mp4"
     write(tmp_path, "a.mp4", value=0.0, files={"person-1.jpg": b"0", "person-2.jpg": b"0"})
     tables = {number: tables_of("a.mp4", number / 1000) for number in (0, 1)}
-    files = [table_files(each) for each in tables.values()]
+    files = [dict(table_files(each)) for each in tables.values()]
 
     def work(number):
         if writer == "naive":
             return naive(folder, "a.mp4", files[number % 2])
-        monkeypatch.setattr(clip_folder, "table_files", lambda *_, **__: files[number % 2])
+        monkeypatch.setattr(clip_folder, "table_files", lambda *_, **__: files[number % 2].items())
         return write_clip(folder, "a.mp4", tables[0], {"number": number}, files={"person-1.jpg": b"%d" % number})
 
     mixed, seen, held = 0, set(), 0

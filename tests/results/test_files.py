@@ -11,6 +11,11 @@ from vidfer.results.files import inferred, read_csv, read_table, table_files
 from vidfer.results.schema import TABLES, typed
 from vidfer.types import VidferError
 
+
+def files_of(tables, **options):
+    return dict(table_files(tables, **options))
+
+
 ODD = [
     "=1+1",
     "'=1+1",
@@ -43,7 +48,7 @@ def test_pandas_and_arrow_read_the_types_of_the_schema(table, rows):
     import pyarrow.parquet as pq
 
     written = tables_of("a.mp4", rows=dict.fromkeys(TABLES, rows), condition="c")[table]
-    data = table_files({table: written})[f"{table}.parquet"]
+    data = files_of({table: written})[f"{table}.parquet"]
     pd.testing.assert_frame_equal(read_table(data), written)
     assert pd.concat([read_table(data), written]).dtypes.equals(written.dtypes)
     kinds = {"string": {"string", "large_string"}, "int": {"int64"}, "float": {"double"}, "bool": {"bool"}}
@@ -55,27 +60,27 @@ def test_pandas_and_arrow_read_the_types_of_the_schema(table, rows):
 def test_missing_numbers_are_missing_for_readers_that_know_nothing_of_pandas():
     import pyarrow.parquet as pq
 
-    found = pq.read_table(io.BytesIO(table_files({"people": people(ODD)})["people.parquet"]))
+    found = pq.read_table(io.BytesIO(files_of({"people": people(ODD)})["people.parquet"]))
     assert found["happy"].to_pylist()[:2] == [1.0, None]
     assert found["name"].to_pylist() == ODD
 
 
 def test_the_csv_is_as_documented():
     clips = tables_of("ü/a.mp4", value=1 / 3)["clips"]
-    text = table_files({"clips": clips})["clips.csv"].decode("utf-8")
+    text = files_of({"clips": clips})["clips.csv"].decode("utf-8")
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert (row["happy"], row["width"], row["recorded_at"]) == ("0.333333", "7", "2026-01-02T03:04:05Z")
     assert "\r" not in text
-    frames = table_files({"frames": tables_of("a", value=25.0)["frames"]})["frames.csv"].decode()
+    frames = files_of({"frames": tables_of("a", value=25.0)["frames"]})["frames.csv"].decode()
     row = next(csv.DictReader(io.StringIO(frames, newline="")))
     assert (row["uncertain"], row["happy"], row["frame"]) == ("TRUE", "25.0", "7")
-    assert table_files({"clips": clips}, excel=True)["clips.csv"] == b"\xef\xbb\xbf" + text.encode()
+    assert files_of({"clips": clips}, excel=True)["clips.csv"] == b"\xef\xbb\xbf" + text.encode()
 
 
 @pytest.mark.parametrize("excel", [False, True])
 def test_a_csv_is_read_again_with_its_types(tmp_path, excel):
     written = people(ODD)
-    (tmp_path / "people.csv").write_bytes(table_files({"people": written}, excel=excel)["people.csv"])
+    (tmp_path / "people.csv").write_bytes(files_of({"people": written}, excel=excel)["people.csv"])
     found = read_csv(tmp_path / "people.csv", "people")
     pd.testing.assert_frame_equal(found, written, atol=5e-7, rtol=0)
 
@@ -130,3 +135,13 @@ def test_own_columns_get_a_type_only_where_no_text_is_lost(cells, kind):
     found = inferred(cells)
     assert str(found.dtype) == kind
     assert found.isna().tolist() == [not cell for cell in cells]
+
+
+def test_a_long_csv_has_one_header_and_all_rows_whatever_is_missing_in_some_of_its_pieces():
+    frames = tables_of("a", rows=dict.fromkeys(TABLES, 2500))["frames"].assign(frame=pd.array(range(2500), "Int64"))
+    frames.loc[1200:, "frame"] = pd.NA  # the first piece lacks none, the last all
+    text = files_of({"frames": frames}, excel=True)["frames.csv"].decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["frame"] for row in rows] == [*map(str, range(1200)), *[""] * 1300]
+    assert text.count("clip_id") == 1
+    assert "\ufeff" not in text

@@ -25,7 +25,7 @@ def clips():
 
 @pytest.fixture(params=[False, True], ids=["plain", "excel"])
 def table(request, tmp_path):
-    files = table_files({"clips": clips()}, excel=request.param)
+    files = dict(table_files({"clips": clips()}, excel=request.param))
     (tmp_path / "clips.csv").write_bytes(files["clips.csv"])
     assert read_table(files["clips.parquet"])["warnings"].tolist()[:6] == NAMES[:6]
     return tmp_path / "clips.csv", request.param

@@ -70,8 +70,8 @@ def test_each_file_of_crops_is_read_once(faces, monkeypatch):
     monkeypatch.setattr("vidfer.stages.clip_faces.SHARD", 8)
     made, crops = faces(np.ones(30), shard=8)
     read = []
-    real = type(made).arrays
-    monkeypatch.setattr(type(made), "arrays", lambda self, name: read.append(name) or real(self, name))
+    real = type(made).rows
+    monkeypatch.setattr(type(made), "rows", lambda self, name, *of: read.append(name) or real(self, name, *of))
     rows = np.array([1, 2, 9, 29])
     np.testing.assert_array_equal(np.concatenate(list(read_crops(made, rows))), crops[rows])
     assert read == ["crops-00000.safetensors", "crops-00001.safetensors", "crops-00003.safetensors"]

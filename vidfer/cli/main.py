@@ -43,6 +43,7 @@ TRAINING = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage."""
     _open_closed_streams()
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool keeps what tables of hours took
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except VidferError as error:

@@ -49,12 +49,12 @@ class OnnxNetwork:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry(_FOLDER, os.devnull)  # no folder: what is not given is not looked for in files
-        self._tensors = {  # the session may read them where they lie
+        given = {  # the session copies them: whoever gives them may let them go
             initialiser(name): onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array, np.float32))
             for name, array in tensors.items()
             if initialiser(name).encode() in graph
         }
-        options.add_external_initializers(list(self._tensors), list(self._tensors.values()))
+        options.add_external_initializers(list(given), list(given.values()))
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except _ERRORS as error:

@@ -32,6 +32,7 @@ from vidfer.pipeline.cores import busy_threads
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft, Store, unreadable
+from vidfer.pipeline.system import trim_heap
 from vidfer.types import TRANSIENT, ClipError, Status, VidferError
 
 _LOG = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ def finished(
                     report = partial(progress, name) if progress else _unheard
                     lent = _computed(step, clip, done, store, report, keep=keep)
                     done[name] = stack.enter_context(lent)
+                trim_heap()  # what a stage needed for a long clip does not come on top of what the next one needs
                 if not keep or done[name].status in TRANSIENT:
                     passing.add(name)
                 store.quarantined.discard((name, step.key))

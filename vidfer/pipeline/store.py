@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,12 +76,25 @@ class Artifact:
         """List the artifact's files whose names begin with `prefix`, sorted."""
         return sorted(entry["name"] for entry in self.manifest["files"] if entry["name"].startswith(prefix))
 
-    def arrays(self, name: str) -> "dict[str, np.ndarray]":
-        """Read a safetensors file: each array by its name."""
+    def arrays(self, name: str, only: Collection[str] | None = None) -> "dict[str, np.ndarray]":
+        """Read a safetensors file: each array by its name, or `only` some of them."""
+        from safetensors import safe_open
         from safetensors.numpy import load_file
 
         with reading(self.path / name), (self.path / name).open("rb"):  # the error of `open` names the file
-            return load_file(self.path / name)
+            if only is None:
+                return load_file(self.path / name)
+            with safe_open(self.path / name, "numpy") as stored:
+                return {each: stored.get_tensor(each) for each in only}
+
+    def rows(self, name: str, array: str, rows: "np.ndarray") -> "np.ndarray":
+        """Read some rows (n,), n >= 1, of an array of a safetensors file, and not the others."""
+        import numpy as np
+        from safetensors import safe_open
+
+        with reading(self.path / name), safe_open(self.path / name, "numpy") as stored:
+            whole = stored.get_slice(array)
+            return np.concatenate([whole[row : row + 1] for row in map(int, rows)])
 
     def table(self, name: str) -> "dict[str, np.ndarray]":
         """Read a Parquet file: each column by its name."""

@@ -92,6 +92,16 @@ def peak_memory(pid: int | str = "self") -> int | None:
     return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:")), None)
 
 
+def trim_heap() -> None:
+    """Give memory that was freed back to the system, where the allocator keeps it: glibc does between blocks that are in use."""
+    if not _LINUX:
+        return
+    import ctypes  # here, since every command starts with this module
+
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
+
+
 def starved() -> bool:
     """Whether the address space has come near its limit: a codec that gets no memory reports damage like any other."""
     if _resource is None:

@@ -12,9 +12,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -177,34 +178,28 @@ def write_clip(
     Raises:
         VidferError: The folder cannot be written, or its disk is full.
     """
-    content: dict[str, bytes | Path] = {
-        **table_files({name: tables[name] for name in TABLES}, excel=excel),
-        **(files or {}),
-    }
-    if isinstance(page := content.get(REPORT), bytes):
-        content[REPORT] = _sealed(page)
-    further = further_columns(tables)
-    content[PACKAGE] = package_file(Path(clip_id).name, further, excel=excel)
-    digests = {name: None if name == REPORT else _digest(data) for name, data in content.items()}
-    of_tables = {
-        **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
-        "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
-    }
-    whole: dict[str, Any] = {**summary, "clip_id": clip_id, **of_tables}
-    if origin is not None:
-        whole["seal"] = _seal(json.loads(json.dumps(whole)), origin)
-    content[SUMMARY] = json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
+    further, digests = further_columns(tables), dict[str, str | None]()
     with results_folder(folder):
         sweep(folder)
         draft = folder / f".vidfer-{uuid4().hex}.tmp"
         draft.mkdir()
         try:
-            for name, data in content.items():
-                if isinstance(data, Path):
-                    move(data, draft / name, replace=True)
-                else:
-                    (draft / name).write_bytes(data)
-                sync(draft / name)
+            content: Iterable[tuple[str, bytes | Path]] = chain(
+                table_files({name: tables[name] for name in TABLES}, excel=excel),
+                (files or {}).items(),
+                [(PACKAGE, package_file(Path(clip_id).name, further, excel=excel))],
+            )
+            for name, data in content:  # one at a time: those of an hour are large
+                digests[name] = None if name == REPORT else _digest(data)
+                _write(draft / name, _sealed(data) if name == REPORT and isinstance(data, bytes) else data)
+            of_tables = {
+                **{"schema_version": SCHEMA_VERSION, "further_columns": further, "files": digests},
+                "people_changed": _earlier_people(folder) not in (None, _seen(tables["people"])),
+            }
+            whole: dict[str, Any] = {**summary, "clip_id": clip_id, **of_tables}
+            if origin is not None:
+                whole["seal"] = _seal(json.loads(json.dumps(whole)), origin)
+            _write(draft / SUMMARY, json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n")
             sync(draft)
             with _alone(folder, clip_id):
                 try:
@@ -216,6 +211,15 @@ def write_clip(
                 _finish(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes | Path) -> None:
+    """Write a file, or move it here, and wait until the disk has it."""
+    if isinstance(data, Path):
+        move(data, path, replace=True)
+    else:
+        path.write_bytes(data)
+    sync(path)
 
 
 def _seal(summary: Mapping[str, Any], origin: str) -> str:

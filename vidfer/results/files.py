@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TRUTHS: Final = {"TRUE": True, "FALSE": False}
 _DIVIDERS: Final = ",;\t"
+_CSV_ROWS: Final = 1000  # that are encoded at a time: each of their cells is an object of Python
 
 
 def arrow_table(rows: "pd.DataFrame") -> "pa.Table":
@@ -48,18 +49,20 @@ def kind_of(arrow_type: "pa.DataType") -> Kind:
     return "time" if of.is_timestamp(arrow_type) else "string"
 
 
-def table_files(tables: Mapping[str, "pd.DataFrame"], *, excel: bool = False) -> dict[str, bytes]:
-    """Encode tables as files by name, `NAME.parquet` and `NAME.csv`; `excel` begins each CSV with a byte order mark."""
+def table_files(tables: Mapping[str, "pd.DataFrame"], *, excel: bool = False) -> "Iterator[tuple[str, bytes]]":
+    """Encode tables one by one as files with their names, `NAME.parquet` and `NAME.csv`.
+
+    `excel` begins each CSV with a byte order mark.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = {}
     for name, rows in tables.items():
         table, sink = arrow_table(rows), pa.BufferOutputStream()
         pq.write_table(table, sink)
-        files[f"{name}.parquet"] = sink.getvalue().to_pybytes()
-        files[f"{name}.csv"] = csv_rows(table, bom=excel)
-    return files
+        yield f"{name}.parquet", sink.getvalue().to_pybytes()
+        del sink
+        yield f"{name}.csv", b"".join(csv_rows(table, bom=excel))
 
 
 def read_table(source: Path | bytes, only: list[tuple[str, str, str]] | None = None) -> "pd.DataFrame":
@@ -186,9 +189,12 @@ def typed_values(cells: Sequence[str], kind: Kind) -> list[Any]:
     return [cell or None for cell in cells]
 
 
-def csv_rows(table: "pa.Table", *, bom: bool = False, header: bool = True) -> bytes:
-    """Encode a table as CSV, see `to_csv`."""
-    return to_csv({name: _python_values(table[name]) for name in table.column_names}, bom=bom, header=header)
+def csv_rows(table: "pa.Table", *, bom: bool = False, header: bool = True) -> Iterator[bytes]:
+    """Encode a table as CSV, see `to_csv`, in pieces of some rows each; the first has the header."""
+    for start in range(0, max(table.num_rows, 1), _CSV_ROWS):
+        rows, first = table.slice(start, _CSV_ROWS), start == 0
+        columns = {name: _python_values(rows[name]) for name in rows.column_names}
+        yield to_csv(columns, bom=bom and first, header=header and first)
 
 
 def _python_values(column: Any) -> list[Any]:  # noqa: ANN401 - pyarrow has no types

@@ -58,7 +58,7 @@ class Sink:
         parquet, csv = self._places
         self._csv = csv.open("wb")
         self._writer = pq.ParquetWriter(parquet, self._schema)
-        self._csv.write(csv_rows(self._schema.empty_table(), bom=self._bom))
+        self._csv.writelines(csv_rows(self._schema.empty_table(), bom=self._bom))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -78,7 +78,7 @@ class Sink:
             whole = pa.Table.from_arrays([_column(table, field) for field in self._schema], schema=self._schema)
         if self._edits.places:
             whole = self._edits.apply(self._name, whole, self._kinds)
-        self._csv.write(csv_rows(whole, header=False))
+        self._csv.writelines(csv_rows(whole, header=False))
         self._waiting.append(whole)
         self._rows += whole.num_rows
         if self._rows >= _ROWS_AT_ONCE:

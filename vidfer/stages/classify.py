@@ -95,7 +95,7 @@ class ClassifyStage(Stage):
         silent = given.get("silent", np.zeros(0)) == 1
         used = decision.used_windows(silent, given.get("voice", np.zeros(0)), rules)
         if used.any() and self.weights:
-            vectors = given["vectors"][used]
+            vectors = given["vectors"] if used.all() else given["vectors"][used]
             sound = self._sound(vectors, self.weights)
             if self.fusion and faces:
                 joint, gates = self._joint(self.fusion, faces, given["embeddings"], table["track"], vectors)

@@ -65,7 +65,7 @@ def read_crops(faces: Artifact, rows: Rows) -> "Iterator[Images]":
     for number, shard in enumerate(faces.names("crops-")):
         wanted = rows[(rows >= number * SHARD) & (rows < (number + 1) * SHARD)] - number * SHARD
         if len(wanted):
-            yield faces.arrays(shard)["crops"][wanted]
+            yield faces.rows(shard, "crops", wanted)
 
 
 def gray_faces(crops: Images) -> Images:

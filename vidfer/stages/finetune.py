@@ -74,16 +74,25 @@ class ImageStage(Stage):
             return Outcome(denoise.status, denoise.message, {"answers_changed": 0})
         compares, parts, changed = denoise.meta.get("mode") != "on", [], 0
         for done, shard in enumerate(shards, start=1):
-            crops = faces.arrays(shard)["crops"]
-            rows, clean = read_denoised((denoise, faces), shard)
-            raw = self.predict(crops[rows if compares else rows[:0]])[1]
-            crops[rows] = clean
-            parts.append(self.predict(crops))
-            changed += int((parts[-1][1][rows].argmax(1) != raw.argmax(1)).sum()) if compares else 0
+            part, differ = self._of_shard(faces, denoise, shard, compares=compares)
+            parts.append(part)
+            changed += differ
             progress(done / len(shards))
         embeddings, logits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        del parts
         draft.write_arrays("embeddings.safetensors", {"embeddings": embeddings, "logits": logits})
         return Outcome(denoise.status, denoise.message, {"answers_changed": changed if compares else None})
+
+    def _of_shard(
+        self, faces: Artifact, denoise: Artifact, shard: str, *, compares: bool
+    ) -> "tuple[tuple[Floats, Floats], int]":
+        """Predict the crops of one file, and count answers that denoising changed, if they are to be compared."""
+        crops = faces.arrays(shard)["crops"]
+        rows, clean = read_denoised((denoise, faces), shard)
+        raw = self.predict(crops[rows if compares else rows[:0]])[1]
+        crops[rows] = clean
+        found = self.predict(crops)
+        return found, int((found[1][rows].argmax(1) != raw.argmax(1)).sum()) if compares else 0
 
     def predict(self, crops: npt.NDArray[np.uint8]) -> "tuple[Floats, Floats]":
         """Return embeddings (N, D) and logits (N, 7) of aligned crops, uint8 (N, 160, 160, 3), denoised where need be."""

@@ -182,7 +182,7 @@ def _windows(audio: Artifact, probabilities: Floats | None, abstain: float | Non
 
     if probabilities is None:
         return pd.DataFrame(index=range(0))
-    windows = audio.arrays("windows.safetensors")
+    windows = audio.arrays("windows.safetensors", only=("times", "silent", "voice"))
     unused = np.isnan(probabilities[:, 0])
     without = Status.NO_MODEL if of_sound == Status.NO_MODEL else Status.NO_VOICE
     status = np.where(unused, np.where(windows["silent"] == 1, "silent", without), "ok").astype(object)
