@@ -249,7 +249,7 @@ def test_a_recording_of_the_camera_is_analysed_in_its_whole_length(app, open_pag
         assert job["summary"]["predominant"] == "happy"
         frames = page.request.get(f"{app}jobs/{job['id']}/tables/frames.csv").text().splitlines()
         times = [float(row["time_s"]) for row in csv.DictReader(frames)]
-        assert max(times) == pytest.approx(length, abs=0.5)  # though the file's header names no length
+        assert max(times) == pytest.approx(length, abs=1.0)  # though the header names no length; a busy camera is late
         assert job["summary"]["sound"]["n_windows"] > 0
         assert watched.errors == []
 
