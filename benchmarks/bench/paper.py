@@ -13,10 +13,10 @@ _NAME = "inception_resnet_v2"
 
 
 def measure(plan: Plan) -> Iterator[Measurement]:
-    """Measure 10 s with weights at random, which cost what trained ones do; nothing when quick."""
+    """Measure 30 s with weights at random, which cost what trained ones do; nothing when quick."""
     if plan.quick:
         return
-    weights, clip = call("paper.random_weights"), Clip()
+    weights, clip = call("paper.random_weights"), Clip(seconds=30)
     path = plan.clip or clip.path()
     found: dict[str, Any] = call("paper.passes", clip=path, weights=weights, rounds=2)
     walls, costs = [], []
@@ -43,7 +43,7 @@ def measure(plan: Plan) -> Iterator[Measurement]:
 
 def random_weights() -> str:
     """Write weights at random with a card and a graph into the cache folder, unless they are there; return the file."""
-    path = cache_folder() / f"{_NAME}_random.safetensors"
+    path = cache_folder() / f"{_NAME}_random_once.safetensors"
     if path.exists() and path.with_suffix(".onnx").exists():
         return str(path)
     import torch
@@ -59,7 +59,9 @@ def random_weights() -> str:
         "kind": "image",
         "arch": _NAME,
         "arguments": {"in_chans": 3},
-        "preprocessing": Preprocessing(image_size=299, in_chans=3).as_card(),
+        "preprocessing": Preprocessing(
+            image_size=299, in_chans=3, mirrored=False
+        ).as_card(),  # as configs/finetune.yaml
     }
     save_weights(path, network.state_dict(), card)
     write_graph(find_weights("image", path))
