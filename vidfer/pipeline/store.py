@@ -25,7 +25,9 @@ from blake3 import blake3
 
 from vidfer.pipeline.atomic import FULL, sync
 from vidfer.pipeline.columns import read_parquet
-from vidfer.pipeline.digest import dump_json, file_digest, seal_of
+from vidfer.pipeline.digest import dump_json, seal_of
+from vidfer.pipeline.manifest import MANIFEST as MANIFEST
+from vidfer.pipeline.manifest import DamageError, check_files, is_sealed
 from vidfer.pipeline.rights import close_to_others, make_folder, write_synced
 from vidfer.pipeline.system import move
 from vidfer.types import Status, VidferError
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 Json = Mapping[str, Any]
 """An object of JSON."""
 
-MANIFEST = "manifest.json"
 _KEY = re.compile("[0-9a-f]{64}")
 
 
@@ -202,7 +203,7 @@ class Store:
                 manifest = _load(folder, folder, digests=to_read and folder not in self._verified, sealed=to_read)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            except _DamageError:
+            except DamageError:
                 if self.quarantine(folder):
                     self.quarantined.add((stage, key))
                 return None
@@ -214,7 +215,7 @@ class Store:
         """Read every byte of an artifact that belongs here, or to `place`, and say what is wrong with it, or nothing."""
         try:
             _load(folder, place or folder, digests=True)
-        except _DamageError as damage:
+        except DamageError as damage:
             return str(damage)
         return ""
 
@@ -328,46 +329,22 @@ def user_folder(variable: str, name: str) -> Path:
         raise VidferError(f"there is no home folder with a cache: set ${variable} to a folder") from error
 
 
-class _DamageError(Exception):
-    """The bytes of an artifact are not those that were sealed."""
-
-
 def _load(folder: Path, place: Path, *, digests: bool, sealed: bool = True) -> dict[str, Any]:
     """Read and check the manifest of an artifact that belongs to `place`, and the files that it names."""
     try:
         text = (folder / MANIFEST).read_bytes()
         manifest: dict[str, Any] = json.loads(text)
-        if sealed and not _is_sealed(text, manifest):
-            raise _DamageError("the bytes of its manifest have changed")
+        if sealed and not is_sealed(text, manifest):
+            raise DamageError("the bytes of its manifest have changed")
         if (manifest["stage"], manifest["key"]) != (place.parent.parent.name, place.name):
-            raise _DamageError("its manifest belongs to another artifact")
-        _check_files(folder, manifest["files"], digests=digests)
+            raise DamageError("its manifest belongs to another artifact")
+        check_files(folder, manifest["files"], digests=digests)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise _DamageError(f"{error.filename} is not there, or is no file") from error
+        raise DamageError(f"{error.filename} is not there, or is no file") from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise _DamageError(f"{error.filename} is a link to itself") from error
+            raise DamageError(f"{error.filename} is a link to itself") from error
         raise unreadable(folder, error) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _DamageError(f"its manifest is malformed ({error})") from error
+        raise DamageError(f"its manifest is malformed ({error})") from error
     return manifest
-
-
-def _is_sealed(text: bytes, manifest: Json) -> bool:
-    """Tell whether a manifest is canonical JSON, and its seal is the digest of the rest, as `seal_of` makes it."""
-    seal = str(manifest["seal"])
-    rest = text.replace(f'"seal":"{seal}",'.encode(), b"", 1)
-    return text == dump_json(manifest) and blake3(rest).hexdigest() == seal
-
-
-def _check_files(folder: Path, listed: list[Json], *, digests: bool) -> None:
-    names = {entry["name"] for entry in listed}
-    with os.scandir(folder) as inside:
-        sizes = {one.name: one.stat().st_size for one in inside if one.name != MANIFEST}
-    if sizes.keys() != names:
-        raise _DamageError(f"its files are {sorted(sizes)}, the manifest names {sorted(names)}")
-    for entry in listed:
-        if sizes[entry["name"]] != entry["size"]:
-            raise _DamageError(f"{entry['name']} has {sizes[entry['name']]} bytes, not {entry['size']}")
-        if digests and file_digest(folder / entry["name"]) != entry["blake3"]:
-            raise _DamageError(f"the bytes of {entry['name']} have changed")
