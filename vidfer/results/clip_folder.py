@@ -303,8 +303,9 @@ def _finish(folder: Path) -> None:
     for name in _named(folder) - names:
         (folder / name).unlink(missing_ok=True)
     sync(folder)
-    move(pending / SUMMARY, folder / SUMMARY, replace=True)
-    pending.rmdir()
+    with suppress(FileNotFoundError):  # a process that read the folder meanwhile brought it to the same end
+        move(pending / SUMMARY, folder / SUMMARY, replace=True)
+        pending.rmdir()
     sync(folder)
 
 
