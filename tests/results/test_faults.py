@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,6 +141,27 @@ def test_processes_that_write_into_one_folder_at_once_lose_nothing(tmp_path):
     owners = [load_run(tmp_path).clip(clip_id).summary["clip"] for clip_id in clips[3:6]]
     assert sorted(owners) == [f"/videos/{number}/same.mp4" for number in range(3)]
     assert len(read_table(tmp_path / "frames.parquet")) == 3 * len(clips)
+
+
+@pytest.mark.parametrize("of_run", [True, False])
+def test_who_opens_a_clip_waits_for_its_writer_and_does_not_end_its_commit(tmp_path, monkeypatch, of_run):
+    write(tmp_path, "a.mp4")
+    if of_run:
+        rebuild(tmp_path)
+    opened, readers, sync = [], [], clip_folder.sync
+
+    def open_meanwhile(path):
+        sync(path)
+        pending = tmp_path / "a.mp4" / COMMIT
+        if pending.is_dir() and {each.name for each in pending.iterdir()} == {"summary.json"} and not readers:
+            readers.append(threading.Thread(target=lambda: opened.append(open_clip(tmp_path / "a.mp4"))))
+            readers[0].start()
+            readers[0].join(0.3)  # enough for it to do what it is not to do
+
+    monkeypatch.setattr(clip_folder, "sync", open_meanwhile)
+    write(tmp_path, "a.mp4", value=0.9)
+    readers[0].join(10)
+    assert [clip.clip_id for clip in opened] == ["a.mp4"]
 
 
 def test_a_run_that_begins_while_another_ends_reads_no_claim_that_is_gone(tmp_path):

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -269,13 +269,17 @@ def _seen(people: "pd.DataFrame") -> list[tuple[Any, ...]]:
     return list(people[["person", "first_s", "last_s"]].itertuples(index=False, name=None))
 
 
-def _alone(folder: Path, clip_id: str) -> AbstractContextManager[int]:
-    """Keep others from moving files in a clip's folder, and from making tables of the run that it lies in."""
+@contextmanager
+def _alone(folder: Path, clip_id: str) -> Iterator[None]:
+    """Keep others from moving files in a clip's folder, and from making tables of the run that it lies in.
+
+    The run's lock comes first wherever both are held; `open_clip` takes the folder's alone.
+    """
     depth = clip_id.count("/")
     run = folder.absolute().parents[min(depth, len(folder.absolute().parents) - 1)]
-    if (run / LOCK).exists() and clip_id_of(folder.absolute(), run) == clip_id:
-        return locked(run / LOCK)
-    return locked(folder / LOCK, remove=True)
+    of_run = (run / LOCK).exists() and clip_id_of(folder.absolute(), run) == clip_id
+    with locked(run / LOCK) if of_run else nullcontext(), locked(folder / LOCK, remove=True):
+        yield
 
 
 def sweep(folder: Path) -> None:
@@ -303,9 +307,8 @@ def _finish(folder: Path) -> None:
     for name in _named(folder) - names:
         (folder / name).unlink(missing_ok=True)
     sync(folder)
-    with suppress(FileNotFoundError):  # a process that read the folder meanwhile brought it to the same end
-        move(pending / SUMMARY, folder / SUMMARY, replace=True)
-        pending.rmdir()
+    move(pending / SUMMARY, folder / SUMMARY, replace=True)
+    pending.rmdir()
     sync(folder)
 
 
