@@ -89,6 +89,14 @@ def status_of(path, **how):
 
 
 @pytest.fixture
+def fresh_child():
+    """Let no decoding child be kept from another test, nor for another."""
+    decode.CHILD.end()
+    yield
+    decode.CHILD.end()
+
+
+@pytest.fixture
 def in_process(monkeypatch):
     """Let `probe` and `read_frames` decode in this process."""
     monkeypatch.setattr(decode.CHILD, "lend", partial(in_process_child(handle), ""))

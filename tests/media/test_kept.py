@@ -11,12 +11,7 @@ from vidfer.media.decode import CHILD, probe, read_frames
 from vidfer.stages.probe import ProbeStage
 from vidfer.types import ClipError, Status
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    CHILD.end()
-    yield
-    CHILD.end()
+pytestmark = pytest.mark.usefixtures("fresh_child")
 
 
 @pytest.fixture

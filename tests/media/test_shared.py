@@ -11,16 +11,11 @@ import pytest
 
 from tests.media.conftest import number, numbered
 from vidfer.media import child, shared
-from vidfer.media.decode import CHILD, read_frames
+from vidfer.media.decode import read_frames
 from vidfer.media.shared import SlotReader, SlotWriter
 from vidfer.pipeline.system import shared_file
 
-
-@pytest.fixture(autouse=True)
-def fresh():
-    CHILD.end()
-    yield
-    CHILD.end()
+pytestmark = pytest.mark.usefixtures("fresh_child")
 
 
 @pytest.fixture

@@ -72,10 +72,8 @@ def export_weights(
     chosen = {"checkpoint": "last" if best is None else "best", **(best or {"validation": logged})}
     validation = chosen.pop("validation")
     card |= data.card_entries()
-    weighting = task.hparams.get("class_weighting")
-    if weighting and "missing_classes" not in card["data"]:
-        seen = [share ** (1 - weighting) for share in data.class_shares()]
-        card["data"]["class_shares"] = [round(share / sum(seen), 6) for share in seen]  # as the loss weighed them
+    if shares := _weighed_shares(task, data, card):
+        card["data"]["class_shares"] = shares
     card |= {
         "recipe": {
             "task": {"name": type(task).__name__, **_settings(task.hparams)},
@@ -103,6 +101,15 @@ def export_weights(
         card["metrics"] = _measure(task, data, path, str(trainer.strategy.root_device))
     save_weights(path, state, card, graph)
     rank_zero_info(f"exported {path} with its card {path.with_suffix('.json').name}")
+
+
+def _weighed_shares(task: Any, data: Any, card: Mapping[str, Any]) -> list[float]:  # noqa: ANN401 - duck-typed
+    """Return the class shares as the loss weighed them; none where it weighed no classes."""
+    weighting = task.hparams.get("class_weighting")
+    if not weighting or "missing_classes" in card["data"]:
+        return []
+    seen = [share ** (1 - weighting) for share in data.class_shares()]
+    return [round(share / sum(seen), 6) for share in seen]
 
 
 def _graph(card: Mapping[str, Any], state: Mapping[str, Any]) -> bytes | None:

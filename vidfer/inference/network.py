@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,6 @@ from vidfer.weights.files import Weights, weights_digest
 
 Floats = npt.NDArray[np.float32]
 Backend = Literal["auto", "onnx", "torch"]
-
-BACKENDS: Final = get_args(Backend)
 
 
 @dataclass(frozen=True)
