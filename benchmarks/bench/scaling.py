@@ -18,6 +18,9 @@ _NONE = 5
 PLOT = Path(__file__).resolve().parents[2] / "docs" / "results" / "scaling.svg"
 
 
+_BEGUN = "left out"  # whose cost is that of beginning
+
+
 def measure(plan: Plan) -> Iterator[Measurement]:
     """Measure the CPU time of more and more frames, and of more and more clips, beyond that of hardly any."""
     if plan.quick:
@@ -47,7 +50,7 @@ def _growth(name: str, counts: Sequence[int], runs: Sequence[Sequence[float]], f
     figures = {f"CPU s, {count}": Figure.of([each[at] for each in beyond]) for at, count in enumerate(counts)}
     figures["exponent"] = Figure.of(slopes)
     bars = [Bar("exponent", 1.05), Bar("exponent", 0.95, least=True)]
-    return Measurement("scaling", name, figures, {}, {}, bars)
+    return Measurement("scaling", name, figures, {}, {}, bars, {_BEGUN: first})
 
 
 def frames(clips: list[str], rounds: int) -> list[list[float]]:
@@ -81,13 +84,15 @@ def plot(measurements: Sequence[Measurement], path: Path = PLOT) -> None:
         return
     import matplotlib as mpl
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     with mpl.rc_context({"svg.hashsalt": "vidfer", "svg.fonttype": "none"}):
         drawing = Drawing(figsize=(8, 3.2), layout="constrained")
         axes: Any = drawing.subplots(1, len(measurements), squeeze=False)[0]
         for each, axis in zip(measurements, axes, strict=True):
             points = _points(each.figures)
-            counts, costs = list(points), [figure.median for figure in points.values()]
+            counts = [count - int(each.facts.get(_BEGUN, 0)) for count in points]
+            costs = [figure.median for figure in points.values()]
             spread = [
                 [figure.median - figure.min for figure in points.values()],
                 [figure.max - figure.median for figure in points.values()],
@@ -95,7 +100,13 @@ def plot(measurements: Sequence[Measurement], path: Path = PLOT) -> None:
             axis.errorbar(counts, costs, spread, marker="o", linestyle="none", color="tab:blue", label="measured")
             line = [costs[-1] * count / counts[-1] for count in counts]
             axis.plot(counts, line, color="tab:gray", linewidth=1, label="exponent 1")
-            axis.set(xscale="log", yscale="log", xlabel=each.name, ylabel="CPU s beyond the first")
+            axis.set(
+                xscale="log", yscale="log", xlabel=f"{each.name}, beyond {each.facts.get(_BEGUN, 0)}", ylabel="CPU s"
+            )
+            axis.set_xticks(counts, labels=[f"{count:,}" for count in counts])
+            axis.yaxis.set_major_formatter(ScalarFormatter())
+            for both in (axis.xaxis, axis.yaxis):
+                both.set_minor_formatter(NullFormatter())
             axis.set_title(f"exponent {each.figures['exponent'].median:.3f}")
             axis.legend(frameon=False)
         drawing.savefig(path, metadata={"Date": None})
