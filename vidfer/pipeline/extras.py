@@ -10,9 +10,12 @@ from vidfer.types import UsageError
 EXTRAS: Final = {
     "app": ("fastapi", "python_multipart", "starlette", "uvicorn", "websockets"),
     "bm3d": ("bm3d",),
+    "ray": ("ray",),
+    "s3": ("s3fs",),
+    "slurm": ("submitit",),
     "study": ("matplotlib", "scipy", "sklearn"),
     "train": (
-        "facenet_pytorch", "lightning", "markdown_it", "omegaconf", "onnx", "onnxscript", "skimage", "timm", "torch",
+        "facenet_pytorch", "lightning", "markdown_it", "omegaconf", "onnx", "onnxscript", "optuna", "skimage", "timm", "torch",
         "torchmetrics", "torchvision", "wandb",
     ),
 }  # fmt: skip
