@@ -37,7 +37,7 @@ class PipelineOptions:
         overrides: Values above those of the file, such as classify.model.lr=0.01.
         set: The same as an option; may be given several times.
         until: Last step, with all that it needs (default: all, to the bundle).
-        wandb: Show the trainings at Weights & Biases, by what the file's `wandb` says, see docs/how-to/sweeps.md.
+        wandb: Show the trainings at Weights & Biases, by what the file's `wandb` says, see docs/how-to/wandb.md.
         args: Words of LightningCLI's command line for the training that --until names, such as "--trainer.max_epochs 3".
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
