@@ -8,6 +8,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 CONFIG ?= configs/pipeline_$(if $(wildcard data/fer2013 data/ravdess_speech),compact,sample).yaml
 PIPELINE = $(BIN)/vidfer pipeline run $(CONFIG)
+WORDS = $(if $(BEST),--config $(BEST) )$(ARGS)
+SWEEP_FILE = configs/sweeps/$(STAGE).yaml
+SWEEP_OF = $(BIN)/vidfer sweep $(SWEEP_FILE) $(SET) --pipeline $(CONFIG) $(if $(METHOD),--method $(METHOD))
 PROJECT ?= $(or $(WANDB_PROJECT),vidfer)
 GIVEN := $(DATA)
 DATA ?= $(if $(wildcard data/ravdess_speech),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),paired,ravdess),$(if $(filter fusion cnn rcnn lstm rnn,$(CLASSIFIER)),sample_paired,sample_sounds))
@@ -88,19 +91,24 @@ screenshots: $(READY)  ## Draw docs/screenshots anew: report, page of a run and 
 pipeline: $(READY)  ## Train all models of CONFIG=configs/pipeline_*.yaml and put them into a bundle
 	@$(PIPELINE) $(SET)
 
-denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG up to date, with what it needs before it
-	@$(PIPELINE) $(SET) --until $@ --args="$(ARGS)"
+denoise finetune: $(READY)  ## Bring the denoiser or the image network of CONFIG up to date, with what it needs before it; BEST=runs/sweeps/finetune/best.yaml
+	@$(PIPELINE) $(SET) --until $@ --args="$(WORDS)"
 
 classify: $(READY)  ## The same for a classifier of clips: CLASSIFIER=mlp|fusion|... DATA=ravdess|paired|... of configs/
-	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args="$(ARGS)"
+	@$(PIPELINE) $(if $(CLASSIFIER),'classify.config=[classify.yaml$(COMMA)classifiers/$(CLASSIFIER).yaml]') $(if $(CLASSIFIER)$(GIVEN),classify.data=data/$(DATA).yaml) $(SET) --until $@ --args="$(WORDS)"
 
-sweep: $(READY)  ## Search lr and momentum on Weights & Biases: STAGE=denoise|finetune|classify|fusion [COUNT=trials], see docs/how-to/sweeps.md
-	@test -n "$(SWEEP)" -o -f "configs/sweeps/$(STAGE).yaml" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }
+sweep: $(READY)  ## Search hyper-parameters on Weights & Biases, or here by LOCAL=1: STAGE=denoise|finetune|classify|fusion METHOD=grid|random|bayes COUNT=trials
+	@test -n "$(SWEEP)" -o -f "$(SWEEP_FILE)" || { echo "say make sweep STAGE=classify (or denoise, finetune, fusion); SWEEP=entity/project/id helps with one that is there"; exit 2; }
+ifdef LOCAL
+	@$(SWEEP_OF) --local $(if $(COUNT),--trials $(COUNT)) $(ARGS)
+else
 	@mkdir -p runs; sweep="$(SWEEP)"; \
-	test -n "$$sweep" || sweep=$$(WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb sweep --project "$(PROJECT)" configs/sweeps/$(STAGE).yaml 2>&1 \
+	test -n "$$sweep" || $(SWEEP_OF) --print > runs/sweep_$(STAGE).yaml || exit; \
+	test -n "$$sweep" || sweep=$$(WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb sweep --project "$(PROJECT)" runs/sweep_$(STAGE).yaml 2>&1 \
 		| tee -a /dev/stderr | tr -d '\033' | sed -n 's/\[[0-9;]*m//g; s/.*wandb agent //p'); \
-	test -n "$$sweep" || { echo "no sweep was made: log in with '$(BIN)/wandb login'; another server than wandb.ai is named by WANDB_BASE_URL" >&2; exit 1; }; \
+	test -n "$$sweep" || { echo "no sweep was made: log in with '$(BIN)/wandb login', or search here by LOCAL=1; another server than wandb.ai is named by WANDB_BASE_URL" >&2; exit 1; }; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" WANDB_DIR="$(CURDIR)/runs" $(BIN)/wandb agent $(if $(COUNT),--count $(COUNT)) "$$sweep"
+endif
 
 lock: $(READY)  ## Compile requirements.lock anew, for every platform, with hashes, without any index address
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet --output-file requirements.lock

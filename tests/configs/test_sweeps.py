@@ -41,7 +41,7 @@ def samples(faces_root: Path, sounds_root: Path, tmp_path: Path) -> list[str]:
     people = {"root": str(sounds_root), "train_people": "1", "val_people": "2", "test_people": "3"}
     values = {
         "denoise.model": {"preset": "tiny"},
-        "denoise.data": {"root": "sample", "test_root": None, "crop": 16, "batch_size": 2, "crops_per_epoch": 2},
+        "denoise.data": {"root": "sample", "test_root": None, "crop": 16, "crops_per_epoch": 32},
         "finetune.data": {"root": str(faces_root), "batch_size": 8, "val_share": 0.25},
         "classify.data": {**people, "voice": False, "speeds": None},
         "fusion.data": {**people, "faces_root": str(faces_root), "val_share": 0.25, "voice": False, "speeds": None},
@@ -83,12 +83,22 @@ def trial(samples: list[str], tmp_path: Path) -> Trial:
 
 def picked(parameter: dict[str, Any]) -> list[Any]:
     """Return the values listed, or the ends of the range."""
-    return list(parameter.get("values") or [parameter["min"], parameter["max"]])
+    return (
+        [parameter["value"]]
+        if "value" in parameter
+        else list(parameter.get("values") or [parameter["min"], parameter["max"]])
+    )
 
 
 def values_of(stage: str, number: int) -> dict[str, Any]:
     """Return values that the server may ask for: the first ones, or with -1 the last."""
     return {name: picked(each)[number] for name, each in SWEEPS[stage]["parameters"].items()}
+
+
+def key_of(name: str) -> str:
+    """Return a parameter's name on the command line of its stage's own training."""
+    _, group, argument = name.split(".")
+    return f"{group}.init_args.{argument}"
 
 
 def artifacts(store: Path) -> dict[str, dict[str, float]]:
@@ -99,11 +109,13 @@ def artifacts(store: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_every_sweep_is_over_lr_and_momentum_of_its_stage() -> None:
+def test_every_sweep_is_over_lr_and_momentum_of_its_stage_and_few_more() -> None:
     """And runs the pipeline until that stage, with figures only."""
     assert list(SWEEPS) == ["classify", "denoise", "finetune", "fusion"]
     for stage, sweep in SWEEPS.items():
-        assert set(sweep["parameters"]) == {f"{stage}.model.lr", f"{stage}.model.momentum"}
+        assert set(sweep["parameters"]) >= {f"{stage}.model.lr", f"{stage}.model.momentum"}
+        assert sum("value" not in each for each in sweep["parameters"].values()) in (3, 4)
+        assert {name.split(".")[0] for name in sweep["parameters"]} == {stage}
         assert Path(sweep["program"]).is_file()
         assert {f"--until={stage}", "--wandb", "wandb.weights=false"} <= set(sweep["command"])
 
@@ -114,14 +126,19 @@ def test_every_value_is_understood_and_wins(stage: str, monkeypatch: pytest.Monk
     started: list[list[str]] = []
     monkeypatch.setattr(wandb_agent, "AgentProcess", lambda command, **_: started.append(command) or type("", (), {})())
     parser, _ = load("pipeline run", "vidfer.cli.pipeline.run")
-    for lr, momentum in product(*(picked(each) for each in SWEEPS[stage]["parameters"].values())):
-        start(stage, {f"{stage}.model.lr": lr, f"{stage}.model.momentum": momentum}, [f"{stage}.model.lr=3"], "any")
+    parameters = {name: picked(each) for name, each in SWEEPS[stage]["parameters"].items()}
+    few = {name: values if name.endswith((".lr", ".momentum")) else values[-1:] for name, values in parameters.items()}
+    for values in [*product(*few.values()), [values[0] for values in parameters.values()]]:
+        asked = dict(zip(parameters, values, strict=True))
+        start(stage, asked, [f"{stage}.model.lr=3"], "any")
         command = started.pop()
         assert command[:6] == ["/usr/bin/env", "python", "-m", "vidfer", "pipeline", "run"]
         options = parser.parse(command[6:]).pipeline
         found = read_configuration(options.file, options.overrides)
-        model = next(each.settings for each in found.sections if each.name == stage)["model"]["init_args"]  # type: ignore[index]
-        assert (model["lr"], model["momentum"]) == (lr, momentum)
+        settings: Any = next(each.settings for each in found.sections if each.name == stage)
+        for name, value in asked.items():
+            group, _, argument = key_of(name).split(".")
+            assert settings[group]["init_args"][argument] == value
         assert options.until == stage
         assert options.until in FITS
         assert options.wandb
@@ -142,7 +159,7 @@ def test_a_second_trial_of_classify_computes_no_feature(trial: Trial, tmp_path: 
     for number, run in ((0, first), (-1, second)):
         settings = wandb_files.config(run)
         for name, value in values_of("classify", number).items():
-            assert settings[name] == settings[name.replace("classify.model", "model.init_args")] == value
+            assert settings[name] == settings[key_of(name)] == value
         assert metric in wandb_files.history(run)
     again = trial("classify", -1, "aaaaaaa3")
     assert artifacts(tmp_path / "store") == after
@@ -168,5 +185,5 @@ def test_two_trials_of_the_real_agent_share_what_is_upstream(stage: str, trial: 
     for number, run in ((0, first), (-1, second)):
         settings = wandb_files.config(run)
         for name, value in values_of(stage, number).items():
-            assert settings[name.replace(f"{stage}.model", "model.init_args")] == value
+            assert settings[key_of(name)] == value
         assert SWEEPS[stage]["metric"]["name"] in wandb_files.history(run)

@@ -19,6 +19,7 @@ VERBS = {
     "run": "run the chain up to a stage, or show what is stored already (--dry-run)",
     "cache": "list, verify, gc or purge stored artifacts",
     "pipeline": "run, plan or show the whole pipeline of trainings, to a bundle of models",
+    "sweep": "search hyper-parameters of a training, on this machine",
     "train": "train the models of a stage: denoise, finetune or classify",
     "evaluate": "measure a model where the truth is known",
     "optimizers": "compare SGD, SGD with momentum, AdaGrad, RMSProp and Adam",
@@ -30,7 +31,7 @@ VERBS = {
     "demo": "make a short clip of a bundled portrait and analyse it",
     "completion": "print the shell completion for bash, zsh or tcsh",
 }
-_TRAINS = ("train", "pipeline", "evaluate", "optimizers", "tables")
+_TRAINS = ("train", "pipeline", "sweep", "evaluate", "optimizers", "tables")
 _ABOUT = """Turn videos into tables of displayed facial expressions.
 What is measured is the expression shown, never what a person feels."""
 TRAINING = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from vidfer.cli.analyze import ending_in_order
 from vidfer.cli.display import bars, say
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.store import Store, default_store
@@ -119,7 +120,7 @@ def run(options: RunOptions) -> int:
     if due:
         print_plan(steps, store, stderr=True)
     _check([step for step in steps if step.due and step.fold is None])
-    with pipeline_bar(steps) as progress:
+    with ending_in_order(), pipeline_bar(steps) as progress:  # what it started ends with it
         for step in run_steps(configuration, steps, store, options.jobs, progress, say):
             if step.label in due:
                 say(f"{step.label}: finished, {time.strftime('%H:%M')}")
