@@ -36,6 +36,7 @@ GROUPS = {
     "paper": "the paper's preset, Inception-ResNet-v2 at 299 px",
     "scaling": "how cost grows with frames and with clips",
     "memory": "peak memory by the clip's length",
+    "seconds": "each stage's cost and bytes for a second of video, by size and faces: the figures of docs/scaling.md",
 }
 
 

@@ -40,19 +40,29 @@ def _stage(title: str, name: str, spent: dict[str, list[float]]) -> Measurement:
     return Measurement("stages", title, figures, floors, ratios, facts={"faces": faces})
 
 
-def alone(clip: str, rounds: int, denoise: Literal["on", "off"]) -> dict[str, dict[str, list[float]]]:
-    """Run the chain once, then each stage so many times on what lies in the store; return costs by stage."""
+def alone(
+    clip: str, rounds: int, denoise: Literal["on", "off", "auto"], fps: float | None = None
+) -> dict[str, dict[str, list[float]]]:
+    """Run the chain once, then each stage so many times on what lies in the store; every frame is looked at without `fps`.
+
+    Returns:
+        By stage: `chain` and `wall`, seconds of each round; CPU seconds of `detector` and `networks` within; `faces`, a count;
+        `bytes` and `files` of its artifact, the manifest included.
+    """
     from vidfer.pipeline.runner import finished, plan
     from vidfer.pipeline.store import Store
     from vidfer.stages.chain import ChainOptions, build_chain
 
-    chain = build_chain(ChainOptions(every=1, denoise=denoise))
+    chain = build_chain(ChainOptions(every=1 if fps is None else None, fps=fps or 5.0, denoise=denoise))
     spent: dict[str, dict[str, list[float]]] = {stage.name: defaultdict(list) for stage in chain}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         with finished(chain, "report", Path(clip), store):
             steps = plan(chain, "report", Path(clip), store)
         artifacts = {step.stage.name: step.artifact for step in steps if step.artifact is not None}
+        for name, artifact in artifacts.items():
+            sizes = [path.stat().st_size for path in artifact.path.iterdir()]
+            spent[name]["bytes"], spent[name]["files"] = [sum(sizes)], [len(sizes)]
         for _ in range(rounds):
             for stage in chain:
                 inputs = {name: artifacts[name] for name in stage.inputs}
