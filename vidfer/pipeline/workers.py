@@ -133,17 +133,18 @@ class Worker:
             self.process.join()
 
 
-class _Forward(logging.Handler):
+class Forward(logging.Handler):
     """Sends records to the process that started this one, which knows where they are to go."""
 
-    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+    def __init__(self, send: Callable[[logging.LogRecord], object]) -> None:
         super().__init__()
-        self._pipe = pipe
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Send it as one that can be pickled."""
         said = {"msg": self.format(record), **dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))}
         with suppress(OSError):  # the parent has gone
-            self._pipe.send(("log", logging.makeLogRecord({**record.__dict__, **said})))
+            self._send(logging.makeLogRecord({**record.__dict__, **said}))
 
 
 def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int, jobs: int) -> None:
@@ -151,18 +152,27 @@ def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int, jobs: int)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
     logging.getLogger("vidfer").setLevel(level)
-    logging.getLogger().addHandler(_Forward(pipe))
+    logging.getLogger().addHandler(Forward(lambda record: pipe.send(("log", record))))
     logging.captureWarnings(True)
     with suppress(EOFError, OSError):  # the parent has gone
         while True:
-            item = pipe.recv()
-            try:
-                result: tuple[str, Any] = ("done", work(item, lambda *at: pipe.send(("progress", at))))
-            except ClipError as error:
-                result = ("clip", (error.status, error.message))
-            except VidferError as error:
-                result = ("fatal", error)
-            pipe.send(result)
+            pipe.send(attempt(work, pipe.recv(), lambda *at: pipe.send(("progress", at))))
+
+
+def attempt(
+    work: Callable[[Item, Callable[[str, float], None]], Any], item: Item, progress: Callable[[str, float], None]
+) -> tuple[str, Any]:
+    """Do the work for an item, and say what became of it so that it can be sent to another process.
+
+    That is `done` with what the work returned, `clip` with status and message, or `fatal` with a `VidferError` that is not the
+    item's.
+    """
+    try:
+        return "done", work(item, progress)
+    except ClipError as error:
+        return "clip", (error.status, error.message)
+    except VidferError as error:
+        return "fatal", error
 
 
 @dataclass

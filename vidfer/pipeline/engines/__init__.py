@@ -6,5 +6,7 @@ attempts only the item counts: one whose worker dies is `crashed`, one that come
 
 from vidfer.pipeline.engines.base import Engine, Result
 from vidfer.pipeline.engines.local import LocalEngine
+from vidfer.pipeline.engines.ray_engine import RayEngine
+from vidfer.pipeline.engines.slurm_engine import SlurmEngine
 
-__all__ = ["Engine", "LocalEngine", "Result"]
+__all__ = ["Engine", "LocalEngine", "RayEngine", "Result", "SlurmEngine"]
