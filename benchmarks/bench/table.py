@@ -51,6 +51,16 @@ def refresh(page: str, *runs: Results) -> str:
     if "scaling" in texts:  # the plot is drawn when its figures are there
         texts["scaling"] += "\n\n![CPU seconds over frames and over clips on logarithmic axes](results/scaling.svg)"
 
+    return fill(page, texts)
+
+
+def fill(page: str, texts: Mapping[str, str]) -> str:
+    """Write each text between its marks `<!-- bench: NAME -->` and `<!-- end -->`.
+
+    Raises:
+        ValueError: A mark has no end.
+    """
+
     def write(part: re.Match[str]) -> str:
         return f"{part[1]}\n{texts.get(part[2], 'Not measured yet.')}\n\n{part[4]}"
 
