@@ -35,7 +35,7 @@ from vidfer.inference.decision import Rules, fuse_modalities, predict_faces, sof
 from vidfer.inference.models import ImageModel
 from vidfer.metrics.calibration import fit_temperature
 from vidfer.metrics.classification import reliability
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.stages.chain import ChainOptions, build_rules
 from vidfer.types import ClipError
 from vidfer.weights.files import find_weights
@@ -77,7 +77,7 @@ class Pairs:
     person: Ints
 
 
-def predict_unmet(model: str, store: Path) -> list[Recordings]:
+def predict_unmet(model: str, store: Place) -> list[Recordings]:
     """Predict the recordings of speakers whom a sound model was not trained on, by corpus."""
     card, found = find_weights("audio", model).card, []
     temperature = card.get("calibration", {}).get("temperature", 1.0)
@@ -107,7 +107,7 @@ def predict_unmet(model: str, store: Path) -> list[Recordings]:
     return found
 
 
-def predict_left_out(model: str, store: Path) -> list[Recordings]:
+def predict_left_out(model: str, store: Place) -> list[Recordings]:
     """Predict each corpus by a network trained on the others, at the temperature of the others' such predictions."""
     card = find_weights("audio", model).card
     recipe, settings = find_recipe(None, card)
@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--image-model", required=True, metavar="NAME|FILE")
     parser.add_argument("--audio-model", required=True, metavar="NAME|FILE")
     parser.add_argument("--leave-out", action="store_true", help="also train without each corpus and predict it")
-    parser.add_argument("--store", type=Path, default=None, metavar="DIR")
+    parser.add_argument("--store", default=None, metavar="DIR")
     args = parser.parse_args()
     torch.set_num_threads(1)
     store, report = args.store or default_store(), Report()

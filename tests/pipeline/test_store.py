@@ -354,7 +354,7 @@ def test_a_crash_between_any_two_calls_leaves_a_whole_artifact_or_none(tmp_path,
     code = """
         import os, signal, sys
         from tests.pipeline.test_store import Store, put
-        from vidfer.pipeline import store
+        from vidfer.pipeline import artifact
         left = int(sys.argv[2])
         def deadly(real):
             def call(*args, **kwargs):
@@ -366,7 +366,7 @@ def test_a_crash_between_any_two_calls_leaves_a_whole_artifact_or_none(tmp_path,
             return call
         for name in ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink", "open"):
             setattr(os, name, deadly(getattr(os, name)))
-        store.write_synced = deadly(store.write_synced)
+        artifact.write_synced = deadly(artifact.write_synced)
         put(Store(sys.argv[1]))
     """
     arguments = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(call)]

@@ -12,7 +12,7 @@ from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
 from vidfer.pipeline.runner import StageProgress
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.pipeline.workers import run_all
 from vidfer.results.design import ClipDesign, Design, read_design
 from vidfer.results.names import shown
@@ -35,7 +35,8 @@ class Analyzer:
     Threads may share one. As a context manager it ends, when the block does, the child process that reads sound.
 
     Args:
-        store: Folder where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
+        store: Folder, or address such as `s3://bucket/prefix`, where computed artifacts are kept and found again; by default
+            `$VIDFER_STORE` or the user's cache folder.
         options: What `vidfer analyze` has on the command line, such as `fps=10` (frames looked at per second), `abstain=0.4` (a
             probability), `grid=0.5` (s), `device="cuda"`; see `vidfer.Options`.
 
@@ -50,7 +51,7 @@ class Analyzer:
         Analyzer(fps=10, abstain=0.4)
     """
 
-    def __init__(self, *, store: str | Path | None = None, **options: Unpack[Options]) -> None:
+    def __init__(self, *, store: Place | None = None, **options: Unpack[Options]) -> None:
         self._given = dict(options) | ({} if store is None else {"store": store})
         self._options, tables, self._study = read_options(options)
         with in_keywords():
@@ -187,7 +188,7 @@ class Analyzer:
     def _results(
         self, clips: "list[_Clip]", jobs: int, progress: Callable[[int, str, float], None]
     ) -> Iterator[ClipResult]:
-        work = replace(self._work, store=self._store.root)  # a store of this process is not sent to others
+        work = replace(self._work, store=self._store.place)  # a store of this process is not sent to others
         with in_keywords(), closing(run_all(work.send, clips, jobs, progress, in_order=True)) as done:
             for position, found in done:
                 clip = clips[position]
@@ -245,7 +246,7 @@ class _Work:
 
     options: ChainOptions
     tables: TableOptions
-    store: Store | Path
+    store: Store | Place
 
     def __call__(self, clip: _Clip, progress: StageProgress | None) -> ClipResult:
         return analyze_clip(
@@ -282,7 +283,7 @@ def _find(paths: Sequence[Path], store: Path, picture_fps: float | None) -> dict
 def analyze(
     clip: "str | Path | NDArray[np.uint8] | Iterable[tuple[float, Image]]",
     *,
-    store: str | Path | None = None,
+    store: Place | None = None,
     progress: StageProgress | None = None,
     **options: Unpack[Options],
 ) -> ClipResult:
@@ -292,7 +293,8 @@ def analyze(
 
     Args:
         clip: A file; an array `(T, H, W, 3)` uint8 RGB; or an iterable of pairs of a time in s and an image `(H, W, 3)`.
-        store: Folder where computed artifacts are kept and found again; by default `$VIDFER_STORE` or the user's cache folder.
+        store: Folder, or address such as `s3://bucket/prefix`, where computed artifacts are kept and found again; by default
+            `$VIDFER_STORE` or the user's cache folder.
         progress: Called with a stage's name and the share of the clip that it has done, in [0, 1].
         options: See `vidfer.Options`. `fps` is the number of frames looked at per second, 5 by default; of an array, which has to
             have it, its own, so that each frame is looked at.

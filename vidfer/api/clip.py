@@ -7,7 +7,7 @@ from pathlib import Path
 from vidfer.api.identify import identify_clip
 from vidfer.api.result import ClipResult, now
 from vidfer.pipeline.runner import StageProgress, finished
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.results.amend import amended, rounded
 from vidfer.results.design import ClipDesign
 from vidfer.results.names import shown
@@ -25,7 +25,7 @@ def analyze_clip(
     design: ClipDesign | None = None,
     clip_id: str | None = None,
     identity: str | None = None,
-    store: str | Path | Store | None = None,
+    store: Place | Store | None = None,
     progress: StageProgress | None = None,
     name: str | None = None,
 ) -> ClipResult:
@@ -62,4 +62,4 @@ def analyze_clip(
     built_with = {"tables": record(tables, design)}
     summary = {"clip": called, **report.summary, **name_models(options), **built_with, **embedded, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)
-    return ClipResult(rounded(amended(summary, built)), built, place.root, report.pictures, key)
+    return ClipResult(rounded(amended(summary, built)), built, place.place, report.pictures, key)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.stage import Stage
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.results.linking import THRESHOLD, Identity, link_people
 from vidfer.results.people import PEOPLE, Row, read_rows
 from vidfer.results.run_folder import contents
@@ -37,7 +37,7 @@ def identify_clip(
         return {"key": artifact.key, "weights": weights}
 
 
-def link_run(run: Path, weights: str, store: str | Path | None = None, threshold: float = THRESHOLD) -> dict[str, str]:
+def link_run(run: Path, weights: str, store: Place | None = None, threshold: float = THRESHOLD) -> dict[str, str]:
     """Link the persons of all clips of a run that were embedded by the same weights, see `link_people`.
 
     What was linked before stays where the store has no embeddings any more.

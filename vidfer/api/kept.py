@@ -114,5 +114,5 @@ def _artifact(result: "ClipResult", stage: str) -> Artifact:
     found = store.find(stage, result.summary["provenance"]["stages"][stage]["key"])
     if found is None:
         remedy = "analyse it again (`vidfer cache gc` may have removed them)"
-        raise VidferError(f"the store {store.root} does not have the faces of {result.clip_id}: {remedy}")
+        raise VidferError(f"the store {store.place} does not have the faces of {result.clip_id}: {remedy}")
     return found

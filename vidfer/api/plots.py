@@ -12,6 +12,7 @@ from vidfer.api.options import in_keywords
 from vidfer.api.result import ClipResult, describe
 from vidfer.api.run import load_run
 from vidfer.pipeline.extras import explained_imports
+from vidfer.pipeline.store import Place
 from vidfer.results.compare_units import Measure
 from vidfer.results.distribution import BY
 from vidfer.results.run import Run
@@ -97,7 +98,7 @@ def plot(
     modality: Modality | None = None,
     projection: Projection | None = None,
     width: Width | None = None,
-    store: str | Path | None = None,
+    store: Place | None = None,
 ) -> "Figure":
     """Draw a figure of a run, as `vidfer plot` does.
 
@@ -131,10 +132,10 @@ def plot(
         loaded = run if isinstance(run, Run) else load_run(run)
         if kind == "timeline" and request.clip is None and len(loaded.folders) > 1:
             raise UsageError(f"{loaded.folder} has {len(loaded.folders)} clips: --clip names the one to draw")
-        return next(draw(loaded, request, None if store is None else Path(store)))[1]
+        return next(draw(loaded, request, store))[1]
 
 
-def write_plots(run: Run, request: PlotRequest, out: Path | None = None, store: Path | None = None) -> Iterator[Path]:
+def write_plots(run: Run, request: PlotRequest, out: Path | None = None, store: Place | None = None) -> Iterator[Path]:
     """Draw figures of a run, and yield the path of each PNG, beside which lies an SVG.
 
     Args:
@@ -157,7 +158,7 @@ def write_plots(run: Run, request: PlotRequest, out: Path | None = None, store: 
             yield save_figure(figure, place)[0]
 
 
-def draw(run: Run, request: PlotRequest, store: Path | None = None) -> "Iterator[tuple[str, Figure]]":
+def draw(run: Run, request: PlotRequest, store: Place | None = None) -> "Iterator[tuple[str, Figure]]":
     """Yield figures with their places below a folder, without suffix."""
     ids = list(run.folders) if request.clip is None else [request.clip]
     one = "" if request.clip is None else f"/{request.clip}"

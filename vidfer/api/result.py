@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vidfer.api.options import in_keywords
+from vidfer.pipeline.store import Place
 from vidfer.results.clip_folder import OF_FOLDER
 from vidfer.results.design import ClipDesign
 from vidfer.results.names import shown
@@ -50,7 +51,7 @@ class ClipResult:
 
     summary: dict[str, Any]
     tables: "dict[str, pd.DataFrame]"
-    store: Path | None = None
+    store: Place | None = None
     pictures: Pictures = field(default_factory=Pictures, repr=False)
     key: str | None = field(default=None, repr=False)
 
@@ -281,7 +282,7 @@ class ClipResult:
             write_export(self.tables, self.summary, program, Path(path), source, absolute=absolute)
 
     @classmethod
-    def load(cls, folder: str | Path, *, store: str | Path | None = None) -> Self:
+    def load(cls, folder: str | Path, *, store: Place | None = None) -> Self:
         """Read what `save` or `vidfer analyze` wrote for one clip; for a whole run see `vidfer.load_run`.
 
         Args:
@@ -309,7 +310,7 @@ class ClipResult:
                 f"{folder} holds several clips: vidfer.load_run reads it" if several else f"{folder} {error}"
             ) from error
         summary = {name: value for name, value in found.summary.items() if name not in OF_FOLDER}
-        return cls(summary, tables, None if store is None else Path(store), pictures)
+        return cls(summary, tables, store, pictures)
 
     def __repr__(self) -> str:
         return f"<ClipResult {describe(self.summary, self.clip_id)}>"

@@ -45,7 +45,7 @@ class WorkOptions:
         default_factory=ChainOptions, metadata={"groups": OPTION_GROUPS, "exclusive": ("fps", "every")}
     )
     jobs: int = 1
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
     def __post_init__(self) -> None:
         """Check the number of jobs."""
@@ -196,7 +196,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
     if as_written(options.out, excel=options.excel) is None:
         check(options.out)  # finds out now, and not after hours, whether results can be written
-    say_where_faces_are_kept(store.root, options.work.store)
+    say_where_faces_are_kept(store, options.work.store)
     with ending_in_order(), claimed_folders(clips, options.out) as folders:
         names = {clip_id(folder, options.out): clip for clip, folder in folders.items()}
         work = _AnalyzeClip(
@@ -216,7 +216,7 @@ def _analyze(options: AnalyzeOptions) -> int:
         try:
             done = dict(_analyze_all(work, options.work.jobs))
             if work.identity is not None:
-                links = link_run(options.out, work.identity, store.root, options.people.identify_threshold)
+                links = link_run(options.out, work.identity, store.place, options.people.identify_threshold)
                 say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
         finally:
             found, page = finish_run(options.out, excel=options.excel, links=links)

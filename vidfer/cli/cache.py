@@ -9,28 +9,28 @@ from vidfer.cli.display import say
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import Clip, find_clips
 from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.gc import Entry, derived_from, entries, leftovers, removable, remove, usage, verify
+from vidfer.pipeline.gc import Entry, derived_from, entries, far_entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.store import Store, default_store
 from vidfer.types import VidferError
 
 ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
 
 
-_STORE = {"metavar": "DIR", "help": "Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache)"}
+_STORE = {"metavar": "DIR|URL", "help": "Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache)"}
 
 
 @dataclass(frozen=True)
 class ListOptions:
     """Print a line per artifact, and what each stage takes."""
 
-    store: Path | None = field(default=None, metadata=_STORE)
+    store: str | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
 class VerifyOptions:
     """Check every byte; what is damaged goes to quarantine (exit status 1)."""
 
-    store: Path | None = field(default=None, metadata=_STORE)
+    store: str | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class GcOptions:
 
     older_than: float = field(default=30.0, metadata={"metavar": "DAYS"})
     yes: bool = False
-    store: Path | None = field(default=None, metadata=_STORE)
+    store: str | None = field(default=None, metadata=_STORE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PurgeOptions:
     source: list[str] | None = field(default=None, metadata={"metavar": "DIGEST"})
     all: bool = False
     yes: bool = False
-    store: Path | None = field(default=None, metadata=_STORE)
+    store: str | None = field(default=None, metadata=_STORE)
 
     def __post_init__(self) -> None:
         """Raise VidferError unless exactly one thing is named."""
@@ -70,21 +70,27 @@ class PurgeOptions:
             raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
 
 
-def _open(store: Path | None) -> Store:
+def _open(store: str | None) -> Store:
     return Store(store or default_store())
 
 
 def list_artifacts(options: ListOptions) -> int:
     """Print the artifacts, and count them."""
     store = _open(options.store)
-    every = entries(store)
+    here = entries(store), leftovers(store)
+    every, rest = far_entries(store) if store.remote else here
     for entry in every:
         print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
-    sizes = usage([*every, *leftovers(store)])
-    for stage, (count, size) in sizes.items():
+    for stage, (count, size) in usage([*every, *rest]).items():
         say(f"{stage}: {count}, {decimal(size)}")
-    say(f"{store.root}: {len(every)} artifacts, {decimal(sum(size for _, size in sizes.values()))} in all")
+    say(f"{store.place}: {_total(every, rest)}")
+    if store.remote:
+        say(f"its mirror {store.root}: {_total(*here)}")
     return 0
+
+
+def _total(artifacts: list[Entry], rest: list[Entry]) -> str:
+    return f"{len(artifacts)} artifacts, {decimal(sum(entry.size for entry in (*artifacts, *rest)))} in all"
 
 
 def verify_artifacts(options: VerifyOptions) -> int:
@@ -93,7 +99,8 @@ def verify_artifacts(options: VerifyOptions) -> int:
     count, faults = verify(store)
     for folder, fault in faults:
         print(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
-    say(f"{store.root}: {count} artifacts checked, {len(faults)} at fault")
+    where = f"{store.place} and its mirror {store.root}" if store.remote else store.place
+    say(f"{where}: {count} artifacts checked, {len(faults)} at fault")
     return 1 if faults else 0
 
 
@@ -117,11 +124,16 @@ def purge_artifacts(options: PurgeOptions) -> int:
 
 def _remove(store: Store, doomed: list[Entry], really: bool) -> int:
     for entry in doomed:
-        print(f"{entry.stage}\t{entry.size}\t{entry.key}")
+        where = "" if store.remote is None else "\tremote" if entry.names else "\tmirror"
+        print(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
     size = decimal(sum(entry.size for entry in doomed))
     if really:
         remove(store, doomed)
         say(f"{len(doomed)} removed, {size} freed")
+        if store.remote:
+            say(f"from {store.remote} and its mirror {store.root}; the mirrors of other machines keep their copies")
+            if store.remote.keeps_versions():
+                say("the bucket keeps versions of what is deleted: remove those, too, as by a lifecycle rule")
     else:
         say(f"{len(doomed)} would be removed, {size}; say --yes to do it")
     return 0

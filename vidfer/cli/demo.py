@@ -32,7 +32,9 @@ def run(options: DemoOptions) -> int:
         print(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)
         with results_folder(options.out):
             write_demo_clip(clip)
-    status = analyze(AnalyzeOptions([clip], results, show_faces=True, work=WorkOptions(store=options.out / "store")))
+    status = analyze(
+        AnalyzeOptions([clip], results, show_faces=True, work=WorkOptions(store=str(options.out / "store")))
+    )
     report = results / clip.name / REPORT
     print(f"\nThe report of the clip: {report}")
     if options.open and not show_in_browser(report):

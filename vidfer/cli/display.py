@@ -5,7 +5,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli.logs import LOG
@@ -13,6 +12,8 @@ from vidfer.results.names import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+
+    from vidfer.pipeline.store import Store
 
 
 def bars(*counts: "ProgressColumn", keep: bool = False) -> "Progress":
@@ -69,13 +70,14 @@ def say(message: str) -> None:
     LOG.info("%s", _inert(message))
 
 
-def say_where_faces_are_kept(store: Path, named: Path | None) -> None:
+def say_where_faces_are_kept(store: "Store", named: str | None) -> None:
     """Say where a first run keeps crops of faces, and how they are removed; nothing where the store is there already."""
-    if not store.exists():
-        option = f" --store {shlex.quote(str(named))}" if named else ""
-        say(
-            f"Crops of faces are kept in {store}, for you alone. To remove them: vidfer cache purge --all --yes{option}"
-        )
+    if not store.root.exists():
+        option = f" --store {shlex.quote(named)}" if named else ""
+        where = f"in {store.root}, for you alone"
+        if store.remote:
+            where = f"at {store.remote}, for all who may read there, and {where}"
+        say(f"Crops of faces are kept {where}. To remove them: vidfer cache purge --all --yes{option}")
 
 
 def fault(message: str) -> None:

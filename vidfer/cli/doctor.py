@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vidfer.cli.wrap import wrap
 from vidfer.inference.network import Backend
@@ -19,7 +18,7 @@ class DoctorOptions:
     """
 
     backend: Backend = "auto"
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 def run(options: DoctorOptions) -> int:

@@ -71,7 +71,7 @@ class NoisyClipOptions:
 
     paths: list[Path] = field(metadata=POSITIONAL | {"metavar": "PATH"})
     how: NoiseOptions = field(default_factory=NoiseOptions)
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 def image(options: ImageOptions) -> int:
@@ -87,7 +87,7 @@ def audio(options: AudioOptions) -> int:
 def clip(options: ClipOptions) -> int:
     """Measure the whole chain on labelled clips, or cross-validate a classifier of clips."""
     work, cross = options.work, options.cross
-    store = work.store or default_store()
+    store = Store(work.store or default_store())
     if cross.folds:
         chain = work.chain
         for name, wrong in (("--labels", options.labels), ("--weights", chain.weights)):
@@ -95,16 +95,16 @@ def clip(options: ClipOptions) -> int:
                 raise UsageError(f"{name} does not go with --folds, which trains on the data set's own labels")
         if len(options.paths) > 1:
             raise UsageError("--folds takes one data set")
-        found = cross_validate_clips(options.paths[0], options.people, cross, chain, store, _notify)
+        found = cross_validate_clips(options.paths[0], options.people, cross, chain, store.place, _notify)
         return _show(found, fold_lines)
     cross.require_folds()
     if options.people is not None:
         raise UsageError("--people goes with --folds: name the clips instead")
     if options.labels is None:
         raise UsageError("say where the truth stands: --labels ravdess|name")
-    clips = [file for file, _ in find_clips(options.paths, [store], say, work.chain.picture_fps)]
+    clips = [file for file, _ in find_clips(options.paths, [store.root], say, work.chain.picture_fps)]
     with progress_bar() as progress:
-        found = evaluate_clips(clips, options.labels, work.chain, store, work.jobs, _notify, progress)
+        found = evaluate_clips(clips, options.labels, work.chain, store.place, work.jobs, _notify, progress)
     return _show(found, clip_lines)
 
 

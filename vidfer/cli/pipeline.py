@@ -49,7 +49,7 @@ class PipelineOptions:
     until: StepName | None = None
     wandb: bool = False
     args: str = field(default="", metadata={"metavar": "WORDS"})
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 @dataclass(frozen=True)

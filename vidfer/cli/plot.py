@@ -20,7 +20,7 @@ class PlotOptions:
     run: Path = field(metadata=POSITIONAL | {"metavar": "RUN"})
     request: PlotRequest
     out: Path | None = field(default=None, metadata={"metavar": "DIR"})
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 def run(options: PlotOptions) -> int:

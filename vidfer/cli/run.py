@@ -36,9 +36,9 @@ class RunOptions:
 
 def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
-    store = options.work.store or default_store()
-    clips = [file for file, _ in find_clips(options.paths, [store], say, options.work.chain.picture_fps)]
-    work = _RunClip(options.target, options.work.chain, store)
+    store = Store(options.work.store or default_store())
+    clips = [file for file, _ in find_clips(options.paths, [store.root], say, options.work.chain.picture_fps)]
+    work = _RunClip(options.target, options.work.chain, store.place)
     if options.dry_run:
         return _dry_run(work, clips)
     say_where_faces_are_kept(store, options.work.store)
@@ -51,7 +51,7 @@ class _RunClip:
 
     target: str
     options: ChainOptions
-    store: Path
+    store: str
 
     def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
         with finished(build_chain(self.options), self.target, clip, Store(self.store), progress) as artifact:

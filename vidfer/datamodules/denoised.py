@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -13,7 +12,7 @@ from vidfer.media.quality import noise_sigma
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
-from vidfer.pipeline.store import Draft, Store, default_store
+from vidfer.pipeline.store import Draft, Place, Store, default_store
 from vidfer.stages.denoise import DenoiseMode
 from vidfer.stages.faces import Denoising
 from vidfer.types import VidferError
@@ -58,7 +57,7 @@ class Denoise:
         threshold = {} if settings.threshold is None else {"denoise_threshold": settings.threshold}
         return {"denoise": self.mode, **threshold, "denoise_weights": settings.weights}
 
-    def clean(self, sets: Sequence[LabelledImages], store: str | Path | None = None) -> list[LabelledImages]:
+    def clean(self, sets: Sequence[LabelledImages], store: Place | None = None) -> list[LabelledImages]:
         """Return sets of gray images with those that are to be denoised so, computed once and kept in the store.
 
         Names, labels and digests stay those of the images as they came.

@@ -16,7 +16,7 @@ from vidfer.evaluation.folds import leave_out_trained
 from vidfer.evaluation.held_out import NotHeldOutError
 from vidfer.evaluation.image import accuracy_text
 from vidfer.pipeline.runner import StageProgress
-from vidfer.pipeline.store import default_store
+from vidfer.pipeline.store import Place, default_store
 from vidfer.pipeline.workers import run_all
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, UsageError, VidferError
@@ -49,7 +49,7 @@ class BundleOptions:
     root: Path | None = field(default=None, metadata={"metavar": "DIR"})
     people: str | None = field(default=None, metadata={"metavar": "A-B,C"})
     jobs: int = 1
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
     def __post_init__(self) -> None:
         """Check the number of jobs."""
@@ -98,7 +98,7 @@ def measure_clips(
     clips: Sequence[LabelledClip],
     *,
     options: ChainOptions | None = None,
-    store: Path | None = None,
+    store: Place | None = None,
     jobs: int = 1,
     notify: Notify = lambda _: None,
     progress: Progress = lambda done, total, what: None,
@@ -115,7 +115,7 @@ def measure_clips(
     for note in notes:
         notify(note)
     chain = options or ChainOptions(models=bundle.folder)
-    work = partial(_analyze, options=chain, store=store or Path(default_store()))
+    work = partial(_analyze, options=chain, store=store or default_store())
     results: dict[int, dict[str, Any] | ClipError] = {}
 
     def update(position: int, stage: str, share: float) -> None:
@@ -142,7 +142,7 @@ def measure_clips(
     return {"on": on, "left_out": left_out, "notes": [note.strip() for note in notes], **summarise(rows)}
 
 
-def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Path) -> dict[str, Any]:
+def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Place) -> dict[str, Any]:
     summary = api.analyze_clip(clip, options, store=store, progress=progress).summary
     if summary["fused"]["method"] != "trained":
         return {"summary": summary}

@@ -21,7 +21,7 @@ from vidfer.evaluation.image import score_lines
 from vidfer.inference.decision import Rules, predict_sound, used_windows
 from vidfer.metrics.classification import score
 from vidfer.pipeline.runner import finished
-from vidfer.pipeline.store import Store, default_store
+from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.stages.chain import audio_stage, incompatibility
 from vidfer.types import ClipError, Status, UsageError, VidferError
 from vidfer.weights.files import find_weights, read_calibration, weights_digest
@@ -61,7 +61,7 @@ class AudioOptions:
     leave_corpus_out: bool = False
     calibrate: str | None = field(default=None, metadata={"metavar": "A-B,C"})
     write_card: bool = False
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
         raise UsageError("--people and --actors are the same: give one of them")
     people = options.people or options.actors
     require_weights({"audio": options.audio_model})
-    store = Path(options.store or default_store())
+    store = options.store or default_store()
     if options.leave_corpus_out:
         return _leave_corpora_out(options, people, store, notify)
     if options.cross.folds:
@@ -151,7 +151,7 @@ def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool
     return predict_sound(logits, rules, sequential=network.sequential).distribution
 
 
-def _leave_corpora_out(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
+def _leave_corpora_out(options: AudioOptions, people: str | None, store: Place, notify: Notify) -> dict[str, Any]:
     if options.cross.folds or options.cross.against or options.calibrate:
         raise UsageError("--leave-corpus-out goes neither with --folds nor with --against or --calibrate")
     if options.write_card:
@@ -168,7 +168,7 @@ def _leave_corpora_out(options: AudioOptions, people: str | None, store: Path, n
     return found
 
 
-def _cross_validate(options: AudioOptions, people: str | None, store: Path, notify: Notify) -> dict[str, Any]:
+def _cross_validate(options: AudioOptions, people: str | None, store: Place, notify: Notify) -> dict[str, Any]:
     from vidfer.inference.torch_networks import deciding_logits, load_classifier
 
     if options.write_card and not options.calibrate:

@@ -14,6 +14,7 @@ from vidfer.evaluation.image import accuracy_text
 from vidfer.inference.decision import UNCERTAIN
 from vidfer.metrics.classification import macro_recall, wilson_interval
 from vidfer.pipeline.runner import StageProgress
+from vidfer.pipeline.store import Place
 from vidfer.pipeline.workers import run_all
 from vidfer.stages.chain import ChainOptions
 from vidfer.types import EMOTIONS, TRANSIENT, ClipError, Status, VidferError
@@ -29,7 +30,7 @@ def evaluate_clips(
     clips: Sequence[Path],
     labels: Labels,
     options: ChainOptions,
-    store: Path,
+    store: Place,
     jobs: int,
     notify: Notify,
     progress: Progress,
@@ -117,7 +118,7 @@ def _truths(clips: Sequence[Path], labels: Labels, notify: Notify) -> dict[Path,
     return truths
 
 
-def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Path) -> dict[str, Any]:
+def _analyze(clip: Path, progress: StageProgress, options: ChainOptions, store: Place) -> dict[str, Any]:
     return api.analyze_clip(clip, options, store=store, progress=progress).summary
 
 

@@ -13,6 +13,7 @@ from vidfer.datasets.report import LabelledClip
 from vidfer.evaluation import Notify
 from vidfer.evaluation.image import accuracy_text, score_lines
 from vidfer.metrics.classification import score
+from vidfer.pipeline.store import Place
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def cross_validate(
 
 
 def cross_validate_clips(
-    data: Path, people: str | None, options: FoldOptions, chain: "ChainOptions", store: Path, notify: Notify
+    data: Path, people: str | None, options: FoldOptions, chain: "ChainOptions", store: Place, notify: Notify
 ) -> dict[str, Any]:
     """Cross-validate a classifier of clips (`fusion` by default) on an image model's embeddings, see `cross_validate`."""
     recipe, _ = find_recipe(options.classifier or "fusion", {})

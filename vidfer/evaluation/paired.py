@@ -57,7 +57,7 @@ class PairedOptions:
     image_model: str = field(default="compact", metadata={"metavar": "NAME|FILE"})
     audio_model: str = field(default="voice", metadata={"metavar": "NAME|FILE"})
     fusion_model: str = field(default="fusion", metadata={"metavar": "NAME|FILE"})
-    store: Path | None = field(default=None, metadata={"metavar": "DIR"})
+    store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
 
 def evaluate_paired(options: PairedOptions, notify: Notify = lambda _: None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
-from vidfer.pipeline.store import Draft, Store, StoreError
+from vidfer.pipeline.store import Draft, Place, Store, StoreError
 from vidfer.pipeline.workers import run_all
 from vidfer.types import ClipError, VidferError
 
@@ -93,7 +93,7 @@ def list_cells(sizes: Mapping[str, Sequence[int]], models: Mapping[str, Sequence
 
 
 def run_cells(
-    cells: Sequence[Cell], experiments: Mapping[str, Experiment], store: Path, jobs: int = 1
+    cells: Sequence[Cell], experiments: Mapping[str, Experiment], store: Place, jobs: int = 1
 ) -> Iterator[Result]:
     """Yield the results of cells: first those that need no work, then each as soon as it is computed and stored.
 
@@ -118,7 +118,7 @@ def run_cells(
 
 
 def _compute(
-    experiments: Mapping[str, Experiment], store: Path, cell: Cell, _progress: Callable[[str, float], None]
+    experiments: Mapping[str, Experiment], store: Place, cell: Cell, _progress: Callable[[str, float], None]
 ) -> dict[str, Any]:
     experiment = experiments[cell.task]
 

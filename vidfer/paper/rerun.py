@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from vidfer.paper.cells import DENOISE, Experiment, Result, list_cells, run_cells
 from vidfer.paper.page import format_value
 from vidfer.paper.tables import MODELS, TABLES, Rerun, Table, comparison, equal_tables
-from vidfer.pipeline.store import default_store
+from vidfer.pipeline.store import Place, default_store
 from vidfer.types import UsageError
 from vidfer.weights.bundles import read_bundle
 
@@ -64,7 +64,7 @@ class RerunOptions:
     denoise_root: str | None = field(default=None, metadata={"metavar": "DIR"})
     steps: int = 150
     jobs: int = 1
-    store: Path | None = None
+    store: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("sizes", "seeds", "steps", "jobs"):
@@ -107,7 +107,7 @@ class RerunOptions:
         return f"{shlex.join(words)} --out DIR"
 
 
-def prepare_experiments(options: RerunOptions, store: Path, tables: Sequence[Table]) -> dict[str, Experiment]:
+def prepare_experiments(options: RerunOptions, store: Place, tables: Sequence[Table]) -> dict[str, Experiment]:
     """Find the data of the tables' tasks."""
     from vidfer.paper.classifiers import ClipSource, classifier_experiments
     from vidfer.paper.denoising import denoiser_experiment

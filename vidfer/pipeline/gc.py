@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vidfer.pipeline.digest import seal_of
+from vidfer.pipeline.mirror import UPLOADS, object_names, prefix_of, quarantine
+from vidfer.pipeline.remote import Object
 from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, reading
 from vidfer.pipeline.system import is_running, move
 
@@ -21,7 +23,8 @@ from vidfer.pipeline.system import is_running, move
 class Entry:
     """One artifact, or a leftover: then `stage` is `tmp`, `quarantine`, `memo` or `fits`, and `key` its name.
 
-    The status is the stage's, or `unreadable` when the manifest is; `size` is in bytes, `age` in seconds.
+    The status is the stage's, or `unreadable` when the manifest is; `size` is in bytes, `age` in seconds. Of one in
+    a remote store `path` is where a mirror would have it, and `names` are its objects, the manifest first.
     """
 
     path: Path
@@ -31,6 +34,7 @@ class Entry:
     size: int
     age: float
     recipe: dict[str, Any]
+    names: tuple[str, ...] = ()
 
 
 _HOUR, _DAY = 3600, 86_400
@@ -39,8 +43,13 @@ _OURS = {
     "fits": re.compile(r"[0-9a-f]{64}"),
     "tmp": re.compile(r"[a-z_]+-\d+-[0-9a-f]{32}|removed-.*"),
     "quarantine": re.compile(r"[a-z_]+-[0-9a-f]{64}-[0-9a-f]{8}"),
+    "uploads": re.compile(r"[a-z_]+-[0-9a-f]{64}"),
     "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.json|\.vidfer-[0-9a-f]{32}\.tmp"),
 }
+_FAR = re.compile(r"(?P<stage>[^/]+)/(?P<start>..)/(?P<key>(?P=start)[0-9a-f]{62})/[^/]+")
+_FAR_LEFTOVER = re.compile(
+    r"(?P<stage>quarantine|tmp)/(?P<key>[a-z_]+-[0-9a-f]{64}-[0-9a-f]{8}|check-[0-9a-f]{32})(?:/[^/]+)?"
+)
 """How leftovers are named, by folder; whatever else lies there is not ours to remove."""
 
 
@@ -53,6 +62,45 @@ def leftovers(store: Store) -> list[Entry]:
     """List drafts that are being written or were never finished, quarantined artifacts and memos."""
     found = ((sorted((store.root / place).glob("*")), ours) for place, ours in _OURS.items())
     return _existing(path for paths, ours in found for path in paths if ours.fullmatch(path.name))
+
+
+def far_entries(store: Store) -> tuple[list[Entry], list[Entry]]:
+    """List every artifact of a remote store, and its leftovers: what is no artifact's yet or any more, and quarantine.
+
+    There are none where a store is a folder.
+    """
+    if store.remote is None:
+        return [], []
+    groups: dict[tuple[str, str], list[Object]] = {}
+    for each in store.remote.list():
+        if found := _FAR.fullmatch(each.name) or _FAR_LEFTOVER.fullmatch(each.name):
+            groups.setdefault((found["stage"], found["key"]), []).append(each)
+    wanted = [f"{prefix_of(stage, key)}/{MANIFEST}" for stage, key in groups if stage not in _OURS]
+    manifests = store.remote.read_all(wanted)
+    artifacts, rest = [], []
+    for (stage, key), objects in sorted(groups.items()):
+        if stage in _OURS:
+            rest.append(_far(store, stage, key, objects))
+            continue
+        name = f"{prefix_of(stage, key)}/{MANIFEST}"
+        manifest = _sealed(manifests[name]) if name in manifests else {}
+        known = {name, *(f"{prefix_of(stage, key)}/{each}" for each in object_names(manifest))}
+        kept = [each for each in objects if name in manifests and (each.name in known or not manifest)]
+        if kept:
+            artifacts.append(_far(store, stage, key, kept, manifest))
+        if lost := [each for each in objects if each not in kept]:
+            rest.append(_far(store, UPLOADS, f"{stage}-{key}", lost))
+    return artifacts, rest
+
+
+def _far(store: Store, stage: str, key: str, objects: list[Object], manifest: dict[str, Any] | None = None) -> Entry:
+    names = sorted((each.name for each in objects), key=lambda name: (not name.endswith(f"/{MANIFEST}"), name))
+    path = store.root / stage / key if manifest is None else store.path(stage, key)
+    size, age = sum(each.size for each in objects), time.time() - max(each.put for each in objects)
+    found = manifest or {}
+    return Entry(
+        path, stage, key, str(found.get("status", _UNREADABLE)), size, age, found.get("recipe", {}), tuple(names)
+    )
 
 
 def _existing(paths: Iterable[Path]) -> list[Entry]:
@@ -79,8 +127,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _manifest(path: Path) -> dict[str, Any]:
     """Read a manifest as it was sealed; of a leftover, or where it is damaged (which `verify` names), nothing."""
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
+    with suppress(OSError):
+        return _sealed(path.read_bytes())
+    return {}
+
+
+def _sealed(text: bytes) -> dict[str, Any]:
+    """Read a manifest, or nothing where it is not as it was sealed."""
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
+        manifest: dict[str, Any] = json.loads(text)
         if manifest["seal"] == seal_of(manifest):
             return manifest
     return {}
@@ -98,10 +153,11 @@ def usage(listed: Iterable[Entry]) -> dict[str, tuple[int, int]]:
 def verify(store: Store) -> tuple[int, list[tuple[Path, str]]]:
     """Count the artifacts and check their sizes and digests: (folder, what is wrong) of those at fault.
 
-    Damaged ones go to quarantine, those that cannot be read stay.
+    Damaged ones go to quarantine, those that cannot be read stay. Of a remote store the mirror is checked first, then every
+    artifact there, which is fetched for it and not kept.
     """
+    count, faults = _verify_far(store)
     folders = list(store.folders())
-    faults = []
     for folder in folders:
         try:
             fault = store.fault(folder)
@@ -110,32 +166,44 @@ def verify(store: Store) -> tuple[int, list[tuple[Path, str]]]:
             continue
         if fault and store.quarantine(folder):
             faults.append((folder, f"{fault}; moved to quarantine, the next run computes it again"))
-    return len(folders), faults
+    return len(folders) + count, faults
+
+
+def _verify_far(store: Store) -> tuple[int, list[tuple[Path, str]]]:
+    artifacts = far_entries(store)[0]
+    faults = []
+    for entry in artifacts:
+        assert store.remote is not None
+        if fault := quarantine(store, store.remote, entry.stage, entry.key):
+            faults.append((entry.path, f"{fault}; moved to quarantine at {store.remote}, the next run puts it anew"))
+    return len(artifacts), faults
 
 
 def removable(store: Store, older_than: float = -inf) -> list[Entry]:
     """List artifacts, drafts, quarantined artifacts and memos written more than so many seconds ago."""
-    return [entry for entry in (*entries(store), *leftovers(store)) if entry.age > older_than]
+    artifacts, rest = far_entries(store)
+    return [entry for entry in (*entries(store), *leftovers(store), *artifacts, *rest) if entry.age > older_than]
 
 
 def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
     """List every artifact computed, directly or not, from clips with these content digests, and their memos.
 
     Drafts, quarantined artifacts and those whose manifest is damaged may hold faces of any clip, so all are listed but the
-    drafts of living processes.
+    drafts of living processes, and what was put into a remote store within the last hour and is no artifact's yet.
     """
     wanted = set(sources)
-    every = entries(store)
+    artifacts, far_rest = far_entries(store)
+    every = [*entries(store), *artifacts]
     keys: set[str] = set()
     more = {entry.key for entry in every if entry.recipe.get("source") in wanted}
     while more:
         keys |= more
         more = {entry.key for entry in every if keys & set(entry.recipe.get("inputs", {}).values())} - keys
-    rest = [entry for entry in leftovers(store) if _concerns(entry, wanted)]
+    rest = [entry for entry in (*leftovers(store), *far_rest) if _concerns(entry, wanted, keys)]
     return [entry for entry in every if entry.key in keys or entry.status == _UNREADABLE] + rest
 
 
-def _concerns(leftover: Entry, sources: set[str]) -> bool:
+def _concerns(leftover: Entry, sources: set[str], keys: set[str]) -> bool:
     if leftover.stage == "memo":
         with suppress(OSError, ValueError, TypeError, KeyError):
             return json.loads(leftover.path.read_bytes())["blake3"] in sources
@@ -144,6 +212,10 @@ def _concerns(leftover: Entry, sources: set[str]) -> bool:
         return False  # weights, of which no clip can be told
     if leftover.stage == "quarantine":
         return True
+    if leftover.stage == UPLOADS:  # in the mirror a note, at the remote store files that no manifest names
+        return leftover.key.rpartition("-")[2] in keys or (bool(leftover.names) and leftover.age > _HOUR)
+    if leftover.names:
+        return False  # a probe's bytes
     pid = leftover.key.split("-")[1]
     if not pid.isdigit():
         return True
@@ -154,7 +226,10 @@ def remove(store: Store, doomed: Iterable[Entry]) -> None:
     """Delete entries for good; an artifact first leaves its place in one rename, so that no reader meets half of it."""
     for entry in doomed:
         with explained(store.root), suppress(FileNotFoundError):  # another process removed it
-            if entry.path.is_file():
+            if entry.names:
+                assert store.remote is not None
+                store.remote.delete(entry.names)
+            elif entry.path.is_file():
                 entry.path.unlink()
             elif entry.stage in _OURS:
                 shutil.rmtree(entry.path)

@@ -150,7 +150,7 @@ class Fit:
         with explained(store.root):
             write_atomic(folder / "fit.yaml", yaml.safe_dump(settings, sort_keys=False))
         command = [sys.executable, "-m", "vidfer", "train", self.stage, "fit", "--config", str(folder / "fit.yaml")]
-        environment = {**os.environ, "VIDFER_STORE": str(store.root)}
+        environment = {**os.environ, "VIDFER_STORE": store.place}
         with (folder / "log.txt").open("ab") as log:  # the training holds the lock, too, should this process die
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **inherited(lock)

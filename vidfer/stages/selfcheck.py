@@ -35,7 +35,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_installation(store: Path | None = None, backend: "Backend" = "auto") -> Iterator[Finding]:
+def check_installation(store: str | Path | None = None, backend: "Backend" = "auto") -> Iterator[Finding]:
     """Check packages, decoders, face detector, openSMILE, shipped weights, devices and a store (the default one if None).
 
     Weights are loaded by the backend, so that torch is imported, and CUDA looked for, where that is `torch` only. An extra that
@@ -180,17 +180,22 @@ def _devices(backend: "Backend") -> str:
     return f"{os.cpu_count()} CPU cores; CUDA: {', '.join(gpus) or 'none found, use --device cpu, the default'}"
 
 
-def _write_store(root: Path | None) -> str:
+def _write_store(place: str | Path | None) -> str:
     import shutil
     from tempfile import TemporaryFile
 
-    from vidfer.pipeline.store import default_store
+    from vidfer.pipeline.store import Store, default_store
 
-    store = root or default_store()
+    opened = Store(place or default_store())
+    store = opened.root
     existing = next(path for path in (store, *store.absolute().parents) if path.exists())
     try:
         with TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise VidferError(f"{store} cannot be written; give another place by --store or $VIDFER_STORE") from error
-    return f"{store}, {shutil.disk_usage(existing).free / 1e9:.0f} GB free"
+    here = f"{store}, {shutil.disk_usage(existing).free / 1e9:.0f} GB free"
+    if opened.remote is None:
+        return here
+    refuses = "refuses" if opened.remote.probe() else "DOES NOT REFUSE"
+    return f"{opened.remote}, which {refuses} a second put of one name; mirror in {here}"

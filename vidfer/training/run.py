@@ -266,7 +266,7 @@ def write_bundle(artifact: Artifact, folder: Path) -> None:
 def _default_store(store: Store) -> Iterator[None]:
     """Let what runs in this process and asks for the default store use this one."""
     before = os.environ.get("VIDFER_STORE")
-    os.environ["VIDFER_STORE"] = str(store.root)
+    os.environ["VIDFER_STORE"] = store.place
     try:
         yield
     finally:

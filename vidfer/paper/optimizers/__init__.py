@@ -44,7 +44,7 @@ class OptimizerOptions:
     data: str = field(default="", metadata={"metavar": "DIR"})
     seeds: int = 5
     epochs: int = 10
-    store: Path | None = None
+    store: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "starts", "seeds", "epochs"):
