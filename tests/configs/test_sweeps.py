@@ -1,6 +1,9 @@
 """The command lines that the agent of Weights & Biases renders from every sweep file, understood, and run on generated data."""
 
+import csv
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,10 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from wandb import wandb_agent
 
 from tests import wandb_files
+from vidfer.cli.main import main
 from vidfer.cli.options import load
+from vidfer.cli.train import VidferCLI
 from vidfer.training.config import FITS, read_configuration
 
 SWEEPS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(Path("configs/sweeps").glob("*.yaml"))}
@@ -187,3 +193,67 @@ def test_two_trials_of_the_real_agent_share_what_is_upstream(stage: str, trial: 
         for name, value in values_of(stage, number).items():
             assert settings[key_of(name)] == value
         assert SWEEPS[stage]["metric"]["name"] in wandb_files.history(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", SWEEPS)
+def test_four_trials_without_an_account_on_sample_data(
+    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They finish; the best one's values are taken by `fit`, and by the pipeline, which finds that trial's weights stored."""
+    sample, out = tmp_path / "sample", tmp_path / "out"
+    roots = {"finetune": sample / "faces", "classify": sample / "sounds", "fusion": sample}
+    before = ("denoise", "finetune") if stage == "fusion" else ("denoise",) if stage == "finetune" else ()
+    given = [f"{name}.trainer.max_epochs=2" for name in (*before, stage)]
+    given += [f"{name}.data.root={root}" for name, root in roots.items() if name in (*before, stage)]
+    shared = ["--pipeline", "configs/pipeline_sample.yaml", "--trials", "4", "--out", str(out)]
+    assert main(["sweep", f"configs/sweeps/{stage}.yaml", *given, "--local", *shared]) == 0
+    with (out / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == 4 * ["finished"]
+    scores = [float(row[SWEEPS[stage]["metric"]["name"]]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    stored = artifacts(tmp_path / "store")
+    assert len(stored[f"{FITS[stage].stage}_fit"]) == 4
+    best = {key_of(name): yaml.safe_load(rows[0][name]) for name in SWEEPS[stage]["parameters"]}
+
+    capsys.readouterr()
+    files = [f"--config=configs/{name}.yaml" for name in BELOW[stage]]
+    with pytest.raises(SystemExit):
+        VidferCLI(args=["fit", *files, f"--config={out / 'best.yaml'}", "--print_config"])
+    printed = OmegaConf.create(capsys.readouterr().out)
+    assert {name: OmegaConf.select(printed, name) for name in best} == best
+
+    search = [word for word in SWEEPS[stage]["command"] if word.startswith(f"{stage}.")]
+    words = ["pipeline", "run", "configs/pipeline_sample.yaml", *search, *given, "--until", stage]
+    assert main([*words, "--args", f"--config {out / 'best.yaml'}"]) == 0
+    assert capsys.readouterr().out.split() == [rows[0]["weights"]]
+    assert artifacts(tmp_path / "store") == stored
+
+
+BELOW = {
+    "denoise": ["denoise"],
+    "finetune": ["finetune_compact"],
+    "classify": ["classify"],
+    "fusion": ["classify", "classifiers/fusion"],
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["classify", "BEST=my/best.yaml"], ["--until classify", '--args="--config my/best.yaml "']),
+        (["finetune", "BEST=b.yaml", "ARGS=--data.init_args.batch_size=8"],
+         ['--args="--config b.yaml --data.init_args.batch_size=8"']),
+        (["sweep", "STAGE=denoise", "LOCAL=1", "COUNT=4", "METHOD=grid"],
+         ["vidfer sweep configs/sweeps/denoise.yaml", "--pipeline configs/pipeline_", "--method grid --local --trials 4"]),
+        (["sweep", "STAGE=denoise"], ["--print > runs/sweep_denoise.yaml", "/wandb sweep", "/wandb agent"]),
+    ],
+)  # fmt: skip
+def test_make_searches_and_uses_what_was_found(words: list[str], command: list[str]) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    done = subprocess.run(["make", "-n", "-o", ".venv/.ready", *words], capture_output=True, text=True, check=True)
+    for part in command:
+        assert part in done.stdout
+    assert ("/wandb " in done.stdout) == ("sweep" in words and "LOCAL=1" not in words)

@@ -88,7 +88,7 @@ def read_parameter(path: Path, name: str, given: Any) -> Parameter:  # noqa: ANN
     where = f"{path}: parameters.{name}"
     if not isinstance(given, Mapping):
         raise UsageError(f"{where} has to have value, values, or min and max, not {given!r}")
-    kind = given.get("distribution", _implied(where, given))
+    kind = given["distribution"] if "distribution" in given else _implied(where, given)
     if kind not in _KNOWN:
         raise UsageError(f"{where} has the distribution '{kind}', which is none of {', '.join(_KNOWN)}")
     unknown = sorted(set(map(str, given)) - set(_KEYS))

@@ -133,7 +133,7 @@ def pipeline_of(sweep: Sweep) -> Path:
 def best_settings(sweep: Sweep, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's values of the training that is searched, as a configuration that its `fit` takes above others.
 
-    An argument that is a mapping comes whole, with what the pipeline says of its other entries.
+    An argument that is a mapping comes whole, as the trial had it, since `fit` replaces it.
 
     Raises:
         UsageError: The pipeline's file, or a value, cannot be.
