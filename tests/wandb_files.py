@@ -65,3 +65,20 @@ def files(run: Path) -> set[str]:
     """Names of the files that go along."""
     there = {path.relative_to(run / "files").as_posix() for path in (run / "files").rglob("*") if path.is_file()}
     return there | {file.path for each in records(run) for file in each.files.files}
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """The figures that stand for the run."""
+    return {name: value for each in records(run) for name, value in _values(each.summary.update).items()}
+
+
+def sent_text(run: Path) -> str:
+    """Everything that would be sent as text, but where a file that is sent lies for now."""
+    texts = []
+    for record in records(run):
+        if record.WhichOneof("record_type") == "artifact":
+            for content in record.artifact.manifest.contents:
+                content.local_path = ""
+        texts.append(str(record))
+    kept = (path for path in (run / "files").rglob("*") if path.is_file() and path.suffix != ".png")
+    return "".join([*texts, *(path.read_text() for path in kept)])

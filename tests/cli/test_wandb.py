@@ -215,3 +215,47 @@ def test_a_training_that_fails_is_shown_as_failed(arguments, tmp_path):
     assert "Traceback" not in done.stderr
     (run,) = tmp_path.glob("wandb/offline-run-*")
     assert [each.exit.exit_code for each in wandb_files.records(run)][-1] == 1
+
+
+@pytest.mark.slow
+def test_two_trainings_at_once_have_runs_of_their_own(arguments, tmp_path):
+    """Which start at the same moment, in the same place."""
+    command = [sys.executable, "-m", "stages.denoise"]
+    beside = (BESIDE, f"--wandb.init_args.save_dir={tmp_path}")
+    started = [subprocess.Popen([*command, *arguments(*beside, version=name)]) for name in ("one", "two")]
+    assert [process.wait(timeout=240) for process in started] == [0, 0]
+    runs = sorted(tmp_path.glob("wandb/offline-run-*"))
+    assert len({run.name.rpartition("-")[2] for run in runs}) == 2
+    assert [[each.exit.exit_code for each in wandb_files.records(run)][-1] for run in runs] == [0, 0]
+    for name in ("one", "two"):
+        assert (tmp_path / "denoise" / name / "config.yaml").is_file()
+        assert (tmp_path / "denoise" / name / "weights.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_an_image_network_sends_counts_curves_and_what_faces_are_chosen(tmp_path):
+    """By its own command, and the weights under their digest where they are asked for."""
+    sent = {}
+    for faces, more in (("blurred", ["weights=true"]), ("none", ["plots=false"])):
+        args = [
+            "fit", "--config=configs/finetune_compact.yaml", "--data=configs/data/sample_faces.yaml", BESIDE,
+            f"--data.init_args.root={tmp_path / 'faces'}", "--data.init_args.val_share=0.3", "--trainer.max_epochs=1",
+            "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
+            f"--trainer.logger.init_args.save_dir={tmp_path}", f"--trainer.logger.init_args.version={faces}",
+            f"--wandb.init_args.save_dir={tmp_path}", f"--wandb.init_args.faces={faces}",
+            *(f"--wandb.init_args.{each}" for each in more),
+        ]  # fmt: skip
+        VidferCLI("finetune", args=args)
+        wandb.finish()
+        (sent[faces],) = set(tmp_path.glob("wandb/offline-run-*")) - set(sent.values())
+    media = {run: sorted((sent[run] / "files").glob("media/*/*")) for run in sent}
+    assert [path.name.rpartition("_")[0].rpartition("_")[0] for path in media["blurred"]] == [
+        "val_faces", "val_confusion_table", "val_precision_recall_table",
+    ]  # fmt: skip
+    assert media["none"] == []
+    counts = json.loads(media["blurred"][1].read_text())["data"]
+    share = sum(row[2] for row in counts if row[0] == row[1]) / sum(row[2] for row in counts)
+    assert share == pytest.approx(wandb_files.history(sent["blurred"])["val_acc"])
+    artifacts = [each.artifact for each in wandb_files.records(sent["blurred"]) if each.artifact.type == "weights"]
+    card = json.loads((tmp_path / "finetune" / "blurred" / "weights.json").read_text())
+    assert [(each.name, set(each.aliases)) for each in artifacts] == [("image", {"latest", card["blake3"][:12]})]

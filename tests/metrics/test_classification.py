@@ -4,19 +4,23 @@ import torch
 from sklearn.metrics import recall_score
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
+    multiclass_average_precision,
     multiclass_calibration_error,
     multiclass_confusion_matrix,
     multiclass_f1_score,
+    multiclass_precision_recall_curve,
 )
 
 from vidfer.metrics.classification import (
     macro_recall,
     mean_interval,
     negative_log_likelihood,
+    precision_recall,
     reliability,
     score,
     wilson_interval,
 )
+from vidfer.types import EMOTIONS
 
 
 def test_scores_agree_with_torchmetrics():
@@ -107,3 +111,26 @@ def test_one_value_has_no_interval():
 
 def test_equal_values_have_an_interval_of_no_width():
     assert mean_interval([0.1, 0.1, 0.1]) == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize("size", [40, 3000])
+def test_precision_and_recall_agree_with_torchmetrics(size):
+    """And a class that does not occur has no curve; of a long curve, 200 of its own points are left from end to end."""
+    rng = np.random.default_rng(size)
+    target = rng.choice([0, 1, 2, 3, 4, 6], size)
+    probabilities = rng.dirichlet(np.ones(7), size) * 0.7 + 0.3 * np.eye(7)[target] * rng.random((size, 1))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    told, truth = torch.from_numpy(probabilities), torch.from_numpy(target)
+    average = multiclass_average_precision(told, truth, 7, average=None).numpy()
+    curves = multiclass_precision_recall_curve(told, truth, 7)
+    found = precision_recall(probabilities, target)
+    assert list(found) == ["angry", "disgust", "fear", "happy", "sad", "neutral"]
+    for name, curve in found.items():
+        number = EMOTIONS.index(name)
+        precision, recall = (each[number].numpy() for each in curves[:2])
+        assert curve.average == pytest.approx(average[number], abs=1e-6)
+        apart = np.abs(curve.recall[:, None] - recall) + np.abs(curve.precision[:, None] - precision)
+        assert apart.min(axis=1).max() < 1e-6
+        assert (np.diff(curve.recall) >= 0).all()
+        assert (curve.recall[0], curve.recall[-1]) == (0, 1)
+        assert 0.5 * min(size, 200) < len(curve.recall) <= 200

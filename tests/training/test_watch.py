@@ -24,6 +24,13 @@ from vidfer.training.watch import show_evaluation, watch_options
 from vidfer.types import UsageError
 from vidfer.weights.files import find_weights
 
+COUNTS = [
+    [2, *[0] * 8],
+    *[[0] * 9] * 3,
+    [*[0] * 8, 2],
+    *[[0] * 9] * 2,
+]  # two angry ones, and two sad ones without an answer
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -56,7 +63,7 @@ def pipeline(tmp_path: Path) -> Path:
             },
             "trainer": trainer,
         },
-        "wandb": {"project": "mine", "save_dir": str(tmp_path)},
+        "wandb": {"project": "mine", "save_dir": str(tmp_path), "faces": "none"},
     }  # fmt: skip
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(content))
     return tmp_path / "pipeline.yaml"
@@ -78,17 +85,6 @@ def runs(folder: Path) -> dict[str, Path]:
     return found
 
 
-def sent_text(run: Path) -> str:
-    """Return everything that would be sent as text, but where a file that is sent lies for now."""
-    texts = []
-    for record in wandb_files.records(run):
-        if record.WhichOneof("record_type") == "artifact":
-            for content in record.artifact.manifest.contents:
-                content.local_path = ""
-        texts.append(str(record))
-    return "".join([*texts, *(path.read_text() for path in (run / "files").rglob("*") if path.is_file())])
-
-
 @pytest.mark.slow
 def test_a_run_is_a_group_with_a_run_for_each_training(pipeline: Path, tmp_path: Path) -> None:
     """Curves, settings of the key, weights by digest: and no faces, no sound, no path of this machine."""
@@ -108,16 +104,22 @@ def test_a_run_is_a_group_with_a_run_for_each_training(pipeline: Path, tmp_path:
         settings = wandb_files.config(path)
         assert settings["key"] == steps[name].key
         assert settings["model.init_args.lr"] == {"denoise": 0.002, "finetune": 0.01}[name]
-        (weights,) = [
+        artifacts = [
             each.artifact for each in wandb_files.records(path) if each.WhichOneof("record_type") == "artifact"
         ]
+        (weights,) = [each for each in artifacts if each.type == "weights"]
+        assert {each.type for each in artifacts} <= {"weights", "run_table"}
         card = json.loads((artifact.path / "weights.json").read_text())
         assert set(weights.aliases) == {"latest", card["blake3"][:12], steps[name].key[:12]}
         assert json.loads(weights.metadata)["blake3"] == card["blake3"]
-        assert sorted(each.path for each in weights.manifest.contents) == ["weights.json", "weights.safetensors"]
-        assert wandb_files.files(path) <= {"requirements.txt", "wandb-summary.json", "config.yaml"}
-        assert all(isinstance(value, int | float) for value in sent.values())
-        assert str(tmp_path) not in sent_text(path)
+        assert sorted(each.path for each in weights.manifest.contents) == [
+            f"weights.{suffix}" for suffix in ("json", "onnx", "safetensors")
+        ]
+        drawn = {"val_confusion_table", "val_precision_recall_table"} if name == "finetune" else set()
+        assert {key.partition(".")[0] for key, value in sent.items() if not isinstance(value, int | float)} == drawn
+        files = {each for each in wandb_files.files(path) if not each.startswith("media/table/")}
+        assert files <= {"requirements.txt", "wandb-summary.json", "config.yaml"}
+        assert str(tmp_path) not in wandb_files.sent_text(path)
     denoiser = find_weights("denoise", weights_of(steps["denoise"]))
     settings = wandb_files.config(found["finetune"])
     assert settings["inputs.denoise"] == settings["data.init_args.denoise_model.blake3"] == denoiser.card["blake3"]
@@ -174,8 +176,9 @@ def test_a_bundles_figures_are_sent_with_their_intervals_and_no_names(pipeline: 
     """The evaluation is a run of the group, unless a sweep's agent asked: a trial is not chosen by it."""
     found = {
         "denoise": {"on": "photographs", "n": 3, "psnr_gain": 1.5, "psnr_gain_ci95": [1.0, 2.0], "ssim_gain_ci95": None},
-        "clips": [{"persons": ["anna"], "parts": {"fused": {"n": 4, "accuracy": 0.5, "persons": {"anna": [2, 4]}}},
-                   "predictions": [{"clip": "anna.mp4"}]}],
+        "clips": [{"persons": ["anna"], "predictions": [{"clip": "anna.mp4"}], "parts": {"fused": {
+            "n": 4, "accuracy": 0.5, "persons": {"anna": [2, 4]}, "confusion": COUNTS,
+        }}}],
     }  # fmt: skip
     recipe = {"stage": "evaluate", "version": 1, "params": {}, "inputs": {}, "source": None, "tools": {}}
 
@@ -191,11 +194,15 @@ def test_a_bundles_figures_are_sent_with_their_intervals_and_no_names(pipeline: 
     show_evaluation(step, options)
     (run,) = runs(tmp_path).values()
     sent = wandb_files.history(run)
-    assert {name: value for name, value in sent.items() if name[0] != "_"} == {
+    assert {name: value for name, value in sent.items() if name[0] != "_" and "_table" not in name} == {
         "denoise.n": 3, "denoise.psnr_gain": 1.5, "denoise.psnr_gain_ci95.low": 1.0, "denoise.psnr_gain_ci95.high": 2.0,
         "clips.0.fused.n": 4, "clips.0.fused.accuracy": 0.5,
     }  # fmt: skip
-    assert "anna" not in sent_text(run)
+    (file,) = (run / "files").rglob("*.table.json")
+    counts = {tuple(row[:2]): row[2] for row in json.loads(file.read_text())["data"]}
+    assert {pair: count for pair, count in counts.items() if count} == {("angry", "angry"): 2, ("sad", "none"): 2}
+    assert len(counts) == 7 * 9
+    assert "anna" not in wandb_files.sent_text(run)
     assert wandb_files.config(run)["key"] == step.key
 
 

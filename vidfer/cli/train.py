@@ -29,6 +29,7 @@ from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_settings, send_weights, start_wandb
+from vidfer.tasks.predictions import showing
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import FITS
 from vidfer.types import UsageError, VidferError
@@ -268,7 +269,7 @@ class VidferCLI(LightningCLI):
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         try:
-            return super()._instantiate_trainer(config, callbacks)
+            return super()._instantiate_trainer(config, [*callbacks, *showing(config["logger"])])
         except (TypeError, ValueError) as error:  # such as an accelerator that Lightning does not know
             raise UsageError(f"--trainer: {error}") from error
 

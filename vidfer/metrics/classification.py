@@ -61,6 +61,35 @@ def macro_recall(confusion: "npt.NDArray[np.int64] | Tensor") -> "np.floating[An
     return (right[support > 0] / support[support > 0]).mean()
 
 
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """One class against the rest: `precision` over ascending `recall`, both `(P,)`, and the `average` precision, in [0, 1]."""
+
+    recall: npt.NDArray[np.float64]
+    precision: npt.NDArray[np.float64]
+    average: float
+
+
+def precision_recall(
+    probabilities: Floats, target: npt.NDArray[np.int64], points: int = 200
+) -> dict[str, PrecisionRecall]:
+    """Compute the curve of each of `EMOTIONS` that occurs, by its name, from probabilities `(N, 7)` of classes `(N,)`, N >= 1.
+
+    Of a long curve so many points are left, evenly over the recall; none is interpolated. The average precision is that of all.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    found = {}
+    for number in np.unique(target):
+        truth, told = target == number, probabilities[:, number]
+        precision, recall, _ = precision_recall_curve(truth, told)
+        precision, recall = precision[::-1], recall[::-1]
+        at = np.unique(np.searchsorted(recall, np.linspace(0, 1, points))) if len(recall) > points else slice(None)
+        average = float(average_precision_score(truth, told))
+        found[EMOTIONS[number]] = PrecisionRecall(recall[at], precision[at], average)
+    return found
+
+
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """Compute the 95 % interval of a share of n >= 1 trials, in [0, 1] (Wilson, JASA 22, 1927)."""
     from scipy.stats import binomtest

@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from vidfer.metrics.classification import macro_recall
 from vidfer.tasks.optimizers import Optimisation, Schedule
+from vidfer.tasks.predictions import ShownPredictions
 from vidfer.types import EMOTIONS, VidferError
 
 
@@ -118,6 +119,12 @@ class ClassificationTask(BaseTask):
         """Compute the validation and test loss: cross-entropy with label smoothing."""
         return nn.functional.cross_entropy(logits, target, label_smoothing=self.label_smoothing)
 
+    def hand_on(self, name: str, logits: Tensor, target: Tensor, image: Tensor | None) -> None:
+        """Hand a batch's predictions to the callbacks that collect them, see `ShownPredictions.take`."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, ShownPredictions):
+                callback.take(name, logits, target, image)
+
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:  # noqa: ANN401
         """Compute the loss of a training batch, a scalar."""
@@ -134,6 +141,7 @@ class ClassificationTask(BaseTask):
             logits = self.logits(batch)
             loss = self.criterion(logits, target)
             self.metrics[split].update(logits, target)
+            self.hand_on(split, logits, target, batch.get("image"))
             self.log_dict(self.metrics[split], on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
         self.log(f"{split}_loss", loss, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
         return loss

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from vidfer.pipeline.atomic import replacing
+from vidfer.tasks.charts import Faces, Predictions, log_predictions
 from vidfer.tasks.tracking import (
     ID_VARIABLES,
     add_settings,
@@ -142,7 +143,7 @@ def _panels(metrics: Path) -> "dict[str, dict[str, tuple[pd.Series[int], pd.Seri
 
 
 class WandbCurves(WandbLogger):
-    """Lightning's logger, which sends numbers and hyper-parameters only unless more is chosen; `WANDB_MODE` says where to.
+    """Lightning's logger, which sends figures, plots and blurred faces only unless more is chosen; `WANDB_MODE` says where to.
 
     Args:
         project: Project that the run is shown in.
@@ -154,6 +155,8 @@ class WandbCurves(WandbLogger):
         save_dir: Folder of the client's own files, `wandb` below it.
         log_model: Send the checkpoints, which may reveal training data.
         weights: Send the trained weights and their card as an artifact.
+        plots: Send the counts and precision-recall curves of held-out samples.
+        faces: Send some held-out faces with their true and predicted expressions, `blurred`, `shown` as they are, or `none`.
         key: Key of the training, which is sent.
         inputs: Weights that the data are read with, by kind; their digests are sent.
         console: Send what is printed, file names of recordings included.
@@ -172,6 +175,8 @@ class WandbCurves(WandbLogger):
         save_dir: str = "runs",
         log_model: bool = False,
         weights: bool = False,
+        plots: bool = True,
+        faces: Faces = "blurred",
         key: str | None = None,
         inputs: dict[str, str] | None = None,
         console: bool = False,
@@ -187,6 +192,7 @@ class WandbCurves(WandbLogger):
         )  # fmt: skip
         self._wandb_init.pop("anonymous")  # the client warns of it on every start
         self._weights, self._key = weights, key
+        self._plots, self._faces = plots, faces
         self._inputs = {kind: find_weights(kind, named) for kind, named in (inputs or {}).items()}
 
     @rank_zero_only
@@ -194,6 +200,16 @@ class WandbCurves(WandbLogger):
         """Send a task's hyper-parameters, and what identifies the training, but no folders."""
         given = params if isinstance(params, dict) else vars(params)
         super().log_hyperparams(without_paths(given) | identity(self._key, self._inputs))
+
+    @property
+    def shows_predictions(self) -> bool:
+        """Whether anything is made of predictions."""
+        return self._plots or self._faces != "none"
+
+    @rank_zero_only
+    def log_predictions(self, found: Predictions) -> None:
+        """Send what was chosen of a split's predictions."""
+        log_predictions(self.experiment, found, plots=self._plots, faces=self._faces)
 
     @rank_zero_only
     def finish_training(self, weights: Path) -> None:

@@ -125,7 +125,9 @@ class SoftLabelTask(ImageTask):
         for name in HEADS:
             known = batch["known"][name] > 0
             if known.any():
-                self.accuracy[name].update(logits[name][known], batch["target"][name][known].argmax(1))
+                told, wanted = logits[name][known], batch["target"][name][known].argmax(1)
+                self.accuracy[name].update(told, wanted)
+                self.hand_on(f"val_{name}", told, wanted, batch["image"][known])
                 self.log(f"val_{name}_acc", self.accuracy[name], on_step=False, on_epoch=True, prog_bar=True)
         if batch["of_wild"].any():
             told, wanted = (each["video"][batch["of_wild"]].argmax(1) for each in (logits, batch["target"]))

@@ -1,4 +1,7 @@
-"""What goes to Weights & Biases, and nothing else: settings without folders, figures, weights by digest. Imports no Lightning."""
+"""What goes to Weights & Biases, and nothing else: settings without folders, figures, plots, weights by digest.
+
+Imports no Lightning.
+"""
 
 import csv
 import os

@@ -10,7 +10,7 @@ from vidfer.stages.choice import Settings as Rules
 from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 
-_WANDB = ("project", "entity", "tags", "notes", "save_dir", "weights")
+_WANDB = ("project", "entity", "tags", "notes", "save_dir", "weights", "plots", "faces")
 
 
 def refuse_unknown(path: Path, where: str, given: Any, known: Sequence[str]) -> None:  # noqa: ANN401 - names

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidfer.pipeline.digest import recipe_key
+from vidfer.results.truth import UNCERTAIN
+from vidfer.tasks.charts import confusion_chart
 from vidfer.tasks.tracking import (
     add_settings,
     client_settings,
@@ -17,6 +19,7 @@ from vidfer.tasks.tracking import (
 )
 from vidfer.training.config import Configuration
 from vidfer.training.steps import Step, weights_of
+from vidfer.types import EMOTIONS
 from vidfer.weights.files import find_weights, trained_weights
 
 if TYPE_CHECKING:
@@ -88,7 +91,14 @@ def show_evaluation(step: Step, options: Mapping[str, Any]) -> None:
         parts |= {f"clips.{number}.{name}": part for name, part in clips["parts"].items()}
     with explained_client(), _start(options) as run:
         add_settings(run, {"key": step.key})
-        run.log({f"{name}.{key}": value for name, part in parts.items() for key, value in _figures(part or {})})
+        run.log({f"{name}.{key}": value for name, part in parts.items() for key, value in _shown(name, part or {})})
+
+
+def _shown(name: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from _figures(part)
+    if counts := part.get("confusion"):
+        columns = (*EMOTIONS, UNCERTAIN, "none")[: len(counts[0])]
+        yield "confusion", confusion_chart(counts, columns, f"{name}, n = {sum(map(sum, counts))}")
 
 
 def _figures(part: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
