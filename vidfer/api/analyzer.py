@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
+from vidfer.pipeline.engines import Engine, LocalEngine
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.pipeline.workers import run_all
-from vidfer.results.design import ClipDesign, Design, read_design
+from vidfer.results.design import ClipDesign, Design, StudyOptions, read_design
 from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidfer.api.live import LiveFrame
+    from vidfer.api.many import ManifestRun
     from vidfer.media.decode import Frame
     from vidfer.media.record import Frames, Image
 
@@ -180,6 +182,56 @@ class Analyzer:
             design = self._design(found)
         todo = [_Clip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
         return self._results(todo, jobs, progress or (lambda *_: None))
+
+    def analyze_manifest(
+        self,
+        manifest: str | Path,
+        out: str | Path,
+        *,
+        tables: Sequence[str] = (),
+        jobs: int = 1,
+        engine: Engine | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "ManifestRun":
+        """Analyse the clips that a table names, of which there may be millions, into tables that lie in parts.
+
+        Of each clip there is a row in `out/clips/part-*.parquet`, in the order of the manifest, with the manifest's own further
+        columns behind those of table `clips`; pages and folders of clips are not written. Memory does not grow with the number
+        of clips. The same call goes on where it was ended: see docs/how-to/many.md. Clips are analysed in processes of their own,
+        so that a script needs `if __name__ == "__main__":` around its work.
+
+        Args:
+            manifest: CSV in UTF-8, or Parquet, with a column `path` (relative to the file's folder), and perhaps `id`, the clips'
+                `clip_id`, by default the path.
+            out: Folder of the results.
+            tables: Further tables to write, of `frames`, `seconds`, `segments`, `people`, `windows`.
+            jobs: Clips at once.
+            engine: Where clips are analysed that the store does not have, by default so many processes of this machine.
+            progress: Called now and then with the number of clips that are done, and that of all.
+
+        Raises:
+            UsageError: The manifest is broken or names an id twice, there is no such table, or options of a study were given.
+            VidferError: A weights file is unusable, or the folder or the store cannot be written.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from vidfer import Analyzer
+            >>> _ = Path("clips.csv").write_text("path,id\\nmissing.mp4,first\\n")
+            >>> Analyzer().analyze_manifest("clips.csv", "many").statuses
+            {'unreadable': 1}
+        """
+        from vidfer.api.many import ManifestAnalysis
+
+        with in_keywords():
+            if jobs < 1:
+                raise UsageError(f"jobs has to be at least 1, not {jobs}")
+            if self._study != StudyOptions():
+                raise UsageError(
+                    "--participants, --markers and --baseline are not for a manifest: it has columns of its own"
+                )
+            work = LocalEngine(jobs, retries=1) if engine is None else engine
+            how = ManifestAnalysis(self._options, self._work.tables, self._store, work, tuple(tables))
+            return how.run(Path(manifest), Path(out), progress=progress)
 
     def _design(self, clips: Mapping[str, Path]) -> Design:
         """Read what the files of a study that were named say of clips, by id; no others are looked for."""

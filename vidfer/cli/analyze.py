@@ -64,6 +64,9 @@ class AnalyzeOptions:
         camera: Record the camera of this number, from 0, or of this name, until Ctrl-C, and analyse that; the recording, without
             sound, is removed afterwards.
         seconds: How long to record.
+        manifest: CSV or Parquet file that names clips instead, of which there may be millions, in a column path, and perhaps id;
+            DIR/clips/part-00000.parquet and so on are written then, in its order, and no folders or pages.
+        parts: Further tables to write in such parts, of frames, seconds, segments, people, windows.
         out: Folder of the tables; rows of other clips that it holds are kept.
         excel: Begin each CSV with a byte order mark, by which Excel knows that it is UTF-8.
         json: Print each clip's summary as one line of JSON.
@@ -82,6 +85,8 @@ class AnalyzeOptions:
     blur_faces: Literal["all", "others"] | None = None
     camera: str | None = field(default=None, metadata={"metavar": "N"})
     seconds: float | None = None
+    manifest: Path | None = field(default=None, metadata={"metavar": "FILE"})
+    parts: tuple[Literal["frames", "seconds", "segments", "people", "windows"], ...] = ()
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
     study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})
@@ -89,12 +94,27 @@ class AnalyzeOptions:
 
     def __post_init__(self) -> None:
         """Refuse a run over nothing, and a length of no recording."""
-        if not self.paths and self.camera is None:
-            raise UsageError("name at least one PATH, or --camera 0")
+        if self.manifest is not None:
+            self._refuse_beside_manifest()
+        elif not self.paths and self.camera is None:
+            raise UsageError("name at least one PATH, or --camera 0, or --manifest FILE")
+        elif self.parts:
+            raise UsageError("--parts is about the results of --manifest FILE: a run over PATHs writes all tables")
         if self.blur_faces is not None and not self.overlay:
             raise UsageError("--blur-faces is about the overlay: add --overlay")
         if self.seconds is not None and (self.camera is None or not 0 < self.seconds < float("inf")):
             raise UsageError(f"--seconds has to be above 0, and goes with --camera, not {self.seconds}")
+
+    def _refuse_beside_manifest(self) -> None:
+        beside = {
+            "PATH": bool(self.paths),
+            "--camera": self.camera is not None,
+            **{f"--{name.replace('_', '-')}": getattr(self, name) for name in ("excel", "show_faces", "overlay")},
+            **{f"--{name}": getattr(self.study, name) for name in ("participants", "markers", "baseline")},
+            "--identify": self.people.identify,
+        }
+        if given := [name for name, value in beside.items() if value]:
+            raise UsageError(f"--manifest goes without {' and '.join(given)}: leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -160,6 +180,10 @@ class _AnalyzeClip:
 
 def run(options: AnalyzeOptions) -> int:
     """Record the camera if that is asked for, analyse the clips, write the tables, print the overview."""
+    if options.manifest is not None:
+        from vidfer.cli.manifest import analyze_manifest
+
+        return analyze_manifest(options, options.manifest)
     if options.camera is None:
         return _analyze(options)
     from tempfile import TemporaryDirectory

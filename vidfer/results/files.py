@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _TRUTHS: Final = {"TRUE": True, "FALSE": False}
-_DIVIDERS: Final = ",;\t"
+DIVIDERS: Final = ",;\t"
+"""What may divide the cells of a CSV file."""
 _CSV_ROWS: Final = 1000  # that are encoded at a time: each of their cells is an object of Python
 
 
@@ -125,7 +126,7 @@ def read_texts(path: Path, required: Iterable[str]) -> dict[str, list[str]]:
     try:
         text = path.read_text("utf-8-sig")
         first = text.partition("\n")[0]
-        divider = max(_DIVIDERS, key=first.count)
+        divider = max(DIVIDERS, key=first.count)
         header, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=divider, strict=True)) or [[]]
     except UnicodeDecodeError as error:
         raise VidferError(f"{path} is not UTF-8: save it as CSV UTF-8, or move it away") from error
@@ -155,16 +156,19 @@ def inferred(cells: Sequence[str]) -> "pd.Series":
     return typed_cells(cells, inferred_kind(cells))
 
 
+PATTERNS: Final[Mapping[Kind, str]] = {
+    "bool": "TRUE|FALSE",
+    "int": r"0|-?[1-9]\d{0,17}",
+    "float": r"-?(0|[1-9]\d{0,8})(\.\d{1,6})?",
+}
+"""Texts that lose nothing as a value of a kind: all texts of a column are such, or it stays one of texts."""
+
+
 def inferred_kind(cells: Iterable[str]) -> Kind:
     """Name the kind that `inferred` gives texts."""
     given = [cell for cell in cells if cell]
-    if given and all(cell in _TRUTHS for cell in given):
-        return "bool"
-    if given and all(re.fullmatch(r"0|-?[1-9]\d{0,17}", cell) for cell in given):
-        return "int"
-    if given and all(re.fullmatch(r"-?(0|[1-9]\d{0,8})(\.\d{1,6})?", cell) for cell in given):
-        return "float"
-    return "string"
+    fitting = (kind for kind, pattern in PATTERNS.items() if all(re.fullmatch(pattern, cell) for cell in given))
+    return next(fitting, "string") if given else "string"
 
 
 def typed_cells(cells: Sequence[str], kind: Kind) -> "pd.Series":

@@ -14,6 +14,8 @@ _JOINERS: Final = "\u200c\u200d"
 
 def shown(path: str | Path) -> str:
     """Return a path as text that any table, terminal or JSON can hold: control characters and stray bytes escaped."""
+    if isinstance(path, str) and path.isprintable():  # as nearly all are: there is nothing to escape
+        return path
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
 

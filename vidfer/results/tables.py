@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer import __version__
@@ -176,9 +177,14 @@ def build_clip(summary: Mapping[str, Any], clip_id: str) -> "pd.DataFrame":
     """Build the row of table `clips` from a clip's summary."""
     import pandas as pd
 
+    return pd.DataFrame([clip_row(summary, clip_id)])
+
+
+def clip_row(summary: Mapping[str, Any], clip_id: str) -> dict[str, Any]:
+    """Return what table `clips` says of a clip, by column, from its summary; columns that a run adds are not there."""
     faces, sound, fused, media = (summary[part] for part in ("faces", "sound", "fused", "media"))
     people = [person["person"] for person in summary["people"]]
-    row = {
+    return {
         **{"clip_id": clip_id, "person_id": person_id(clip_id, people[0]) if len(people) == 1 else None},
         **{"path": summary["clip"], "status": summary["status"]},
         **{name: fused[name] for name in ("predominant", "margin")},
@@ -205,17 +211,14 @@ def build_clip(summary: Mapping[str, Any], clip_id: str) -> "pd.DataFrame":
         "source_blake3": (summary["provenance"] or {}).get("source_blake3"),
         "vidfer": __version__,
     }
-    return pd.DataFrame([row])
 
 
 def _distribution(part: Mapping[str, Any], prefix: str = "") -> dict[str, float | None]:
     return {f"{prefix}{name}": (part["distribution"] or {}).get(name) for name in EMOTIONS}
 
 
-def _time(text: str | None) -> "pd.Timestamp | None":
-    import pandas as pd
-
-    return None if text is None else pd.Timestamp(text)
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def warnings(summary: Mapping[str, Any]) -> list[str]:

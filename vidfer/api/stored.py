@@ -1,0 +1,94 @@
+"""Reports of clips that the store has already, looked up one after the other for very many clips."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from blake3 import blake3
+
+from vidfer.pipeline.digest import content_digest, recipe_key
+from vidfer.pipeline.runner import ancestry
+from vidfer.pipeline.stage import Stage
+from vidfer.pipeline.store import Artifact, Store
+from vidfer.stages.chain import ChainOptions, build_chain, for_clip
+from vidfer.types import ClipError, Status
+
+_RECENT: Final = 256
+"""Results of as many clips are kept in memory, for rows that name the same one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stored report, and the summary in it."""
+
+    artifact: Artifact
+    summary: Mapping[str, Any]
+
+
+class Stored:
+    """Looks up reports of clips in a store, without their ancestors, and without those of their files that no one reads.
+
+    Args:
+        options: Of the chain.
+        store: Where artifacts are kept.
+    """
+
+    def __init__(self, options: ChainOptions, store: Store) -> None:
+        self._options, self._store = options, store
+        self._chains: dict[ChainOptions, list[Stage]] = {}
+        self._recent = lru_cache(_RECENT)(self._look_up)
+
+    def find(self, path: str, *, fresh: bool = False) -> Found | None:
+        """Return the report of a clip if it is stored; `fresh` after another machine may have written it.
+
+        Raises:
+            ClipError: `unreadable` when the clip cannot be read.
+            StoreError: The store cannot be read.
+        """
+        clip = Path(path)
+        source = content_digest(clip, self._store)
+        options = for_clip(self._options, clip)
+        try:
+            return self._recent(source, options)
+        except LookupError:
+            pass
+        if clip.is_dir() and options.picture_fps is None:
+            raise ClipError(
+                Status.UNREADABLE, f"{clip} is a folder: --picture-fps makes a clip of its numbered pictures"
+            )
+        if not fresh:
+            return None
+        place = self._store.path("report", self.key(source, options))
+        for folder in (
+            place.parent.parent,
+            place.parent,
+        ):  # file systems of networks forget then what was not there before
+            if folder.is_dir():
+                list(folder.iterdir())
+        try:
+            return self._recent(source, options)
+        except LookupError:
+            return None
+
+    def key(self, source: str, options: ChainOptions) -> str:
+        """Return the key of the report of a clip with that digest."""
+        if options not in self._chains:
+            self._chains[options] = ancestry(build_chain(options), "report")
+        keys: dict[str, str] = {}
+        for stage in self._chains[options]:
+            keys[stage.name] = recipe_key(stage.recipe(source, keys))
+        return keys["report"]
+
+    def _look_up(self, source: str, options: ChainOptions) -> Found:
+        """Find a report; a miss is an error, so that it is not remembered."""
+        artifact = self._store.find("report", self.key(source, options), to_read=False)
+        if artifact is None:
+            raise LookupError
+        data = (artifact.path / "summary.json").read_bytes()
+        known = next(entry["blake3"] for entry in artifact.manifest["files"] if entry["name"] == "summary.json")
+        if blake3(data).hexdigest() != known:  # a run of the chain puts it into quarantine, and makes it anew
+            raise LookupError
+        return Found(artifact, json.loads(data))
