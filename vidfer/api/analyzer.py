@@ -193,7 +193,7 @@ class Analyzer:
         engine: Engine | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> "ManifestRun":
-        """Analyse the clips that a table names, of which there may be millions, into tables that lie in parts.
+        r"""Analyse the clips that a table names, of which there may be millions, into tables that lie in parts.
 
         Of each clip there is a row in `out/clips/part-*.parquet`, in the order of the manifest, with the manifest's own further
         columns behind those of table `clips`; pages and folders of clips are not written. Memory does not grow with the number
@@ -216,7 +216,7 @@ class Analyzer:
         Example:
             >>> from pathlib import Path
             >>> from vidfer import Analyzer
-            >>> _ = Path("clips.csv").write_text("path,id\\nmissing.mp4,first\\n")
+            >>> _ = Path("clips.csv").write_text("path,id\nmissing.mp4,first\n")
             >>> Analyzer().analyze_manifest("clips.csv", "many").statuses
             {'unreadable': 1}
         """

@@ -14,7 +14,7 @@ import numpy as np
 
 from vidfer.results.files import DIVIDERS, PATTERNS
 from vidfer.results.names import shown
-from vidfer.results.schema import TABLES
+from vidfer.results.schema import TABLES, Kind
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ class Manifest:
     Args:
         file: CSV or Parquet.
         further: The columns beside `path` and `id`: what each is called in the results by what it is called here.
-        kinds: Of a CSV file, the Arrow type that loses none of a further column's text.
+        kinds: Of a CSV file, the kind of each further column, by its name in the results, that loses none of its text.
         n_rows: Of the whole file.
     """
 
     file: Path
     further: Mapping[str, str]
-    kinds: "Mapping[str, pa.DataType]"
+    kinds: Mapping[str, Kind]
     n_rows: int
 
     def parts(self, size: int) -> "Iterator[pa.Table]":
@@ -76,7 +76,7 @@ class Manifest:
             "path": pa.array([str(folder / path) for path in paths], pa.string()),
         }
         for name, called in self.further.items():
-            columns[called] = _typed(batch[name], self.kinds[name]) if name in self.kinds else batch[name]
+            columns[called] = _typed(batch[name], self.kinds.get(called, "string"))
         return pa.table(columns)
 
 
@@ -90,8 +90,6 @@ def open_manifest(file: Path) -> Manifest:
         UsageError: The file cannot be read, is no CSV in UTF-8 and no Parquet, has no column `path`, no row or a row without
             a path, or an id stands there twice.
     """
-    import pyarrow as pa
-
     digests: list[Any] = []
     guesses: dict[str, _Guess] = {}
     names: list[str] = []
@@ -119,8 +117,7 @@ def open_manifest(file: Path) -> Manifest:
                 called = f"manifest_{called}"
             own.add(called)
             further[name] = called
-    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
-    kinds = {name: types[guess.kind] for name, guess in guesses.items() if name in further and guess.kind in types}
+    kinds = {further[name]: guess.kind for name, guess in guesses.items() if name in further}
     return Manifest(file, further, kinds, n_rows)
 
 
@@ -156,15 +153,18 @@ class _Guess:
         ]
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         return self._possible[0] if self._given and self._possible else "string"
 
 
-def _typed(texts: "pa.ChunkedArray", kind: "pa.DataType") -> Any:  # noqa: ANN401 - pyarrow has no types
+def _typed(column: "pa.ChunkedArray", kind: Kind) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return texts as values of a kind; what is to stay text, or has other types, stays as it is."""
+    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.types as of
 
-    return pc.equal(texts, "TRUE") if of.is_boolean(kind) else texts.cast(kind)
+    if kind == "bool":
+        return pc.equal(column, "TRUE")
+    return column.cast({"int": pa.int64(), "float": pa.float64()}.get(kind, column.type))
 
 
 def _named(batch: "pa.Table") -> tuple[list[str], list[Any]]:

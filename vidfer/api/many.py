@@ -272,9 +272,7 @@ class _Driver:
             rows = part.found or []
             if part.found is None or self._how.further or self._on_clip:
                 rows = [self._look_again(part, row, write) for row in range(part.rows.num_rows)]
-            clips = clip_table(rows)
-            for name in part.rows.column_names[2:]:
-                clips = clips.append_column(part.rows.schema.field(name), part.rows[name])
+            clips = clip_table(rows, part.rows, self._manifest.kinds)
             write(CLIPS, clips)
         self._tally.add(clips)
         place = self._parts.place(CLIPS, part.number)

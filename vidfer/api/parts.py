@@ -14,6 +14,7 @@ from vidfer.pipeline.atomic import replacing
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.store import Store
 from vidfer.results.files import empty_table
+from vidfer.results.schema import Kind
 from vidfer.types import SOUND_IS_FINE, TRANSIENT, ClipError, Status
 
 if TYPE_CHECKING:
@@ -136,13 +137,25 @@ class Parts:
         return metadata.get(_ORIGIN, b"").decode()
 
 
-def clip_table(rows: Sequence[Mapping[str, Any]]) -> "pa.Table":
-    """Make table `clips` of rows as `clip_row` makes them, with the types of the schema."""
+def clip_table(rows: Sequence[Mapping[str, Any]], named: "pa.Table", kinds: Mapping[str, Kind]) -> "pa.Table":
+    """Make table `clips`, with the types of the schema, of rows as `clip_row` makes them and the rows of a manifest.
+
+    `kinds` are those of further columns that pandas is to read with the types of a run's tables.
+    """
     import pyarrow as pa
 
-    schema = empty_table(CLIPS, {}).schema
-    columns = [pa.array([row.get(each.name) for row in rows], each.type) for each in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    schema = empty_table(CLIPS, kinds).schema
+    columns = [
+        named[each.name].cast(each.type)
+        if each.name in kinds
+        else pa.array([row.get(each.name) for row in rows], each.type)
+        for each in schema
+    ]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    for each in named.schema:
+        if each.name not in schema.names:
+            table = table.append_column(each, named[each.name])
+    return table
 
 
 def _read(place: Path) -> "pa.Table":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,16 +50,13 @@ class Stored:
             StoreError: The store cannot be read.
         """
         clip = Path(path)
-        source = content_digest(clip, self._store)
-        options = for_clip(self._options, clip)
-        try:
-            return self._recent(source, options)
-        except LookupError:
-            pass
-        if clip.is_dir() and options.picture_fps is None:
+        if self._options.picture_fps is None and clip.is_dir():
             raise ClipError(
                 Status.UNREADABLE, f"{clip} is a folder: --picture-fps makes a clip of its numbered pictures"
             )
+        source, options = content_digest(clip, self._store), for_clip(self._options, clip)
+        with suppress(LookupError):
+            return self._recent(source, options)
         if not fresh:
             return None
         place = self._store.path("report", self.key(source, options))
@@ -68,10 +66,9 @@ class Stored:
         ):  # file systems of networks forget then what was not there before
             if folder.is_dir():
                 list(folder.iterdir())
-        try:
+        with suppress(LookupError):
             return self._recent(source, options)
-        except LookupError:
-            return None
+        return None
 
     def key(self, source: str, options: ChainOptions) -> str:
         """Return the key of the report of a clip with that digest."""

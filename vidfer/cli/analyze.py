@@ -86,7 +86,7 @@ class AnalyzeOptions:
     camera: str | None = field(default=None, metadata={"metavar": "N"})
     seconds: float | None = None
     manifest: Path | None = field(default=None, metadata={"metavar": "FILE"})
-    parts: tuple[Literal["frames", "seconds", "segments", "people", "windows"], ...] = ()
+    parts: tuple[Literal["frames", "seconds", "segments", "people", "windows"], ...] | None = None
     work: WorkOptions = field(default_factory=WorkOptions)
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
     study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})

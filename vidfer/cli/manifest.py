@@ -23,7 +23,7 @@ def analyze_manifest(options: "AnalyzeOptions", manifest: Path) -> int:
     store = Store(options.work.store or default_store())
     say_where_faces_are_kept(store.root, options.work.store)
     engine = LocalEngine(options.work.jobs, retries=1)
-    how = ManifestAnalysis(options.work.chain, options.tables, store, engine, options.parts)
+    how = ManifestAnalysis(options.work.chain, options.tables, store, engine, options.parts or ())
     with ending_in_order(), progress_bar() as bar:
         run = how.run(
             manifest,
@@ -59,4 +59,5 @@ def _print_run(run: "ManifestRun") -> None:
             table.add_row(name, f"{number:,}")
         if counts:
             console.print(table)
+            print()
     print(f"{run.n_clips:,} clips: a row for each in {run.folder / 'clips'}.")
