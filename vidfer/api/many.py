@@ -21,7 +21,7 @@ from vidfer.pipeline.digest import dump_json
 from vidfer.pipeline.engines import Engine
 from vidfer.pipeline.lock import locked
 from vidfer.pipeline.runner import StageProgress, finished
-from vidfer.pipeline.store import Store
+from vidfer.pipeline.store import Place, Store
 from vidfer.results.amend import rounded
 from vidfer.results.clip_folder import LOCK
 from vidfer.results.code import code_digest
@@ -146,7 +146,7 @@ class AnalyzeToStore:
     """
 
     options: ChainOptions
-    store: Path
+    store: Place
 
     def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
         """Do it."""
@@ -213,7 +213,7 @@ class _Driver:
 
     def drive(self) -> Tally:
         """Do so."""
-        work = AnalyzeToStore(self._how.options, self._how.store.root)
+        work = AnalyzeToStore(self._how.options, self._how.store.place)
         for position, result in self._how.engine.run(work, self._missing(), lambda *_: None):
             part, row = self._given.pop(position)
             if isinstance(result, ClipError):
@@ -301,7 +301,7 @@ class _Driver:
                 return found
         except ClipError as error:
             return error
-        lost = f"of {path} nothing is in the store {self._how.store.root}, though it was analysed (or it was changed since)"
+        lost = f"of {path} nothing is in the store {self._how.store.place}, though it was analysed (or it was changed since)"
         return ClipError(Status.UNREADABLE, f"{lost}: run it again, and see that all machines share that store")
 
     def _told(self, what: Summary | ClipError, part: _Part, row: int, at: str) -> dict[str, Any]:

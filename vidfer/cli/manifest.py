@@ -21,7 +21,7 @@ def analyze_manifest(options: "AnalyzeOptions", manifest: Path) -> int:
 
     options.work.chain.compute.require()
     store = Store(options.work.store or default_store())
-    say_where_faces_are_kept(store.root, options.work.store)
+    say_where_faces_are_kept(store, options.work.store)
     engine = LocalEngine(options.work.jobs, retries=1)
     how = ManifestAnalysis(options.work.chain, options.tables, store, engine, options.parts or ())
     with ending_in_order(), progress_bar() as bar:
