@@ -76,6 +76,15 @@ class UsageError(VidferError):
     """
 
 
+class StoppedError(VidferError):
+    """Work was ended by a signal that asked for it; what was done is kept, and the same command goes on.
+
+    The exit status is then `STATUS`, so that a scheduler's script can tell it from a failure.
+    """
+
+    STATUS: Final = 75  # EX_TEMPFAIL
+
+
 class ClipError(VidferError):
     """A clip, or one of its modalities, could not be processed: what became of it, and one sentence for the user.
 

@@ -46,7 +46,7 @@ SlurmdPort=$node
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge.socket
+AuthInfo=socket=$folder/munge.socket,cred_expire=5
 CredType=cred/munge
 CryptoType=crypto/munge
 StateSaveLocation=$folder/state

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from vidfer import __version__
 from vidfer.cli.wrap import wrap
-from vidfer.types import UsageError, VidferError
+from vidfer.types import StoppedError, UsageError, VidferError
 
 VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
@@ -42,14 +42,14 @@ TRAINING = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage."""
+    """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage, 75 stopped."""
     _open_closed_streams()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool keeps what tables of hours took
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except VidferError as error:
         print(wrap(f"vidfer: {error}", sys.stderr), file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return error.STATUS if isinstance(error, StoppedError) else 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("vidfer: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
         return 130

@@ -28,11 +28,12 @@ from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.denoise import DenoiseTask
+from vidfer.tasks.interruption import StopOnSignal
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_settings, send_weights, start_wandb
 from vidfer.tasks.predictions import showing
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import FITS
-from vidfer.types import UsageError, VidferError
+from vidfer.types import StoppedError, UsageError, VidferError
 from vidfer.weights.files import embedding_width, find_weights
 
 STAGES: Final[dict[str, Any]] = {fit.stage: locate(fit.task) for fit in FITS.values()}
@@ -60,7 +61,7 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
             raise
         print(f"vidfer: {' '.join(str(ours).split())}", file=sys.stderr)
         fail_wandb()
-        return 2 if isinstance(ours, UsageError) else 1
+        return ours.STATUS if isinstance(ours, StoppedError) else 2 if isinstance(ours, UsageError) else 1
     return 0
 
 
@@ -125,6 +126,7 @@ class VidferCLI(LightningCLI):
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             seed_everything_default=0,
+            trainer_defaults={"callbacks": [StopOnSignal()]},
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             parser_class=_TrainingParser,

@@ -38,6 +38,9 @@ ENDING: Final = tuple(
 )
 """The signals that ask a process to end."""
 
+STOP_SIGNAL: Final[signal.Signals | None] = getattr(signal, "SIGUSR1", None)
+"""The signal that has a training save a checkpoint and end; None on Windows."""
+
 _BEYOND: Final = 1 << 40  # a byte that no file has: Windows forbids others to read what is locked
 _CHUNK: Final = 1 << 20
 _RETRY: Final = 0.05  # s

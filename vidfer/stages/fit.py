@@ -6,11 +6,13 @@ Nothing here imports torch or Lightning: keys are made, and finished trainings f
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Container, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,8 +27,8 @@ from vidfer.pipeline.rights import make_folder
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, Progress, Stage, tool_versions
 from vidfer.pipeline.store import Artifact, Draft, Store, explained
-from vidfer.pipeline.system import inherited
-from vidfer.types import VidferError
+from vidfer.pipeline.system import STOP_SIGNAL, inherited
+from vidfer.types import StoppedError, VidferError
 from vidfer.weights.files import weights_digest
 
 Settings = Mapping[str, Any]
@@ -156,13 +158,16 @@ class Fit:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **inherited(lock)
             )
         try:
-            while process.poll() is None:
-                report(progress_of(folder)["share"])
-                time.sleep(_LOOK)
+            with _passing_on(process):
+                while process.poll() is None:
+                    report(progress_of(folder)["share"])
+                    time.sleep(_LOOK)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+        if process.returncode == StoppedError.STATUS or (STOP_SIGNAL and process.returncode == -STOP_SIGNAL):
+            raise StoppedError("the training was stopped by a signal: the same command goes on from its checkpoint")
         if process.returncode < 0:
             raise VidferError(
                 f"the training was ended by signal {-process.returncode}, as by a system whose memory is full: "
@@ -170,6 +175,19 @@ class Fit:
             )
         if process.returncode or not (folder / WEIGHTS).is_file():
             raise VidferError(f"the training failed: {_last_line(folder / 'log.txt')}")
+
+
+@contextmanager
+def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Pass the signal that asks for an end on to a training, which saves a checkpoint first."""
+    if STOP_SIGNAL is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(STOP_SIGNAL, lambda number, _frame: process.send_signal(number))
+    try:
+        yield
+    finally:
+        signal.signal(STOP_SIGNAL, before)
 
 
 def data_digest(settings: Settings, store: Store) -> str:

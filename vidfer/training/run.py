@@ -21,7 +21,7 @@ from vidfer.stages.fit import Settings, data_digest
 from vidfer.training.config import KINDS, Configuration
 from vidfer.training.steps import Step, weights_of
 from vidfer.training.watch import show_evaluation, show_stored, trial_of, watch_options
-from vidfer.types import VidferError
+from vidfer.types import StoppedError, VidferError
 from vidfer.weights.bundles import FORMAT, MANIFEST
 from vidfer.weights.files import find_weights, trained_weights
 
@@ -101,7 +101,8 @@ def _make(
         try:
             return step.section.fit.run(step.recipe, step.settings, inputs, store, report, watched)
         except VidferError as error:
-            raise VidferError(f"{step.label}: {error}") from error
+            kind = StoppedError if isinstance(error, StoppedError) else VidferError
+            raise kind(f"{step.label}: {error}") from error
     make = {"calibrate": _calibrate, "evaluate": _evaluate, "bundle": _bundle}[step.name]
 
     def timed(draft: Draft) -> Outcome:
