@@ -36,6 +36,8 @@ GROUPS = {
     "paper": "the paper's preset, Inception-ResNet-v2 at 299 px",
     "scaling": "how cost grows with frames and with clips",
     "memory": "peak memory by the clip's length",
+    "engines": "what an engine adds to an item, by this machine's processes and by Ray",
+    "s3": "requests of a store on S3",
     "seconds": "each stage's cost and bytes for a second of video, by size and faces: the figures of docs/scaling.md",
 }
 

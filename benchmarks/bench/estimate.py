@@ -9,6 +9,7 @@ from vidfer.stages.faces import SHARD
 
 from .clips import Clip
 from .figures import Figure, Measurement, Results
+from .s3 import NAME as S3
 from .seconds import FIVE, LENGTH, LONG, SHORT, SIZES, STAGES, title
 
 DAY: Final = 86_400.0
@@ -60,6 +61,7 @@ class Site:
         "reads": "how often a file is fetched: once where the page cache holds it until it has been heard",
         "puts": "files or objects that the storage takes in a second",
         "put_price": "price of writing 1,000 objects",
+        "get_price": "price of asking for 1,000 objects",
         "keep_price": "price of keeping a GB for a month",
         "months": "months for which the store is kept",
     }
@@ -72,6 +74,7 @@ class Site:
     reads: float = 1.0
     puts: float = 3500.0
     put_price: float = 0.005
+    get_price: float = 0.0004
     keep_price: float = 0.023
     months: float = 1.0
 
@@ -102,6 +105,7 @@ class Rates:
         cpu: CPU seconds of a clip by its length: the median, and the smallest and largest round.
         bytes: Bytes that a clip leaves in the store.
         files: Files of a clip in the store, but for the crops.
+        asked: Requests for a clip that a store on S3 does not have yet.
         faces: Face crops of a second.
         busy: What a CPU second becomes where all cores work.
         start: CPU seconds to start a worker.
@@ -113,6 +117,7 @@ class Rates:
     cpu: tuple[Line, Line, Line]
     bytes: Line
     files: float
+    asked: float
     faces: float
     busy: float
     start: float
@@ -161,7 +166,7 @@ def estimate(work: Work, site: Site, rates: Rates) -> Estimate:
     }
     money = {
         "CPU": (middle + started) * site.price,
-        "objects written": objects / 1000 * site.put_price,
+        "requests of S3": objects / 1000 * site.put_price + clips * rates.asked / 1000 * site.get_price,
         "bytes kept": written / 1e9 * site.keep_price * site.months,
     }
     hours = (low + started, middle + started, high + started)
@@ -192,6 +197,7 @@ def rates(work: Work, measured: Results, baseline: Results) -> Rates:
         cpu=(cpu[0], cpu[1], cpu[2]),
         bytes=Line(begun, (_total(one, "bytes/s") * LENGTH - begun) / LENGTH),
         files=files,
+        asked=_of(measured, S3).figures["new, GET"].median,
         faces=faces / LENGTH,
         busy=jobs["two CPU s"].median / jobs["one CPU s"].median,
         start=_of(baseline, "vidfer.Analyzer().warm()").figures["CPU s"].median,

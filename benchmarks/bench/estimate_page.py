@@ -5,6 +5,7 @@ from typing import Final
 
 from .estimate import MANIFEST, Estimate, Site, Work, estimate, folder_title, rates
 from .figures import Measurement, Results, digits
+from .s3 import NAME as S3
 from .seconds import LONG, SHORT, STAGES
 from .table import fill, machine
 
@@ -83,7 +84,7 @@ _ROWS: Final[Mapping[str, Callable[[Work, Site, Estimate], str]]] = {
     "files in the store": lambda _, __, found: number(found.objects),
     "parts of results": lambda _, __, found: size(found.parts),
     "money: CPU": lambda _, __, found: number(found.money["CPU"]),
-    "money: files written as objects": lambda _, __, found: number(found.money["objects written"]),
+    "money: requests, if the store is on S3": lambda _, __, found: number(found.money["requests of S3"]),
     "money: the store kept": lambda _, __, found: number(found.money["bytes kept"]),
     "days to write a folder and a page for each clip, one after the other": lambda _, __, found: number(
         found.folder_days
@@ -138,7 +139,7 @@ def _clips(measured: Results) -> list[Measurement]:
 def _driver(measured: Results, baseline: Results) -> str:
     known = {each.name: each.figures for each in (*baseline.measurements, *measured.measurements)}
     base = rates(Work(height=360), measured, baseline)
-    folder = known[folder_title()]
+    folder, asked = known[folder_title()], known[S3]
     jobs = known["one job and two, 10 s of 640x480, 5 frames/s"]
     rows = [
         [
@@ -163,10 +164,26 @@ def _driver(measured: Results, baseline: Results) -> str:
             "10 s of 640x360 with one face",
         ],
         [
+            "a clip in a store on S3",
+            "{:g} PUT, {:g} GET; {:g} GET where it is there".format(
+                *(asked[name].median for name in ("new, PUT", "new, GET", "found, GET"))
+            ),
+            "10 s of 640x360 with one face; requests counted by moto's server",
+        ],
+        [
             "a row of a manifest's parts",
             f"at most {digits(folder['bytes of a row of table clips'].median)} B",
             "Parquet, no number twice; further tables and columns come on top",
         ],
+        *(
+            [
+                f"an item of --engine {name}",
+                f"wall ms {each['wall ms an item']}; wall s {each['wall s to the first']} to the first",
+                "items without work, on this machine",
+            ]
+            for name in ("local", "ray")
+            for each in [known[f"{name}, items without work"]]
+        ),
         [
             "the driver of a manifest",
             f"rows/s {known[MANIFEST]['rows/s']}"

@@ -9,6 +9,7 @@ from benchmarks.bench.estimate import MANIFEST, Line, Rates, Site, Work, estimat
 from benchmarks.bench.estimate_main import BASELINE, MEASURED, PAGE, main
 from benchmarks.bench.estimate_page import CASES, number, page, report, size
 from benchmarks.bench.figures import Figure, Measurement, Results
+from benchmarks.bench.s3 import NAME as S3
 from benchmarks.bench.seconds import STAGES, row_bytes
 from tests.conftest import ROOT
 
@@ -16,12 +17,23 @@ WORK = Work(hours=100, clip=36, mbit=8)
 """10,000 clips of 36 s."""
 
 SITE = Site(
-    machines=2, cores=5, price=0.5, gbit=0.8, storage=0.25, reads=3, puts=10, put_price=0.01, keep_price=0.1, months=2
+    machines=2,
+    cores=5,
+    price=0.5,
+    gbit=0.8,
+    storage=0.25,
+    reads=3,
+    puts=10,
+    put_price=0.01,
+    get_price=0.002,
+    keep_price=0.1,
+    months=2,
 )
 RATES = Rates(
     cpu=(Line(1, 0.25), Line(2, 0.5), Line(4, 1)),
     bytes=Line(100e3, 25e3),
     files=20,
+    asked=30,
     faces=10,
     busy=1.5,
     start=12,
@@ -49,7 +61,7 @@ def test_the_estimate_is_what_is_worked_out_by_hand():
     assert found.folder_days == pytest.approx(1000 / 86_400)
     assert found.parts == 2e6
     assert found.money == pytest.approx(
-        {"CPU": (30e4 + 180) / 3600 * 0.5, "objects written": 220 * 0.01, "bytes kept": 10 * 0.1 * 2}
+        {"CPU": (30e4 + 180) / 3600 * 0.5, "requests of S3": 220 * 0.01 + 300 * 0.002, "bytes kept": 10 * 0.1 * 2}
     )
 
 
@@ -92,6 +104,7 @@ def test_rates_are_read_from_the_measurements():
             made_up(f"640x360, one face, 60 s, {sound}", 60, 300, 3200 / 60, 64_000 / 60, 8),
             made_up("1920x1080, 4 faces, 10 s, with sound, every frame", 10, 1000, 120, 5000, 26),
             Measurement("seconds", folder_title(), {"bytes of a row of table clips": Figure.of([300])}),
+            Measurement("s3", S3, {"new, GET": Figure.of([21])}),
             Measurement("driver", MANIFEST, {"rows/s": Figure.of([4000])}),
         ],
     )
@@ -110,7 +123,7 @@ def test_rates_are_read_from_the_measurements():
     begun = 4000 - 2 * 60_000 / 58
     assert found.bytes.at(10) == pytest.approx(50_000)
     assert found.bytes.clip == pytest.approx(begun)
-    assert (found.files, found.faces, found.busy, found.start) == (22, 100, 1.2, 0.8)
+    assert (found.files, found.asked, found.faces, found.busy, found.start) == (22, 21, 100, 1.2, 0.8)
     assert (found.folder, found.rows, found.row) == (0.175, 4000, 300)
     assert found.objects(10) == 26
     with pytest.raises(KeyError, match=r"1280x720, one face.* was not measured"):
@@ -125,6 +138,12 @@ def test_measured_files_grow_with_shards_of_crops_as_the_estimate_says():
     assert found.objects(60) == sum(long[f"{stage} files"].median for stage in STAGES)
     assert found.bytes.at(60) == pytest.approx(60 * sum(long[f"{stage} bytes/s"].median for stage in STAGES), rel=0.02)
     assert found.cpu[1].at(60) == pytest.approx(60 * long["all CPU ms/s"].median / 1000, rel=0.1)
+
+
+def test_a_server_of_s3_was_sent_as_many_objects_as_there_are_files():
+    known = {each.name: each for each in Results.read(MEASURED).measurements}
+    clip = known["640x360, one face, 10 s, with sound, 5 frames/s"].figures
+    assert known[S3].figures["new, PUT"].median == sum(clip[f"{stage} files"].median for stage in STAGES)
 
 
 def test_the_page_has_the_tables_of_the_measurements():
