@@ -37,6 +37,7 @@ GROUPS = {
     "scaling": "how cost grows with frames and with clips",
     "memory": "peak memory by the clip's length",
     "engines": "what an engine adds to an item, by this machine's processes and by Ray",
+    "manifest": "rows of a manifest whose clips are in the store",
     "s3": "requests of a store on S3",
     "seconds": "each stage's cost and bytes for a second of video, by size and faces: the figures of docs/scaling.md",
 }

@@ -25,7 +25,8 @@ def measure(plan: Plan) -> Iterator[Measurement]:
     """Count the requests of a clip that nobody has analysed, and those of another machine that finds it in the store."""
     if plan.quick:
         return
-    folder, figures = plan.folder("s3"), {}
+    folder = plan.folder("s3")
+    figures: dict[str, Figure] = {}
     with _server(folder / "log") as env:
         for name in ("new", "found"):
             before = len((folder / "log").read_text())
