@@ -4,6 +4,8 @@ import re
 import shutil
 from typing import Union
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -15,7 +17,7 @@ from vidfer.cli.train import STAGES, VidferCLI, main
 from vidfer.inference.models import ImageModel
 from vidfer.tasks.callbacks import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
-from vidfer.types import UsageError, VidferError
+from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import find_weights
 
 
@@ -290,11 +292,27 @@ def test_a_run_that_cannot_be_written_is_one_sentence(fit, tmp_path):
         fit(f"--trainer.logger.init_args.save_dir={tmp_path / 'file'}")
 
 
-@pytest.mark.parametrize("stage", ["finetune", "classify"])
-def test_predict_is_offered_where_it_works(stage, capsys):
-    status, said = run(stage, "predict", f"--config=configs/{stage}.yaml", capsys=capsys)
-    assert (status, len(said)) == (2, 1)
-    assert "vidfer analyze" in said[0]
+@pytest.mark.parametrize(("stage", "config"), [("finetune", "finetune_compact"), ("classify", "classify")])
+def test_predict_without_weights_is_one_sentence(stage, config, capsys):
+    status, said = run(stage, "predict", f"--config=configs/{config}.yaml", capsys=capsys)
+    assert (status, len([line for line in said if line.startswith("vidfer: predict would use an untrained")])) == (1, 1)
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_predict_writes_what_evaluate_image_computes(fit, faces_root, split):
+    _, folder = fit()
+    weights = f"--model.init_args.weights={folder / 'weights.safetensors'}"
+    cli, folder = fit(weights, f"--split={split}", verb="predict", version="told")
+    table = pd.read_parquet(folder / "predictions.parquet")
+    assert [path.name for path in folder.glob("predictions*")] == ["predictions.parquet"]
+    images = cli.datamodule.data[split]
+    assert list(table.columns) == ["image", "digest", "person", "label", "split", *EMOTIONS]
+    assert (len(table), set(table["split"])) == (len(images), {split})
+    assert table["digest"].tolist() == images.digest
+    assert table["label"].tolist() == [EMOTIONS[at] for at in images.target.tolist()]
+    logits = ImageModel(str(faces_root.parent / "finetune/one/weights.safetensors")).of_gray(images.image.numpy())[1]
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(table[list(EMOTIONS)], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

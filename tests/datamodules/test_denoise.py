@@ -136,7 +136,10 @@ def test_processes_share_an_epoch_without_doubles():
     crops = RandomCrops(make_photos(), 32, (25.0,), True, 10)
     loop = SimpleNamespace(batch_idx=0)  # one batch of two crops is done
     trainers = [SimpleNamespace(world_size=2, global_rank=rank, training=True, fit_loop=loop) for rank in (0, 1)]
-    modules = [SimpleNamespace(trainer=trainer, order_seed=7) for trainer in trainers]
+    modules = [
+        SimpleNamespace(trainer=trainer, order_seed=7, _place=lambda rank=rank: (rank, 2))
+        for rank, trainer in enumerate(trainers)
+    ]
     samplers = [CropSampler(crops, module, 2, shuffle=False) for module in modules]
     for sampler in samplers:
         sampler.set_epoch(3)

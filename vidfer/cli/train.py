@@ -3,15 +3,18 @@
 import difflib
 import json
 import logging
+import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from pydoc import locate
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -23,6 +26,8 @@ from omegaconf import DictConfig, OmegaConf
 from vidfer.cli.main import TRAINING
 from vidfer.cli.options import StrictParser
 from vidfer.datamodules.base import BaseDataModule
+from vidfer.datamodules.clips import ClipDataModule
+from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.models.classifiers.base import FRAME_FEATURES
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
@@ -30,7 +35,9 @@ from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_check
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.interruption import StopOnSignal
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_settings, send_weights, start_wandb
+from vidfer.tasks.prediction_table import write_predictions
 from vidfer.tasks.predictions import showing
+from vidfer.tasks.processes import OtherProcessError, ending_together
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import FITS
 from vidfer.types import StoppedError, UsageError, VidferError
@@ -41,6 +48,7 @@ DATA: Final[dict[str, Any]] = {fit.stage: locate(fit.data) for fit in FITS.value
 
 _RUN_CONFIG = "config.yaml"  # all settings of a run, in its folder
 _RUN_INPUTS = "inputs.json"  # digests of its data and weights, beside it
+_PATIENCE = 2.0  # seconds that another than the first process waits before it says why it failed
 _NO_SETTINGS = ("ckpt_path", "config", "wandb")  # may differ when a run is resumed
 _FILES = ("-c", "--config", "--model", "--data", "--trainer")  # options that may name a configuration file
 
@@ -53,15 +61,22 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)  # the first line names the data
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _check_arguments(stage, arguments)
+        _check_arguments(arguments)
         VidferCLI(stage, f"python -m stages.{stage}" if argv is None else f"vidfer train {stage}", args=arguments)
     except (VidferError, ValueError, MisconfigurationException) as error:
         ours = _sentence(error)
         if ours is None:
             raise
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            time.sleep(_PATIENCE)  # the first process, if it fails alike, ends this one and says why
         print(f"vidfer: {' '.join(str(ours).split())}", file=sys.stderr)
         fail_wandb()
         return ours.STATUS if isinstance(ours, StoppedError) else 2 if isinstance(ours, UsageError) else 1
+    except OtherProcessError as error:
+        if str(error):
+            print(f"vidfer: {error}", file=sys.stderr)
+        fail_wandb()
+        return 1
     return 0
 
 
@@ -87,13 +102,8 @@ def _sentence(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _check_arguments(stage: str, arguments: Sequence[str]) -> None:
-    """Refuse a verb that the stage lacks, and a configuration file that is missing."""
-    if arguments[:1] == ["predict"] and stage != "denoise":
-        options = "--image-model, --audio-model and --fusion-model"
-        raise UsageError(
-            f"{stage} has no predict: `vidfer analyze CLIP` predicts by trained weights, see its {options}"
-        )
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse a configuration file that is missing."""
     for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, given, value = option.partition("=")
         path = Path(value if given else following)
@@ -191,17 +201,40 @@ class VidferCLI(LightningCLI):
                 rank_zero_info(f"going on from {last}")
             else:
                 (folder / "metrics.csv").unlink(missing_ok=True)
+        if not trainer.is_global_zero:
+            trainer.fit(ckpt_path=ckpt_path, **arguments)
+            return
         with results_folder(folder, "give another folder by --trainer.logger.init_args.save_dir"):
-            if trainer.is_global_zero:
-                write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
+            write_atomic(folder / _RUN_INPUTS, json.dumps(inputs, indent=1))
             start_wandb(trainer)
             trainer.fit(ckpt_path=ckpt_path, **arguments)
-            if trainer.is_global_zero and not trainer.interrupted:
+            if not trainer.interrupted:
                 from vidfer.evaluation.export import export_weights
 
                 best = load_best(trainer, self.model)
                 export_weights(trainer, self.model, self.datamodule, weights, best=best)
                 send_weights(trainer, weights)
+
+    def predict(self, **arguments: Any) -> None:  # noqa: ANN401 - Lightning's own
+        """Predict a split's samples into the run's `predictions.parquet`; photographs are denoised by a callback instead."""
+        data = self.datamodule
+        if not isinstance(data, Fer2013DataModule | ClipDataModule):
+            self.trainer.predict(**{**arguments, "return_predictions": False})
+            return
+        data.predict_split = self.config[self.subcommand or ""].split
+        found: Any = self.trainer.predict(**{**arguments, "return_predictions": True})
+        folder = run_folder(self.trainer)
+        with results_folder(folder, "give another folder by --trainer.logger.init_args.save_dir"):
+            path = write_predictions(self.trainer, data.predicted(), found or [], folder)
+        rank_zero_info(f"written: {path}")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **options: Any) -> LightningArgumentParser:  # noqa: ANN401
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **options)
+        if subcommand == "predict":
+            parser.add_argument(
+                "--split", type=Literal["test", "val"], default="test", help="Samples to predict, of faces and clips."
+            )
+        return parser
 
     def _run_subcommand(self, subcommand: str) -> None:
         for logger in self.trainer.loggers:
@@ -210,7 +243,8 @@ class VidferCLI(LightningCLI):
         if subcommand != "fit":
             self._require_trained(subcommand)
             start_wandb(self.trainer)
-        super()._run_subcommand(subcommand)
+        with ending_together(self.trainer):
+            super()._run_subcommand(subcommand)
         if subcommand == "validate" and not self.trainer.callback_metrics:
             raise VidferError(
                 "nothing is held out to validate on: name people by --data.init_args.val_people, or measure by test"
@@ -267,6 +301,8 @@ class VidferCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if self.subcommand is not None:
             _announce(self.subcommand, self.datamodule)
+        if isinstance(self.datamodule, BaseDataModule):
+            config["use_distributed_sampler"] = False  # it divides samples by itself, each once
         config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
@@ -296,10 +332,18 @@ def _announce(verb: str, data: Any) -> None:  # noqa: ANN401 - any data module
 class RunConfig(SaveConfigCallback):
     """Writes a run's full configuration beside its checkpoints, and cuts its curves when it is resumed."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Lightning's own
+        super().__init__(*arguments, **options)
+        self._random_state = (
+            torch.get_rng_state()
+        )  # before the training starts: all processes draw as a single one would
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the configuration of a training, and of nothing else."""
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
+            if trainer.world_size > 1:
+                torch.set_rng_state(self._random_state)  # starting processes, Lightning seeds anew
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how to go on after Ctrl-C."""

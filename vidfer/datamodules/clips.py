@@ -30,7 +30,7 @@ from vidfer.datasets.selection import Selection, Splits
 from vidfer.datasets.splits import persons_known, unknown_persons
 from vidfer.datasets.synthetic import write_sounds
 from vidfer.models.batches import ClipBatch
-from vidfer.types import VidferError
+from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.files import embedding_width, weights_digest
 
 _VERBS = {"train": "train", "val": "validate", "test": "test"}
@@ -98,7 +98,12 @@ class ClipDataModule(BaseDataModule):
         """Read the splits that a stage needs, computing the features that are not stored yet."""
         if stage == "fit" and not self.splits()["train"]:
             raise VidferError(f"no clip of {self.source} is left to train on")
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
+        needed = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": (self.predict_split,),
+        }.get(stage, ())
         for split in needed:
             if split not in self.samples and (clips := self.splits()[split]):
                 if samples := self.prepare_split(split, clips):
@@ -206,18 +211,33 @@ class ClipDataModule(BaseDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled full batches of the labelled training clips, each with as many unlabelled ones if there are any."""
         labelled, unlabelled = self._training()
+        rank, processes = self._place()
 
         def collate(samples: list[Sample]) -> ClipBatch:
-            drawn = torch.randint(len(unlabelled), (len(samples),)).tolist() if unlabelled else []
-            return collate_clips([*samples, *(unlabelled[at] for at in drawn)])
+            drawn = torch.randint(len(unlabelled), (processes * len(samples),)).tolist() if unlabelled else []
+            return collate_clips([*samples, *(unlabelled[at] for at in drawn[rank::processes])])
 
         return self.shuffled(labelled, self.batch_size, collate_fn=collate)
+
+    def predict_dataloader(self) -> DataLoader[Sample]:
+        """Return this process's clips of the chosen split, in order."""
+        return self.own(self._predicted(), 256, collate_fn=collate_clips)
+
+    def predicted(self) -> pd.DataFrame:
+        """Return a row for each clip that is predicted, of all processes: `clip`, `corpus`, `person`, `label` and `split`."""
+        rows = [(each.name, each.corpus, each.person, EMOTIONS[each.target]) for each in self._predicted()]
+        return pd.DataFrame(rows, columns=["clip", "corpus", "person", "label"]).assign(split=self.predict_split)
+
+    def _predicted(self) -> list[Sample]:
+        if (split := self.predict_split) not in self.samples:
+            raise VidferError(f"no clip of {self.source} is held out in {split}: name {split}_people, or folds")
+        return self.samples[split]
 
     def _in_order(self, split: str) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         if split == "test" and split not in self.samples:
             raise VidferError(f"no clip of {self.source} is held out to test on: name test_people, or folds")
         samples: Any = self.samples.get(split)  # a list is all that a loader needs
-        return DataLoader(samples, 256, collate_fn=collate_clips) if samples else []
+        return self.in_order(samples, 256, collate_fn=collate_clips) if samples else []
 
 
 class SampleSoundsDataModule(ClipDataModule):

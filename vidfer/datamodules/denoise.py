@@ -104,7 +104,7 @@ class DenoiseDataModule(BaseDataModule):
     def predict_dataloader(self) -> DataLoader[NamedImage]:
         """Return whole photographs as they are, one a batch: those of `test_root`, else those of `root`."""
         photos, _ = read_photos(self.test_root or self.root, smallest=1)
-        return DataLoader(WholeImages(photos), batch_size=1, num_workers=self.num_workers)
+        return self.own(WholeImages(photos), 1, num_workers=self.num_workers)
 
     def _read(self, root: str) -> tuple[list[Photo | StoredPhoto], list[Photo | StoredPhoto], PreparationReport]:
         if root != "sample" and is_div2k(Path(root)):
@@ -119,7 +119,7 @@ class DenoiseDataModule(BaseDataModule):
 
     def _in_order(self, split: str) -> DataLoader[CropBatch]:
         data = self.data.get(split, self.data["val"])
-        return DataLoader(data, self.batch_size, num_workers=self.num_workers)
+        return self.in_order(data, self.batch_size, num_workers=self.num_workers)
 
 
 class CropSampler(ResumableSampler):

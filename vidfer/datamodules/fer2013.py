@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,6 +15,7 @@ from vidfer.datasets.contents import image_contents
 from vidfer.datasets.fer2013 import LabelledImages, read_images, read_logits, read_train_val
 from vidfer.datasets.fer2013_csv import Labels
 from vidfer.datasets.synthetic import write_faces
+from vidfer.models import shares
 from vidfer.models.batches import ImageBatch
 from vidfer.models.preprocess import Preprocessing, Statistics
 from vidfer.stages.denoise import DenoiseMode
@@ -99,6 +101,8 @@ class Fer2013DataModule(BaseDataModule):
 
     def setup(self, stage: str) -> None:
         """Read the splits that a stage needs and report what was dropped."""
+        if stage == "predict":
+            stage = {"val": "validate", "test": "test"}[self.predict_split]
         if stage in ("fit", "validate") and "train" not in self.data:
             train, val = self._train_val()
             self.announce(train.report)
@@ -125,6 +129,17 @@ class Fer2013DataModule(BaseDataModule):
     def train_dataloader(self) -> DataLoader[ImageBatch]:
         """Return shuffled full batches of the training images."""
         return self.shuffled(self.data["train"], self.batch_size, num_workers=self.num_workers, collate_fn=whole_batch)
+
+    def predict_dataloader(self) -> DataLoader[ImageBatch]:
+        """Return this process's images of the chosen split, in order."""
+        return self.own(self.data[self.predict_split], self.batch_size, collate_fn=whole_batch)
+
+    def predicted(self) -> pd.DataFrame:
+        """Return a row for each image that is predicted, of all processes: `image`, `digest`, `person`, `label` and `split`."""
+        data = self.data[self.predict_split]
+        labels = [EMOTIONS[at] for at in data.target.tolist()]
+        columns = {"image": data.name, "digest": data.digest, "person": data.person, "label": labels}
+        return pd.DataFrame(columns).assign(split=self.predict_split)
 
     def training_size(self, epoch: int) -> int:
         """Return the edge of the training images in px in an epoch, from 0."""
@@ -162,7 +177,8 @@ class Fer2013DataModule(BaseDataModule):
         """Turn images uint8 `(B, S, S)` into what the network reads, float `(B, in_chans, H, W)`, augmented while training."""
         gray = batch["image"][:, None].float() / 255
         if self.trainer is not None and self.trainer.training:
-            image = self.augment(gray, self.training_size(self.trainer.current_epoch))
+            with shares.sharing(len(gray)):
+                image = self.augment(gray, self.training_size(self.trainer.current_epoch))
         else:
             image = self.preprocessing(gray)
         return {**batch, "image": image}
@@ -171,7 +187,7 @@ class Fer2013DataModule(BaseDataModule):
         return image_contents(**self.hparams)
 
     def _in_order(self, split: str) -> DataLoader[ImageBatch]:
-        return DataLoader(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=whole_batch)
+        return self.in_order(self.data[split], self.batch_size, num_workers=self.num_workers, collate_fn=whole_batch)
 
 
 class SampleFacesDataModule(Fer2013DataModule):
@@ -190,6 +206,7 @@ class BatchedImages(Dataset[ImageBatch]):
 
     def __init__(self, labelled: LabelledImages, teacher: str | None = None) -> None:
         self.report, self.person = labelled.report, labelled.person or [None] * len(labelled.name)
+        self.name, self.digest = labelled.name, labelled.digest
         self.image, self.target = torch.from_numpy(labelled.image), torch.from_numpy(labelled.target)
         self.teacher = None if teacher is None else torch.from_numpy(read_logits(Path(teacher), labelled.digest))
 

@@ -15,6 +15,7 @@ from vidfer.datasets.contents import soft_contents
 from vidfer.datasets.fer2013 import LabelledImages, read_train_val
 from vidfer.datasets.report import PreparationReport
 from vidfer.datasets.soft_labels import SoftFaces, hash_share, read_soft_fer2013, read_wild
+from vidfer.models import shares
 from vidfer.models.batches import SoftBatch
 from vidfer.models.preprocess import Statistics
 from vidfer.types import EMOTIONS, VidferError
@@ -121,7 +122,7 @@ class SoftFacesDataModule(Fer2013DataModule):
 
     def val_dataloader(self) -> DataLoader[SoftBatch]:
         """Return the faces held out, in order."""
-        return DataLoader(self.soft["val"], self.batch_size, collate_fn=whole_batch)
+        return self.in_order(self.soft["val"], self.batch_size, collate_fn=whole_batch)
 
     def class_shares(self) -> list[float]:
         """Return the mean of the training faces' targets of `video`: the prior of that head.
@@ -157,10 +158,13 @@ class SoftFacesDataModule(Fer2013DataModule):
         if "wild" not in batch:
             return super().on_after_batch_transfer(batch, dataloader_idx)
         views = []
-        for image in (batch["image"], batch["wild"]):
+        size = len(batch["place"])
+        for image, of_wild in ((batch["image"], False), (batch["wild"], True)):
             gray = image[:, None].float() / 255
             if self.trainer is not None and self.trainer.training:
-                views.append(self.augment(gray, self.training_size(self.trainer.current_epoch)))
+                place = batch["place"][batch["of_wild"] == of_wild]
+                with shares.sharing(size), shares.rows(place, size):
+                    views.append(self.augment(gray, self.training_size(self.trainer.current_epoch)))
             else:
                 views.append(self.preprocessing(gray))
         return {**{name: each for name, each in batch.items() if name != "wild"}, "image": torch.cat(views)}
@@ -211,6 +215,7 @@ class SoftImages(Dataset[SoftBatch]):
             target={name: each[rows] for name, each in self.target.items()},
             known={name: each[rows] for name, each in self.known.items()},
             of_wild=rows >= first,
+            place=torch.cat([(chosen < first).nonzero()[:, 0], (chosen >= first).nonzero()[:, 0]]),
         )
 
     def class_shares(self) -> Tensor:

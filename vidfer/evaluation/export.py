@@ -178,7 +178,7 @@ def _measure_denoiser(task: "DenoiseTask", data: "DenoiseDataModule") -> dict[st
     total, n = torch.zeros(3, dtype=torch.float64), 0
     with torch.inference_mode():
         for batch in data.test_dataloader():
-            noisy, clean = batch["noisy"].to(task.device), batch["clean"].to(task.device)
+            noisy, clean = (batch[name].to(task.device, task.dtype) for name in ("noisy", "clean"))
             denoised = task.eval()(noisy)
             found = (mean_psnr(denoised, clean), mean_ssim(denoised, clean), mean_psnr(noisy, clean))
             total += torch.stack(found).double().cpu() * len(clean)

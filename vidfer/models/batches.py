@@ -22,7 +22,8 @@ class SoftBatch(TypedDict):
 
     `image` is uint8 `(F, 48, 48)` and `wild` uint8 `(W, S, S)`, gray; on the device they become one float `image` `(B, C, H, W)`,
     standardised, B = F + W. By convention, `target` has float32 `(B, 7)`, rows that sum to 1 where `known`, float32 `(B,)`, is
-    1; it is 0 where nothing is known. `of_wild` is bool `(B,)`, true for the photographs.
+    1; it is 0 where nothing is known. `of_wild` is bool `(B,)`, true for the photographs. `place`, int64 `(B,)`, is where in the
+    batch a face was drawn, before the photographs went to the end.
     """
 
     image: Tensor
@@ -30,6 +31,7 @@ class SoftBatch(TypedDict):
     target: dict[str, Tensor]
     known: dict[str, Tensor]
     of_wild: Tensor
+    place: Tensor
 
 
 class ClipBatch(TypedDict):

@@ -6,10 +6,11 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from vidfer.metrics.classification import macro_recall
+from vidfer.models import shares
 from vidfer.tasks.optimizers import Optimisation, Schedule
 from vidfer.tasks.predictions import ShownPredictions
 from vidfer.types import EMOTIONS, VidferError
@@ -100,6 +101,7 @@ class ClassificationTask(BaseTask):
         self.optimisation, self.schedule = optimisation, schedule
         self.label_smoothing, self.class_weighting = label_smoothing, class_weighting
         self.metrics: Any = nn.ModuleDict({split: classification_metrics(split) for split in ("val", "test")})
+        self.losses: Any = nn.ModuleDict({split: MeanMetric() for split in ("val", "test")})
 
     def weigh_classes(self, shares: Tensor) -> Tensor:
         """Compute the classes' weights `(7,)` from their shares of the training data: 1 on average over the data.
@@ -125,25 +127,36 @@ class ClassificationTask(BaseTask):
             if isinstance(callback, ShownPredictions):
                 callback.take(name, logits, target, image)
 
+    def weight_of(self, target: Tensor) -> Tensor | int:
+        """Return what samples of these classes, `(B,)`, weigh together in `criterion`, which averages over them."""
+        return len(target)
+
     @abstractmethod
     def training_loss(self, batch: Any) -> Tensor:  # noqa: ANN401
-        """Compute the loss of a training batch, a scalar."""
+        """Compute the loss of a training batch, a scalar; of several processes', the mean is that of all their samples."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
         """Return the loss of one batch."""
-        return self._step(batch, "train")
+        with shares.sharing(len(batch["target"])):
+            return self._step(batch, "train")
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
+        """Compute the probabilities of one batch's samples, float64 `(B, 7)`."""
+        return self.logits(batch).double().softmax(1)
 
     def _step(self, batch: Any, split: str) -> Tensor:  # noqa: ANN401
         target = batch["target"]
         if split == "train":
             loss = self.training_loss(batch)
-        else:
-            logits = self.logits(batch)
-            loss = self.criterion(logits, target)
-            self.metrics[split].update(logits, target)
-            self.hand_on(split, logits, target, batch.get("image"))
-            self.log_dict(self.metrics[split], on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
-        self.log(f"{split}_loss", loss, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
+            self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(target), sync_dist=True)
+            return loss
+        logits = self.logits(batch)
+        loss = self.criterion(logits, target)
+        self.metrics[split].update(logits, target)
+        self.hand_on(split, logits, target, batch.get("image"))
+        self.losses[split].update(loss, self.weight_of(target))
+        self.log_dict(self.metrics[split], on_step=False, on_epoch=True, batch_size=len(target), prog_bar=True)
+        self.log(f"{split}_loss", self.losses[split], on_step=False, on_epoch=True, batch_size=len(target))
         return loss
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning accepts many shapes here

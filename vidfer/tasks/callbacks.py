@@ -46,7 +46,7 @@ class WarmEMA(WeightAveraging):
     def __init__(self, decay: float = 0.998) -> None:
         def average(mean: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
             share = min(decay, (1 + int(steps)) / (10 + int(steps)))
-            return torch.lerp(current, mean, share) if mean.is_floating_point() else current
+            return torch.lerp(current.to(mean), mean, share) if mean.is_floating_point() else current
 
         super().__init__(avg_fn=average)
 

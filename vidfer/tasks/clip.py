@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers import build_classifier, with_width
 from vidfer.models.classifiers.base import FRAME_FEATURES
@@ -90,13 +91,18 @@ class ClipTask(ClassificationTask):
 
     def criterion(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute smoothed cross-entropy, weighted by class."""
-        return nn.functional.cross_entropy(
+        loss = nn.functional.cross_entropy(
             logits, target, weight=self.class_weight, label_smoothing=self.label_smoothing
         )
+        return shares.weighed(loss, self.weight_of(target))
+
+    def weight_of(self, target: Tensor) -> Tensor:
+        """Return what clips of these classes weigh together."""
+        return self.class_weight[target].sum()
 
     def training_loss(self, batch: ClipBatch) -> Tensor:
         """Compute the classifier's own loss of the batch."""
-        return self.classifier.loss(batch, self.criterion)
+        return self.classifier.loss(_as_long_as_all(batch), self.criterion)
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors, but for those of training alone, and the card entries that rebuild it."""
@@ -104,3 +110,16 @@ class ClipTask(ClassificationTask):
         card = {"kind": kinds.get(self.reads, "faces"), "arch": self.name, "arguments": self.arguments}
         state, apart = self.classifier.state_dict(), self.classifier.training_only
         return {name: tensor for name, tensor in state.items() if not name.startswith(apart)}, card
+
+
+def _as_long_as_all(batch: ClipBatch) -> ClipBatch:
+    """Pad clips to the longest of all processes' batches, as in a single batch of all."""
+    padded: Any = dict(batch)
+    for names in (("frames", "frame_mask", "image", "landmarks"), ("sound", "sound_mask")):
+        for name in names:
+            if name in padded:
+                values = padded[name]
+                more = shares.longest(values.shape[1]) - values.shape[1]
+                padded[name] = nn.functional.pad(values, [0, 0] * (values.ndim - 2) + [0, more])
+    found: ClipBatch = padded
+    return found

@@ -4,8 +4,10 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from vidfer.models import shares
 from vidfer.models.batches import CropBatch, NamedImage
 from vidfer.models.generator import Critic, Generator
 from vidfer.models.layout import channels_last
@@ -20,6 +22,7 @@ _OBJECTIVES: Final = ("wgan-gp", "wgan", "gan", "mse")
 _LR: Final = {"sgd": 1.0, "sgdma": 0.1}  # the slope of a mean over pixels is small
 _LR_OF_FULL: Final = {"sgd": 0.2, "sgdma": 0.02}  # 0.1 does not settle there
 _CRITIC_LR: Final = {"sgd": 1e-2, "sgdma": 1e-3}
+_MEASURES: Final = ("loss", "psnr", "psnr_noisy", "ssim")
 _EPS: Final = 1e-8  # not the paper's root of 1e-5, far below which the content loss's gradients lie
 
 
@@ -100,6 +103,8 @@ class DenoiseTask(BaseTask):
             self.critic = channels_last(Critic(crop, critic_width))
         self.objective, self.adversarial_weight = objective, adversarial_weight
         self.penalty, self.clip, self.n_critic, self.warmup_share = penalty, clip, n_critic, warmup_share
+        names = [f"{split}_{what}" for split in ("val", "test") for what in _MEASURES]
+        self.means: Any = nn.ModuleDict({name: MeanMetric() for name in names})
         self.batches = self.generator_steps = self.critic_steps = 0
         self.stepped = False
 
@@ -123,16 +128,17 @@ class DenoiseTask(BaseTask):
         train_critic = past >= 0 and self.critic is not None
         logs: dict[str, Tensor] = {}
         if train_generator or train_critic:
-            with torch.set_grad_enabled(train_generator):
-                denoised = self(batch["noisy"])
-            if train_critic:
-                logs |= self._critic_step(batch["clean"], denoised.detach())
-            if train_generator:
-                logs |= self._generator_step(batch["clean"], denoised, adversarial=train_critic)
+            with shares.sharing(len(batch["clean"])):
+                with torch.set_grad_enabled(train_generator):
+                    denoised = self(batch["noisy"])
+                if train_critic:
+                    logs |= self._critic_step(batch["clean"], denoised.detach())
+                if train_generator:
+                    logs |= self._generator_step(batch["clean"], denoised, adversarial=train_critic)
         self.batches += 1
         self.stepped = train_generator
         self.log("generator_steps", float(self.generator_steps), batch_size=len(batch["clean"]))
-        self.log_dict(logs, on_step=True, prog_bar=True, batch_size=len(batch["clean"]))
+        self.log_dict(logs, on_step=True, prog_bar=True, batch_size=len(batch["clean"]), sync_dist=True)
 
     def _critic_step(self, clean: Tensor, denoised: Tensor) -> dict[str, Tensor]:
         assert self.critic is not None
@@ -192,7 +198,9 @@ class DenoiseTask(BaseTask):
             f"{split}_psnr_noisy": mean_psnr(noisy, clean),
             f"{split}_ssim": mean_ssim(denoised, clean),
         }
-        self.log_dict(logs, on_epoch=True, batch_size=len(clean), prog_bar=True, sync_dist=True)
+        for name, value in logs.items():
+            self.means[name].update(value, len(clean))
+        self.log_dict({name: self.means[name] for name in logs}, on_epoch=True, batch_size=len(clean), prog_bar=True)
         return logs[f"{split}_loss"]
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,6 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from vidfer.models import shares
 from vidfer.models.backbone import AuxiliaryHead, TimmBackbone, build_backbone
 from vidfer.models.batches import ImageBatch
 from vidfer.models.layout import channels_last
@@ -95,7 +96,7 @@ class ImageTask(ClassificationTask):
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits `(B, 7)` of standardised images `(B, C, H, W)`."""
-        logits: Tensor = self.backbone(image.contiguous(memory_format=torch.channels_last))
+        logits: Tensor = self.backbone(image.to(self.dtype, memory_format=torch.channels_last))
         return logits
 
     def logits(self, batch: ImageBatch) -> Tensor:
@@ -122,12 +123,12 @@ class ImageTask(ClassificationTask):
         """Compute the loss of all heads, with mixup or CutMix, class weights and distillation as chosen."""
         image, target = batch["image"], batch["target"]
         if self.mixing is not None:
-            image, target = self.mixing(image, target)
-        logits, *auxiliary = self.compute(image.contiguous(memory_format=torch.channels_last))
+            image, target = map(shares.part, self.mixing(shares.whole(image), shares.whole(target)))
+        logits, *auxiliary = self.compute(image.to(self.dtype, memory_format=torch.channels_last))
         loss = self._loss(logits, target, batch)
         for each in auxiliary:
             loss = loss + self.auxiliary_weight * self._loss(each, target, batch)
-        self.log("train_batch_loss", loss, on_step=True, on_epoch=False)
+        self.log("train_batch_loss", loss, on_step=True, on_epoch=False, sync_dist=True)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: ImageBatch, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's
@@ -145,6 +146,8 @@ class ImageTask(ClassificationTask):
     def _loss(self, logits: Tensor, target: Tensor, batch: ImageBatch) -> Tensor:
         weight = None if self.class_weight is None else self.class_weight.to(logits)
         loss = cross_entropy(logits, target, weight=weight, label_smoothing=self.label_smoothing)
+        if weight is not None and target.ndim == 1:  # a mean weighed by class; of mixed targets it is one over images
+            loss = shares.weighed(loss, weight[target].sum())
         if self.distillation and "teacher" not in batch:
             raise VidferError("distillation needs a teacher's logits: give them by data.init_args.teacher")
         if "teacher" not in batch:

@@ -32,14 +32,15 @@ def wasserstein_estimate(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """Compute the gradient penalty, equation 3 without its weight: E[(||grad J(u)||_2 - 1)^2], in float32.
+    """Compute the gradient penalty, equation 3 without its weight: E[(||grad J(u)||_2 - 1)^2], at least in float32.
 
     Each u lies at a random place on the line between a clean image of `real` `(B, C, H, W)` and a denoised one of `fake`
     (Gulrajani et al.); the norm is over all values of a sample. Only the critic's weights get a gradient.
     """
     with torch.autocast(real.device.type, enabled=False):
-        real, fake = real.detach().float(), fake.detach().float()
-        share = torch.rand(len(real), *(1,) * (real.ndim - 1)).to(real.device)  # the state that checkpoints keep
+        precise = torch.promote_types(real.dtype, torch.float32)
+        real, fake = real.detach().to(precise), fake.detach().to(precise)
+        share = torch.rand(len(real), *(1,) * (real.ndim - 1)).to(real)  # the state that checkpoints keep
         between = torch.lerp(fake, real, share).requires_grad_()
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         norm = (gradient.flatten(1).square().sum(dim=1) + 1e-12).sqrt()  # the root has no slope at 0

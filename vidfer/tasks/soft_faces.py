@@ -4,8 +4,10 @@ from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import MeanMetric, SumMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from vidfer.models import shares
 from vidfer.models.backbone import CompactNet
 from vidfer.models.batches import SoftBatch
 from vidfer.tasks.base import MacroRecall
@@ -77,10 +79,12 @@ class SoftLabelTask(ImageTask):
         self.video_weight = torch.ones(len(EMOTIONS))  # of the classes
         self.accuracy: Any = nn.ModuleDict({name: MulticlassAccuracy(7, average="micro") for name in HEADS})
         self.recall = MacroRecall(len(EMOTIONS))
+        self.head_losses: Any = nn.ModuleDict({name: MeanMetric() for name in self.head_weight})
+        self.shown: Any = nn.ModuleDict({name: SumMetric() for name in (*HEADS, "video")})
 
     def logits_by_head(self, image: Tensor, *, dropout: bool = False) -> Logits:
         """Compute the logits `(B, 7)` of every head from standardised images `(B, C, H, W)`, with dropout where there is some."""
-        embedding = self.backbone.embed(image.contiguous(memory_format=torch.channels_last))
+        embedding = self.backbone.embed(image.to(self.dtype, memory_format=torch.channels_last))
         if dropout and isinstance(self.backbone, CompactNet):
             embedding = self.backbone.dropout(embedding)
         heads: Any = self.backbone.heads
@@ -95,10 +99,20 @@ class SoftLabelTask(ImageTask):
         """Compute the loss of all heads, with mixup or CutMix as chosen."""
         image, target, weight = batch["image"], self._smoothed(batch["target"]), self._weights(batch)
         if self.mixes:
-            image, target, weight = mix(image, target, weight, *self.mixes[int(torch.randint(len(self.mixes), ()))])
+            target, weight = ({name: shares.whole(each) for name, each in of.items()} for of in (target, weight))
+            kind, alpha = self.mixes[int(torch.randint(len(self.mixes), ()))]
+            image, target, weight = mix(shares.whole(image), target, weight, kind, alpha)
+            image = shares.part(image)
+            target, weight = ({name: shares.part(each) for name, each in of.items()} for of in (target, weight))
         loss = self._sum_of_heads(self.logits_by_head(image, dropout=True), target, weight)
-        self.log("train_batch_loss", loss, on_step=True, on_epoch=False)
+        self.log("train_batch_loss", loss, on_step=True, on_epoch=False, sync_dist=True)
         return loss
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ANN401
+        """Return the loss of one batch, whose photographs stand at its end in all processes."""
+        place, of_wild = batch["place"], batch["of_wild"]
+        with shares.sharing(len(place)), shares.rows(of_wild * len(place) + place, 2 * len(place)):
+            return self._step(batch, "train")
 
     def _smoothed(self, target: Logits) -> Logits:
         """Spread a share of FER2013's one-hot targets over all classes."""
@@ -114,27 +128,38 @@ class SoftLabelTask(ImageTask):
         total = torch.zeros((), device=logits["video"].device)
         for name, share in self.head_weight.items():
             each = -(target[name] * logits[name].log_softmax(1)).sum(1)
-            total = total + share * (each * weight[name]).sum() / weight[name].sum().clamp_min(1)
+            known = shares.total(weight[name].sum().detach()).clamp_min(1) / shares.processes()
+            total = total + share * (each * weight[name]).sum() / known
         return total
 
     def _step(self, batch: Any, split: str) -> Tensor:  # noqa: ANN401
         if split != "val":
             return super()._step(batch, split)
-        logits = self.logits_by_head(batch["image"])
-        loss = self._sum_of_heads(logits, batch["target"], self._weights(batch))
+        logits, weight = self.logits_by_head(batch["image"]), self._weights(batch)
+        for name, metric in self.head_losses.items():
+            metric.update(-(batch["target"][name] * logits[name].log_softmax(1)).sum(1), weight[name])
         for name in HEADS:
             known = batch["known"][name] > 0
-            if known.any():
-                told, wanted = logits[name][known], batch["target"][name][known].argmax(1)
-                self.accuracy[name].update(told, wanted)
-                self.hand_on(f"val_{name}", told, wanted, batch["image"][known])
-                self.log(f"val_{name}_acc", self.accuracy[name], on_step=False, on_epoch=True, prog_bar=True)
-        if batch["of_wild"].any():
-            told, wanted = (each["video"][batch["of_wild"]].argmax(1) for each in (logits, batch["target"]))
-            self.recall.update(told, wanted)
-            self.log("val_video_recall", self.recall, on_step=False, on_epoch=True, prog_bar=True)
-        self.log("val_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["of_wild"]), sync_dist=True)
-        return loss
+            self.shown[name].update(known.sum())
+            told, wanted = logits[name][known], batch["target"][name][known].argmax(1)
+            self.accuracy[name].update(told, wanted)
+            self.hand_on(f"val_{name}", told, wanted, batch["image"][known])
+        told, wanted = (each["video"][batch["of_wild"]].argmax(1) for each in (logits, batch["target"]))
+        self.shown["video"].update(len(wanted))
+        self.recall.update(told, wanted)
+        return self._sum_of_heads(logits, batch["target"], weight)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and each head's measure over all batches and processes, where there is anything to measure."""
+        losses = {name: metric.compute() for name, metric in self.head_losses.items()}
+        found = {"val_loss": sum(self.head_weight[name] * each for name, each in losses.items() if each.isfinite())}
+        measures = {name: (f"val_{name}_acc", self.accuracy[name]) for name in HEADS}
+        for name, (title, metric) in {**measures, "video": ("val_video_recall", self.recall)}.items():
+            if self.shown[name].compute() > 0:
+                found[title] = metric.compute()
+        self.log_dict(found, prog_bar=True)
+        for metric in (*self.head_losses.values(), *self.shown.values(), *self.accuracy.values(), self.recall):
+            metric.reset()
 
     def export(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the network's tensors, in half precision, and the card entries that rebuild it."""

@@ -8,6 +8,7 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.types import EMOTIONS, VidferError
 
@@ -181,7 +182,9 @@ class VectorClassifier(Classifier):
         labelled = batch["target"] >= 0
         vectors, clip = self.vectors(batch)
         kept = labelled[clip]
-        pooled = pool_vectors(self.member_log_probs(vectors[kept]), clip[kept], len(labelled))
+        with shares.rows(clip[kept], len(labelled)):
+            members = self.member_log_probs(vectors[kept])
+        pooled = pool_vectors(members, clip[kept], len(labelled))
         return torch.stack([criterion(member[labelled], batch["target"][labelled]) for member in pooled]).sum()
 
 

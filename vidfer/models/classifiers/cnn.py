@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import NUM_CLASSES, Classifier, pool_vectors
 
@@ -33,8 +34,10 @@ class CNNClassifier(Classifier):
     def forward(self, batch: ClipBatch) -> Tensor:
         """Map a batch to log-probabilities `(B, 7)`."""
         mask = batch["frame_mask"]
-        log_probs = self.face_logits(batch["image"][mask], batch["landmarks"][mask]).log_softmax(1)
-        return pool_vectors(log_probs[None], mask.nonzero()[:, 0], len(mask))[0]
+        clip = mask.nonzero()[:, 0]
+        with shares.rows(clip, len(mask)):
+            log_probs = self.face_logits(batch["image"][mask], batch["landmarks"][mask]).log_softmax(1)
+        return pool_vectors(log_probs[None], clip, len(mask))[0]
 
     def of_clip(self, **parts: Tensor) -> dict[str, Tensor]:
         """Classify one clip by its faces."""

@@ -8,6 +8,7 @@ References:
 import torch
 from torch import Tensor, nn
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import (
     FRAME_FEATURES,
@@ -99,7 +100,7 @@ class FusionClassifier(Classifier):
         loss = criterion(parts["fused"][labelled], batch["target"][labelled])
         for name in self.reads:
             there = labelled & sequence(batch, name)[1].any(1)
-            if there.any():
+            if shares.some(there):
                 loss = loss + criterion(parts[name][there], batch["target"][there])
         return loss
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import (
     FRAME_FEATURES,
@@ -73,11 +74,15 @@ class GANClassifier(VectorClassifier):
         vectors, clip = self.vectors(batch)
         real = self.standardise(vectors)
         labelled = batch["target"] >= 0
+        with shares.rows(clip, len(labelled)):
+            return self._loss(real, clip, labelled, batch["target"], criterion)
+
+    def _loss(self, real: Tensor, clip: Tensor, labelled: Tensor, target: Tensor, criterion: Criterion) -> Tensor:
         features = self.body(real)
         logits = self.head(features)
         kept = labelled[clip]
         pooled = pool_vectors(logits[kept].log_softmax(1)[None], clip[kept], len(labelled))[0]
-        supervised = criterion(pooled[labelled], batch["target"][labelled])
+        supervised = criterion(pooled[labelled], target[labelled])
         wanted = torch.randint(NUM_CLASSES, (len(real),), device=real.device)
         generated = self.generate(wanted)
         adversarial = real_or_generated_loss(logits, self.head(self.body(generated.detach())))
@@ -88,7 +93,8 @@ class GANClassifier(VectorClassifier):
         for part in discriminator:
             part.requires_grad_(False)
         matched = self.body(generated)
-        loss = feature_matching_loss(features.detach(), matched) + functional.cross_entropy(self.head(matched), wanted)
+        of_class = shares.weighed(functional.cross_entropy(self.head(matched), wanted), len(wanted))
+        loss = feature_matching_loss(features.detach(), matched) + of_class
         for part in discriminator:
             part.requires_grad_(True)
         return loss
@@ -99,9 +105,10 @@ def real_or_generated_loss(real: Tensor, generated: Tensor) -> Tensor:
 
     D(x) = Z / (Z + 1), Z = sum exp(logits): Salimans et al. 2016, section 5.
     """
-    return functional.softplus(-real.logsumexp(1)).mean() + functional.softplus(generated.logsumexp(1)).mean()
+    of_real, of_generated = functional.softplus(-real.logsumexp(1)), functional.softplus(generated.logsumexp(1))
+    return shares.weighed(of_real.mean(), len(real)) + shares.weighed(of_generated.mean(), len(generated))
 
 
 def feature_matching_loss(real: Tensor, generated: Tensor) -> Tensor:
     """Compute ||E f(x) - E f(G(z))||^2 / H from features `(N, H)` and `(M, H)`: Salimans et al. 2016, section 3.1."""
-    return (real.mean(0) - generated.mean(0)).square().mean()
+    return (shares.mean_rows(real) - shares.mean_rows(generated)).square().mean()

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
+from vidfer.models import shares
 from vidfer.models.batches import ClipBatch
 from vidfer.models.classifiers.base import (
     FRAME_FEATURES,
@@ -75,10 +76,11 @@ class SequenceClassifier(Classifier):
         lengths = mask.sum(1)
         there = lengths > 0
         logits = values.new_zeros(len(values), NUM_CLASSES)
-        if there.any():
-            inputs = self.dropout(self.standardise(values[there]))
-            packed = pack_padded_sequence(inputs, lengths[there].cpu(), batch_first=True, enforce_sorted=False)
-            logits = logits.index_put((there,), self.head(self.dropout(self.last(packed))))
+        with shares.rows(there.nonzero()[:, 0], len(there)):
+            if there.any():
+                inputs = self.dropout(self.standardise(values[there]))
+                packed = pack_padded_sequence(inputs, lengths[there].cpu(), batch_first=True, enforce_sorted=False)
+                logits = logits.index_put((there,), self.head(self.dropout(self.last(packed))))
         return logits.log_softmax(1)
 
 
