@@ -1,6 +1,7 @@
 """The promises of the store, kept at an address: here fsspec's memory, in test_s3.py a server."""
 
 import json
+import pickle
 from datetime import timedelta
 
 import fsspec
@@ -52,6 +53,12 @@ def test_what_one_machine_puts_another_finds(machine):
     names = sorted(name.rpartition("/")[2] for name in objects(machine("a")))
     digests = {entry["name"]: entry["blake3"] for entry in made.manifest["files"]}
     assert names == sorted([MANIFEST, *(f"{digest}-{name}" for name, digest in digests.items())])
+
+
+def test_a_store_that_is_sent_to_another_machine_has_its_mirror_there(machine, tmp_path):
+    sent = pickle.dumps(machine("a"))
+    machine("b")
+    assert pickle.loads(sent).root.parent == tmp_path / "b"
 
 
 def test_what_the_mirror_has_asks_for_nothing(machine, monkeypatch):

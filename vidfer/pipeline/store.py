@@ -64,6 +64,10 @@ class Store:
         self.quarantined: set[tuple[str, str]] = set()
         self._verified: set[Path] = set()
 
+    def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
+        """Open it anew in another process, which may be on a machine with another mirror."""
+        return Store, (self.place,)
+
     @property
     def place(self) -> str:
         """What another process opens the same store by."""
