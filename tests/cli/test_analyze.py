@@ -87,7 +87,7 @@ def test_rows_of_other_clips_are_kept_and_own_ones_replaced(tmp_path, capsys):
 def test_what_was_finished_is_in_the_tables_however_a_run_ends(tmp_path, monkeypatch, capsys, ends):
     earlier(tmp_path, "old.mp4")
 
-    def interrupted(work, clips, jobs, on_progress):
+    def interrupted(work, clips, jobs, on_progress, **_):
         yield 0, work(clips[0], lambda *_: None)
         raise ends
 
@@ -111,7 +111,7 @@ def test_a_signal_that_ends_the_process_lets_it_write_what_is_done(number):
 
 
 def test_a_clip_whose_worker_died_is_in_the_tables(tmp_path, monkeypatch, capsys):
-    def died(work, clips, jobs, on_progress):
+    def died(work, clips, jobs, on_progress, **_):
         yield 0, ClipError(Status.CRASHED, "its worker process ended")
 
     monkeypatch.setattr("vidfer.pipeline.workers.run_all", died)

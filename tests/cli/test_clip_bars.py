@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vidfer.cli import clip_bars
 from vidfer.cli.clip_bars import LOADING, STAGES, ClipBars, in_words, run_with_bars
 from vidfer.cli.logs import Telling, telling
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -93,20 +92,21 @@ def test_clips_at_once_have_a_bar_each_below_one_for_all():
     assert "3 of 3 clips" in seen(bars)[0]
 
 
-def run_three(monkeypatch, **chosen):
-    def work_all(work, clips, jobs, update):
+class ThreeDone:
+    def run(self, work, clips, update):
         update(0, "faces", 0.5)
         yield 0, {"status": "ok", "predominant": "happy"}
         yield 2, {"status": "no_face", "predominant": None}
         yield 1, ClipError(Status.CRASHED, "torn")
 
-    monkeypatch.setattr(clip_bars.workers, "run_all", work_all)
+
+def run_three(**chosen):
     with telling(Telling(**chosen), ["vidfer"]):
-        return [position for position, _ in run_with_bars(lambda *_: {}, CLIPS, 1)]
+        return [position for position, _ in run_with_bars(lambda *_: {}, CLIPS, ThreeDone())]
 
 
-def test_without_a_terminal_there_is_a_line_for_each_finished_clip(monkeypatch, capsys):
-    assert run_three(monkeypatch) == [0, 2, 1]
+def test_without_a_terminal_there_is_a_line_for_each_finished_clip(capsys):
+    assert run_three() == [0, 2, 1]
     lines = capsys.readouterr().err.splitlines()
     assert [line.rpartition(",")[0] for line in lines] == [
         "1 of 3: holiday.mp4: happy",
@@ -117,7 +117,7 @@ def test_without_a_terminal_there_is_a_line_for_each_finished_clip(monkeypatch, 
 
 def test_quiet_has_neither_bars_nor_lines(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    run_three(monkeypatch, quiet=True)
+    run_three(quiet=True)
     assert capsys.readouterr().err == ""
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from vidfer.api.clip import analyze_clip
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
+from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
 from vidfer.pipeline.engines import Engine, LocalEngine
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.pipeline.workers import run_all
-from vidfer.results.design import ClipDesign, Design, StudyOptions, read_design
+from vidfer.results.design import Design, StudyOptions, read_design
 from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -139,19 +140,20 @@ class Analyzer:
                 if path.is_dir() and self._options.picture_fps is None:
                     one = "the option picture_fps makes a folder of numbered pictures one clip"
                     raise UsageError(f"{path} is a folder: analyze_many takes its clips; {one}")
-                return self._work(_Clip(path, known, self._design({known: path}).of(known)), progress)
+                return self._work(NamedClip(path, known, self._design({known: path}).of(known)), progress)
             if not isinstance(clip, Iterable):
                 raise UsageError(f"a clip is a path, an array (T, H, W, 3) or an iterable of frames, not {clip!r}")
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps) as path:
-                return self._work(_Clip(path, name, self._design({name: path}).of(name), name), progress)
+                return self._work(NamedClip(path, name, self._design({name: path}).of(name), name), progress)
 
     def analyze_many(
         self,
         clips: str | Path | Iterable[str | Path],
         *,
         jobs: int = 1,
+        engine: Engine | None = None,
         progress: Callable[[int, str, float], None] | None = None,
     ) -> Iterator[ClipResult]:
         """Analyse files and yield their results in the order of the files, each when it and those before are done.
@@ -163,6 +165,8 @@ class Analyzer:
         Args:
             clips: Files, and folders, which stand for the clips below them. Clips of one name get different ones in the tables.
             jobs: Clips at once.
+            engine: Where they are analysed instead, such as `vidfer.pipeline.engines.RayEngine("auto")`; clips and store have
+                to be on a file system that all its machines have by the same path.
             progress: Called with a clip's place in the list, the stage at work, and the share of the clip that it has done.
 
         Raises:
@@ -180,8 +184,9 @@ class Analyzer:
         with in_keywords():
             found = _find(paths, self._store.root, self._options.picture_fps)
             design = self._design(found)
-        todo = [_Clip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
-        return self._results(todo, jobs, progress or (lambda *_: None))
+        todo = [NamedClip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
+        told = progress or (lambda *_: None)
+        return self._results(todo, jobs, told) if engine is None else self._stored(todo, engine, told)
 
     def analyze_manifest(
         self,
@@ -238,7 +243,7 @@ class Analyzer:
         return read_design(self._study, [], clips, logging.getLogger("vidfer").warning)
 
     def _results(
-        self, clips: "list[_Clip]", jobs: int, progress: Callable[[int, str, float], None]
+        self, clips: "list[NamedClip]", jobs: int, progress: Callable[[int, str, float], None]
     ) -> Iterator[ClipResult]:
         work = replace(self._work, store=self._store.place)  # a store of this process is not sent to others
         with in_keywords(), closing(run_all(work.send, clips, jobs, progress, in_order=True)) as done:
@@ -248,6 +253,16 @@ class Analyzer:
                     yield ClipResult.failed(clip.path, found, clip.clip_id, clip.design)
                 else:
                     yield found["result"]
+
+    def _stored(
+        self, clips: list[NamedClip], engine: Engine, progress: Callable[[int, str, float], None]
+    ) -> Iterator[ClipResult]:
+        """Have an engine fill the store, and make the results of what it then holds."""
+        work = StoredWork(self._options, self._work.tables, self._store.place)
+        with in_keywords(), closing(engine.run(work, clips, progress, in_order=True)) as done:
+            for position, found in done:
+                result = result_of(clips[position], found)
+                yield self._work(clips[position], None) if result is None else result
 
     def stream(self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None) -> "Iterator[LiveFrame]":
         """Answer to each frame as it comes, by the same steps as for the faces of a file; nothing is stored.
@@ -280,19 +295,6 @@ class Analyzer:
 
 
 @dataclass(frozen=True)
-class _Clip:
-    """A clip to be analysed: file, name in the tables, what a study says of it, and what it is called if not by its path."""
-
-    path: Path
-    clip_id: str
-    design: ClipDesign
-    called: str | None = None
-
-    def __str__(self) -> str:
-        return shown(self.path)
-
-
-@dataclass(frozen=True)
 class _Work:
     """The work on one clip, in this process or in a worker."""
 
@@ -300,7 +302,7 @@ class _Work:
     tables: TableOptions
     store: Store | Place
 
-    def __call__(self, clip: _Clip, progress: StageProgress | None) -> ClipResult:
+    def __call__(self, clip: NamedClip, progress: StageProgress | None) -> ClipResult:
         return analyze_clip(
             clip.path,
             self.options,
@@ -312,7 +314,7 @@ class _Work:
             name=clip.called,
         )
 
-    def send(self, clip: _Clip, progress: StageProgress) -> dict[str, Any]:
+    def send(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
         """Do the work as `run_all` wants it."""
         return {"result": self(clip, progress)}
 

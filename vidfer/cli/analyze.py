@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.pipeline.engines import ENGINE_GROUPS, EngineOptions
 from vidfer.pipeline.system import ENDING
 from vidfer.results.clip_folder import OVERLAID
 from vidfer.results.design import StudyOptions
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from vidfer.api import ClipResult, Writing
     from vidfer.api.overlays import Overlay
+    from vidfer.api.elsewhere import NamedClip
+    from vidfer.pipeline.engines import Engine
     from vidfer.pipeline.runner import StageProgress
     from vidfer.pipeline.store import Store
     from vidfer.results.design import Design
@@ -88,6 +91,7 @@ class AnalyzeOptions:
     manifest: Path | None = field(default=None, metadata={"metavar": "FILE"})
     parts: tuple[Literal["frames", "seconds", "segments", "people", "windows"], ...] | None = None
     work: WorkOptions = field(default_factory=WorkOptions)
+    cluster: EngineOptions = field(default_factory=EngineOptions, metadata={"groups": ENGINE_GROUPS})
     tables: TableOptions = field(default_factory=TableOptions, metadata={"groups": TABLES})
     study: StudyOptions = field(default_factory=StudyOptions, metadata={"groups": STUDY})
     people: LinkOptions = field(default_factory=LinkOptions, metadata={"groups": PEOPLE})
@@ -131,21 +135,20 @@ class _AnalyzeClip:
     overlay: "Overlay | None" = None
     identity: str | None = None
 
-    def __call__(self, clip: Path, progress: "StageProgress") -> dict[str, Any]:
+    def __call__(self, clip: "NamedClip", progress: "StageProgress") -> dict[str, Any]:
         from vidfer.api import analyze_clip
 
-        called = clip_id(self.folders[clip], self.out)
         result = analyze_clip(
-            clip,
+            clip.path,
             self.options,
             tables=self.tables,
-            design=self.design.of(called),
-            clip_id=called,
+            design=clip.design,
+            clip_id=clip.clip_id,
             identity=self.identity,
             store=self.store,
             progress=progress,
         )
-        return self.write(clip, result, progress)
+        return self.write(clip.path, result, progress)
 
     def write(self, clip: Path, result: "ClipResult", progress: "StageProgress | None" = None) -> dict[str, Any]:
         """Write a clip's result into its folder, and return its summary, with the overlay's if one was asked for."""
@@ -212,7 +215,9 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.results.run_folder import check
     from vidfer.weights.published import identity_digest
 
-    options.work.chain.compute.require()
+    engine = options.cluster.make(options.work.jobs, options.work.chain.device, options.out / ".vidfer-slurm")
+    if options.cluster.engine == "local":
+        options.work.chain.compute.require()
     if options.people.identify:
         require("--identify", "scipy")
     store = Store(options.work.store or default_store())
@@ -238,7 +243,7 @@ def _analyze(options: AnalyzeOptions) -> int:
             say(NO_WEIGHTS)
         links = None
         try:
-            done = dict(_analyze_all(work, options.work.jobs))
+            done = dict(_analyze_all(work, engine))
             if work.identity is not None:
                 links = link_run(options.out, work.identity, store.place, options.people.identify_threshold)
                 say(f"{len(links)} people are linked to others: see the column linked_to of people.csv")
@@ -266,28 +271,36 @@ def _print_results(options: AnalyzeOptions, summaries: "Sequence[Mapping[str, An
     return status
 
 
-def _analyze_all(work: _AnalyzeClip, jobs: int) -> "Iterator[tuple[int, dict[str, Any]]]":
-    from vidfer.api import ClipResult
+def _analyze_all(work: _AnalyzeClip, engine: "Engine") -> "Iterator[tuple[int, dict[str, Any]]]":
+    from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
     from vidfer.cli.clip_bars import run_with_bars
     from vidfer.cli.display import say
+    from vidfer.pipeline.engines import LocalEngine
     from vidfer.stages.progress import ANALYSIS
 
-    files, names = list(work.folders), [clip_id(folder, work.out) for folder in work.folders.values()]
+    names = [clip_id(folder, work.out) for folder in work.folders.values()]
     further = {"identify": work.identity, "overlay": work.overlay}
     stages = (*ANALYSIS, *(name for name, wanted in further.items() if wanted is not None))
     earlier = work.earlier()
     yield from earlier.items()
     if earlier:
-        say(f"{len(earlier)} of {len(files)} clips are as an earlier run wrote them")
-    due = [position for position in range(len(files)) if position not in earlier]
-    todo, called = [files[position] for position in due], [names[position] for position in due]
-    for place, summary in run_with_bars(work, todo, jobs, stages, called):
-        position = due[place]
-        if isinstance(summary, ClipError):  # its worker process died
-            failed = ClipResult.failed(files[position], summary, names[position], work.design.of(names[position]))
-            yield position, work.write(files[position], failed)
-        else:
-            yield position, summary
+        say(f"{len(earlier)} of {len(names)} clips are as an earlier run wrote them")
+    clips = [NamedClip(file, name, work.design.of(name)) for file, name in zip(work.folders, names, strict=True)]
+    due = [position for position in range(len(clips)) if position not in earlier]
+    todo, called = [clips[position] for position in due], [names[position] for position in due]
+    here = isinstance(engine, LocalEngine)
+    does = work if here else StoredWork(work.options, work.tables, work.store.place, work.identity)
+    for place, found in run_with_bars(does, todo, engine, stages, called):
+        if here and not isinstance(found, ClipError):
+            yield due[place], found
+        else:  # its worker died, or was on another machine and wrote no files but the store's
+            result = result_of(todo[place], found)
+            written = work(todo[place], _unheard) if result is None else work.write(todo[place].path, result)
+            yield due[place], written
+
+
+def _unheard(_stage: str, _share: float) -> None:
+    """Report to nobody."""
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
@@ -15,11 +15,13 @@ from rich.text import Text
 from vidfer.cli.display import progress_of
 from vidfer.cli.logs import LOG
 from vidfer.cli.text import shorten
-from vidfer.pipeline import workers
+from vidfer.pipeline.engines import Engine, LocalEngine
 from vidfer.pipeline.workers import Work
 from vidfer.results.names import shown, visible
 from vidfer.stages.progress import ANALYSIS, LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError
+
+Item = TypeVar("Item")
 
 
 class _Name(ProgressColumn):
@@ -131,19 +133,20 @@ def _columns() -> list[ProgressColumn]:
 
 
 def run_with_bars(
-    work: Work[Path],
-    clips: Sequence[Path],
-    jobs: int,
+    work: Work[Item],
+    clips: Sequence[Item],
+    engine: Engine,
     stages: Sequence[str] = ANALYSIS,
     names: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, Any]]:
-    """Do the work as `run_all` does, under a bar over all clips and one for each clip at work, see `ClipBars`.
+    """Have an engine do the work, under a bar over all clips and one for each clip at work, see `ClipBars`.
 
-    By default clips are called by their files' names.
+    By default clips, which are paths then, are called by their files' names.
     """
-    bars = ClipBars([shown(clip.name) for clip in clips] if names is None else names, jobs, stages)
+    jobs = engine.jobs if isinstance(engine, LocalEngine) else 0  # elsewhere nobody knows which begin at once
+    bars = ClipBars([shown(Path(str(clip)).name) for clip in clips] if names is None else names, jobs, stages)
     with bars.shown:
-        for position, done in workers.run_all(work, clips, jobs, bars.update):
+        for position, done in engine.run(work, clips, bars.update):
             yield position, done
             bars.finish(position, _outcome(done))
 

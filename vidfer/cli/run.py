@@ -10,6 +10,7 @@ from vidfer.cli.clip_bars import run_with_bars
 from vidfer.cli.display import fault, say, say_where_faces_are_kept
 from vidfer.cli.options import POSITIONAL
 from vidfer.media.find import find_clips
+from vidfer.pipeline.engines import LocalEngine
 from vidfer.pipeline.runner import StageProgress, ancestry, finished, plan
 from vidfer.pipeline.store import Store, default_store
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -77,7 +78,7 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
 def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
     status, fine = 0, SOUND_IS_FINE if work.target == "audio" else {Status.OK}
     stages = [stage.name for stage in ancestry(build_chain(work.options), work.target)]
-    for position, done in run_with_bars(work, clips, jobs, stages):
+    for position, done in run_with_bars(work, clips, LocalEngine(jobs), stages):
         if isinstance(done, ClipError):
             done = {"status": done.status, "key": "-", "message": done.message}
         name = shown(clips[position])

@@ -5,8 +5,9 @@ attempts only the item counts: one whose worker dies is `crashed`, one that come
 """
 
 from vidfer.pipeline.engines.base import Engine, Result
+from vidfer.pipeline.engines.choice import ENGINE_GROUPS, EngineOptions
 from vidfer.pipeline.engines.local import LocalEngine
 from vidfer.pipeline.engines.ray_engine import RayEngine
 from vidfer.pipeline.engines.slurm_engine import SlurmEngine
 
-__all__ = ["Engine", "LocalEngine", "RayEngine", "Result", "SlurmEngine"]
+__all__ = ["ENGINE_GROUPS", "Engine", "EngineOptions", "LocalEngine", "RayEngine", "Result", "SlurmEngine"]

@@ -4,8 +4,9 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vidfer.pipeline import workers
 from vidfer.pipeline.engines.base import Result
-from vidfer.pipeline.workers import OnProgress, Work, run_all
+from vidfer.pipeline.workers import OnProgress, Work
 
 Item = TypeVar("Item")
 
@@ -28,4 +29,6 @@ class LocalEngine:
         self, work: Work[Item], items: Iterable[Item], on_progress: OnProgress, *, in_order: bool = False
     ) -> Generator[tuple[int, Result], None, None]:
         """Do it, see `Engine.run`."""
-        return run_all(work, items, self.jobs, on_progress, in_order=in_order, stall=self.stall, retries=self.retries)
+        return workers.run_all(
+            work, items, self.jobs, on_progress, in_order=in_order, stall=self.stall, retries=self.retries
+        )

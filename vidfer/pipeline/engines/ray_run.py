@@ -172,7 +172,7 @@ class RayRun:
             holder = ray.remote(Holder).options(
                 max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD", **shape
             )
-            actor: Any = holder.remote(self._work, self._desk)
+            actor: Any = holder.remote([self._work], self._desk)
             self.places.append(Place(actor, actor.node.remote()))
 
     def _collect(self, on_progress: OnProgress) -> None:

@@ -80,10 +80,17 @@ class Desk:
 
 
 class Holder:
-    """An actor that holds what the work loads, from item to item."""
+    """An actor that holds what the work loads, from item to item.
 
-    def __init__(self, work: Work[Any], desk: Desk) -> None:
-        self._work, self._desk = work, desk
+    The work comes as a list of its reference, since an argument that is a reference itself may be gone when Ray starts the actor
+    again.
+    """
+
+    def __init__(self, work: list[Any], desk: Desk) -> None:
+        import ray
+
+        self._work: Work[Any] = ray.get(work[0])
+        self._desk = desk
 
     def node(self) -> str:
         """Return the id of the node that it is on."""

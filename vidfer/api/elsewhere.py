@@ -1,0 +1,83 @@
+"""The work on a clip on another machine: everything goes into the store, where the process that asked finds it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vidfer.api.clip import analyze_clip
+from vidfer.api.result import ClipResult
+from vidfer.pipeline.runner import StageProgress, finished
+from vidfer.pipeline.store import Place, Store
+from vidfer.results.design import ClipDesign
+from vidfer.results.names import shown
+from vidfer.results.tables import TableOptions
+from vidfer.stages.chain import ChainOptions, build_chain, for_clip
+from vidfer.types import ClipError
+
+
+@dataclass(frozen=True)
+class NamedClip:
+    """A clip to be analysed: file, name in the tables, what a study says of it, and what it is called if not by its path."""
+
+    path: Path
+    clip_id: str
+    design: ClipDesign
+    called: str | None = None
+
+    def __str__(self) -> str:
+        return shown(self.path)
+
+
+@dataclass(frozen=True)
+class StoredWork:
+    """The chain over a clip, for an engine: its artifacts stay in the store, and only what the store has not comes back.
+
+    Args:
+        options: Of the chain.
+        tables: Of the tables.
+        store: A folder that all machines have, or an address; each process opens it for itself.
+        identity: Digest of the weights by which persons are embedded, if they are.
+    """
+
+    options: ChainOptions
+    tables: TableOptions
+    store: Place
+    identity: str | None = None
+
+    def prepare(self, clip: NamedClip, progress: StageProgress) -> None:
+        """Find the faces and listen to the sound, on the CPU.
+
+        Raises:
+            ClipError: The clip cannot be read.
+            VidferError: The store is full or cannot be written.
+        """
+        options = replace(for_clip(self.options, clip.path), device="cpu")  # enters no key
+        store = Store(self.store)
+        chain = build_chain(options)
+        for target in ("faces", "audio"):
+            with finished(chain, target, clip.path, store, progress):
+                pass
+
+    def __call__(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
+        """Bring the clip to its report; `result` is the whole result where a fault of the moment is not stored, else None."""
+        result = analyze_clip(
+            clip.path,
+            self.options,
+            tables=self.tables,
+            design=clip.design,
+            clip_id=clip.clip_id,
+            identity=self.identity,
+            store=self.store,
+            progress=progress,
+            name=clip.called,
+        )
+        predominant = {"predominant": result.predominant, "status": str(result.status)}
+        return {"result": result if result.key is None else None, **predominant}
+
+
+def result_of(clip: NamedClip, found: "dict[str, Any] | ClipError") -> ClipResult | None:
+    """Return the result that the work has sent back for a clip; None where the store has it."""
+    if isinstance(found, ClipError):
+        return ClipResult.failed(clip.path, found, clip.clip_id, clip.design)
+    result: ClipResult | None = found["result"]
+    return result
