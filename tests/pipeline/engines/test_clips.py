@@ -18,6 +18,7 @@ from vidfer.results.schema import TABLES
 
 pytestmark = pytest.mark.slow
 
+LOST = ["clips/kills.mkv", "clips/hangs.mkv", "clips/torn.mkv"]
 OF_THE_MOMENT = ["analyzed_at", "elapsed_s"]
 
 
@@ -66,12 +67,12 @@ def test_forty_clips_on_two_nodes_lose_the_three_that_are_poisoned(cluster, tmp_
     assert code == 1
     assert took < 180
     status = found["clips"].set_index("clip_id")["status"]
-    torn = wanted["clips"].set_index("clip_id")["status"]["torn.mkv"]
+    torn = wanted["clips"].set_index("clip_id")["status"][LOST[2]]
     assert torn != "ok"
     assert len(status) == 40
-    assert status[["kills.mkv", "hangs.mkv", "torn.mkv"]].tolist() == ["crashed", "timeout", torn]
-    assert (status.drop(["kills.mkv", "hangs.mkv", "torn.mkv"]) == "ok").sum() == 37
-    assert_equal_but(["kills.mkv", "hangs.mkv"], found, wanted)
+    assert status[LOST].tolist() == ["crashed", "timeout", torn]
+    assert (status.drop(LOST) == "ok").sum() == 37
+    assert_equal_but(LOST[:2], found, wanted)
     assert set(keys(tmp_path / "ray/store")) <= set(keys(tmp_path / "local/store"))
     assert "raylet" not in said.out + said.err
     print(f"40 clips on two nodes took {took:.1f} s")
@@ -102,7 +103,7 @@ def test_shards_have_the_same_artifacts_and_tables(tmp_path, monkeypatch):
     wanted = {each.clip_id: each for each in Analyzer(store=tmp_path / "local").analyze_many(clips)}
     engine = SlurmEngine(tmp_path / "jobs", shard=2, cluster="local")
     found = list(Analyzer(store=tmp_path / "slurm").analyze_many(clips, engine=engine))
-    assert [each.clip_id for each in found] == list(wanted)
+    assert [each.clip_id for each in found] == list(wanted) != []
     for each in found:
         assert each.key == wanted[each.clip_id].key
         for name in set(TABLES) - {"clips"}:
