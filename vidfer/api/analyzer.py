@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from vidfer.api.clip import analyze_clip
+from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
-from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
 from vidfer.pipeline.engines import Engine, LocalEngine
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Place, Store, default_store

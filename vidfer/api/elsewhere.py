@@ -45,18 +45,8 @@ class StoredWork:
     identity: str | None = None
 
     def prepare(self, clip: NamedClip, progress: StageProgress) -> None:
-        """Find the faces and listen to the sound, on the CPU.
-
-        Raises:
-            ClipError: The clip cannot be read.
-            VidferError: The store is full or cannot be written.
-        """
-        options = replace(for_clip(self.options, clip.path), device="cpu")  # enters no key
-        store = Store(self.store)
-        chain = build_chain(options)
-        for target in ("faces", "audio"):
-            with finished(chain, target, clip.path, store, progress):
-                pass
+        """Do the first stages, see `prepare_clip`."""
+        prepare_clip(self.options, clip.path, self.store, progress)
 
     def __call__(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
         """Bring the clip to its report; `result` is the whole result where a fault of the moment is not stored, else None."""
@@ -73,6 +63,19 @@ class StoredWork:
         )
         predominant = {"predominant": result.predominant, "status": str(result.status)}
         return {"result": result if result.key is None else None, **predominant}
+
+
+def prepare_clip(options: ChainOptions, clip: Path, store: Place, progress: StageProgress) -> None:
+    """Find a clip's faces and listen to its sound, on the CPU: what needs no model of expressions, and takes most of the time.
+
+    Raises:
+        ClipError: The clip cannot be read.
+        VidferError: The store is full or cannot be written.
+    """
+    chain, kept = build_chain(replace(for_clip(options, clip), device="cpu")), Store(store)  # a device enters no key
+    for target in ("faces", "audio"):
+        with finished(chain, target, clip, kept, progress):
+            pass
 
 
 def result_of(clip: NamedClip, found: "dict[str, Any] | ClipError") -> ClipResult | None:

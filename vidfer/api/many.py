@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from blake3 import blake3
 
 from vidfer import __version__
+from vidfer.api.elsewhere import prepare_clip
 from vidfer.api.manifest_file import Manifest, open_manifest
 from vidfer.api.parts import CLIPS, Parts, Tally, clip_table
 from vidfer.api.result import now
@@ -148,8 +149,12 @@ class AnalyzeToStore:
     options: ChainOptions
     store: Place
 
+    def prepare(self, clip: Path, progress: StageProgress) -> None:
+        """Do the first stages, see `prepare_clip`."""
+        prepare_clip(self.options, clip, self.store, progress)
+
     def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
-        """Do it."""
+        """Do it, or what is left of it."""
         began, options, store = time.monotonic(), for_clip(self.options, clip), Store(self.store)
         with finished(build_chain(options), "report", clip, store, progress) as artifact:
             stored = artifact.path == store.path("report", artifact.key)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vidfer.api import ClipResult, Writing
-    from vidfer.api.overlays import Overlay
     from vidfer.api.elsewhere import NamedClip
+    from vidfer.api.overlays import Overlay
     from vidfer.pipeline.engines import Engine
     from vidfer.pipeline.runner import StageProgress
     from vidfer.pipeline.store import Store
@@ -119,6 +119,11 @@ class AnalyzeOptions:
         }
         if given := [name for name, value in beside.items() if value]:
             raise UsageError(f"--manifest goes without {' and '.join(given)}: leave one of them out")
+
+    def engine(self, retries: int = 0) -> "Engine":
+        """Return where clips are analysed; a worker that dies on this machine has its clip tried again so many times."""
+        where, device = self.out / ".vidfer-slurm", self.work.chain.device
+        return self.cluster.make(self.work.jobs, device, where, retries)
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     from vidfer.results.run_folder import check
     from vidfer.weights.published import identity_digest
 
-    engine = options.cluster.make(options.work.jobs, options.work.chain.device, options.out / ".vidfer-slurm")
+    engine = options.engine()
     if options.cluster.engine == "local":
         options.work.chain.compute.require()
     if options.people.identify:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def analyze_manifest(options: "AnalyzeOptions", manifest: Path) -> int:
     """Analyse what the manifest names, print what became of it, and return the exit status."""
     from vidfer.api.many import ManifestAnalysis
-    from vidfer.pipeline.engines import LocalEngine
     from vidfer.pipeline.store import Store, default_store
 
-    options.work.chain.compute.require()
+    if options.cluster.engine == "local":
+        options.work.chain.compute.require()
     store = Store(options.work.store or default_store())
     say_where_faces_are_kept(store, options.work.store)
-    engine = LocalEngine(options.work.jobs, retries=1)
+    engine = options.engine(retries=1)
     how = ManifestAnalysis(options.work.chain, options.tables, store, engine, options.parts or ())
     with ending_in_order(), progress_bar() as bar:
         run = how.run(

@@ -70,8 +70,8 @@ class EngineOptions:
         default = [] if option.default is MISSING else option.default
         return bool(getattr(self, option.name) != default)
 
-    def make(self, jobs: int, device: str, folder: Path) -> Engine:
-        """Return the engine; `folder` is where `slurm` keeps the files of its jobs, on all machines.
+    def make(self, jobs: int, device: str, folder: Path, retries: int = 0) -> Engine:
+        """Return the engine; `folder` is where `slurm` keeps the files of its jobs; `retries` are of `local`.
 
         Raises:
             UsageError: `jobs` means nothing to it.
@@ -81,7 +81,7 @@ class EngineOptions:
         from vidfer.pipeline.engines.slurm_engine import SlurmEngine
 
         if self.engine == "local":
-            return LocalEngine(jobs, self.stall)
+            return LocalEngine(jobs, self.stall, retries)
         gpus, stall = int(device.startswith("cuda")), self.stall or STALL
         if self.engine == "ray":
             if jobs > 1:
