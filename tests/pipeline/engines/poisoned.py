@@ -5,7 +5,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from vidfer.api.stored import StoredWork
+from vidfer.api.elsewhere import StoredWork
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.engines.poisoned import PoisonedWork
 from vidfer import Analyzer
-from vidfer.api.stored import StoredWork
+from vidfer.api.elsewhere import StoredWork
 from vidfer.cli.main import main
 from vidfer.datasets.photos import read_sample
 from vidfer.media.record import recorded
@@ -59,7 +59,7 @@ def test_forty_clips_on_two_nodes_lose_the_three_that_are_poisoned(cluster, tmp_
     (clips / "torn.mkv").write_bytes((clips / "00.mkv").read_bytes()[:600])
     wanted = analyze(clips, tmp_path / "local")[1]
     capsys.readouterr()
-    monkeypatch.setattr("vidfer.api.stored.StoredWork", PoisonedWork)
+    monkeypatch.setattr("vidfer.api.elsewhere.StoredWork", PoisonedWork)
     began = time.monotonic()
     code, found = analyze(clips, tmp_path / "ray", "--engine", "ray", "--stall", "20")
     took = time.monotonic() - began

@@ -22,7 +22,7 @@ def test_a_frame_that_a_killed_job_left_unfinished_is_not_read(tmp_path):
 @pytest.mark.slow
 def test_shards_give_what_one_process_does_and_lose_only_the_poison(tmp_path):
     items = ["a", "b", "poison-only", "c", "hang-only", "corrupt-only", "d"]
-    engine = SlurmEngine(tmp_path, shard=3, max_jobs=2, stall=10.0, cluster="local")
+    engine = SlurmEngine(tmp_path / "jobs", shard=3, max_jobs=2, stall=10.0, cluster="local")
     found = list(engine.run(one_part, iter(items), lambda *_: None, in_order=True))
     assert [at for at, _ in found] == list(range(7))
     assert {at: result["name"] for at, result in found if isinstance(result, dict)} == {0: "a", 1: "b", 3: "c", 6: "d"}

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -129,6 +130,8 @@ class _Run:
             job.job.cancel(check=False)
         if not self.crashed:
             shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # another run's files are in it
+                self.engine.folder.rmdir()
 
     def _submit(self, limit: int | None) -> None:
         """Submit as many shards as may be at work, as one array."""
