@@ -9,12 +9,11 @@ from vidfer.stages.faces import SHARD
 
 from .clips import Clip
 from .figures import Figure, Measurement, Results
+from .manifest import OTHER
 from .s3 import NAME as S3
 from .seconds import FIVE, LENGTH, LONG, SHORT, SIZES, STAGES, title
 
 DAY: Final = 86_400.0
-MANIFEST: Final = "rows of a manifest whose clips are in the store"
-_ROWS_REQUIRED: Final = 2000.0  # what the driver has to reach, for as long as it was not measured
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Rates:
         busy: What a CPU second becomes where all cores work.
         start: CPU seconds to start a worker.
         folder: Seconds by the clock to write a clip's folder and its part of the run's tables and page, one after the other.
-        rows: Rows that the driver of a manifest does in a second.
+        rows: Rows that the driver of a manifest does in a second of CPU time.
         row: Bytes of a row of its parts.
     """
 
@@ -191,7 +190,6 @@ def rates(work: Work, measured: Results, baseline: Results) -> Rates:
     ]
     faces = float(one.facts["faces"])
     files = _total(one, "files") - math.ceil(faces / SHARD)
-    driver = next((each for each in measured.measurements if each.name == MANIFEST), None)
     jobs = _of(baseline, "one job and two, 10 s of 640x480, 5 frames/s").figures
     return Rates(
         cpu=(cpu[0], cpu[1], cpu[2]),
@@ -202,7 +200,7 @@ def rates(work: Work, measured: Results, baseline: Results) -> Rates:
         busy=jobs["two CPU s"].median / jobs["one CPU s"].median,
         start=_of(baseline, "vidfer.Analyzer().warm()").figures["CPU s"].median,
         folder=_of(baseline, "1000 clips in the store, results written anew").figures["wall ms a clip"].median / 1000,
-        rows=driver.figures["rows/s"].median if driver else _ROWS_REQUIRED,
+        rows=1000 / _of(measured, OTHER).figures["CPU ms a row"].median,
         row=_of(measured, folder_title()).figures["bytes of a row of table clips"].median,
     )
 

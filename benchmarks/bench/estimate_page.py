@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from .estimate import MANIFEST, Estimate, Site, Work, estimate, folder_title, rates
+from .estimate import Estimate, Site, Work, estimate, folder_title, rates
 from .figures import Measurement, Results, digits
+from .manifest import OTHER, SAME
 from .s3 import NAME as S3
 from .seconds import LONG, SHORT, STAGES
 from .table import fill, machine
@@ -184,13 +185,14 @@ def _driver(measured: Results, baseline: Results) -> str:
             for name in ("local", "ray")
             for each in [known[f"{name}, items without work"]]
         ),
-        [
-            "the driver of a manifest",
-            f"rows/s {known[MANIFEST]['rows/s']}"
-            if MANIFEST in known
-            else "not measured yet; planned with 2,000 rows/s, which is required",
-            "clips in the store",
-        ],
+        *(
+            [
+                f"the driver of a manifest, {'another clip' if name == OTHER else 'the same clip'} in each row",
+                f"CPU ms a row {known[name]['CPU ms a row']}",
+                f"{number(1000 / known[name]['CPU ms a row'].median)} rows in a second of CPU time; the store on a local disk",
+            ]
+            for name in (SAME, OTHER)
+        ),
     ]
     return _table(["what", "cost", "how"], rows)
 

@@ -29,7 +29,6 @@ def _rows(plan: Plan, folder: Path, name: str, few: list[Path], many: list[Path]
     runs = [(_run(plan, folder, few), _run(plan, folder, many)) for _ in range(3)]
     beyond = len(many) - len(few)
     figures = {
-        "rows/s": Figure.of([beyond / (long.wall - short.wall) for short, long in runs]),
         "CPU ms a row": Figure.of([1000 * (long.cpu - short.cpu) / beyond for short, long in runs]),
     }
     return Measurement("manifest", name, figures, facts={"rows": len(many)})

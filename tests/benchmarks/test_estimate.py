@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from benchmarks.bench.estimate import MANIFEST, Line, Rates, Site, Work, estimate, folder_title, rates
+from benchmarks.bench.estimate import Line, Rates, Site, Work, estimate, folder_title, rates
 from benchmarks.bench.estimate_main import BASELINE, MEASURED, PAGE, main
 from benchmarks.bench.estimate_page import CASES, number, page, report, size
 from benchmarks.bench.figures import Figure, Measurement, Results
+from benchmarks.bench.manifest import OTHER
 from benchmarks.bench.s3 import NAME as S3
 from benchmarks.bench.seconds import STAGES, row_bytes
 from tests.conftest import ROOT
@@ -105,7 +106,7 @@ def test_rates_are_read_from_the_measurements():
             made_up("1920x1080, 4 faces, 10 s, with sound, every frame", 10, 1000, 120, 5000, 26),
             Measurement("seconds", folder_title(), {"bytes of a row of table clips": Figure.of([300])}),
             Measurement("s3", S3, {"new, GET": Figure.of([21])}),
-            Measurement("driver", MANIFEST, {"rows/s": Figure.of([4000])}),
+            Measurement("manifest", OTHER, {"CPU ms a row": Figure.of([0.25])}),
         ],
     )
     jobs = {"one CPU s": Figure.of([10]), "two CPU s": Figure.of([12])}
