@@ -231,7 +231,11 @@ def test_the_command_prints_the_trials_by_rank(
     assert [float(row[2]) for row in rows[2:]] == sorted((float(row[2]) for row in rows[2:]), reverse=True)
     assert max(map(len, shown.out.splitlines())) <= 80
     plain = " ".join(shown.err.split())
-    for said in ("never on test data", "importance.png is left out: only 3 trials", "best.yaml, which says how"):
+    for said in (
+        "never on test data",
+        "importance.png is left out: it needs 10 finished trials, and there are 3",
+        "best.yaml, which says how",
+    ):
         assert said in plain
     best = (out / "best.yaml").read_text()
     assert "# The best of 3 trials of mine.yaml: val_uar" in best

@@ -13,7 +13,7 @@ from vidfer.pipeline.atomic import results_folder
 from vidfer.tasks.tracking import require_client
 from vidfer.training.search import Search, Trial, short_name, short_value
 from vidfer.training.sweep import Method, Sweep, read_sweep
-from vidfer.training.sweep_results import BEST, MEANING, write_results
+from vidfer.training.sweep_results import BEST, MEANING, counted, write_results
 from vidfer.types import UsageError, VidferError
 
 _SHOWN = 20  # best trials in the terminal; all are in trials.csv
@@ -71,7 +71,7 @@ def run(options: SweepOptions) -> int:
         say(f"{options.file}: early_terminate is of Weights & Biases; here every trial is trained to its end")
     with results_folder(folder), ending_in_order():
         search = Search(sweep, folder, options.trials, options.jobs, wandb=options.wandb, tell=say)
-        say(f"{sweep.name}: {search.count} trials by {sweep.method}, in {folder}")
+        say(f"{sweep.name}: {counted(search.count)} by {sweep.method}, in {folder}")
         try:
             search.run()
         finally:
@@ -82,7 +82,7 @@ def run(options: SweepOptions) -> int:
         say(line)
     unfinished = [each for each in trials if each.score is None and not each.reason]
     if unfinished:
-        raise VidferError(f"{len(unfinished)} trials are not finished: run the same command again")
+        raise VidferError(f"not finished: {counted(len(unfinished))}; run the same command again")
     return 0
 
 

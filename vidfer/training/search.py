@@ -154,11 +154,11 @@ class Search:
 
     def importances(self) -> dict[str, float]:
         """Return how much of the metric's variance each parameter that varies explains by itself (fANOVA), from the most on."""
-        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+        from optuna.importance import FanovaImportanceEvaluator
 
         varied = [each.name for each in self.sweep.parameters if not each.fixed]
-        evaluator = FanovaImportanceEvaluator(seed=0)
-        return dict(get_param_importances(self._study, evaluator=evaluator, params=varied))
+        found = FanovaImportanceEvaluator(seed=0).evaluate(self._study, varied)
+        return dict(sorted(found.items(), key=lambda each: -each[1]))
 
     def _open(self) -> bool:
         """Tell whether another process still runs a trial, or has left one that can be run here."""

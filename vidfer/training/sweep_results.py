@@ -50,11 +50,11 @@ def write_results(search: Search) -> list[str]:
     write_atomic(folder / BEST, best_file(sweep, finished, folder))
     scores = [each.score for each in finished if each.score is not None]
     numbers = [each.number for each in finished]
-    title = f"{sweep.name}: {len(finished)} trials, {sweep.method}"
+    title = f"{sweep.name}: {counted(len(finished))}, {sweep.method}"
     save_figure(plot_history(numbers, scores, sweep.metric, title, maximize=sweep.maximize), folder / "history")
     varied = [each for each in sweep.parameters if not each.fixed]
     too_few = (
-        f"only {len(finished)} trials are finished, of {_LEAST} that it needs"
+        f"it needs {_LEAST} finished trials, and there are {len(finished)}"
         if len(finished) < _LEAST
         else "only one parameter varies"
         if len(varied) < 2
@@ -88,11 +88,16 @@ def best_file(sweep: Sweep, finished: Sequence[Trial], folder: Path) -> str:
             uses.append(f"make {sweep.stage} BEST={place}")
         uses.append(f"python -m stages.{FITS[sweep.stage].stage} fit {files} --config {place}")
     head = [
-        f"The best of {len(finished)} trials of {sweep.path.name}: {sweep.metric} {best.score:.4f} (trial {best.number}),",
+        f"The best of {counted(len(finished))} of {sweep.path.name}: {sweep.metric} {best.score:.4f} (trial {best.number}),",
         *wrap(f"{MEANING}.", 100),
         *(f"  {use}" for use in uses),
     ]
     return "".join(f"# {line}\n" for line in head) + text
+
+
+def counted(count: int) -> str:
+    """Write a number of trials."""
+    return f"{count} trial{'s' * (count != 1)}"
 
 
 def _yaml(value: Any) -> str:  # noqa: ANN401 - any value of a parameter
