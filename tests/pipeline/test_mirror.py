@@ -164,6 +164,10 @@ def test_a_damaged_artifact_goes_to_quarantine_and_is_put_anew(machine, harm, by
         store.remote.delete([name])
     else:
         MemoryFileSystem().pipe_file(f"/bucket/prefix/{name}", change(store.remote.read(name)))
+    if harm == "a folder":  # the file that it names is there, and sound
+        entry = json.loads(store.remote.read(name))["files"][0]
+        whole = next(data for each, data in objects(store).items() if entry["blake3"] in each)
+        MemoryFileSystem().pipe_file(f"/bucket/prefix/{FOLDER}/{entry['blake3']}-{entry['name']}", whole)
     before = sorted(objects(store).values())
     if by == "find":
         assert store.find("thing", KEY) is None
@@ -176,7 +180,7 @@ def test_a_damaged_artifact_goes_to_quarantine_and_is_put_anew(machine, harm, by
     put(store)
     assert machine("c").find("thing", KEY).json("y.json") == {"value": 7}
     assert verify(store) == (2, [])
-    assert not (store.root.parent / "x.safetensors").exists()
+    assert list((store.root / "tmp").iterdir()) == []
 
 
 def test_verify_lets_the_mirror_send_its_sound_copy(machine):
