@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.docs.blocks import Page
 from vidfer import Analyzer
 from vidfer.api import many
 from vidfer.api.many import ManifestAnalysis
@@ -117,6 +118,15 @@ def test_what_is_not_stored_goes_to_the_engine_and_takes_its_place_in_order(run)
     again = Engine()
     assert analyze(run, again, part_rows=3, out="new2", every=5, audio_model="none").statuses == found.statuses
     assert again.given == []
+
+
+def test_the_page_on_many_clips_works(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDFER_STORE", str(run / "store"))
+    (tmp_path / "clips.csv").write_text(f"path,id\n{run}/clips/face.nut,1\n")
+    page = Page("docs/how-to/many.md", tmp_path)
+    page.run()
+    assert page.skipped == []
+    assert (tmp_path / "results" / "run.json").is_file()
 
 
 @pytest.fixture

@@ -279,6 +279,7 @@ class _Driver:
                 rows = [self._look_again(part, row, write) for row in range(part.rows.num_rows)]
             clips = clip_table(rows, part.rows, self._manifest.kinds)
             write(CLIPS, clips)
+        part.found = None  # no memory for two parts
         self._tally.add(clips)
         place = self._parts.place(CLIPS, part.number)
         _LOG.info("%s is written: %d of %d clips are done", place, self._done, self._manifest.n_rows)

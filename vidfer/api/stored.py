@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from blake3 import blake3
 
-from vidfer.pipeline.digest import content_digest, recipe_key
+from vidfer.pipeline.digest import content_digest, dump_json
 from vidfer.pipeline.runner import ancestry
-from vidfer.pipeline.stage import Stage
 from vidfer.pipeline.store import Artifact, Store
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip
 from vidfer.types import ClipError, Status
@@ -39,7 +40,8 @@ class Stored:
 
     def __init__(self, options: ChainOptions, store: Store) -> None:
         self._options, self._store = options, store
-        self._chains: dict[ChainOptions, list[Stage]] = {}
+        self._mark = uuid4().hex
+        self._recipes: dict[ChainOptions, list[tuple[bytes, bytes]]] = {}
         self._recent = lru_cache(_RECENT)(self._look_up)
 
     def find(self, path: str, *, fresh: bool = False) -> Found | None:
@@ -71,13 +73,21 @@ class Stored:
         return None
 
     def key(self, source: str, options: ChainOptions) -> str:
-        """Return the key of the report of a clip with that digest."""
-        if options not in self._chains:
-            self._chains[options] = ancestry(build_chain(options), "report")
-        keys: dict[str, str] = {}
-        for stage in self._chains[options]:
-            keys[stage.name] = recipe_key(stage.recipe(source, keys))
-        return keys["report"]
+        """Return the key of the report of a clip with that digest.
+
+        Recipes of clips differ in the digest and the keys of inputs alone: each stage's is encoded once, with marks for these.
+        """
+        if options not in self._recipes:
+            chain = ancestry(build_chain(options), "report")
+            marks = {stage.name: uuid4().hex for stage in chain}
+            recipes = [(marks[stage.name], dump_json(stage.recipe(self._mark, marks))) for stage in chain]
+            self._recipes[options] = [(mark.encode(), recipe) for mark, recipe in recipes]
+        filled = [(self._mark.encode(), source.encode())]
+        for mark, recipe in self._recipes[options]:
+            for each, value in filled:
+                recipe = recipe.replace(each, value)
+            filled.append((mark, sha256(recipe).hexdigest().encode()))
+        return filled[-1][1].decode()
 
     def _look_up(self, source: str, options: ChainOptions) -> Found:
         """Find a report; a miss is an error, so that it is not remembered."""
