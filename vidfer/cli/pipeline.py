@@ -16,6 +16,7 @@ from vidfer.training.config import Configuration, read_configuration
 from vidfer.training.graph import draw_chain
 from vidfer.training.reasons import reason
 from vidfer.training.run import Progress, run_steps, write_bundle
+from vidfer.training.slurm import Job, Submission, jobs_of, parse_options, require_slurm, submit_steps, wait_for_steps
 from vidfer.training.steps import Step, plan_steps, share_trained, weights_of
 from vidfer.types import UsageError
 
@@ -27,6 +28,9 @@ ACTIONS: Final = {
 }
 
 StepName = Literal["denoise", "finetune", "classify", "classify_faces", "fusion", "calibrate", "evaluate", "bundle"]
+
+
+_LOOK: Final = 5.0  # seconds between two looks at the jobs of a pipeline
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,26 @@ class RunOptions:
     Args:
         out: Folder of the bundle (default: bundles/NAME, by the pipeline's name).
         jobs: Clips at once.
+        engine: Where steps are made: here, or each as a job of SLURM, which begins when those that it needs are finished.
+        partition: Of SLURM, for every job.
+        slurm: Another option of sbatch for every job, such as account=mine; may be given several times.
+        no_wait: Leave the jobs to SLURM once they are submitted, see `vidfer pipeline status`.
     """
 
     pipeline: PipelineOptions
     out: Path | None = field(default=None, metadata={"metavar": "DIR"})
     jobs: int = 1
+    engine: Literal["local", "slurm"] = "local"
+    partition: str | None = None
+    slurm: list[str] = field(default_factory=list, metadata={"metavar": "KEY=VALUE"})
+    no_wait: bool = False
 
     def __post_init__(self) -> None:
         """Check the number of jobs."""
         if self.jobs < 1:
             raise UsageError(f"--jobs has to be at least 1, not {self.jobs}")
+        if self.engine == "local" and (self.partition or self.slurm or self.no_wait):
+            raise UsageError("--partition, --slurm and --no-wait are for --engine slurm")
 
 
 def plan(options: PlanOptions) -> int:
@@ -117,9 +131,19 @@ def run(options: RunOptions) -> int:
     configuration, steps, store = _planned(options.pipeline)
     require_client(configuration.wandb is not None)
     due = [step.label for step in steps if step.due]
+    if options.engine == "slurm":
+        require_slurm()
     if due:
         print_plan(steps, store, stderr=True)
     _check([step for step in steps if step.due and step.fold is None])
+    if options.engine == "slurm" and due:
+        jobs = _submit(options, configuration, steps, store)
+        if options.no_wait:
+            return 0
+        with pipeline_bar([step for step in steps if step.name in jobs and step.fold is None]) as shown:
+            wait_for_steps(steps, store, jobs, lambda name, share, doing: shown(name, share, doing), _LOOK)
+        steps = plan_steps(configuration, store, options.pipeline.until)  # all stored: only the bundle is copied below
+        due = []
     with ending_in_order(), pipeline_bar(steps) as progress:  # what it started ends with it
         for step in run_steps(configuration, steps, store, options.jobs, progress, say):
             if step.label in due:
@@ -135,6 +159,23 @@ def run(options: RunOptions) -> int:
     elif last.artifact is not None:
         print(last.artifact.path)
     return 0
+
+
+def _submit(options: RunOptions, configuration: Configuration, steps: Sequence[Step], store: Store) -> dict[str, Job]:
+    """Submit the jobs of missing steps, and name them."""
+    chosen = options.pipeline
+    values = [*chosen.overrides, *chosen.set]
+    words = [str(chosen.file), *(word for value in values for word in ("--set", value))]
+    words += [*(["--wandb"] if chosen.wandb else []), f"--jobs={options.jobs}"]
+    words += [f"--store={chosen.store}"] if chosen.store else []
+    last = [f"--out={options.out}"] if options.out else []
+    target = (chosen.until or "bundle", [*last, *([f"--args={chosen.args}"] if chosen.args else [])])
+    given = {"partition": options.partition} if options.partition else {}
+    submission = Submission(words, target, given | parse_options(options.slurm), configuration.slurm, options.jobs)
+    jobs = submit_steps(steps, store, submission)
+    for name, job in jobs.items():
+        say(f"{name}: {job}, its log in {job.log}")
+    return jobs
 
 
 def _check(due: Sequence[Step]) -> None:
@@ -186,10 +227,12 @@ def print_plan(steps: Sequence[Step], store: Store, *, stderr: bool = False) -> 
 
 def print_status(steps: Sequence[Step], store: Store) -> None:
     """Print of each step of a pipeline whether it is finished, how long it took, and below it where its artifact is."""
+    jobs = jobs_of([step for step in steps if step.due], store)
     for step in steps:
         if step.due:
             share = share_trained(step, store)
-            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}")
+            job = f", {jobs[step.name]}" if step.fold is None and step.name in jobs else ""
+            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}{job}")
         else:
             place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
             print(

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from vidfer.training.checks import (
     read_rules,
     read_wandb,
     refuse_unknown,
+    require_entries,
     require_layer,
     require_name,
     require_settings,
@@ -42,7 +43,7 @@ KINDS: Final = {
 """The kind of weights that a section names by `use`."""
 
 _SECTION = ("config", "use", "model", "data", "trainer", "seed_everything")
-_ENTRIES = ("base", "name", "description", "settings", "test_clips", "wandb", *FITS)
+_ENTRIES = ("base", "name", "description", "settings", "test_clips", "wandb", "slurm", *FITS)
 _GROUPS = ("model", "data", "trainer")
 
 
@@ -69,6 +70,7 @@ class Configuration:
         sections: The trainings in their order.
         test_clips: Further clips that the bundle is measured on, as LightningCLI's `data` each.
         wandb: How its trainings are shown at Weights & Biases, see `vidfer.training.watch`; None: nothing is sent.
+        slurm: Options of sbatch for its jobs, see `vidfer.training.slurm`; they enter no key.
         folds: The same pipeline without the people of each fold, for cross-validation.
     """
 
@@ -78,6 +80,7 @@ class Configuration:
     settings: Mapping[str, Any]
     test_clips: tuple[Settings, ...]
     wandb: Mapping[str, Any] | None = None
+    slurm: Mapping[str, Any] = field(default_factory=dict)
     folds: tuple["Configuration", ...] = ()
 
 
@@ -150,6 +153,7 @@ def _configuration(path: Path, found: Mapping[str, Any], arguments: str, target:
         read_rules(path, found.get("settings")),
         tuple(_test_clips(path, found.get("test_clips") or [])),
         read_wandb(path, found.get("wandb")),
+        require_entries(path, "slurm", found.get("slurm")),
     )
 
 
