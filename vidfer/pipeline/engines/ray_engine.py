@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ Item = TypeVar("Item")
 
 STALL: Final = 600.0
 """Seconds without progress after which an item is given up: five times what a clip may hold up its decoder by default."""
+
+_SECONDS_TO_ANSWER: Final = 10.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +76,9 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if address is None:
+    if address is not None:
+        _reach(address)
+    else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # the cluster that is started here tells nobody of itself
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its own future, and saves a warning
     own: dict[str, Any] = {"include_dashboard": False} if address is None else {}
@@ -88,6 +93,21 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Find out in seconds whether anything answers there: Ray itself tries for minutes, and says so all the time.
+
+    Raises:
+        VidferError: Nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return  # `auto`, or what only Ray understands
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise VidferError(f"there is no Ray cluster at {address}: {error}") from error
 
 
 def hush() -> None:
