@@ -7,11 +7,24 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from vidfer.datamodules.soft_faces import SoftFacesDataModule
 from vidfer.inference.models import ImageModel
+from vidfer.tasks.predictions import ShownPredictions
 from vidfer.tasks.soft_faces import SoftLabelTask, mix
 from vidfer.types import VidferError
 from vidfer.weights.files import save_weights
 
 HEADS = ("video", "fer2013", "ferplus")
+
+
+class Taken(ShownPredictions):
+    """Keeps what the latest validation handed on of FER2013's labels."""
+
+    def on_validation_start(self, trainer, pl_module):
+        self.right = []
+
+    def take(self, name, logits, target, image):
+        assert len(image) == len(logits)
+        if name == "val_fer2013":
+            self.right += (logits.argmax(1) == target).tolist()
 
 
 def soft_batch(seed=0):
@@ -91,8 +104,9 @@ def test_a_short_training_teaches_every_head_and_exports_all(soft_root, tmp_path
     data.notify = lambda _: None
     lightning.seed_everything(0)
     task = SoftLabelTask(image_size=32, lr=0.05, label_smoothing=0.0)
+    taken = Taken()
     trainer = lightning.Trainer(
-        accelerator="cpu", max_epochs=30, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        callbacks=[taken], accelerator="cpu", max_epochs=30, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     data.setup("fit")
@@ -116,6 +130,7 @@ def test_a_short_training_teaches_every_head_and_exports_all(soft_root, tmp_path
     after = losses()
     assert all(after[name] < before[name] - 0.05 for name in HEADS), (before, after)
     assert {"val_loss", "val_video_recall", "val_fer2013_acc", "val_ferplus_acc"} <= set(trainer.callback_metrics)
+    assert sum(taken.right) / len(taken.right) == pytest.approx(float(trainer.callback_metrics["val_fer2013_acc"]))
     state, card = task.export()
     assert all(each.dtype == torch.float16 for each in state.values() if each.is_floating_point())
     save_weights(tmp_path / "faces.safetensors", state, {**card, **data.card_entries()})
