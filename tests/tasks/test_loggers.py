@@ -1,6 +1,7 @@
 import csv
 
 import cv2
+from lightning.pytorch.loggers import CSVLogger
 
 from vidfer.tasks.loggers import CurveLogger, draw_curves
 
@@ -52,3 +53,14 @@ def test_a_row_that_was_cut_off_is_left_out(tmp_path):
         file.write("1.0")
     CurveLogger(str(tmp_path), "stage", "run").drop_from(9)
     assert [step for step, _ in steps(tmp_path / "stage/run/metrics.csv")] == [0]
+
+
+def test_runs_without_a_name_that_start_at_once_have_folders_of_their_own(tmp_path, monkeypatch):
+    """The second one has looked before the first one has made anything."""
+    first, second = (CurveLogger(str(tmp_path), "stage") for _ in range(2))
+    monkeypatch.setattr(CSVLogger, "_get_next_version", lambda self: 0)
+    assert [first.version, second.version, first.version] == [0, 1, 0]
+    closed = CurveLogger(str(tmp_path), "stage")
+    closed.closed = True
+    assert closed.version == 0
+    assert len(list((tmp_path / "stage").iterdir())) == 2

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
-from vidfer.pipeline.atomic import replacing
+from vidfer.pipeline.atomic import replacing, results_folder
 from vidfer.tasks.charts import Faces, Predictions, log_predictions
 from vidfer.tasks.tracking import (
     ID_VARIABLES,
@@ -58,6 +58,19 @@ class CurveLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: str | None = None) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
         self.closed = False
+
+    def _get_next_version(self) -> int:
+        """Take a number by making its folder, so that no training that starts at the same moment has it, too."""
+        number = super()._get_next_version()
+        if self.closed or getattr(rank_zero_only, "rank", None):
+            return number
+        with results_folder(Path(self.root_dir), "give another folder by --trainer.logger.init_args.save_dir") as root:
+            while True:
+                try:
+                    (root / f"version_{number}").mkdir()
+                    return number
+                except FileExistsError:
+                    number += 1
 
     @property
     @rank_zero_experiment
