@@ -46,6 +46,7 @@ class Oracle(ClassificationTask):
 
     def logits(self, batch: Any) -> Tensor:
         split = "test" if self.trainer.testing else "val"
+        self.hand_on("nothing", torch.zeros(0, 7), torch.zeros(0, dtype=torch.int64), None)
         told = TOLD[split][self.passes[split]]
         return logits_of([told[number] for number in batch["number"]])
 

@@ -40,6 +40,8 @@ class ShownPredictions(Callback):
             target: Indices into `EMOTIONS`, `(B,)`.
             image: Faces as the network reads them, float `(B, C, H, W)`; nothing else is a face.
         """
+        if not len(target):  # a labelling convention of which a batch, or all, has nothing
+            return
         taken = self._taken.setdefault(name, _Taken())
         taken.logits.append(logits.detach().cpu())
         taken.target.append(target.cpu())
