@@ -89,7 +89,7 @@ def test_ids_that_stand_there_twice_are_named(tmp_path):
     ):
         open_manifest(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("path\na.mp4\nb.mp4\na.mp4\n")
-    with pytest.raises(UsageError, match=r"1 ids stand in several rows \(a\.mp4\)"):
+    with pytest.raises(UsageError, match=r"1 id stands in several rows \(a\.mp4\)"):
         open_manifest(tmp_path / "m.csv")
 
 

@@ -300,6 +300,14 @@ def test_what_goes_without_a_manifest_is_refused(torn, words, fault, capsys):
     assert fault in capsys.readouterr().err
 
 
+def test_a_run_over_paths_leaves_the_folder_of_a_manifest_alone(torn, capsys):
+    analyze(torn)
+    before = sorted(torn.rglob("out/**/*"))
+    assert main(["analyze", str(torn / "clips"), "--store", str(torn / "store"), "--out", str(torn / "out")]) == 2
+    assert "out holds a run of a manifest: give another folder by --out" in capsys.readouterr().err
+    assert sorted(torn.rglob("out/**/*")) == before
+
+
 def test_the_folder_of_another_kind_of_run_and_unknown_tables_are_refused(torn):
     (torn / "out").mkdir()
     (torn / "out" / "clips.parquet").write_bytes(b"")

@@ -132,7 +132,8 @@ def _refuse_repeated(file: Path, digests: Any) -> None:  # noqa: ANN401 - an arr
     if twice:
         named = ", ".join(islice(twice, _NAMED)) + (", ..." if len(twice) > _NAMED else "")
         remedy = "give each row an id of its own in a column id"
-        raise UsageError(f"{file}: {len(twice)} ids stand in several rows ({named}): {remedy}")
+        ids = "1 id stands" if len(twice) == 1 else f"{len(twice):,} ids stand"
+        raise UsageError(f"{file}: {ids} in several rows ({named}): {remedy}")
 
 
 class _Guess:

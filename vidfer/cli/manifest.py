@@ -60,4 +60,5 @@ def _print_run(run: "ManifestRun") -> None:
         if counts:
             console.print(table)
             print()
-    print(f"{run.n_clips:,} clips: a row for each in {run.folder / 'clips'}.")
+    rows = "1 clip: its row is" if run.n_clips == 1 else f"{run.n_clips:,} clips: a row for each is"
+    print(f"{rows} in {run.folder / 'clips'}.")

@@ -25,6 +25,7 @@ from vidfer.results.names import clip_id
 from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.schema import TABLES, Kind
 from vidfer.results.sinks import Sink, common_kind
+from vidfer.types import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,7 +107,10 @@ def check(run: Path) -> None:
 
     Raises:
         VidferError: They cannot.
+        UsageError: The folder holds the results of a manifest, which could not be gone on with then.
     """
+    if (run / "clips" / "part-00000.parquet").is_file():
+        raise UsageError(f"{run} holds a run of a manifest: give another folder by --out")
     with results_folder(run):
         _read_all_edits(run, _further(contents(run)))
         read_people(run / PEOPLE)

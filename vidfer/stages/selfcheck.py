@@ -22,6 +22,9 @@ _PACKAGES = (
 _KINDS = ("detector", "image", "audio", "faces", "fusion", "denoise", "occlusion")
 _USES = {
     "app": "vidfer app",
+    "ray": "--engine ray",
+    "s3": "--store s3://bucket/prefix",
+    "slurm": "--engine slurm",
     "study": "vidfer compare, vidfer plot, --identify",
     "train": "training, evaluation, --backend torch, --device cuda",
 }

@@ -141,7 +141,8 @@ class RayRun:
             if position is None:
                 break
             number = next(self._numbers)
-            self.flights.append(Flight(position, number, place.actor.do.remote(number, self.given[position]), place))
+            ref = place.actor.do.remote(self._work, self._desk, number, self.given[position])
+            self.flights.append(Flight(position, number, ref, place))
 
     def _preparing(self) -> list[Flight]:
         return [flight for flight in self.flights if flight.place is None]
@@ -172,7 +173,7 @@ class RayRun:
             holder = ray.remote(Holder).options(
                 max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD", **shape
             )
-            actor: Any = holder.remote([self._work], self._desk)
+            actor: Any = holder.remote()
             self.places.append(Place(actor, actor.node.remote()))
 
     def _collect(self, on_progress: OnProgress) -> None:

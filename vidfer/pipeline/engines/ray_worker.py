@@ -82,15 +82,11 @@ class Desk:
 class Holder:
     """An actor that holds what the work loads, from item to item.
 
-    The work comes as a list of its reference, since an argument that is a reference itself may be gone when Ray starts the actor
-    again.
+    Work and desk come with each item: references that an actor is made of may be gone when Ray starts it again, as Ray warns.
     """
 
-    def __init__(self, work: list[Any], desk: Desk) -> None:
-        import ray
-
-        self._work: Work[Any] = ray.get(work[0])
-        self._desk = desk
+    def __init__(self) -> None:
+        self._work: Work[Any] | None = None
 
     def node(self) -> str:
         """Return the id of the node that it is on."""
@@ -98,9 +94,10 @@ class Holder:
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def do(self, number: int, item: object) -> tuple[str, Any]:
-        """Do the work for an item."""
-        return self._desk.do(self._work, number, item)
+    def do(self, work: Work[Any], desk: Desk, number: int, item: object) -> tuple[str, Any]:
+        """Do the work for an item: the work that came with the first one, and what it has loaded since."""
+        self._work = work if self._work is None else self._work
+        return desk.do(self._work, number, item)
 
 
 def prepare(work: TwoPartWork[Any], desk: Desk, number: int, item: object) -> tuple[str, Any]:
