@@ -65,7 +65,7 @@ class NaiveDraft(Draft):
     """Writes where the artifact belongs, as most caches do."""
 
     def __init__(self, store: Store, stage: str, key: str) -> None:
-        super().__init__(store, stage, key)
+        super().__init__(store.root, stage, key)
         self.path = store.path(stage, key)
 
     def __enter__(self) -> "NaiveDraft":

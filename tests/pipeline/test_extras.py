@@ -48,6 +48,7 @@ for words in json.loads(sys.argv[1]):
 TRAIN, STUDY = "'vidfer[train]'", "'vidfer[study]'"
 NEEDS = {
     "train denoise fit": TRAIN, "train classify --help": TRAIN, "pipeline plan configs/pipeline_sample.yaml": TRAIN,
+    "sweep configs/sweeps/classify.yaml --local": TRAIN,
     "evaluate image --root . --split test": TRAIN, "evaluate denoise --root sample": TRAIN,
     "tables --out OUT": TRAIN, "optimizers --out OUT": TRAIN, "weights onnx vidfer/weights/compact.safetensors": TRAIN,
     "weights pull identity": TRAIN,
