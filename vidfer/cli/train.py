@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
@@ -304,12 +305,19 @@ class VidferCLI(LightningCLI):
         if isinstance(self.datamodule, BaseDataModule):
             config["use_distributed_sampler"] = False  # it divides samples by itself, each once
         config["logger"] = arrange_loggers(config.get("logger"), self._get(self.config_init, "wandb"))
+        given = config.get("callbacks") or []
+        config["callbacks"] = sorted(given if isinstance(given, list) else [given], key=_is_of_newest)
         plugins = config.get("plugins") or []
         config["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
         try:
             return super()._instantiate_trainer(config, [*callbacks, *showing(config["logger"])])
         except (TypeError, ValueError) as error:  # such as an accelerator that Lightning does not know
             raise UsageError(f"--trainer: {error}") from error
+
+
+def _is_of_newest(callback: Callback) -> bool:
+    """Tell whether a callback saves what is gone on from: after the choice of the best, of which that has to know."""
+    return isinstance(callback, ModelCheckpoint) and not (callback.monitor or "").startswith("val_")
 
 
 def _embedding_width(image_model: str) -> int:
