@@ -1,6 +1,7 @@
 """Predictions of held-out samples at Weights & Biases, with the real client and without a server."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """A training of two epochs and its test, and the same with faces as they are; the client's runs in this order."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
+        for name in [
+            name for name in os.environ if name.startswith("WANDB_")
+        ]:  # such as the address of a client that has ended
+            patch.delenv(name)
         for name, value in {"MODE": "offline", "SILENT": "true", "DATA_DIR": str(folder / "data")}.items():
             patch.setenv(f"WANDB_{name}", value)
         wandb.teardown()
