@@ -8,7 +8,8 @@
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS builder
-ENV UV_COMPILE_BYTECODE=1 \
+ENV UV_CACHE_DIR=/cache \
+    UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
@@ -21,14 +22,14 @@ RUN awk '/^uv==/ {found = 1; print; next} found && !/^ / {exit} found' requireme
 FROM builder AS wheel
 COPY README.md LICENSE ./
 COPY vidfer vidfer
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     uv build --wheel --build-constraints requirements.lock --out-dir /wheel .
 
 # Constraints choose the lock file's versions, and uv compares each wheel with the hashes there; nothing is built from source.
 FROM builder AS cpu-environment
 ARG EXTRAS="--extra app --extra s3 --extra study"
 # hadolint ignore=SC2086
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     uv pip install --python /opt/vidfer --no-build --constraint requirements.lock --requirement pyproject.toml ${EXTRAS}
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     uv pip install --python /opt/vidfer --no-cache --no-deps /wheel/*.whl
@@ -36,7 +37,7 @@ RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
 FROM builder AS cuda-environment
 ARG CUDA_EXTRAS="--extra app --extra s3 --extra train"
 # hadolint ignore=SC2086
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/cache \
     uv pip install --python /opt/vidfer --no-build --constraint requirements.lock --requirement pyproject.toml ${CUDA_EXTRAS}
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     uv pip install --python /opt/vidfer --no-cache --no-deps /wheel/*.whl
@@ -47,13 +48,13 @@ LABEL org.opencontainers.image.title="vidfer" \
       org.opencontainers.image.licenses="Apache-2.0"
 # A store holds crops of faces: it is the user's alone, as `vidfer` makes one elsewhere
 RUN useradd --uid 10001 --user-group --create-home vidfer \
-    && install --directory --owner vidfer --group vidfer --mode 0700 /store /work
+    && install --directory --owner vidfer --group vidfer --mode 0700 /store /data
 ENV PATH=/opt/vidfer/bin:${PATH} \
     MPLCONFIGDIR=/tmp/matplotlib \
     PYTHONUNBUFFERED=1 \
     VIDFER_STORE=/store
 USER 10001:10001
-WORKDIR /work
+WORKDIR /data
 VOLUME ["/store"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["vidfer"]

@@ -20,6 +20,7 @@ from vidfer.pipeline.engines import LocalEngine
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 from vidfer.results.files import read_table
+from vidfer.results.packed import pack_report
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain
@@ -204,7 +205,7 @@ def test_what_cannot_be_stored_is_in_the_tables_and_is_tried_again(torn):
         report = read_report(artifact)
     report.summary["sound"]["status"] = Status.TIMEOUT
     failed = {
-        "1.mp4": {"report": report, "elapsed_s": 3.5},
+        "1.mp4": {"report": pack_report(report), "elapsed_s": 3.5},
         "2.mp4": ClipError(Status.CRASHED, "2.mp4: its worker died"),
     }
     found = analyze(torn, Engine(results=failed))

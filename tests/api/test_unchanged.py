@@ -41,15 +41,15 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def computed(monkeypatch):
     """Note which clips are analysed."""
-    from vidfer import api
+    from vidfer.api import named
 
-    names, real = [], api.analyze_clip
+    names, real = [], named.analyze_clip
 
     def note(path, *rest, **options):
         names.append(path.name)
         return real(path, *rest, **options)
 
-    monkeypatch.setattr(api, "analyze_clip", note)
+    monkeypatch.setattr(named, "analyze_clip", note)
     return names
 
 

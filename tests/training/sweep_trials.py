@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vidfer.cli.analyze import ending_in_order
+from vidfer.cli.ending import ending_in_order
 from vidfer.training import search
 from vidfer.training.sweep import Sweep, read_sweep
 

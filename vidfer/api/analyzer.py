@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-from vidfer.api.clip import analyze_clip
-from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
+from vidfer.api.elsewhere import StoredWork, result_of
+from vidfer.api.named import ClipWork, NamedClip, find_named
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
 from vidfer.pipeline.engines import Engine, LocalEngine
@@ -18,8 +17,7 @@ from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.pipeline.workers import run_all
 from vidfer.results.design import Design, StudyOptions, read_design
 from vidfer.results.names import shown
-from vidfer.results.tables import TableOptions
-from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.chain import build_chain
 from vidfer.types import ClipError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class Analyzer:
             self._options.compute.require()
             build_chain(self._options)  # finds out now, and not at the first clip, whether the weights can be used
             self._store = Store(default_store() if store is None else store)
-        self._work = _Work(self._options, tables, self._store)
+        self._work = ClipWork(self._options, tables, self._store)
 
     def __repr__(self) -> str:
         return f"Analyzer({', '.join(f'{name}={value!r}' for name, value in self._given.items())})"
@@ -140,13 +138,13 @@ class Analyzer:
                 if path.is_dir() and self._options.picture_fps is None:
                     one = "the option picture_fps makes a folder of numbered pictures one clip"
                     raise UsageError(f"{path} is a folder: analyze_many takes its clips; {one}")
-                return self._work(NamedClip(path, known, self._design({known: path}).of(known)), progress)
+                return self._work.analyze(NamedClip(path, known, self._design({known: path}).of(known)), progress)
             if not isinstance(clip, Iterable):
                 raise UsageError(f"a clip is a path, an array (T, H, W, 3) or an iterable of frames, not {clip!r}")
             from vidfer.media.record import recorded
 
             with recorded(clip, fps=fps) as path:
-                return self._work(NamedClip(path, name, self._design({name: path}).of(name), name), progress)
+                return self._work.analyze(NamedClip(path, name, self._design({name: path}).of(name), name), progress)
 
     def analyze_many(
         self,
@@ -182,7 +180,7 @@ class Analyzer:
             raise UsageError(f"jobs has to be at least 1, not {jobs}")
         paths = [Path(clips)] if isinstance(clips, str | Path) else [Path(clip) for clip in clips]
         with in_keywords():
-            found = _find(paths, self._store.root, self._options.picture_fps)
+            found = find_named(paths, self._store.root, self._options.picture_fps)
             design = self._design(found)
         todo = [NamedClip(path, clip_id, design.of(clip_id)) for clip_id, path in found.items()]
         told = progress or (lambda *_: None)
@@ -262,7 +260,7 @@ class Analyzer:
         with in_keywords(), closing(engine.run(work, clips, progress, in_order=True)) as done:
             for position, found in done:
                 result = result_of(clips[position], found)
-                yield self._work(clips[position], None) if result is None else result
+                yield self._work.analyze(clips[position], None) if result is None else result
 
     def stream(self, frames: "Frames | Iterable[Frame]", *, fps: float | None = None) -> "Iterator[LiveFrame]":
         """Answer to each frame as it comes, by the same steps as for the faces of a file; nothing is stored.
@@ -292,46 +290,6 @@ class Analyzer:
 
         with in_keywords():
             return answer_frames(build_chain(self._options), frames, fps)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The work on one clip, in this process or in a worker."""
-
-    options: ChainOptions
-    tables: TableOptions
-    store: Store | Place
-
-    def __call__(self, clip: NamedClip, progress: StageProgress | None) -> ClipResult:
-        return analyze_clip(
-            clip.path,
-            self.options,
-            tables=self.tables,
-            design=clip.design,
-            clip_id=clip.clip_id,
-            store=self.store,
-            progress=progress,
-            name=clip.called,
-        )
-
-    def send(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
-        """Do the work as `run_all` wants it."""
-        return {"result": self(clip, progress)}
-
-
-def _find(paths: Sequence[Path], store: Path, picture_fps: float | None) -> dict[str, Path]:
-    """Name clips after their files, or their places below a folder that was given, with a number where a name was taken."""
-    from vidfer.media.find import find_clips
-
-    found: dict[str, Path] = {}
-    for path in paths:
-        notify = logging.getLogger("vidfer").info
-        inside = find_clips([path], [store], notify, picture_fps) if path.is_dir() else [(path, Path(path.name))]
-        for file, place in inside:
-            name = shown(place.as_posix())
-            numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
-            found[next(each for each in numbered if each not in found)] = file
-    return found
 
 
 def analyze(

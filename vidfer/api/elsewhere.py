@@ -4,28 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vidfer.api.clip import analyze_clip
+from vidfer.api.named import ClipWork, NamedClip
 from vidfer.api.result import ClipResult
 from vidfer.pipeline.runner import StageProgress, finished
 from vidfer.pipeline.store import Place, Store
-from vidfer.results.design import ClipDesign
-from vidfer.results.names import shown
+from vidfer.results.packed import pack, unpack
 from vidfer.results.tables import TableOptions
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip
 from vidfer.types import ClipError
-
-
-@dataclass(frozen=True)
-class NamedClip:
-    """A clip to be analysed: file, name in the tables, what a study says of it, and what it is called if not by its path."""
-
-    path: Path
-    clip_id: str
-    design: ClipDesign
-    called: str | None = None
-
-    def __str__(self) -> str:
-        return shown(self.path)
 
 
 @dataclass(frozen=True)
@@ -49,20 +35,11 @@ class StoredWork:
         prepare_clip(self.options, clip.path, self.store, progress)
 
     def __call__(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
-        """Bring the clip to its report; `result` is the whole result where a fault of the moment is not stored, else None."""
-        result = analyze_clip(
-            clip.path,
-            self.options,
-            tables=self.tables,
-            design=clip.design,
-            clip_id=clip.clip_id,
-            identity=self.identity,
-            store=self.store,
-            progress=progress,
-            name=clip.called,
-        )
+        """Bring the clip to its report; `result` is all of it, packed, where a fault of the moment is not stored, else None."""
+        result = ClipWork(self.options, self.tables, self.store, self.identity).analyze(clip, progress)
         predominant = {"predominant": result.predominant, "status": str(result.status)}
-        return {"result": result if result.key is None else None, **predominant}
+        unstored = None if result.key is not None else pack(result.summary, result.tables, result.pictures)
+        return {"result": unstored, **predominant}
 
 
 def prepare_clip(options: ChainOptions, clip: Path, store: Place, progress: StageProgress) -> None:
@@ -82,5 +59,7 @@ def result_of(clip: NamedClip, found: "dict[str, Any] | ClipError") -> ClipResul
     """Return the result that the work has sent back for a clip; None where the store has it."""
     if isinstance(found, ClipError):
         return ClipResult.failed(clip.path, found, clip.clip_id, clip.design)
-    result: ClipResult | None = found["result"]
-    return result
+    if found["result"] is None:
+        return None
+    summary, tables, pictures = unpack(found["result"])
+    return ClipResult(summary, tables, pictures=pictures)

@@ -28,6 +28,7 @@ from vidfer.results.clip_folder import LOCK
 from vidfer.results.code import code_digest
 from vidfer.results.files import arrow_table
 from vidfer.results.names import shown
+from vidfer.results.packed import pack_report, unpack_report
 from vidfer.results.pictures import Pictures
 from vidfer.results.schema import TABLES
 from vidfer.results.tables import Report, TableOptions, build_tables, clip_row, record, summary_of_nothing
@@ -158,7 +159,7 @@ class AnalyzeToStore:
         began, options, store = time.monotonic(), for_clip(self.options, clip), Store(self.store)
         with finished(build_chain(options), "report", clip, store, progress) as artifact:
             stored = artifact.path == store.path("report", artifact.key)
-            report = None if stored else replace(read_report(artifact), pictures=Pictures())
+            report = None if stored else pack_report(read_report(artifact))
         return {"report": report, "elapsed_s": round(time.monotonic() - began, 3)}
 
 
@@ -226,7 +227,7 @@ class _Driver:
             else:
                 part.took[row] = result["elapsed_s"]
                 if result["report"] is not None:
-                    part.without[row] = result["report"]
+                    part.without[row] = unpack_report(result["report"])
             part.waiting -= 1
             self._count(1, at_once=True)
             self._write_if_done(part)

@@ -1,16 +1,14 @@
 """`vidfer analyze`: from clips to tables."""
 
 import json
-import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.engines import ENGINE_GROUPS, EngineOptions
-from vidfer.pipeline.system import ENDING
 from vidfer.results.clip_folder import OVERLAID
 from vidfer.results.design import StudyOptions
 from vidfer.results.linking import LinkOptions
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vidfer.api import ClipResult, Writing
-    from vidfer.api.elsewhere import NamedClip
+    from vidfer.api.named import NamedClip
     from vidfer.api.overlays import Overlay
     from vidfer.pipeline.engines import Engine
     from vidfer.pipeline.runner import StageProgress
@@ -141,18 +139,9 @@ class _AnalyzeClip:
     identity: str | None = None
 
     def __call__(self, clip: "NamedClip", progress: "StageProgress") -> dict[str, Any]:
-        from vidfer.api import analyze_clip
+        from vidfer.api.named import ClipWork
 
-        result = analyze_clip(
-            clip.path,
-            self.options,
-            tables=self.tables,
-            design=clip.design,
-            clip_id=clip.clip_id,
-            identity=self.identity,
-            store=self.store,
-            progress=progress,
-        )
+        result = ClipWork(self.options, self.tables, self.store, self.identity).analyze(clip, progress)
         return self.write(clip.path, result, progress)
 
     def write(self, clip: Path, result: "ClipResult", progress: "StageProgress | None" = None) -> dict[str, Any]:
@@ -277,7 +266,8 @@ def _print_results(options: AnalyzeOptions, summaries: "Sequence[Mapping[str, An
 
 
 def _analyze_all(work: _AnalyzeClip, engine: "Engine") -> "Iterator[tuple[int, dict[str, Any]]]":
-    from vidfer.api.elsewhere import NamedClip, StoredWork, result_of
+    from vidfer.api.elsewhere import StoredWork, result_of
+    from vidfer.api.named import NamedClip
     from vidfer.cli.clip_bars import run_with_bars
     from vidfer.cli.display import say
     from vidfer.pipeline.engines import LocalEngine
@@ -306,23 +296,6 @@ def _analyze_all(work: _AnalyzeClip, engine: "Engine") -> "Iterator[tuple[int, d
 
 def _unheard(_stage: str, _share: float) -> None:
     """Report to nobody."""
-
-
-@contextmanager
-def ending_in_order() -> "Iterator[None]":
-    """End the process by an exception where SIGTERM or SIGHUP would end it at once, so that what is done is written."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in numbers:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def exit_status(summaries: "Sequence[Mapping[str, Any]]") -> int:

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidfer.cli.analyze import ending_in_order
 from vidfer.cli.display import fault, progress_bar, say_where_faces_are_kept
+from vidfer.cli.ending import ending_in_order
 
 if TYPE_CHECKING:
     from vidfer.api.many import ManifestRun

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from vidfer.cli.analyze import ending_in_order
 from vidfer.cli.display import bars, say
+from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.store import Store, default_store
 from vidfer.tasks.tracking import require_client

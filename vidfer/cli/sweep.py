@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from vidfer.cli.analyze import ending_in_order
 from vidfer.cli.display import say
+from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
 from vidfer.pipeline.atomic import results_folder
 from vidfer.tasks.tracking import require_client

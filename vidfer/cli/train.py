@@ -14,13 +14,11 @@ from pydoc import locate
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
-import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,10 +33,11 @@ from vidfer.pipeline.digest import file_digest
 from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.interruption import StopOnSignal
-from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_settings, send_weights, start_wandb
+from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_weights, start_wandb
 from vidfer.tasks.prediction_table import write_predictions
 from vidfer.tasks.predictions import showing
 from vidfer.tasks.processes import OtherProcessError, ending_together
+from vidfer.tasks.run_config import RunConfig
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import FITS
 from vidfer.types import StoppedError, UsageError, VidferError
@@ -335,56 +334,6 @@ def _announce(verb: str, data: Any) -> None:  # noqa: ANN401 - any data module
     source = getattr(data, "source", None) or ("photographs" if root != "sample" else "photographs of scikit-image")
     place = f", in {root}" if root and root != "sample" else ""
     print(f"vidfer: {verb} on {source}{place}", file=sys.stderr, flush=True)
-
-
-class RunConfig(SaveConfigCallback):
-    """Writes a run's full configuration beside its checkpoints, and cuts its curves when it is resumed."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Lightning's own
-        super().__init__(*arguments, **options)
-        self._random_state = (
-            torch.get_rng_state()
-        )  # before the training starts: all processes draw as a single one would
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration of a training, and of nothing else."""
-        if stage == "fit":
-            super().setup(trainer, pl_module, stage)
-            if trainer.world_size > 1:
-                torch.set_rng_state(self._random_state)  # starting processes, Lightning seeds anew
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say how to go on after Ctrl-C."""
-        if isinstance(exception, KeyboardInterrupt):
-            rank_zero_info(
-                f"stopped: the same command goes on if the run has a name (trainer.logger.init_args.version), else give "
-                f"--ckpt_path {run_folder(trainer) / 'checkpoints' / 'last.ckpt'}"
-            )
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the last validation's figures."""
-        figures = trainer.callback_metrics.items()
-        checkpoint["validation"] = {name: float(value) for name, value in figures if name.startswith("val_")}
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Drop the rows of steps that will be repeated."""
-        if trainer.state.fn == TrainerFn.FITTING:
-            loop = checkpoint["loops"]["fit_loop"]
-            batches = loop["epoch_loop.batch_progress"]["total"]
-            in_batch = batches["processed"] > batches["completed"]  # saved at its end, before it was counted
-            done = loop["epoch_loop.state_dict"]["_batches_that_stepped"] + in_batch
-            for logger in trainer.loggers:
-                if isinstance(logger, CurveLogger):
-                    logger.drop_from(done)
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write `config.yaml` into the run's folder, and send the settings to Weights & Biases."""
-        folder = run_folder(trainer)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(
-            self.config, folder / self.config_filename, skip_none=False, overwrite=True, multifile=self.multifile
-        )
-        send_settings(trainer, self.config.as_dict(), pl_module.hparams)
 
 
 def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML

@@ -55,15 +55,19 @@ def table_files(tables: Mapping[str, "pd.DataFrame"], *, excel: bool = False) ->
 
     `excel` begins each CSV with a byte order mark.
     """
+    for name, rows in tables.items():
+        yield f"{name}.parquet", parquet_file(rows)
+        yield f"{name}.csv", b"".join(csv_rows(arrow_table(rows), bom=excel))
+
+
+def parquet_file(rows: "pd.DataFrame") -> bytes:
+    """Encode rows as Parquet; `read_table` gives them back with their types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for name, rows in tables.items():
-        table, sink = arrow_table(rows), pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        yield f"{name}.parquet", sink.getvalue().to_pybytes()
-        del sink
-        yield f"{name}.csv", b"".join(csv_rows(table, bom=excel))
+    sink = pa.BufferOutputStream()
+    pq.write_table(arrow_table(rows), sink)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def read_table(source: Path | bytes, only: list[tuple[str, str, str]] | None = None) -> "pd.DataFrame":

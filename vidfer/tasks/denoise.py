@@ -78,12 +78,9 @@ class DenoiseTask(BaseTask):
         network: str = "generator",
     ) -> None:
         super().__init__()
-        if objective not in _OBJECTIVES:
-            raise VidferError(f"unknown objective '{objective}': use one of {', '.join(_OBJECTIVES)}")
+        _check_objective(objective, adversarial_weight, penalty, clip)
         if n_critic < 1 or critic_width < 1 or not 0 <= warmup_share <= 1:
             raise VidferError("n_critic and critic_width have to be at least 1, warmup_share in [0, 1]")
-        if not (adversarial_weight >= 0 and penalty >= 0 and clip > 0):
-            raise VidferError("adversarial_weight and penalty have to be at least 0, and clip above 0")
         rates = _LR_OF_FULL if preset == "full" else _LR
         lr = rates.get(optimizer, 2e-3) if lr is None else lr
         critic_lr = _CRITIC_LR.get(critic_optimizer, 1e-4) if critic_lr is None else critic_lr
@@ -270,3 +267,10 @@ def mean_ssim(image: Tensor, clean: Tensor) -> Tensor:
 
 def _shown(image: Tensor) -> Tensor:
     return ((image.float().clamp(-1, 1) + 1) * 127.5).round()
+
+
+def _check_objective(objective: str, adversarial_weight: float, penalty: float, clip: float) -> None:
+    if objective not in _OBJECTIVES:
+        raise VidferError(f"unknown objective '{objective}': use one of {', '.join(_OBJECTIVES)}")
+    if not (adversarial_weight >= 0 and penalty >= 0 and clip > 0):
+        raise VidferError("adversarial_weight and penalty have to be at least 0, and clip above 0")

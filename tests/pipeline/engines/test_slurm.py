@@ -14,9 +14,14 @@ def test_without_slurm_it_says_so_and_runs_nothing_here(tmp_path, monkeypatch):
         list(SlurmEngine(tmp_path).run(one_part, ["a"], lambda *_: None))
 
 
-def test_a_frame_that_a_killed_job_left_unfinished_is_not_read(tmp_path):
-    (tmp_path / "shard-1.a").write_bytes((100).to_bytes(8, "big") + b"torn")
-    assert list(Statuses(tmp_path / "shard-1").read()) == []
+def test_a_line_that_a_killed_job_left_unfinished_is_not_read_until_it_is_whole(tmp_path):
+    said = Statuses(tmp_path / "shard-1")
+    (tmp_path / "shard-1.a").write_bytes(b'["done", 3, {"name": "a"}]\n["done", 4, {"na')
+    assert list(said.read()) == [("done", 3, {"name": "a"})]
+    assert list(said.read()) == []
+    with (tmp_path / "shard-1.a").open("ab") as more:
+        more.write(b'me": "b"}]\n')
+    assert list(said.read()) == [("done", 4, {"name": "b"})]
 
 
 @pytest.mark.slow

@@ -15,7 +15,10 @@ Result = dict[str, Any] | ClipError
 
 
 class Engine(Protocol):
-    """Does the work for many items. Work and items have to be picklable; what they need is on every machine by the same path."""
+    """Does the work for many items. Work and items have to be picklable, and what the work returns has to be JSON.
+
+    What they need is on every machine by the same path.
+    """
 
     def run(
         self, work: Work[Item], items: Iterable[Item], on_progress: OnProgress, *, in_order: bool = False

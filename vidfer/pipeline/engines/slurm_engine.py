@@ -184,13 +184,13 @@ class _Run:
         """Take what a job has said since."""
         for kind, position, value in job.said.read():
             if kind == "fatal":
-                raise value
+                raise VidferError(value)
             if kind == "progress":
                 on_progress(position, *value)
             elif position in job.left:
                 del job.left[position]
                 self.died.pop(position, None)
-                self.done[position] = ClipError(*value) if kind == "clip" else value
+                self.done[position] = ClipError(Status(value[0]), value[1]) if kind == "clip" else value
 
     def _look(self, on_progress: OnProgress) -> None:
         """Find the jobs that have ended, and submit what they have left undone."""

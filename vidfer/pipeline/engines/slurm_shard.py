@@ -1,6 +1,6 @@
 """The work of one job of an array: its shard of the items, and a file that says what became of each."""
 
-import pickle
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +16,6 @@ from vidfer.types import ClipError, VidferError
 SECONDS_BETWEEN: Final = 2.0
 """How often a job says how far it is."""
 
-_LENGTH: Final = 8
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -27,7 +25,7 @@ class Shard:
         work: Done for each item.
         items: By position in the whole run.
         status: The files where it says what became of them begin with this path; each start of the job has one of its own, so
-            that a frame that a killed one has left unfinished is the last of its file.
+            that a line that a killed one has left unfinished is the last of its file.
         jobs: Items at once.
         stall: Seconds without progress after which an item is given up.
         retries: How often an item whose worker has died is tried again.
@@ -64,7 +62,7 @@ class Shard:
                 else:
                     _say(file, "done", todo[at], result)
         except VidferError as error:
-            _say(file, "fatal", -1, error)
+            _say(file, "fatal", -1, str(error))
 
     def checkpoint(self) -> Any:  # noqa: ANN401 - submitit's
         """Return what the job calls when it is started again after it was preempted."""
@@ -74,9 +72,8 @@ class Shard:
 
 
 def _say(file: Path, kind: str, position: int, value: object) -> None:
-    frame = pickle.dumps((kind, position, value))
     with file.open("ab") as opened:
-        opened.write(len(frame).to_bytes(_LENGTH, "big") + frame)
+        opened.write(json.dumps([kind, position, value]).encode() + b"\n")
 
 
 @dataclass
@@ -93,11 +90,8 @@ class Statuses:
             with file.open("rb") as opened:
                 opened.seek(at)
                 said = opened.read()
-            start = 0
-            while start + _LENGTH <= len(said):
-                end = start + _LENGTH + int.from_bytes(said[start : start + _LENGTH], "big")
-                if end > len(said):
-                    break
-                yield pickle.loads(said[start + _LENGTH : end])
-                start = end
-            self.offsets[file] = at + start
+            whole = said[: said.rfind(b"\n") + 1]  # the last line may still be written
+            self.offsets[file] = at + len(whole)
+            for line in whole.splitlines():
+                kind, position, value = json.loads(line)
+                yield kind, position, value
