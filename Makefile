@@ -1,6 +1,6 @@
 # Everything here needs only python3 (3.11 or newer) and make; the first target that runs builds .venv.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-browser wheel-test lint types bench bench-check bench-peers lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
+.PHONY: help setup demo test test-slow test-faults faults-page test-browser wheel-test lint types bench bench-check bench-peers lock columns cards pages screenshots docs docs-serve pipeline denoise finetune classify sweep clean
 
 PYTHON ?= python3
 COMMA := ,
@@ -38,6 +38,9 @@ test: $(READY)  ## Run the default tests (without the slow and GPU ones)
 
 test-slow: $(READY)  ## Run the slow tests
 	@$(BIN)/python -m pytest -m 'slow and not gpu'
+
+test-faults faults-page: $(READY)  ## Run every test against faults, and print their table; faults-page writes it into docs/reliability.md
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -m 'not gpu and not browser' -n auto --maxprocesses 2 --dist loadfile --faults-table $(if $(filter faults-page,$@),--faults-page docs/reliability.md)
 
 wheel-test: $(READY)  ## Install the wheel without extras into a new environment, try it there, and say how large it is
 	@$(BIN)/python -m pytest -m slow -s tests/integration/test_wheel.py

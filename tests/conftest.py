@@ -10,6 +10,11 @@ from vidfer.types import EMOTIONS
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser):
+    parser.addoption("--faults-table", action="store_true", help="print what the tests of faults measured, row by row")
+    parser.addoption("--faults-page", metavar="FILE", help="and write it into this page")
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder of real recordings, which is not part of the repository."""
