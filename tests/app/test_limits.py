@@ -127,7 +127,7 @@ def test_refusals_leave_the_queue_as_it_was(port):
 
 
 def test_a_sender_who_falls_silent_is_given_up(port, monkeypatch):
-    monkeypatch.setattr(upload, "_PATIENCE", 0.2)
+    monkeypatch.setattr(upload, "UPLOAD_SILENCE", 0.2)
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         head = f"POST /analyze HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5000\r\n"
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())

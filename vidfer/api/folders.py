@@ -4,12 +4,13 @@ import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
 from vidfer.api.unchanged import Writing, video_of
+from vidfer.limits import MAX_NAME_BYTES
 from vidfer.pages.index import INDEX
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
@@ -24,9 +25,6 @@ from vidfer.results.schema import TABLES
 if TYPE_CHECKING:
     from vidfer.media.find import Clip
     from vidfer.pipeline.runner import StageProgress
-
-_LONGEST: Final = 255
-"""Bytes of a name in common file systems."""
 
 
 @contextmanager
@@ -75,7 +73,7 @@ def result_folders(
 
 def _cut(name: str, room: int = 0) -> str:
     """Shorten a name to what file systems allow, less `room` bytes."""
-    return name.encode()[: _LONGEST - room].decode(errors="ignore")
+    return name.encode()[: MAX_NAME_BYTES - room].decode(errors="ignore")
 
 
 def write_result(

@@ -15,6 +15,14 @@ from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+from vidfer.limits import (
+    LIVE_CONNECTIONS,
+    LIVE_FPS,
+    LIVE_FRAME_BYTES,
+    LIVE_IDLE_SECONDS,
+    LIVE_SECONDS,
+    LIVE_SIDE_PIXELS,
+)
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -53,13 +61,13 @@ class LiveLimits:
         total_s: Seconds after which it ends in any case, so that one that was forgotten does not keep others out.
     """
 
-    connections: int = 2
-    frame_bytes: int = 1_000_000
+    connections: int = LIVE_CONNECTIONS
+    frame_bytes: int = LIVE_FRAME_BYTES
     min_side: int = 32
-    max_side: int = 1920
-    fps: float = 15.0
-    idle_s: float = 20.0
-    total_s: float = 1800.0
+    max_side: int = LIVE_SIDE_PIXELS
+    fps: float = LIVE_FPS
+    idle_s: float = LIVE_IDLE_SECONDS
+    total_s: float = LIVE_SECONDS
 
 
 class Streamer(Protocol):

@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
+from vidfer.limits import JOB_SECONDS, JOBS_WAITING, UPLOAD_CLIP_SECONDS, UPLOAD_MEGABYTES
 from vidfer.stages.chain import OPTION_GROUPS, ChainOptions
 from vidfer.types import UsageError
 
@@ -38,10 +39,10 @@ class AppOptions:
     host: str = "127.0.0.1"
     port: int | None = None
     open: bool = False
-    max_size: float = field(default=500.0, metadata={"metavar": "MB"})
-    max_duration: float = field(default=600.0, metadata={"metavar": "S"})
-    max_queue: int = 8
-    max_time: float = field(default=3600.0, metadata={"metavar": "S"})
+    max_size: float = field(default=UPLOAD_MEGABYTES, metadata={"metavar": "MB"})
+    max_duration: float = field(default=UPLOAD_CLIP_SECONDS, metadata={"metavar": "S"})
+    max_queue: int = JOBS_WAITING
+    max_time: float = field(default=JOB_SECONDS, metadata={"metavar": "S"})
     keep: float = field(default=3600.0, metadata={"metavar": "S"})
     jobs: int = 1
     chain: ChainOptions = field(

@@ -15,15 +15,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
 from vidfer.app.settings import MEGABYTE
+from vidfer.limits import UPLOAD_FORM_BYTES, UPLOAD_NAME_CHARACTERS, UPLOAD_SECONDS, UPLOAD_SILENCE
 from vidfer.pipeline.atomic import FULL
 from vidfer.results.names import shown
 
-FORM_BYTES: Final = 65_536
-"""What a form may have beside its file's bytes."""
-
-_LONGEST_NAME: Final = 200
-_PATIENCE: Final = 30.0
-_SECONDS_OF_UPLOAD: Final = 3600.0
 _SECONDS_OF_FAREWELL: Final = 5.0
 _SECONDS_OF_SILENCE: Final = 0.5
 
@@ -57,14 +52,14 @@ class Body:
         Raises:
             UploadError: The sender breaks off, falls silent, or takes too long.
         """
-        end = time.monotonic() + _SECONDS_OF_UPLOAD
+        end = time.monotonic() + UPLOAD_SECONDS
         while not self._ended:
             if time.monotonic() > end:
-                raise UploadError(408, f"the file took longer than {_SECONDS_OF_UPLOAD:g} s: send a smaller one")
+                raise UploadError(408, f"the file took longer than {UPLOAD_SECONDS:g} s: send a smaller one")
             try:
-                yield await self._next(_PATIENCE)
+                yield await self._next(UPLOAD_SILENCE)
             except TimeoutError as error:
-                raise UploadError(408, f"nothing came for {_PATIENCE:g} s: send the file again") from error
+                raise UploadError(408, f"nothing came for {UPLOAD_SILENCE:g} s: send the file again") from error
 
     async def hear_out(self) -> None:
         """Drop what is still being sent, for some seconds: many clients read no answer before they have sent all."""
@@ -95,7 +90,7 @@ async def receive(body: Body, target: Path, max_bytes: int) -> Form:
         UploadError: The form is none, too large, or ends too early; or the disk is full.
     """
     announced = body.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > max_bytes + FORM_BYTES:
+    if announced.isdigit() and int(announced) > max_bytes + UPLOAD_FORM_BYTES:
         raise _too_large(max_bytes)
     boundary = _boundary(body.headers)
     try:
@@ -159,8 +154,8 @@ class _Reader:
         before = self._in_file
         self._parser.write(chunk)
         self._beside += len(chunk) - (self._in_file - before)
-        if self._beside > FORM_BYTES:
-            raise UploadError(413, f"the form's fields are too large: at most {FORM_BYTES} bytes are taken")
+        if self._beside > UPLOAD_FORM_BYTES:
+            raise UploadError(413, f"the form's fields are too large: at most {UPLOAD_FORM_BYTES} bytes are taken")
 
     def _begin(self) -> None:
         self._header = self._disposition = self._text = b""
@@ -216,5 +211,5 @@ def file_name(sent: str) -> str:
     for escape, sign in (("%22", '"'), ("%0D", "\r"), ("%0A", "\n")):
         sent = sent.replace(escape, sign)
     last = sent.replace("\\", "/").rpartition("/")[2].replace("\0", "")
-    name = shown(last)[-_LONGEST_NAME:]
+    name = shown(last)[-UPLOAD_NAME_CHARACTERS:]
     return "video" if name in ("", ".", "..") else name

@@ -8,6 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vidfer.limits import MAX_GAP
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, both_tracks, choose, open_media, picture_kind
 from vidfer.media.downmix import Downmix
@@ -25,7 +26,6 @@ RATE: Final = 16_000
 """Sampling rate in Hz of what openSMILE gets."""
 
 _SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more below 60 ms, or close to it
-_LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock, and as silent windows they would fill the memory
 _GAP: Final = 0.1  # s; less is the writers' rounding
 _KEPT: Final = 300.0  # s of sound, 19 MB, that are kept from the measurement to the windows, and not decoded again
 _CEILING: Final = 1 - 2**-15  # openSMILE makes 16-bit integers of samples, and louder ones would change their sign
@@ -110,7 +110,7 @@ class Listener:
 
     def _silence(self, gap: float) -> Iterator[NDArray[np.float32]]:
         """Yield what fills a pause of so many seconds, in pieces of a second at most."""
-        if gap > _LONGEST_GAP and self.offset is not None:
+        if gap > MAX_GAP and self.offset is not None:
             self.damage = f"jumps by {gap / 3600:.1f} h in its time stamps"
             self.offset, gap = self.offset + gap, 0.0
         if gap > _GAP:

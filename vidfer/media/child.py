@@ -16,15 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
+from vidfer.limits import MAX_HEADER_BYTES, MEMORY_LIMIT
 from vidfer.media.shared import SlotReader, SlotWriter
 from vidfer.pipeline.system import limit_memory, requests, shared_file, start_tied, timed_reader
 from vidfer.types import ClipError, Status
-
-MEMORY_LIMIT: Final = 4 << 30
-"""Address space of a child in bytes."""
-
-MAX_PIXELS: Final = 7680 * 4320
-"""Frames above 8K are refused before they are decoded."""
 
 Header = dict[str, Any]
 Emitted = Iterator[tuple[Header, memoryview | None]]
@@ -122,6 +117,9 @@ class Child:
             ClipError: The child reported an error, ran out of time, or ended.
         """
         (length,) = _PREFIX.unpack(self._read(_PREFIX.size))
+        if length > MAX_HEADER_BYTES:
+            self._process.kill()
+            raise ClipError(Status.CRASHED, f"the decoding process announced a header of {length:,} bytes")
         header: Header = json.loads(bytes(self._read(length)))
         if "error" in header:
             raise ClipError(Status(header["error"]), header["message"])

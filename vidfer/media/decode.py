@@ -8,7 +8,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import MAX_PIXELS, MEMORY_LIMIT, Child, require_local_file
+from vidfer.limits import MAX_PIXELS, MEMORY_LIMIT
+from vidfer.media.child import Child, require_local_file
 from vidfer.media.kept import KeptChild
 from vidfer.types import ClipError, Status
 

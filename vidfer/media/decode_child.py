@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from av.video.reformatter import VideoReformatter
 
-from vidfer.media.child import MAX_PIXELS, Emitted, Header, require_local_file, serve
+from vidfer.limits import MAX_ERRORS, MAX_PIXELS
+from vidfer.media.child import Emitted, Header, require_local_file, serve
 from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
 from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from vidfer.media.picture import Picture, Series
 
-MAX_ERRORS: Final = 200  # packets in a row that don't decode, after which the rest is given up
 _PROGRESS: Final = 100  # pictures between two signs of life
 _QUIET: Final = 3.0  # s of a video between them
 _TOLERANCE: Final = 2e-3  # s; decord hands out float32

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from vidfer.media.child import MEMORY_LIMIT, Child
+from vidfer.limits import MEMORY_LIMIT
+from vidfer.media.child import Child
 from vidfer.pipeline.system import peak_memory
 from vidfer.types import TRANSIENT, ClipError
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vidfer.limits import MAX_COUNTED_PIXELS
 from vidfer.pipeline.numbered import numbered_pictures
 from vidfer.types import ClipError, Status
 
@@ -19,7 +20,6 @@ _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyErr
 
 _QUICK: Final = 0.010  # s; animations that ask for less, or for nothing, are shown at 10 Hz by every browser
 _SLOW: Final = 0.1
-_COUNTED: Final = 500_000_000  # pixels of an animation up to which its frames are read for its duration alone
 _TURNS: Final = {3: 180, 4: 180, 5: 270, 6: 270, 7: 90, 8: 90}  # EXIF orientation to degrees counter-clockwise
 
 Pixels = NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Picture:
         """Return the fields of `vidfer.media.decode.Probe`; the duration is known of an animation that is not long."""
         width, height = self._image.size
         count, duration = len(self._numbers), None
-        if 1 < count <= _COUNTED / (width * height):
+        if 1 < count <= MAX_COUNTED_PIXELS / (width * height):
             duration = sum(self._length(number) for number in self._numbers)
             duration = None if self.damage else duration
         name = self._kind.lower()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.media.child import MAX_PIXELS
+from vidfer.limits import MAX_PIXELS
 from vidfer.types import UsageError, VidferError
 
 Image = NDArray[np.uint8]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import av
 
+from vidfer.limits import MAX_ERRORS
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import Reader, choose, frame_rate, open_media, picture_kind
-from vidfer.media.decode_child import MAX_ERRORS, check_size
+from vidfer.media.decode_child import check_size
 from vidfer.overlay.canvas import Canvas, Painter
 from vidfer.overlay.scene import Scene
 from vidfer.overlay.sound import Sound

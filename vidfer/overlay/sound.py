@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import av
 import numpy as np
 
+from vidfer.limits import MAX_GAP
 from vidfer.media.container import Reader, choose, open_media
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ _RATES: Final = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100
 _LAYOUTS: Final = frozenset({"mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1"})
 _BITS: Final = 96_000  # a second and channel
 _GAP: Final = 0.05  # s; less is the writers' rounding
-_LONGEST_GAP: Final = 3600.0  # s; longer ones are a broken clock
 
 
 class Sound:
@@ -110,7 +110,7 @@ class Sound:
             time = reader.clock.time(frame.pts, length) + self._lead
             first = time if first is None else first
             gap = time - first - played
-            if _GAP < gap < _LONGEST_GAP:
+            if _GAP < gap < MAX_GAP:
                 yield from packets(_silence(gap, layout, rate))
                 played += gap
             played += length

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.media.child import MAX_PIXELS, Child, require_local_file
+from vidfer.limits import MAX_PIXELS
+from vidfer.media.child import Child, require_local_file
 from vidfer.overlay.plan import Blur, make_plan
 from vidfer.pipeline.atomic import replacing
 from vidfer.types import ClipError, Status

@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from vidfer import __version__
+from vidfer.limits import MAX_REGISTRY_BYTES
 from vidfer.pipeline.atomic import sync, write_atomic
 from vidfer.pipeline.system import lock_file, move
 from vidfer.types import UsageError, VidferError
@@ -38,7 +39,6 @@ _NEEDED: Final = (
     f"perhaps of {GRAPH}, and of nothing else"
 )
 _RECORD: Final = ".pulled.json"
-_LARGEST: Final = 10_000_000  # bytes of a registry
 _BLOCK: Final = 1 << 18
 _PATIENCE: Final = 60.0  # seconds without a byte
 
@@ -146,9 +146,9 @@ def _is_entry(name: str, fields: Any) -> bool:  # noqa: ANN401 - whatever a JSON
 
 
 def _refuse_large(done: int, total: int | None) -> None:
-    if max(done, total or 0) > _LARGEST:
+    if max(done, total or 0) > MAX_REGISTRY_BYTES:
         raise VidferError(
-            f"the registry is larger than {_LARGEST // 1_000_000} MB: give the address of the JSON file itself"
+            f"the registry is larger than {MAX_REGISTRY_BYTES // 1_000_000} MB: give the address of the JSON file itself"
         )
 
 

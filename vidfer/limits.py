@@ -1,0 +1,73 @@
+"""Every limit on a size that input controls: nothing that is read may decide alone how much memory, disk or time it takes.
+
+Below each value stands what it counts and, after the colon, why it is as it is. docs/reference/limits.md says what happens
+beyond each and who can change it.
+"""
+
+from typing import Final
+
+MAX_PIXELS: Final = 7680 * 4320
+"""pixels of a frame or picture: 8K; an RGB frame of that size takes 100 MB."""
+
+MEMORY_LIMIT: Final = 4 << 30
+"""bytes of address space of a process that decodes: four times what an 8K video needs."""
+
+MAX_ERRORS: Final = 200
+"""packets in a row that do not decode: what follows so many is taken for lost."""
+
+MAX_GAP: Final = 3600.0
+"""seconds between two time stamps of sound: longer pauses are a broken clock, and as silence they would fill the memory."""
+
+MAX_COUNTED_PIXELS: Final = 500_000_000
+"""pixels of all frames of an animation: up to so many are decoded to learn how long it lasts, in about two seconds."""
+
+MAX_HEADER_BYTES: Final = 1 << 20
+"""bytes of the header of a message from a process that decodes: it holds a few numbers and names."""
+
+MAX_NAME_BYTES: Final = 255
+"""bytes of the name of a folder of results: what common file systems take."""
+
+MAX_REGISTRY_BYTES: Final = 10_000_000
+"""bytes of a registry of weights: one entry has about 500."""
+
+UPLOAD_MEGABYTES: Final = 500.0
+"""megabytes of a file that the app takes: half an hour of ordinary video."""
+
+UPLOAD_CLIP_SECONDS: Final = 600.0
+"""seconds of a clip that the app takes: analysis takes about as long."""
+
+UPLOAD_SECONDS: Final = 3600.0
+"""seconds that an upload may last: a slow sender must not hold its place for ever."""
+
+UPLOAD_SILENCE: Final = 30.0
+"""seconds without a byte of an upload: the connection is taken for broken."""
+
+UPLOAD_FORM_BYTES: Final = 65_536
+"""bytes of a form beside its file: they are kept in memory."""
+
+UPLOAD_NAME_CHARACTERS: Final = 200
+"""characters of an uploaded file's name: it is only shown."""
+
+JOBS_WAITING: Final = 8
+"""jobs of the app that wait: each holds its file on the disk."""
+
+JOB_SECONDS: Final = 3600.0
+"""seconds of one job of the app: one must not keep the others out."""
+
+LIVE_CONNECTIONS: Final = 2
+"""connections to live mode at once: each keeps a processor core busy."""
+
+LIVE_FRAME_BYTES: Final = 1_000_000
+"""bytes of a JPEG in live mode: a full HD picture has about 300,000."""
+
+LIVE_SIDE_PIXELS: Final = 1920
+"""pixels of the longer side of a picture in live mode: full HD."""
+
+LIVE_FPS: Final = 15.0
+"""pictures answered per second in live mode: more are slowed down."""
+
+LIVE_IDLE_SECONDS: Final = 20.0
+"""seconds without a picture in live mode: the page was left."""
+
+LIVE_SECONDS: Final = 1800.0
+"""seconds of a connection to live mode: one that was forgotten must not keep others out."""
