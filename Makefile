@@ -34,7 +34,7 @@ demo: $(READY)  ## Make a short clip and analyse it with the shipped weights; OP
 	@$(BIN)/vidfer demo --out demo$(if $(OPEN), --open)
 
 test: $(READY)  ## Run the default tests (without the slow and GPU ones)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## Run the slow tests
 	@$(BIN)/python -m pytest -m 'slow and not gpu'

@@ -15,6 +15,30 @@ def pytest_addoption(parser):
     parser.addoption("--faults-page", metavar="FILE", help="and write it into this page")
 
 
+LONGEST = (
+    "tests/cli/test_train.py",
+    "tests/cli/test_wandb.py",
+    "tests/configs/test_configs.py",
+    "tests/training/test_run.py",
+    "tests/models/classifiers/test_base.py",
+    "tests/cli/test_analyze.py",
+    "tests/tasks/test_image.py",
+    "tests/datamodules/test_clips.py",
+    "tests/cli/test_doctor.py",
+    "tests/paper/test_page.py",
+    "tests/cli/test_classify_training.py",
+    "tests/tasks/test_denoise.py",
+    "tests/api/test_api.py",
+    "tests/cli/test_tables.py",
+)
+"""Files that take longest, in this order: they come first, so that no process is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder of real recordings, which is not part of the repository."""
@@ -30,6 +54,29 @@ def one_torch_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_export_a_network():
+    """Export the graph of a network once: it has no tensor in it, so it is the same for all weights of that network."""
+    import json
+
+    from vidfer.inference import graphs
+
+    real, known = graphs.export_graph, {}
+
+    def export(card, tensors):
+        about = {name: card.get(name) for name in ("kind", "arch", "arguments", "preprocessing")}
+        if "." in card["arch"]:  # a class of a test's own, of which there may be another with the same name
+            return real(card, tensors)
+        key = json.dumps([about, tensors], sort_keys=True)
+        if key not in known:
+            known[key] = real(card, tensors)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "export_graph", export)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
