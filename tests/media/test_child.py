@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from vidfer.media.child import Child
-from vidfer.types import ClipError, Status
 
 BEHAVIOUR = """
-import os, signal, sys, time
+import os, signal
 from vidfer.media.child import serve
-from vidfer.types import ClipError, Status
 
 def handle(request):
     what = request["do"]
@@ -22,16 +20,6 @@ def handle(request):
         print("a library prints to standard output", flush=True)
         os.write(1, b"noise")
         yield {"said": request["text"]}, memoryview(bytes(range(256)) * request["times"])
-    if what == "hang":
-        time.sleep(3600)
-    if what == "die":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if what == "raise":
-        raise RuntimeError("an unforeseen thing")
-    if what == "refuse":
-        raise ClipError(Status.NO_VIDEO, "nothing to see")
-    if what == "eat":
-        yield {"size": len(bytearray(8 << 30))}, None
     if what == "stall":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         yield {"pid": os.getpid()}, None
@@ -69,33 +57,6 @@ def test_messages_carry_bytes_of_any_size_and_nothing_else(start):
         header, payload = ask(child, do="echo", text="ä\n", times=times)
         assert header["said"] == "ä\n"
         np.testing.assert_array_equal(np.frombuffer(payload, np.uint8), np.tile(np.arange(256, dtype=np.uint8), times))
-
-
-@pytest.mark.parametrize(
-    ("what", "status", "message"),
-    [
-        ("die", Status.CRASHED, "signal 11"),
-        ("raise", Status.CRASHED, "an unforeseen thing"),
-        ("refuse", Status.NO_VIDEO, "nothing to see"),
-        ("eat", Status.OUT_OF_MEMORY, "1.0 GiB"),
-    ],
-)
-def test_ends_of_every_kind_have_their_status(start, what, status, message):
-    child = start()
-    with pytest.raises(ClipError, match=message) as caught:
-        ask(child, do=what)
-    assert caught.value.status is status
-    if status in {Status.NO_VIDEO, Status.OUT_OF_MEMORY}:
-        assert ask(child, do="echo", text="on", times=1)[0]["said"] == "on"
-
-
-def test_a_hang_is_stopped_in_time(start):
-    child = start(timeout=1.0)
-    begun = time.monotonic()
-    with pytest.raises(ClipError) as caught:
-        ask(child, do="hang")
-    assert caught.value.status is Status.TIMEOUT
-    assert time.monotonic() - begun < 5
 
 
 def test_time_that_the_parent_spends_elsewhere_is_free(start):

@@ -12,7 +12,8 @@ from typing import Any, Final
 from vidfer.app.job import FAULTS, Job, State
 from vidfer.app.settings import AppOptions
 from vidfer.app.work import Task
-from vidfer.pipeline.workers import Work, Worker
+from vidfer.pipeline.system import how_ended
+from vidfer.pipeline.worker import Work, Worker
 from vidfer.stages.progress import LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError, Status
 
@@ -231,7 +232,7 @@ class Jobs:
             self._end(job, State.FAILED if status in FAULTS else State.DONE, value["message"], status)
         elif kind == "dead":
             if job.ended is None:
-                _LOG.warning("the analysis of a job ended with code %s", value)
+                _LOG.warning("the process of a job %s", how_ended(value))
             self._end(job, State.FAILED, "the analysis broke off: try again, or another file", Status.CRASHED)
         else:
             _LOG.error("%s", value)

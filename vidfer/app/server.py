@@ -30,7 +30,7 @@ from vidfer.app.routes import router
 from vidfer.app.settings import USUAL_PORT, AppOptions
 from vidfer.app.work import Analysis
 from vidfer.pipeline.system import ENDING, WINDOWS
-from vidfer.pipeline.workers import Work
+from vidfer.pipeline.worker import Work
 from vidfer.stages.chain import build_chain
 from vidfer.types import UsageError
 

@@ -16,7 +16,7 @@ from vidfer.cli.display import progress_of
 from vidfer.cli.logs import LOG
 from vidfer.cli.text import shorten
 from vidfer.pipeline.engines import Engine, LocalEngine
-from vidfer.pipeline.workers import Work
+from vidfer.pipeline.worker import Work
 from vidfer.results.names import shown, visible
 from vidfer.stages.progress import ANALYSIS, LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError

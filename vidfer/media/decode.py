@@ -19,6 +19,11 @@ CHILD: Final = KeptChild("vidfer.media.decode_child")
 """The process that probes and decodes, kept from one clip to the next."""
 
 
+_GRANT: Final = (
+    10.0  # s of playing time that one message can add to the time limit: a clock that jumps by years adds no more
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One frame as it is shown: its number in the video from 0, its presentation time in s from the start of the file.
@@ -169,7 +174,7 @@ def _stream(request: dict[str, object], timeout: float, memory: int) -> Generato
             if "end" in header:
                 return
             at: float = header["pts" if "index" in header else "progress"]
-            child.left += max(0.0, at - reached)
+            child.left += min(max(0.0, at - reached), _GRANT)
             reached = max(reached, at)
             if "index" in header:
                 image = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)

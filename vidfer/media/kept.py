@@ -18,6 +18,8 @@ MAX_REQUESTS: Final = 100
 
 _WORN: Final = 0.5  # of the limit: a child whose memory came so far is replaced, since `starved` looks at its peak
 
+_SETTLE: Final = 2.0  # s that letting go of the clip before may take
+
 _all: "weakref.WeakSet[KeptChild]" = weakref.WeakSet()
 
 
@@ -25,7 +27,8 @@ class KeptChild:
     """One idle child of a module, for whoever asks next in this process; who asks while it is lent gets another one.
 
     A fault costs only its clip: a child goes back only where its answer came to an end or was refused, and one that crashed,
-    hung, ran out of memory or was left in the middle of an answer is ended. Safe in threads and after a fork.
+    hung, ran out of memory or was left in the middle of an answer is ended, and so is one that crashes or hangs after its answer,
+    while it lets go of the clip. Safe in threads and after a fork.
     """
 
     def __init__(self, module: str) -> None:
@@ -68,7 +71,7 @@ class KeptChild:
             child, self._idle = self._idle, None
             if self._owner != os.getpid():  # a fork: the child is the other process's
                 self._owner, child = os.getpid(), None
-        if child is not None and not child.alive:
+        if child is not None and not child.settle(_SETTLE):
             child.close()
             return None
         if child is not None:

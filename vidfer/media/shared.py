@@ -83,13 +83,20 @@ class SlotReader:
         self._held: set[int] = set()
 
     def view(self, at: int, size: int) -> memoryview:
-        """Return the payload that begins at a place of the file; a copy where the caller holds too many in it already."""
+        """Return the payload that begins at a place of the file; a copy where the caller holds too many in it already.
+
+        Raises:
+            ValueError: There is no such place.
+        """
         import weakref
 
         import numpy as np
 
         if self._map is None or len(self._map) < at + size:
-            self._map = mmap.mmap(self._file, os.fstat(self._file).st_size)
+            try:
+                self._map = mmap.mmap(self._file, os.fstat(self._file).st_size)
+            except OSError as error:  # no address space is left
+                raise MemoryError from error
         block = np.frombuffer(self._map, np.uint8, size, at)
         if len(self._held) >= _HELD:
             block = block.copy()

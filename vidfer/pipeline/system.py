@@ -121,7 +121,9 @@ def shared_file(stack: ExitStack) -> int | None:
     if WINDOWS or _fcntl is None:
         return None
     if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("vidfer")
+        handle = os.memfd_create("vidfer", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        if hasattr(_fcntl, "F_SEAL_SHRINK"):  # who reads what the other process has cut off is ended by SIGBUS
+            _fcntl.fcntl(handle, _fcntl.F_ADD_SEALS, _fcntl.F_SEAL_SHRINK)
     else:
         import tempfile
 
@@ -141,19 +143,51 @@ def start_tied(
 ) -> "subprocess.Popen[bytes]":
     """Start a process that ends with this one, whatever ends it; the last word of its command is for `requests`.
 
-    It is given the descriptors `keep`, which Windows cannot do.
+    It is given the descriptors `keep`, which Windows cannot do; elsewhere it heads a process group of its own, see `end_tied`.
 
     The tie is a pipe that stays open until the stack is closed, or where signals of pipes are missing the process's standard
     input, which has to be one.
     """
     import subprocess
 
+    if not WINDOWS:
+        options = {"process_group": 0, **options}
     if not _LINUX:
         return subprocess.Popen([*command, ""], pass_fds=keep, **options)
     watched, lifeline = map(_beyond_standard, os.pipe())
     stack.callback(os.close, lifeline)
     with closing(os.fdopen(watched, "rb", buffering=0)):
         return subprocess.Popen([*command, str(watched)], pass_fds=[watched, *keep], **options)
+
+
+def end_tied(process: "subprocess.Popen[bytes]") -> None:
+    """End a process of `start_tied` at once, and all that it has started itself and that is still in its group."""
+    if WINDOWS:
+        process.kill()
+        return
+    with suppress(ProcessLookupError, PermissionError):  # none is left, or on macOS only ones that have ended
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def how_ended(code: int | None) -> str:
+    """Say how a process ended, by its exit code: negative after a signal, None where it had to be ended.
+
+    Example:
+        >>> how_ended(-11)
+        'was ended by signal 11 (SIGSEGV)'
+        >>> how_ended(3)
+        'ended with exit code 3'
+    """
+    if code is None:
+        return "no longer answered as it should, and was ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "of no name"
+    hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    return f"was ended by signal {-code} ({name}){hint}"
 
 
 def requests(tie: str) -> Iterator[bytes]:
@@ -163,7 +197,7 @@ def requests(tie: str) -> Iterator[bytes]:
     native code holds the interpreter's lock.
     """
     if tie:
-        _end_with_parent(int(tie))
+        end_with(int(tie))
         yield from sys.stdin.buffer
         return
     import threading
@@ -182,13 +216,23 @@ def requests(tie: str) -> Iterator[bytes]:
         yield lines.get()
 
 
-def _end_with_parent(lifeline: int) -> None:
-    """Have the kernel end this process, even in native code, when the other end of the pipe closes.
+def end_with(lifeline: int) -> None:
+    """Have the kernel end this process, even in native code, when the other end of a pipe closes: with its group if it heads one.
 
     Unlike a watching thread, the signal's default action needs no interpreter lock; unlike the parent-death signal, it is
-    about the parent process and not about the thread that started this one.
+    about the parent process and not about the thread that started this one. Where pipes have no signals, a thread watches.
     """
-    _fcntl.fcntl(lifeline, _fcntl.F_SETOWN, os.getpid())
+    if not _LINUX:
+        import threading
+        from multiprocessing.connection import wait
+
+        def watch() -> None:
+            wait([lifeline])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+        return
+    _fcntl.fcntl(lifeline, _fcntl.F_SETOWN, -os.getpid() if os.getpgrp() == os.getpid() else os.getpid())
     _fcntl.fcntl(lifeline, _fcntl.F_SETFL, _fcntl.fcntl(lifeline, _fcntl.F_GETFL) | os.O_ASYNC)
     closed = select.poll()
     closed.register(lifeline, select.POLLIN)

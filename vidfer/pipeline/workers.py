@@ -1,29 +1,24 @@
 """Work on many clips, or other items, at once; one that kills its worker process costs only itself."""
 
 import logging
-import multiprocessing
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
-from vidfer.pipeline.cores import share_cores
-from vidfer.types import ClipError, Status, VidferError
+from vidfer.pipeline.system import how_ended
+from vidfer.pipeline.worker import Work, Worker
+from vidfer.types import ClipError, Status
 
 Item = TypeVar("Item")
-"""What is worked on: a clip's path, or anything else that can be pickled and whose text names it."""
-
-Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
-"""From an item and a progress callback (stage, share) to the item's summary."""
 
 OnProgress = Callable[[int, str, float], None]
 """Called with an item's position in the list, the stage at work, and the share it has done."""
+
+_LOOK = 0.5  # s between two looks whether the workers still live: what one has started may hold its pipe open
 
 
 def run_all(
@@ -73,109 +68,6 @@ def run_all(
 
 
 @dataclass
-class Worker:
-    """A spawned process that does the work for one item after the other, and keeps what it has loaded; `run_all` uses several.
-
-    Args:
-        process: The process.
-        pipe: What it says, to be read by `receive`; `multiprocessing.connection.wait` takes it.
-        position: The place in the list of the item that it was given last.
-        heard: When it was given that item or last said something of it, by `time.monotonic`, in s.
-    """
-
-    process: multiprocessing.process.BaseProcess
-    pipe: "Connection[Any, Any]"
-    position: int = 0
-    heard: float = 0.0
-
-    @classmethod
-    def start(cls, work: Work[Any], jobs: int = 1) -> "Worker":
-        """Start a process, one of so many that work at once; the work has to be picklable."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        level = logging.getLogger("vidfer").getEffectiveLevel()
-        process = context.Process(target=_serve, args=(work, theirs, level, jobs), daemon=False)
-        process.start()
-        theirs.close()
-        return cls(process, ours)
-
-    def give(self, item: object, position: int = 0) -> None:
-        """Have an item worked on."""
-        self.position, self.heard = position, time.monotonic()
-        with suppress(OSError):  # that a worker has died is noticed when its result is received
-            self.pipe.send(item)
-
-    def receive(self) -> tuple[str, Any]:
-        """Wait for the next message: its kind, and its value.
-
-        `done` (the summary), `clip` (the `ClipError` that the work raised) or `fatal` (another `VidferError`) is the last one of
-        an item; before it come `progress` (stage and share) and `log` (a record). `dead` comes with the process' exit code.
-        """
-        self.heard = time.monotonic()
-        try:
-            kind, value = self.pipe.recv()
-        except (EOFError, OSError):
-            self.process.join()
-            return "dead", self.process.exitcode
-        return (kind, ClipError(*value)) if kind == "clip" else (kind, value)
-
-    def kill(self) -> None:
-        """End the process at once, whatever it does; child processes of `vidfer.media.child` end with it."""
-        self.process.kill()
-        self.stop()
-
-    def stop(self) -> None:
-        """Let the process end; one that is still at work after 5 s is killed."""
-        self.pipe.close()
-        self.process.join(timeout=5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-class Forward(logging.Handler):
-    """Sends records to the process that started this one, which knows where they are to go."""
-
-    def __init__(self, send: Callable[[logging.LogRecord], object]) -> None:
-        super().__init__()
-        self._send = send
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send it as one that can be pickled."""
-        said = {"msg": self.format(record), **dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))}
-        with suppress(OSError):  # the parent has gone
-            self._send(logging.makeLogRecord({**record.__dict__, **said}))
-
-
-def _serve(work: Work[Any], pipe: "Connection[Any, Any]", level: int, jobs: int) -> None:
-    share_cores(jobs)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupted run does
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that drafts are removed on the way out
-    logging.getLogger("vidfer").setLevel(level)
-    logging.getLogger().addHandler(Forward(lambda record: pipe.send(("log", record))))
-    logging.captureWarnings(True)
-    with suppress(EOFError, OSError):  # the parent has gone
-        while True:
-            pipe.send(attempt(work, pipe.recv(), lambda *at: pipe.send(("progress", at))))
-
-
-def attempt(
-    work: Callable[[Item, Callable[[str, float], None]], Any], item: Item, progress: Callable[[str, float], None]
-) -> tuple[str, Any]:
-    """Do the work for an item, and say what became of it so that it can be sent to another process.
-
-    That is `done` with what the work returned, `clip` with status and message, or `fatal` with a `VidferError` that is not the
-    item's.
-    """
-    try:
-        return "done", work(item, progress)
-    except ClipError as error:
-        return "clip", (error.status, error.message)
-    except VidferError as error:
-        return "fatal", error
-
-
-@dataclass
 class _Crew(Generic[Item]):
     """Workers at work on items, and those that wait for one."""
 
@@ -212,8 +104,8 @@ class _Crew(Generic[Item]):
     def collect(self, on_progress: OnProgress) -> dict[int, dict[str, Any] | ClipError]:
         """Wait for news and return the results that have come, by position."""
         done: dict[int, dict[str, Any] | ClipError] = {}
-        ready = wait([worker.pipe for worker in self.busy], self._patience())
-        for worker in [worker for worker in self.busy if worker.pipe in ready]:
+        wait([worker.pipe for worker in self.busy], self._patience())
+        for worker in [worker for worker in self.busy if worker.has_news()]:
             kind, value = worker.receive()
             if kind == "progress":
                 on_progress(worker.position, *value)
@@ -233,11 +125,11 @@ class _Crew(Generic[Item]):
                 done[worker.position] = value
         return self._finished(done | self._stalled())
 
-    def _patience(self) -> float | None:
-        """Return for how many seconds nothing may be heard until a worker has stalled."""
+    def _patience(self) -> float:
+        """Return for how many seconds to wait until a worker may have stalled, or ended without a word."""
         if self.stall is None:
-            return None
-        return max(0.0, min(worker.heard for worker in self.busy) + self.stall - time.monotonic())
+            return _LOOK
+        return min(_LOOK, max(0.0, min(worker.heard for worker in self.busy) + self.stall - time.monotonic()))
 
     def _stalled(self) -> dict[int, dict[str, Any] | ClipError]:
         """Kill the workers that have said nothing for too long, and return what became of their items."""
@@ -249,13 +141,13 @@ class _Crew(Generic[Item]):
                 done[worker.position] = stalled(self.given[worker.position], self.stall)
         return done
 
-    def _after_death(self, worker: Worker, code: int) -> ClipError | None:
+    def _after_death(self, worker: Worker, code: int | None) -> ClipError | None:
         """Try a dead worker's item again, or say what became of it."""
         self.died[worker.position] += 1
         if self.died[worker.position] <= self.retries:
             self._give(worker.position)
             return None
-        cause = f"its worker process ended with code {code}"
+        cause = f"its worker process {how_ended(code)}"
         message = f"{self.given[worker.position]}: {cause}; run it again with --jobs 1 to see why"
         return ClipError(Status.CRASHED, message)
 

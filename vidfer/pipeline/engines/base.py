@@ -4,7 +4,8 @@ from collections.abc import Generator, Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from vidfer.pipeline.runner import StageProgress
-from vidfer.pipeline.workers import OnProgress, Work
+from vidfer.pipeline.worker import Work
+from vidfer.pipeline.workers import OnProgress
 from vidfer.types import ClipError
 
 Item = TypeVar("Item")

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from vidfer.pipeline import workers
 from vidfer.pipeline.engines.base import Result
-from vidfer.pipeline.workers import OnProgress, Work
+from vidfer.pipeline.worker import Work
+from vidfer.pipeline.workers import OnProgress
 
 Item = TypeVar("Item")
 

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 from vidfer.pipeline.engines.base import Result
 from vidfer.pipeline.engines.ray_run import RayRun
 from vidfer.pipeline.extras import require
-from vidfer.pipeline.workers import OnProgress, Work
+from vidfer.pipeline.worker import Work
+from vidfer.pipeline.workers import OnProgress
 from vidfer.types import VidferError
 
 Item = TypeVar("Item")

@@ -12,7 +12,8 @@ from typing import Any, Final
 from vidfer.pipeline.engines.base import Result, TwoPartWork
 from vidfer.pipeline.engines.ray_worker import Board, Desk, Holder, is_there, prepare
 from vidfer.pipeline.engines.remote import Surroundings
-from vidfer.pipeline.workers import OnProgress, Work, stalled
+from vidfer.pipeline.worker import Work
+from vidfer.pipeline.workers import OnProgress, stalled
 from vidfer.types import ClipError, Status, VidferError
 
 _TICK: Final = 0.5

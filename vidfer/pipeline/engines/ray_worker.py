@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from vidfer.pipeline.engines.base import TwoPartWork
 from vidfer.pipeline.engines.remote import Surroundings
-from vidfer.pipeline.workers import Forward, Work, attempt
+from vidfer.pipeline.worker import Forward, Work, attempt
 from vidfer.types import VidferError
 
 SECONDS_BETWEEN: Final = 0.5

@@ -17,7 +17,8 @@ from vidfer.pipeline.engines.ray_engine import STALL
 from vidfer.pipeline.engines.remote import Surroundings
 from vidfer.pipeline.engines.slurm_shard import Shard, Statuses
 from vidfer.pipeline.extras import require
-from vidfer.pipeline.workers import OnProgress, Work
+from vidfer.pipeline.worker import Work
+from vidfer.pipeline.workers import OnProgress
 from vidfer.types import ClipError, Status, UsageError, VidferError
 
 Item = TypeVar("Item")

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from vidfer.pipeline.engines.local import LocalEngine
 from vidfer.pipeline.engines.remote import Surroundings
-from vidfer.pipeline.workers import Work
+from vidfer.pipeline.worker import Work
 from vidfer.types import ClipError, VidferError
 
 SECONDS_BETWEEN: Final = 2.0
