@@ -10,6 +10,9 @@ _T = TypeVar("_T")
 EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The seven displayed expressions, in the order of every probability vector and confusion matrix."""
 
+DISPLAYED: Final = "Displayed expression, not inner state: what is shown, not what is felt."
+"""What every output says of itself: tables, summaries, pages, plots, videos, files for other programs, the terminal."""
+
 
 class Status(StrEnum):
     """What became of a clip, of one of its modalities, or of an audio window.

@@ -215,7 +215,7 @@ def test_the_text_fits_80_columns_and_says_what_it_is():
     given = run(clips, condition=["calm", "a very long name of a film", "x"] * 4)
     text = as_text(compare(given, "condition"))
     assert max(map(len, text.splitlines())) <= 80
-    for said in ("not what a person feels", "21 tests were made", "fewer than 10 persons"):
+    for said in ("not inner state", "21 tests were made", "fewer than 10 persons"):
         assert said in " ".join(text.split())
 
 

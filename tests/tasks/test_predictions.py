@@ -21,7 +21,7 @@ from vidfer.tasks.base import ClassificationTask
 from vidfer.tasks.loggers import WandbCurves
 from vidfer.tasks.optimizers import Optimisation, Schedule
 from vidfer.tasks.predictions import showing
-from vidfer.types import EMOTIONS
+from vidfer.types import DISPLAYED, EMOTIONS
 
 TRUTH = [0, 0, 3, 3, 3, 6]
 BEST = [0, 3, 3, 3, 6, 6]
@@ -75,7 +75,7 @@ def logits_of(told: list[int]) -> Tensor:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
-    """A training of two epochs and its test, and the same with faces as they are; the client's runs in this order."""
+    """A training of two epochs and its test: with blurred faces, with faces as they are, and by default; the client's runs."""
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         for name in [
@@ -86,8 +86,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
             patch.setenv(f"WANDB_{name}", value)
         wandb.teardown()
         found: list[Path] = []
-        for faces in ("blurred", "shown"):
-            logger = WandbCurves(save_dir=str(folder), faces=faces)  # type: ignore[arg-type]
+        for faces in ("blurred", "shown", "default"):
+            chosen: dict[str, Any] = {} if faces == "default" else {"faces": faces}
+            logger = WandbCurves(save_dir=str(folder), **chosen)
             best = ModelCheckpoint(folder / faces, monitor="val_acc", mode="max")
             trainer = Trainer(
                 max_epochs=2, accelerator="cpu", logger=[logger], callbacks=[*showing([logger]), best],
@@ -137,10 +138,20 @@ def test_average_precisions_stand_beside_the_curves(runs: list[Path]) -> None:
     assert np.array(points) == pytest.approx(np.array([(0, 1), (2 / 3, 2 / 3), (2 / 3, 2 / 4), (1, 3 / 6)]))
 
 
-def test_faces_are_blurred_unless_they_are_asked_for(runs: list[Path]) -> None:
+def test_no_pixels_are_sent_unless_they_are_asked_for(runs: list[Path]) -> None:
+    """What goes along by default is text: no file of a picture, and no entry of that kind."""
+    for run, pictures in zip(runs, (2, 1, 0), strict=True):
+        names = {path for path in wandb_files.files(run) if not path.endswith((".json", ".yaml", ".txt"))}
+        kinds = [kind for name, kind in wandb_files.history(run).items() if name.endswith("._type")]
+        assert (len(names), kinds.count("image-file")) == (pictures, pictures)
+    assert "val_confusion_table._type" in wandb_files.history(runs[2])  # its figures are there
+    assert wandb_files.summary(runs[2])["about"] == DISPLAYED
+
+
+def test_faces_are_blurred_where_that_is_asked_for(runs: list[Path]) -> None:
     """A face has a sharp edge from black to white in its middle: only as it is, an image has that."""
     steepest = []
-    for run in runs:
+    for run in runs[:2]:
         (name,) = {path for path in wandb_files.files(run) if path.endswith(".png") and "val_faces" in path}
         image = cv2.imread(str(run / "files" / name), cv2.IMREAD_GRAYSCALE)
         assert image is not None

@@ -14,7 +14,7 @@ from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip, name_models
 from vidfer.stages.report import read_report
-from vidfer.types import ClipError
+from vidfer.types import DISPLAYED, ClipError
 
 
 def analyze_clip(
@@ -58,7 +58,7 @@ def analyze_clip(
         embedded = {"identify": identify_clip(Path(path), options, identity, place, progress)} if identity else {}
     except ClipError as error:
         return ClipResult.failed(called, error, known, design)
-    took = {"analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
+    took = {"about": DISPLAYED, "analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
     built_with = {"tables": record(tables, design)}
     summary = {"clip": called, **report.summary, **name_models(options), **built_with, **embedded, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)

@@ -3,7 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.types import EMOTIONS, Status
+from vidfer.types import DISPLAYED, EMOTIONS, Status
 
 if TYPE_CHECKING:
     from vidfer.api.result import ClipResult
@@ -22,7 +22,7 @@ def as_html(result: "ClipResult") -> str:
     body = "".join(_row(name, part) for name, part in (*parts, *people[:PEOPLE]))
     more = [f"and {len(people) - PEOPLE} more people"] if len(people) > PEOPLE else []
     notes = [summary["message"]] if summary["status"] != Status.OK else []
-    foot = "".join(f"<div>{escape(str(note))}</div>" for note in (*more, *notes) if note)
+    foot = "".join(f"<div>{escape(str(note))}</div>" for note in (*more, *notes, DISPLAYED) if note)
     title = f"<div><b>{escape(result.clip_id)}</b></div>"
     return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
 

@@ -34,7 +34,7 @@ from vidfer.results.schema import TABLES
 from vidfer.results.tables import Report, TableOptions, build_tables, clip_row, record, summary_of_nothing
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip, name_models
 from vidfer.stages.report import read_report
-from vidfer.types import ClipError, Status, UsageError
+from vidfer.types import DISPLAYED, ClipError, Status, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,6 +128,7 @@ class ManifestAnalysis:
             tally = _Driver(self, manifest, out, on_clip, progress or (lambda *_: None)).drive()
             run = _run_of(out, tally)
             facts = {
+                "about": DISPLAYED,
                 "manifest": shown(file),
                 "vidfer": __version__,
                 "tables": [CLIPS, *self.further],
@@ -317,7 +318,7 @@ class _Driver:
         if isinstance(what, ClipError):
             return {**summary_of_nothing(path, what), "tables": self._said["tables"], "analyzed_at": at}
         took = part.took.get(row, 0.0)
-        return {"clip": path, **what, **self._said, "analyzed_at": at, "elapsed_s": took}
+        return {"clip": path, **what, **self._said, "about": DISPLAYED, "analyzed_at": at, "elapsed_s": took}
 
     def _count(self, clips: int, *, at_once: bool = False) -> None:
         self._done += clips

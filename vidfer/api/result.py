@@ -34,7 +34,7 @@ class ClipResult:
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
             `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
-            `tables` (what they were built with), `analyzed_at`, `elapsed_s`.
+            `tables` (what they were built with), `about` (what the figures mean), `analyzed_at`, `elapsed_s`.
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
         pictures: JPEGs of a frame and of each person's faces (`vidfer.results.pictures.Pictures`); not blurred, unless loaded so.

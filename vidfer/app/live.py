@@ -23,7 +23,7 @@ from vidfer.limits import (
     LIVE_SECONDS,
     LIVE_SIDE_PIXELS,
 )
-from vidfer.types import VidferError
+from vidfer.types import DISPLAYED, VidferError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,7 +165,7 @@ class Live:
             await socket.send_json({"kind": "loading"})
             analyzer = await loop.run_in_executor(thread, self._load)
             answers = analyzer.stream(_taken(slot))
-            await socket.send_json({"kind": "ready", "fps": self.limits.fps})
+            await socket.send_json({"kind": "ready", "fps": self.limits.fps, "about": DISPLAYED})
             start = last = time.monotonic()
             while True:
                 data = await self._receive(socket)

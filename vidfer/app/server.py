@@ -32,13 +32,13 @@ from vidfer.app.work import Analysis
 from vidfer.pipeline.system import ENDING, WINDOWS
 from vidfer.pipeline.worker import Work
 from vidfer.stages.chain import build_chain
-from vidfer.types import UsageError
+from vidfer.types import DISPLAYED, UsageError
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
-_ABOUT = """Send a video, and have the facial expressions that it shows as tables and as a report.
+_ABOUT = f"""Send a video, and have the facial expressions that it shows as tables and as a report.
 
-What is measured is the expression shown, never what a person feels."""
+{DISPLAYED}"""
 
 _TAGS = [
     {"name": "jobs", "description": "Jobs"},

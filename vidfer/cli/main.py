@@ -7,7 +7,7 @@ from importlib import import_module
 
 from vidfer import __version__
 from vidfer.cli.wrap import wrap
-from vidfer.types import StoppedError, UsageError, VidferError
+from vidfer.types import DISPLAYED, StoppedError, UsageError, VidferError
 
 VERBS = {
     "analyze": "turn videos into tables of displayed expressions",
@@ -32,8 +32,7 @@ VERBS = {
     "completion": "print the shell completion for bash, zsh or tcsh",
 }
 _TRAINS = ("train", "pipeline", "sweep", "evaluate", "optimizers", "tables")
-_ABOUT = """Turn videos into tables of displayed facial expressions.
-What is measured is the expression shown, never what a person feels."""
+_ABOUT = f"Turn videos into tables of displayed facial expressions.\n{DISPLAYED}"
 TRAINING = {
     "denoise": "the generator that removes noise",
     "finetune": "the image network, on single faces",

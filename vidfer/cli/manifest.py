@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vidfer.cli.display import fault, progress_bar, say_where_faces_are_kept
 from vidfer.cli.ending import ending_in_order
+from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
     from vidfer.api.many import ManifestRun
@@ -61,4 +62,4 @@ def _print_run(run: "ManifestRun") -> None:
             console.print(table)
             print()
     rows = "1 clip: its row is" if run.n_clips == 1 else f"{run.n_clips:,} clips: a row for each is"
-    print(f"{rows} in {run.folder / 'clips'}.")
+    print(f"{rows} in {run.folder / 'clips'}.\n{DISPLAYED}")

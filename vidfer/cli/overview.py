@@ -16,7 +16,7 @@ from vidfer.cli.text import shorten
 from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.media.quality import nearly_all
 from vidfer.results.names import visible
-from vidfer.types import EMOTIONS, Status
+from vidfer.types import DISPLAYED, EMOTIONS, Status
 
 Summary = Mapping[str, Any]
 Column = tuple[str, Literal["left", "right"], Callable[[Summary], str | Text]]
@@ -43,7 +43,14 @@ def print_overview(summaries: Sequence[Summary]) -> None:
         console.print(_vote_table(voting, console))
     found = {mark for summary in summaries for mark in marks(summary)}
     legend = [f"{mark} {text}" for mark, text in _MARKS.items() if mark in found]
-    for line in (*legend, *_unusable(summaries), *_uncertain(summaries), *_denoised(summaries), *_weights(summaries)):
+    for line in (
+        *legend,
+        *_unusable(summaries),
+        *_uncertain(summaries),
+        *_denoised(summaries),
+        *_weights(summaries),
+        DISPLAYED,
+    ):
         console.print(Text(line, "dim"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.datasets.clips import find_clips
+from vidfer.datasets.groups import sex_of
 from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.splits import take_people
 from vidfer.evaluation import Notify
@@ -16,6 +17,7 @@ from vidfer.evaluation.calibration import calibration_entry, calibration_lines, 
 from vidfer.evaluation.corpora import corpus_lines, leave_corpora_out
 from vidfer.evaluation.export import require_own_card, require_weights, write_card
 from vidfer.evaluation.folds import FoldOptions, cross_validate, find_recipe, fold_lines, leave_out_trained
+from vidfer.evaluation.groups import group_figures, group_lines
 from vidfer.evaluation.held_out import HeldOut
 from vidfer.evaluation.image import score_lines
 from vidfer.inference.decision import Rules, predict_sound, used_windows
@@ -47,7 +49,9 @@ class AudioOptions:
             are calibrated on the others.
         calibrate: With --folds, fit a temperature to the out-of-fold predictions, and measure --audio-model with it on these
             people, whom nothing was trained on.
-        write_card: With --calibrate or --leave-corpus-out, write the calibration to the card of --audio-model.
+        by: Measure women and men apart, too, as far as the data set says who is which, as RAVDESS does.
+        write_card: With --calibrate or --leave-corpus-out, write the calibration to the card of --audio-model; with --by, what
+            was measured of each group.
         store: Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache).
     """
 
@@ -60,6 +64,7 @@ class AudioOptions:
     cross: FoldOptions = field(default_factory=FoldOptions, metadata=FoldOptions.GROUPS)
     leave_corpus_out: bool = False
     calibrate: str | None = field(default=None, metadata={"metavar": "A-B,C"})
+    by: Literal["sex"] | None = None
     write_card: bool = False
     store: str | None = field(default=None, metadata={"metavar": "DIR|URL"})
 
@@ -79,7 +84,7 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
         return _leave_corpora_out(options, people, store, notify)
     if options.cross.folds:
         return _cross_validate(options, people, store, notify)
-    options.cross.require_folds(calibrate=options.calibrate, write_card=options.write_card)
+    options.cross.require_folds(calibrate=options.calibrate, write_card=options.write_card and not options.by)
     if fault := incompatibility("audio", options.audio_model):
         raise UsageError(f"the audio model {options.audio_model} does not fit: {fault}")
     clips, report = find_clips(options.data, options.root)
@@ -89,14 +94,23 @@ def evaluate_audio(options: AudioOptions, notify: Notify = lambda _: None) -> di
     cards = {options.audio_model: find_weights("audio", options.audio_model).card}
     chosen = leave_out_trained(chosen, cards, named=bool(people), notify=notify)
     speech_only = options.voice == "auto"
-    scores = score_recordings(chosen, options.audio_model, Store(store), speech_only=speech_only, notify=notify)
+    digest = weights_digest("audio", options.audio_model)
+    heard = predict_recordings(chosen, options.audio_model, Store(store), speech_only=speech_only, notify=notify)
+    target, preds = [clip.target for clip, _ in heard], [told for _, told in heard]
     who = f"people {people}" if people else "all people it was not trained on"
-    return {
+    found = {
         "on": f"{options.audio_model} on {options.root or options.data}, {who}",
-        **scores,
-        "left_out": len(chosen) - scores["n"],
+        **asdict(score(np.array(target), np.array(preds))),
+        "left_out": len(chosen) - len(heard),
         "unknown_persons": sum(clip.person is None for clip in chosen),
     }
+    if options.by:
+        entry = {"by": options.by, **group_figures([clip.person for clip, _ in heard], target, preds, sex_of)}
+        found |= entry
+        if options.write_card:
+            require_own_card("audio", options.audio_model)
+            notify(write_card("audio", options.audio_model, digest, {"groups": [{"on": found["on"], **entry}]}))
+    return found
 
 
 def audio_lines(found: Mapping[str, Any]) -> list[str]:
@@ -104,32 +118,31 @@ def audio_lines(found: Mapping[str, Any]) -> list[str]:
     if "corpora" in found:
         return corpus_lines(found)
     if "folds" not in found:
-        return score_lines(found["on"], found)
+        return [*score_lines(found["on"], found), *(group_lines(found) if "groups" in found else [])]
     return [*fold_lines(found), *(calibration_lines(found["calibration"]) if "calibration" in found else [])]
 
 
-def score_recordings(
+def predict_recordings(
     clips: Sequence[LabelledClip], model: str, store: Store, *, speech_only: bool, notify: Notify = lambda _: None
-) -> dict[str, Any]:
-    """Score an audio model on recordings by the rule of `vidfer analyze`; return `Scores` as a dictionary.
+) -> list[tuple[LabelledClip, int]]:
+    """Predict recordings by the rule of `vidfer analyze`: of each that can be heard the index of its class in `EMOTIONS`.
 
     With `speech_only`, windows count only where someone speaks. `notify` is called with a line about each recording left out.
 
     Raises:
         VidferError: There is no window that counts.
     """
-    target, preds = [], []
+    heard = []
     for clip in clips:
         try:
             distribution = predict_recording(clip.path, model, store, speech_only=speech_only)
         except ClipError as error:
             notify(f"  left out: {clip.name}: {error.status}" + (f": {error.message}" if error.message else ""))
             continue
-        target.append(clip.target)
-        preds.append(int(distribution.argmax()))
-    if not target:
+        heard.append((clip, int(distribution.argmax())))
+    if not heard:
         raise VidferError("no recording there has sound that counts: see what was left out, or try --voice off")
-    return asdict(score(np.array(target), np.array(preds)))
+    return heard
 
 
 def predict_recording(path: Path, model: str, store: Store, *, speech_only: bool) -> npt.NDArray[np.floating[Any]]:
@@ -162,7 +175,7 @@ def _leave_corpora_out(options: AudioOptions, people: str | None, store: Place, 
     recipe, settings = find_recipe(options.cross.classifier, find_weights("audio", options.audio_model).card)
     settings |= {"voice": options.voice == "auto", "store": str(store)}
     source = (options.data, None if options.root is None else str(options.root))
-    found = leave_corpora_out(recipe, source, people, options.cross, settings, notify)
+    found = leave_corpora_out(recipe, source, people, options.cross, settings, notify, sex_of if options.by else None)
     if options.write_card:
         notify(write_card("audio", options.audio_model, digest, {"calibration": found["calibration"]}))
     return found

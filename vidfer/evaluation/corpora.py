@@ -15,6 +15,7 @@ from vidfer.datasets.splits import take_people
 from vidfer.evaluation import Notify
 from vidfer.evaluation.calibration import calibration_entry, fit_folds, pool_windows
 from vidfer.evaluation.folds import FoldOptions, train_fold
+from vidfer.evaluation.groups import group_figures, group_lines
 from vidfer.inference.decision import softmax
 from vidfer.metrics.classification import Floats, macro_recall, negative_log_likelihood, reliability, score
 from vidfer.types import EMOTIONS, UsageError, VidferError
@@ -47,6 +48,7 @@ def leave_corpora_out(
     options: FoldOptions,
     settings: Mapping[str, Any],
     notify: Notify,
+    group_of: Callable[[str | None], str | None] | None = None,
 ) -> dict[str, Any]:
     """Train without one of several data sets and test on it, each in turn, on `people` or on all; arguments as `cross_validate`.
 
@@ -54,6 +56,8 @@ def leave_corpora_out(
     either predict for them. So a corpus is neither trained on nor calibrated on before it is asked about. With two corpora
     nothing is left to train such networks on, and there is no temperature. A class that a corpus lacks has no part in its UAR,
     and a prediction of it is wrong. Intervals are those of 1000 bootstrap samples of the corpus' persons.
+
+    With `group_of`, which names a person's group, rows of corpora whose people have any also have what `group_figures` returns.
 
     Returns `on`, `recipe`, `data`, `seed`; `corpora`: for each the `Scores`, `corpus`, `people`, `missing` classes,
     `temperature`, `smoothing`, `ece` and `nll` (nats) before and after it, `..._ci95`; and `calibration`, the entry of a card:
@@ -87,7 +91,7 @@ def leave_corpora_out(
             ]
             nested[corpus] = fit_folds([each.logits for each in others], [each.target for each in others], smoothing)
             notify(f"calibrated without {corpus}: temperature {nested[corpus]['temperature']:.3f}")
-    rows = [_measure(corpus, found[corpus], nested[corpus]) for corpus in corpora]
+    rows = [_measure(corpus, found[corpus], nested[corpus], group_of) for corpus in corpora]
     folds = fit_folds([each.logits for each in found.values()], [each.target for each in found.values()], smoothing)
     who = f"people {people}" if people else "all people"
     on = f"{recipe.classifier} on {' and '.join(corpora)}, {who}, trained without the corpus asked about"
@@ -110,6 +114,7 @@ def corpus_lines(found: Mapping[str, Any]) -> list[str]:
         for name, key in (("UAR", "uar"), ("accuracy", "accuracy"), ("ECE", "ece_after")):
             low, high = row[f"{key}_people_ci95"]
             lines.append(f"  {name:<9}{row[key]:.3f} ({low:.3f} to {high:.3f})")
+        lines += group_lines(row) if "groups" in row else []
         before = f"before: ECE {row['ece_before']:.3f}, NLL {row['nll_before']:.3f}"
         lines.append(f"  NLL {row['nll_after']:.3f} nats at a temperature of {row['temperature']:.3f} ({before})")
     entry = found["calibration"]
@@ -174,7 +179,9 @@ def predict_without(
     return found
 
 
-def _measure(corpus: str, found: Predicted, calibration: Mapping[str, Any]) -> dict[str, Any]:
+def _measure(
+    corpus: str, found: Predicted, calibration: Mapping[str, Any], group_of: Callable[[str | None], str | None] | None
+) -> dict[str, Any]:
     target, smoothing, temperature = np.array(found.target), calibration["smoothing"], calibration["temperature"]
     before, after = pool_windows(found.logits, 0.0), pool_windows(found.logits, smoothing) / temperature
     scores = score(target, after.argmax(1))
@@ -194,6 +201,8 @@ def _measure(corpus: str, found: Predicted, calibration: Mapping[str, Any]) -> d
     for when, logits in (("before", before), ("after", after)):
         row[f"ece_{when}"] = reliability(softmax(logits), target, BINS).ece
         row[f"nll_{when}"] = negative_log_likelihood(logits, target)
+    if group_of is not None and any(map(group_of, found.person)):
+        row |= group_figures(found.person, found.target, after.argmax(1).tolist(), group_of)
     return row | {f"{name}_people_ci95": bootstrap(found.person, measure) for name, measure in measures.items()}
 
 

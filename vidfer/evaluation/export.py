@@ -10,7 +10,7 @@ from vidfer.datasets.contents import KINDS
 from vidfer.datasets.div2k import is_div2k
 from vidfer.metrics.classification import score
 from vidfer.pipeline.atomic import write_atomic
-from vidfer.types import UsageError, VidferError
+from vidfer.types import DISPLAYED, UsageError, VidferError
 from vidfer.weights.files import (
     OWN_HEAD,
     SHIPPED,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from vidfer.tasks.denoise import DenoiseTask
 
 INTENDED: Final = (
-    "Research and analysis of displayed facial and vocal expressions in recordings whose subjects agreed to it, as an "
-    "average over many faces or windows. The prediction names the expression shown, not what a person feels."
+    "Research and analysis of facial and vocal expressions in recordings whose subjects agreed to it, as an average over many "
+    f"faces or windows. {DISPLAYED}"
 )
 INTENDED_OF_DENOISERS: Final = (
     "Removing noise like that of a sensor from photographs and frames before they are analysed. What it restores is likely, "

@@ -9,7 +9,7 @@ from typing import Any, Final
 from vidfer.evaluation.export import INTENDED, PROHIBITED
 from vidfer.evaluation.figures import PARTS
 from vidfer.evaluation.markup import Block, drawn, pages, table
-from vidfer.types import EMOTIONS
+from vidfer.types import DISPLAYED, EMOTIONS
 
 Record = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ _LIMITS: Final = (
     "Clips of one person, and images of one clip, are no independent samples. The interval over persons takes that into account; "
     "with few persons it is wide, and the other one is too narrow for people at large.",
     "Acted expressions are clearer than those of everyday life: expect less there.",
-    "A prediction names the expression shown, not what a person feels.",
+    DISPLAYED,
 )
 
 

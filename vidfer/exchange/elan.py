@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from vidfer import __version__
 from vidfer.exchange.spans import Row, all_rows
-from vidfer.types import EMOTIONS
+from vidfer.types import DISPLAYED, EMOTIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def _types(root: ET.Element) -> None:
         ET.SubElement(root, "CONSTRAINT", {"STEREOTYPE": name, "DESCRIPTION": text})
     vocabulary = ET.SubElement(root, "CONTROLLED_VOCABULARY", {"CV_ID": _VOCABULARY})
     about = ET.SubElement(vocabulary, "DESCRIPTION", {"LANG_REF": "eng"})
-    about.text = "Expression that a face or voice displays; not what a person feels"
+    about.text = DISPLAYED
     for word in _WORDS:
         entry = ET.SubElement(vocabulary, "CV_ENTRY_ML", {"CVE_ID": f"cve_{word}"})
         ET.SubElement(entry, "CVE_VALUE", {"LANG_REF": "eng", "DESCRIPTION": ""}).text = word

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from vidfer import __version__
 from vidfer.exchange.elan import elan_file
 from vidfer.exchange.pyfeat import pyfeat_file
 from vidfer.exchange.webvtt import webvtt_file
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.results.clip_folder import VIDEO, ClipFolder
 from vidfer.results.links import address
-from vidfer.types import UsageError
+from vidfer.types import DISPLAYED, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,11 +25,14 @@ Format = Literal["elan", "webvtt", "py-feat"]
 
 SUFFIXES: Final[dict[Format, str]] = {"elan": ".eaf", "webvtt": ".vtt", "py-feat": ".csv"}
 
+NOTE: Final = "vidfer.txt"
+"""Says beside tables of py-feat, which have no room for it, what they show."""
+
 
 def export_run(
     run: "Run", program: Format, out: Path | None = None, clip: str | None = None, *, absolute: bool = False
 ) -> Iterator[Path]:
-    """Write a file for each clip of a run, with everybody's names, and yield its path.
+    """Write a file for each clip of a run, with everybody's names, and yield its path; tables of py-feat get a note beside them.
 
     Args:
         run: Its folder of clips.
@@ -42,6 +46,9 @@ def export_run(
         VidferError: The folder cannot be written.
     """
     place = out or run.folder / "export"
+    if program == "py-feat":
+        with results_folder(place):
+            write_atomic(place / NOTE, f"{DISPLAYED} Tables of py-feat by vidfer {__version__}.\n")
     for clip_id in run.folders if clip is None else [run.clip(clip).clip_id]:
         folder = run.clip(clip_id)
         path = place / f"{clip_id}{SUFFIXES[program]}"

@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from vidfer.exchange.spans import line, people_rows
+from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ def webvtt_file(tables: "Mapping[str, pd.DataFrame]") -> bytes:
         f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n"
         for number, (start, end, _, text) in enumerate(sorted(cues), 1)
     ]
-    head = "WEBVTT\n\nNOTE Displayed expressions by vidfer: what faces show, not what people feel\n"
+    head = f"WEBVTT\n\nNOTE {DISPLAYED} By vidfer.\n"
     return "\n".join([head, *blocks]).encode()
 
 

@@ -22,7 +22,7 @@ from vidfer.overlay.scene import Scene
 from vidfer.overlay.sound import Sound
 from vidfer.pipeline.atomic import FULL
 from vidfer.pipeline.system import starved
-from vidfer.types import ClipError, Status
+from vidfer.types import DISPLAYED, ClipError, Status
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -57,6 +57,7 @@ def handle(request: Header) -> Emitted:
         check_size(stream.codec_context.width, stream.codec_context.height, request["max_pixels"])
         try:
             with av.open(request["out"], "w", format="mp4", options={"movflags": "+faststart"}) as out:
+                out.metadata.update(comment=DISPLAYED, description=DISPLAYED)
                 end = yield from _write(container, stream, out, plan, request)
         except OSError as error:
             if error.errno not in FULL:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from vidfer import __version__
 from vidfer.results.colours import COLOURS
 from vidfer.results.names import visible
+from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,8 +21,8 @@ STATIC: Final = Path(__file__).parent / "static"
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 RESPONSIBLE_USE: Final = (
-    "vidfer describes displayed expressions, which are not what a person feels. It is wrong at times, and more often for some "
-    "people than for others: do not decide about anybody by it. The page “Responsible use” of the documentation says more."
+    f"{DISPLAYED} vidfer is wrong at times, and more often for some people than for others: do not decide about anybody by it. "
+    "The page “Responsible use” of the documentation says more."
 )
 
 NOTHING: Final = "\N{EN DASH}"

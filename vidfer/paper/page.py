@@ -14,6 +14,7 @@ from vidfer.paper.tables import LABEL, MODELS, Rerun, Table, comparison
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.columns import to_csv
 from vidfer.pipeline.stage import tool_versions
+from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +191,7 @@ def render_page(rerun: Rerun) -> Iterator[str]:
         "figures cannot all be true (rounding an image to 8 bits alone limits PSNR to 58.9 dB) and its tables name no data: "
         "they stand beside ours and decided nothing."
     )
-    yield from ["", *_conditions(rerun), "", *_models(rerun), ""]
+    yield from ["", DISPLAYED, "", *_conditions(rerun), "", *_models(rerun), ""]
     if missing := sum(result.metrics is None for result in rerun.results):
         yield f"{missing} of {len(rerun.results)} cells are missing; each place says why. The same command tries them again."
         yield ""

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from unicodedata import east_asian_width
 
-from matplotlib import font_manager, rc_context
+from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidfer.pipeline.atomic import replacing
+from vidfer.types import DISPLAYED
 
 Width = Literal["single", "double"]
 
@@ -34,6 +35,9 @@ _OTHER_SCRIPTS: Final = (
     *("Noto Sans", "Noto Color Emoji"),
 )
 """Fonts that are asked for signs which matplotlib's own has not, where they are installed."""
+
+_NOTED: Final = {".png": "Description", ".svg": "Description", ".svgz": "Description", ".pdf": "Subject"}
+"""Where files of each kind hold what a figure says of itself."""
 
 _NO_GLYPH: Final = "Glyph .* missing from font"
 
@@ -59,7 +63,10 @@ class ResultFigure(Figure):
     """A figure that notebooks show, and that is drawn with the settings of `look` wherever it is saved."""
 
     def savefig(self, fname: Any, **options: Any) -> None:  # noqa: ANN401 - matplotlib's own
-        """Write the figure as `Figure.savefig` does."""
+        """Write the figure as `Figure.savefig` does; PNG, SVG and PDF say in their metadata what is shown."""
+        kind = options.get("format") or Path(str(fname)).suffix.lower() or rcParams["savefig.format"]
+        if field := _NOTED.get(f".{str(kind).lower().removeprefix('.')}"):
+            options["metadata"] = {field: DISPLAYED, **(options.get("metadata") or {})}
         with rc_context(look()):  # ticks are made where they are drawn
             super().savefig(fname, **options)
 

@@ -10,15 +10,13 @@ import numpy as np
 
 from vidfer.results.compare_units import Measure, Units, read_units, some
 from vidfer.results.statistics import FOR_BCA, d_z, hedges_g, holm, interval_of_mean, paired_t, welch_t
-from vidfer.types import EMOTIONS, UsageError
+from vidfer.types import DISPLAYED, EMOTIONS, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST: Final = 8
 """Conditions that are compared at most: each pair makes seven tests."""
-
-DISPLAYED: Final = "measured is the expression that faces display, which is not what a person feels"
 
 
 @dataclass(frozen=True)

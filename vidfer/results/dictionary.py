@@ -16,7 +16,7 @@ from typing import Any, Final
 from vidfer import __version__
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.results.schema import OPTIONAL, SCHEMA_VERSION, TABLES, Column, Kind
-from vidfer.types import EMOTIONS, VidferError
+from vidfer.types import DISPLAYED, EMOTIONS, VidferError
 
 PACKAGE: Final = "datapackage.json"
 MARK: Final = "<!-- Below: written by `make columns` from vidfer/results/schema.py. -->"
@@ -67,7 +67,7 @@ def datapackage(
                 "name": table,
                 "profile": "tabular-data-resource",
                 "path": f"{table}.csv",
-                "description": f"{ABOUT[table]} {table}.parquet has the same rows with all decimals.",
+                "description": f"{ABOUT[table]} {DISPLAYED} {table}.parquet has the same rows with all decimals.",
                 "format": "csv",
                 "mediatype": "text/csv",
                 "encoding": "utf-8-sig" if excel else "utf-8",
@@ -79,7 +79,7 @@ def datapackage(
         "profile": "tabular-data-package",
         "name": re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-") or "results",
         "title": name,
-        "description": f"Displayed facial expressions, by vidfer {__version__}",
+        "description": f"{DISPLAYED} By vidfer {__version__}.",
         "schemaVersion": SCHEMA_VERSION,
         "resources": resources,
     }

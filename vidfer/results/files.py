@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.pipeline.columns import to_csv, unescaped
 from vidfer.results.schema import DTYPES, TABLES, Kind, typed
-from vidfer.types import VidferError
+from vidfer.types import DISPLAYED, VidferError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +22,11 @@ _CSV_ROWS: Final = 1000  # that are encoded at a time: each of their cells is an
 
 
 def arrow_table(rows: "pd.DataFrame") -> "pa.Table":
-    """Return rows as an Arrow table whose metadata tell pandas its types; the index is left out."""
+    """Return rows as an Arrow table whose metadata tell pandas its types, and `about` what is shown; the index is left out."""
     import pyarrow as pa
 
-    return pa.Table.from_pandas(rows, preserve_index=False)
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), b"about": DISPLAYED.encode()})
 
 
 def empty_table(table: str, further: Mapping[str, Kind]) -> "pa.Table":

@@ -13,7 +13,7 @@ from vidfer.results.repool import agreement, counts
 from vidfer.results.schema import OPTIONAL, TABLES, typed
 from vidfer.results.seconds import build_seconds
 from vidfer.results.segments import build_segments
-from vidfer.types import EMOTIONS, SOUND_IS_FINE, ClipError, Status, UsageError
+from vidfer.types import DISPLAYED, EMOTIONS, SOUND_IS_FINE, ClipError, Status, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +48,7 @@ def summary_of_nothing(called: str, error: ClipError) -> dict[str, Any]:
         "media": {**NO_MEDIA, "cuts_s": [], "notes": []},
         "elapsed_s": None,
         **dict.fromkeys(("settings", "denoise", "provenance", "bundle", "preset", "models")),
+        "about": DISPLAYED,
     }
 
 

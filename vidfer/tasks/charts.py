@@ -1,4 +1,4 @@
-"""Predictions as Weights & Biases draws them: counts, curves, and sample faces, blurred unless it is wanted otherwise."""
+"""Predictions as Weights & Biases draws them: counts, curves, and sample faces where they are asked for."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from vidfer.metrics.classification import PrecisionRecall, precision_recall, score
 from vidfer.results.pictures import blurred
 from vidfer.tasks.tracking import STEP
-from vidfer.types import EMOTIONS
+from vidfer.types import DISPLAYED, EMOTIONS
 
 if TYPE_CHECKING:
     import wandb
@@ -43,6 +43,7 @@ class Predictions:
 def log_predictions(run: "wandb.Run", found: Predictions, *, plots: bool, faces: Faces) -> None:
     """Send a split's confusion matrix and precision-recall curves, its average precisions as summary, and sample faces."""
     shown: dict[str, Any] = {}
+    run.summary.update({"about": DISPLAYED})
     if plots:
         from scipy.special import softmax
 

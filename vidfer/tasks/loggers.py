@@ -156,7 +156,7 @@ def _panels(metrics: Path) -> "dict[str, dict[str, tuple[pd.Series[int], pd.Seri
 
 
 class WandbCurves(WandbLogger):
-    """Lightning's logger, which sends figures, plots and blurred faces only unless more is chosen; `WANDB_MODE` says where to.
+    """Lightning's logger, which sends figures and plots only, and no pixels, unless more is chosen; `WANDB_MODE` says where to.
 
     Args:
         project: Project that the run is shown in.
@@ -169,7 +169,7 @@ class WandbCurves(WandbLogger):
         log_model: Send the checkpoints, which may reveal training data.
         weights: Send the trained weights and their card as an artifact.
         plots: Send the counts and precision-recall curves of held-out samples.
-        faces: Send some held-out faces with their true and predicted expressions, `blurred`, `shown` as they are, or `none`.
+        faces: Send some held-out faces with true and predicted expressions, `blurred`, or `shown` as they are, or `none`.
         key: Key of the training, which is sent.
         inputs: Weights that the data are read with, by kind; their digests are sent.
         console: Send what is printed, file names of recordings included.
@@ -189,7 +189,7 @@ class WandbCurves(WandbLogger):
         log_model: bool = False,
         weights: bool = False,
         plots: bool = True,
-        faces: Faces = "blurred",
+        faces: Faces = "none",
         key: str | None = None,
         inputs: dict[str, str] | None = None,
         console: bool = False,

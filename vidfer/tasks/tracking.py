@@ -18,6 +18,8 @@ from vidfer.weights.files import Weights
 if TYPE_CHECKING:
     import wandb
 
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else the client tells its maker of faults, offline, too
+
 STEP: Final = "trainer/global_step"
 """What curves are drawn over; Lightning's name."""
 

@@ -19,7 +19,7 @@ from vidfer.tasks.tracking import (
 )
 from vidfer.training.config import Configuration
 from vidfer.training.steps import Step, weights_of
-from vidfer.types import EMOTIONS
+from vidfer.types import DISPLAYED, EMOTIONS
 from vidfer.weights.files import find_weights, trained_weights
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def show_evaluation(step: Step, options: Mapping[str, Any]) -> None:
         parts |= {f"clips.{number}.{name}": part for name, part in clips["parts"].items()}
     with explained_client(), _start(options) as run:
         add_settings(run, {"key": step.key})
+        run.summary.update({"about": DISPLAYED})
         run.log({f"{name}.{key}": value for name, part in parts.items() for key, value in _shown(name, part or {})})
 
 
