@@ -15,6 +15,21 @@ MEMORY_LIMIT: Final = 4 << 30
 MAX_ERRORS: Final = 200
 """packets in a row that do not decode: what follows so many is taken for lost."""
 
+MAX_BOXES: Final = 100_000
+"""boxes of an MP4 or QuickTime file: so many are looked at for edit lists; a file of 1,000 tracks has about 10,000."""
+
+MAX_CLIP_SECONDS: Final = 360_000.0
+"""seconds from the begin of a clip to any frame or sound: 100 hours; table `seconds` has a row for each."""
+
+MAX_SOUND_SECONDS: Final = 43_200.0
+"""seconds of sound of a clip: half a day, whose windows take 270 MB; a few bytes can stand for days of silence."""
+
+MIN_SOUND_RATE: Final = 1000
+"""samples of sound per second: at fewer, a few bytes stand for hours, and no speech is heard."""
+
+MAX_SOUND_RATE: Final = 1_000_000
+"""samples of sound per second: above any recorder's; the filter to 16 kHz grows with it."""
+
 MAX_GAP: Final = 3600.0
 """seconds between two time stamps of sound: longer pauses are a broken clock, and as silence they would fill the memory."""
 

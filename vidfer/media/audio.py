@@ -16,6 +16,8 @@ from vidfer.types import TRANSIENT, ClipError, Status
 FEATURES: Final = 1582
 """Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
 
+_NOTHING: Final = np.zeros(FEATURES, np.float32)
+
 CHILD: Final = KeptChild("vidfer.media.audio_child")
 """The process that computes the vectors, kept from one clip to the next."""
 
@@ -82,8 +84,7 @@ def read_windows(
         vad: Whether to detect speech, two thirds of the work; else every window that is not silent counts as speech.
         augment: How the sound, as played, is made worse before its loudness is measured, see `spoil`; nothing leaves it.
         loudness: Loudness in LUFS that the recording is brought to; None leaves it as it is.
-        timeout: Seconds of waiting that are allowed beyond the playing time of what was processed; of each pass where the
-            loudness is measured before.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was processed, and for any one answer.
         progress: Called after each window with a share in [0, 1] of the sound, too small by up to a minute's.
 
     Raises:
@@ -109,12 +110,12 @@ def read_windows(
             while "end" not in (answer := child.receive())[0]:
                 header, payload = answer
                 if "measured" in header:
-                    child.left += BEAT
+                    child.left = min(timeout, child.left + BEAT)
                     length += BEAT
                     continue
                 windows.append(header)
-                vectors.append(np.frombuffer(payload, np.float32) if len(payload) else np.zeros(FEATURES, np.float32))
-                child.left += hop_dur * max(speed, 1.0)
+                vectors.append(np.frombuffer(payload, np.float32) if len(payload) else _NOTHING)
+                child.left = min(timeout, child.left + hop_dur * max(speed, 1.0))
                 progress(min(1.0, (header["stop"] - windows[0]["start"]) / length))
         heard = answer[0]
         status, message = _overall({window["status"] for window in windows}, heard)

@@ -8,9 +8,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.limits import MAX_GAP
+from vidfer.limits import MAX_GAP, MAX_SOUND_RATE, MAX_SOUND_SECONDS, MIN_SOUND_RATE
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, both_tracks, choose, open_media, picture_kind
+from vidfer.media.container import Reader, beyond, both_tracks, choose, open_media, picture_kind
 from vidfer.media.downmix import Downmix
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
 from vidfer.media.smile import Smile
@@ -85,6 +85,7 @@ class Listener:
         self._rate = 0
         self._played = 0.0  # seconds since the first sample
         self.offset: float | None = None
+        self._offsets: list[tuple[float, float]] = []  # from which moment of the samples on which one counts, in s
         self.damage = ""
 
     def samples(self) -> Iterator[NDArray[np.float32]]:
@@ -92,11 +93,21 @@ class Listener:
         for frame in self._reader.frames():
             if not isinstance(frame, av.AudioFrame) or not frame.samples or not frame.sample_rate:
                 continue
+            if not MIN_SOUND_RATE <= frame.sample_rate <= MAX_SOUND_RATE:
+                rates = f"from {MIN_SOUND_RATE} to {MAX_SOUND_RATE}"
+                raise ClipError(Status.UNSUPPORTED, f"sound of {frame.sample_rate} Hz: convert it to a rate {rates}")
             length = frame.samples / frame.sample_rate
             pts = self._reader.clock.time(frame.pts, length)
+            if jump := beyond(pts):
+                self.damage = jump
+                break
             if self.offset is None:
-                self.offset = pts
+                self._begin(max(pts, 0.0))
+            assert self.offset is not None
             yield from self._silence(pts - self.offset - self._played)
+            if self._played + length > MAX_SOUND_SECONDS:
+                self.damage = f"is longer than {MAX_SOUND_SECONDS / 3600:.0f} h, and what follows is left out"
+                break
             self._played += length
             if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._kind:
                 yield from self._unblock()
@@ -108,11 +119,21 @@ class Listener:
         yield from self._flush()
         self.damage = self.damage or self._reader.damage
 
+    def at(self, moment: float) -> float:
+        """Return a moment of the samples on the clip's time line, both in s."""
+        begun = [offset for start, offset in self._offsets if start <= moment + 1e-6]
+        return moment + (begun[-1] if begun else 0.0)
+
+    def _begin(self, offset: float) -> None:
+        self.offset = offset
+        self._offsets.append((self._played, offset))
+
     def _silence(self, gap: float) -> Iterator[NDArray[np.float32]]:
         """Yield what fills a pause of so many seconds, in pieces of a second at most."""
         if gap > MAX_GAP and self.offset is not None:
             self.damage = f"jumps by {gap / 3600:.1f} h in its time stamps"
-            self.offset, gap = self.offset + gap, 0.0
+            self._begin(self.offset + gap)
+            gap = 0.0
         if gap > _GAP:
             yield from self._flush()
             self._played += gap
@@ -172,10 +193,9 @@ def handle(request: Header) -> Emitted:
         smile = stack.enter_context(Smile(RATE))
         listener, sound = kept
         for start, window in _cut(_amplified(sound, gain), windows, meter):
-            bounds = np.array([start, start + len(window)])
-            begin, end = ((listener.offset or 0.0) + request["speed"] * bounds / RATE).tolist()
+            begin = listener.at(request["speed"] * start / RATE)
             header, payload = _describe(start, window, meter, smile)
-            yield {"start": begin, "stop": end, **header}, payload
+            yield {"start": begin, "stop": begin + request["speed"] * len(window) / RATE, **header}, payload
     if not windows.total and listener.damage:
         raise ClipError(Status.CORRUPT, f"no sound can be decoded: it {listener.damage}")
     notes = "; ".join(filter(None, [listener.choice, note, listener.line.doubt()]))

@@ -1,15 +1,17 @@
 """What the child processes share: one local media file, opened safely, and one of its streams with its presentation times."""
 
-import struct
+import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import av
 
+from vidfer.limits import MAX_CLIP_SECONDS, MAX_PIXELS
+from vidfer.media.boxes import has_edits
 from vidfer.media.child import require_local_file
 from vidfer.media.timeline import RESTART, TimeLine, seconds
 from vidfer.types import ClipError, Status
@@ -25,6 +27,9 @@ _FORMATS: Final = (  # demuxers that read one file and nothing else: no stills, 
     "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,asf,ogg,mxf,dv,nut,ivf,yuv4mpegpipe,h264,hevc,mjpeg,"
     "wav,w64,flac,mp3,aac,aiff,caf,amr,au"
 )
+_OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+"""Of the container and of the codecs that FFmpeg opens to learn what is in it; frames of more pixels it does not decode."""
+
 _STILL_BRANDS: Final = frozenset({"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis"})
 _CONVERT: Final = ": save pictures as PNG, JPEG or WebP, and videos as MP4"
 _PICTURES: Final = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8"}
@@ -59,8 +64,7 @@ def open_media(path: str) -> "InputContainer":
     if Path(path).stat().st_size == 0:
         raise ClipError(Status.CORRUPT, "the file is empty")
     try:
-        options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-        container: InputContainer = av.open(f"file:{path}", options=options, metadata_errors="replace")
+        container: InputContainer = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.ArgumentError as error:
         raise ClipError(Status.UNSUPPORTED, f"not a format that vidfer reads{_CONVERT}") from error
     except av.error.FFmpegError as error:
@@ -78,6 +82,21 @@ def open_media(path: str) -> "InputContainer":
     return container
 
 
+def size_beyond(path: str) -> tuple[int, int] | None:
+    """Return width and height of pictures that FFmpeg refused as too large when the file was opened; None if it did not.
+
+    It forgets the size then, and tells it in words alone.
+    """
+    with av.logging.Capture() as said:
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            open_media(path).close()
+        finally:
+            av.logging.set_level(None)
+    found = re.search(r"Picture size (\d+)x(\d+)", " ".join(text for _, _, text in said))
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def _is_text(begins: bytes) -> bool:
     """Whether bytes are UTF-8 without control characters; the last character may be cut."""
     try:
@@ -90,6 +109,11 @@ def reraise_memory(error: Exception) -> None:
     """Let a failed allocation through where damaged data are being forgiven."""
     if isinstance(error, MemoryError):
         raise error
+
+
+def beyond(time: float) -> str:
+    """Say, as a predicate, that a time in s is no time of a clip; nothing if it may be one."""
+    return f"jumps to {time / 3600:.0f} h in its time stamps" if abs(time) > MAX_CLIP_SECONDS else ""
 
 
 def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
@@ -127,9 +151,7 @@ def describe(container: "InputContainer", path: str) -> dict[str, Any]:
     """Return the fields of `vidfer.media.decode.Probe` as plain values, without decoding."""
     video, video_note = choose(container.streams.video)
     audio, audio_note = choose(container.streams.audio)
-    with Path(path).open("rb") as file:
-        mp4 = container.format.name.startswith("mov")
-        edited = mp4 and any(map(_rearranges, _edit_lists(file, 0, Path(path).stat().st_size)))
+    edited = container.format.name.startswith("mov") and has_edits(path)
     fields: dict[str, Any] = {
         "container": container.format.name,
         "duration": container.duration / 1e6 if container.duration else None,
@@ -160,7 +182,7 @@ def recorded_at(metadata: Mapping[str, str]) -> str | None:
         except ValueError:
             continue
         time = time if time.tzinfo else time.replace(tzinfo=UTC)
-        if time.year > 1970:
+        if 1970 < time.year < 9999:  # in the last hours of 9999 other zones have no date any more
             return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return None
 
@@ -168,29 +190,6 @@ def recorded_at(metadata: Mapping[str, str]) -> str | None:
 def _codec(stream: "VideoStream | AudioStream", **names: str) -> dict[str, Any]:
     """Return attributes of a stream's codec by our names for them; None where the codec is not known."""
     return {ours: getattr(stream.codec_context, name, None) for ours, name in names.items()}
-
-
-def _edit_lists(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """Yield the payload of every `elst` box below `moov/trak/edts` of an MP4 or QuickTime file: FFmpeg does not report them."""
-    while start + 8 <= end:
-        file.seek(start)
-        size, kind, large = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
-        header = 16 if size == 1 else 8
-        size = {0: end - start, 1: large}.get(size, size)
-        if size < header:
-            return
-        if kind in {b"moov", b"trak", b"edts"}:
-            yield from _edit_lists(file, start + header, min(start + size, end))
-        elif kind == b"elst":
-            file.seek(start + header)
-            yield file.read(min(size - header, 64))
-        start += size
-
-
-def _rearranges(elst: bytes) -> bool:
-    """Whether an edit list does more than start at media time 0."""
-    count, (at, width) = int.from_bytes(elst[4:8]), (16, 8) if elst[:1] == b"\x01" else (12, 4)
-    return count > 1 or (count == 1 and int.from_bytes(elst[at : at + width], signed=True) != 0)
 
 
 class Clock:
@@ -295,7 +294,7 @@ class Reader:
 
     def frames(self) -> Iterator[Any]:
         """Yield what decodes, in presentation order; each has to go through `clock.time` before the next."""
-        seen = bad = in_row = 0
+        seen = bad = early = in_row = 0
         for packet in self.packets():
             try:
                 frames = packet.decode()
@@ -303,14 +302,14 @@ class Reader:
                 continue
             except av.error.FFmpegError as error:
                 reraise_memory(error)
-                in_row, bad = in_row + 1, bad + (seen > 0)
+                in_row, bad, early = in_row + 1, bad + (seen > 0), early + (seen == 0)
                 if in_row >= self._patience:
                     break
                 continue
             in_row = 0
             seen += len(frames)
             yield from frames
-        self._judge(bad)
+        self._judge(bad if seen else early)
 
     def _judge(self, bad: int) -> None:
         """Say what is the matter, once everything was read, by the number of packets that did not decode."""

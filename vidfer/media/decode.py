@@ -141,7 +141,7 @@ def read_frames(
         decoder: `auto` (PyAV, the quicker one for any choice of frames), `pyav`, or `decord`, which refuses what it decodes
             otherwise.
         max_pixels: Refuse larger frames (by default above 8K) before decoding.
-        timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded.
+        timeout: Seconds of waiting that are allowed beyond the playing time of what was decoded, and for any one frame.
         memory: Limit of the child's address space in bytes.
 
     Raises:
@@ -174,7 +174,7 @@ def _stream(request: dict[str, object], timeout: float, memory: int) -> Generato
             if "end" in header:
                 return
             at: float = header["pts" if "index" in header else "progress"]
-            child.left += min(max(0.0, at - reached), _GRANT)
+            child.left = min(timeout, child.left + min(max(0.0, at - reached), _GRANT))
             reached = max(reached, at)
             if "index" in header:
                 image = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)

@@ -8,7 +8,18 @@ from av.video.reformatter import VideoReformatter
 
 from vidfer.limits import MAX_ERRORS, MAX_PIXELS
 from vidfer.media.child import Emitted, Header, require_local_file, serve
-from vidfer.media.container import Clock, Reader, both_tracks, choose, describe, frame_rate, open_media, picture_kind
+from vidfer.media.container import (
+    Clock,
+    Reader,
+    beyond,
+    both_tracks,
+    choose,
+    describe,
+    frame_rate,
+    open_media,
+    picture_kind,
+    size_beyond,
+)
 from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
 from vidfer.pipeline.system import starved
@@ -72,6 +83,10 @@ def handle(request: Header) -> Emitted:
             yield {"length": TimeLine.scan(container, both_tracks(container)).length()}, None
             return
         stream, _ = choose(container.streams.video)
+        if stream is not None and stream.codec_context is not None:
+            if not stream.codec_context.width and (size := size_beyond(path)):
+                check_size(*size, MAX_PIXELS)
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         if request["op"] == "probe":
             fields = describe(container, path)
             if stream is not None and stream.codec_context is not None:
@@ -115,6 +130,8 @@ def _shown(pictures: "Picture | Series", request: Header) -> Emitted:
     sampler = Sampler(request["fps"], request["every"], 0.0)
     index = seen = 0
     for index, (pts, decode) in enumerate(pictures.frames()):
+        if jump := beyond(pts):
+            raise ClipError(Status.PARTIAL, f"it {jump}; {seen} frames could be decoded")
         if not sampler.take(index, pts):
             if index % _PROGRESS == 0:
                 yield {"progress": pts}, None
@@ -136,8 +153,12 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
     stream.codec_context.thread_count = 1
     said = 0.0
     for index, pts, frame in reader.chosen():
+        if jump := beyond(pts):
+            reader.damage, reader.index = jump, index
+            break
         if frame is not None:
-            check_size(frame.width, frame.height, max_pixels)
+            check_size(square_width(frame.width, stream.sample_aspect_ratio), frame.height, max_pixels)
+            pts = max(pts, 0.0)  # a stamp may go back before the one that the file names as its first
             yield _upright(index, pts, frame, reformatter, stream.sample_aspect_ratio)
         elif pts - said >= _QUIET:
             yield {"progress": pts}, None
@@ -221,6 +242,8 @@ def _decord_frames(
     clock = Clock(container, stream, 0.0)
     stamps = sorted(packet.pts for packet in container.demux(stream) if packet.pts is not None)
     times = [clock.time(pts, 0.0) for pts in stamps]
+    if jump := beyond(max(times, default=0.0)):
+        raise _refused(f"it {jump}; use --decoder auto or pyav")
     try:
         reader = decord.VideoReader(path, num_threads=1)
         if not _same_times(reader, times):

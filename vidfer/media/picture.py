@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,19 +37,17 @@ class Picture:
 
     def __init__(self, path: str | Path, kind: str, max_pixels: int) -> None:
         Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, with a message of ours
+        self._max_pixels = max_pixels
         try:
-            self._image: Any = Image.open(path, formats=["JPEG", "MPO"] if kind == "JPEG" else [kind])
-            width, height = self._image.size
-            if width * height > max_pixels:
-                size = f"pictures of {width}x{height} are over the limit of {max_pixels} pixels"
-                raise ClipError(Status.TOO_LARGE, f"{size}: scale it down")
+            self._image: Any = Image.open(path, formats=[kind])
+            self._check_size()
             count = 1 if kind == "JPEG" else getattr(self._image, "n_frames", 1)  # of an MPO the first is the picture
         except _DAMAGE as error:
             raise ClipError(Status.CORRUPT, f"the picture cannot be opened: {_first_line(error)}") from error
         apart = count > 1 and getattr(self._image, "default_image", False)  # shown where animations are not
         self._numbers = range(int(apart), count)
         self._kind = kind
-        self.damage = "breaks off" if kind == "GIF" and _breaks_off(Path(path)) else ""  # Pillow does not tell
+        self.damage = _fault(Path(path), kind)
         """What is the matter, as a predicate; known when `frames` has ended."""
 
     def describe(self) -> dict[str, Any]:
@@ -56,8 +55,7 @@ class Picture:
         width, height = self._image.size
         count, duration = len(self._numbers), None
         if 1 < count <= MAX_COUNTED_PIXELS / (width * height):
-            duration = sum(self._length(number) for number in self._numbers)
-            duration = None if self.damage else duration
+            duration = self._duration()
         name = self._kind.lower()
         video = {
             **{"codec": name, "pix_fmt": self._image.mode, "width": width, "height": height},
@@ -77,13 +75,42 @@ class Picture:
             yield at, lambda: self._decode(orientation)
             at += length
 
+    def _check_size(self) -> None:
+        width, height = self._image.size
+        if width * height > self._max_pixels:
+            size = f"pictures of {width}x{height} are over the limit of {self._max_pixels} pixels"
+            raise ClipError(Status.TOO_LARGE, f"{size}: scale it down")
+
+    def _duration(self) -> float | None:
+        """Return how long all frames are shown, in s; None where one of them is damaged."""
+        total = 0.0
+        for number in self._numbers:
+            total += self._length(number)
+            if self.damage:  # a file may announce millions of frames
+                return None
+        return total
+
+    def _go_to(self, number: int) -> None:
+        """Read a frame, unless it is too large: one of a GIF may lie beyond the size that the file begins with."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.MAX_IMAGE_PIXELS = max(1, self._max_pixels // 2)  # Pillow refuses twice as many
+            try:
+                self._image.seek(number)
+                self._check_size()
+                self._image.load()  # a WebP knows the duration from then on
+            except Image.DecompressionBombError as error:
+                limit = f"a frame of the animation is over the limit of {self._max_pixels} pixels"
+                raise ClipError(Status.TOO_LARGE, f"{limit}: scale it down") from error
+            finally:
+                Image.MAX_IMAGE_PIXELS = None
+
     def _length(self, number: int) -> float:
         """Go to a frame and return how long it is shown, in s; 0 of the only one, or where it is damaged."""
         if len(self._numbers) == 1:
             return 0.0
         try:
-            self._image.seek(number)
-            self._image.load()  # a WebP knows the duration from then on
+            self._go_to(number)
         except _DAMAGE as error:
             self.damage = f"breaks off: {_first_line(error)}"
             return 0.0
@@ -160,6 +187,19 @@ class Series:
         if kind is None:
             raise ClipError(Status.CORRUPT, f"{path} is no picture")
         return Picture(path, kind, self._max_pixels)
+
+
+def _fault(path: Path, kind: str) -> str:
+    """Return what is the matter with a GIF or PNG that Pillow decodes without a word, as a predicate."""
+    if kind == "GIF":
+        return "breaks off" if _breaks_off(path) else ""
+    if kind == "PNG":
+        try:
+            with Image.open(path, formats=["PNG"]) as again:
+                again.verify()
+        except _DAMAGE as error:
+            return f"is damaged: {_first_line(error)}"
+    return ""
 
 
 def _breaks_off(path: Path) -> bool:
