@@ -55,9 +55,12 @@ def all_frames(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         start = (container.start_time or 0) / 1e6
-        frames = [
-            (float(f.pts * stream.time_base) - start, f.to_ndarray(format="rgb24")) for f in container.decode(stream)
-        ]
+        frames: list[tuple[float, np.ndarray]] = []
+        for frame in container.decode(stream):
+            time = float(frame.pts * stream.time_base) - start
+            if frames:  # none comes before another
+                time = max(time, frames[-1][0] + 1e-6)
+            frames.append((time, frame.to_ndarray(format="rgb24")))
         return frames, float(stream.time_base)
 
 

@@ -186,8 +186,9 @@ def test_a_packet_without_data_repeats_the_frame_and_is_no_damage(film, codec, r
 
 
 def test_a_frame_that_is_repeated_to_the_end_leaves_nothing_missing():
-    stream = SimpleNamespace(time_base=MS, duration=9000, start_time=0)
-    container = SimpleNamespace(start_time=0, duration=9_000_000, format=SimpleNamespace(name="avi"))
+    stream = SimpleNamespace(time_base=MS, frames=9000, start_time=0, type="video")
+    tracks = SimpleNamespace(video=[], audio=[])
+    container = SimpleNamespace(start_time=0, duration=9_000_000, format=SimpleNamespace(name="avi"), streams=tracks)
     for repeats, missing in ((True, 0.0), (False, 8.0)):
         clock = Clock(container, stream, step=1.0)
         clock.time(0, 1.0)

@@ -1,5 +1,6 @@
 """What is drawn on brightness and colours, and what is left of faces."""
 
+import struct
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -107,7 +108,8 @@ def test_canvases_are_upright_and_of_even_size(size, rotation, name):
         """A frame with a rotation, which cannot be set on a real one."""
 
         def __init__(self):
-            self.rotation = rotation
+            cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[rotation // 90]
+            self.side_data = {"DISPLAYMATRIX": struct.pack("=9i", cos, -sin, 0, sin, cos, 0, 0, 0, 1)}
 
         def __getattr__(self, asked):
             return getattr(frame, asked)

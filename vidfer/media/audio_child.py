@@ -78,7 +78,7 @@ class Listener:
             raise ClipError(Status.UNSUPPORTED, "the sound's codec is not known")
         self.channels = int(stream.codec_context.channels)
         self.line = TimeLine(both_tracks(container))
-        self._reader = Reader(container, stream, whole=False, line=self.line)
+        self._reader = Reader(container, stream, whole=True, line=self.line)
         self._block = av.AudioFifo()  # the decoder's frames of 20 ms or so, until there is a second of them
         self._kind: tuple[str, str, int] | None = None  # format, channels and rate of what is in it
         self._resampler: av.AudioResampler | None = None
@@ -104,7 +104,10 @@ class Listener:
             if self.offset is None:
                 self._begin(max(pts, 0.0))
             assert self.offset is not None
-            yield from self._silence(pts - self.offset - self._played)
+            gap = pts - self.offset - self._played
+            if gap < -max(_GAP, length):  # this time was heard: stamps go back, or advance more slowly than samples
+                continue
+            yield from self._silence(gap)
             if self._played + length > MAX_SOUND_SECONDS:
                 self.damage = f"is longer than {MAX_SOUND_SECONDS / 3600:.0f} h, and what follows is left out"
                 break

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import av
 
 from vidfer.limits import MAX_CLIP_SECONDS, MAX_PIXELS
+from vidfer.media.announced import announced_end, clearly_missing
 from vidfer.media.boxes import has_edits
 from vidfer.media.child import require_local_file
-from vidfer.media.timeline import RESTART, TimeLine, seconds
+from vidfer.media.timeline import RESTART, SLIP, TimeLine, seconds, unwrapped
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _NO_TEXT: Final = frozenset(map(chr, {*range(32)} - {*b"\t\n\r\f"}))
 _RAW: Final = frozenset({"h264", "hevc", "mjpeg", "mpegvideo", "m4v"})
 """Demuxers of streams outside any container, whose frame rate only the codec may know; FFmpeg assumes 25."""
 
-_ANNOUNCE_DURATION: Final = ("mov", "matroska", "avi", "flv", "asf", "wav", "flac")
+_SOONEST: Final = 1e-6  # s from one picture to the next, the resolution of times
 
 
 def picture_kind(path: str) -> str | None:
@@ -192,6 +193,16 @@ def _codec(stream: "VideoStream | AudioStream", **names: str) -> dict[str, Any]:
     return {ours: getattr(stream.codec_context, name, None) for ours, name in names.items()}
 
 
+def origin(container: "InputContainer") -> float:
+    """Return the stamp in s at which the pictures or the sound that are used begin: other streams are not counted."""
+    starts = [
+        seconds(track.start_time, track.time_base)
+        for track in both_tracks(container)
+        if track.start_time is not None and track.time_base
+    ]
+    return round(min(starts), 6) if starts else (container.start_time or 0) / 1e6
+
+
 class Clock:
     """Turn a stream's time stamps into seconds from the start of the file.
 
@@ -200,9 +211,10 @@ class Clock:
 
     def __init__(self, container: "InputContainer", stream: "VideoStream | AudioStream", step: float) -> None:
         self.base: Fraction = stream.time_base or Fraction(1, 1000)
-        self._origin = (container.start_time or 0) / 1e6
+        self._origin = origin(container)
         self._container, self._stream, self._step = container, stream, step
-        self._last: float | None = None
+        self._last: float | None = None  # time of the last frame
+        self._raw: float | None = None  # its stamp, without any shift
         self._length = self._end = self._read_to = self._shift = 0.0
         self._restarts = 0
         self.repeated_to = 0.0
@@ -223,47 +235,45 @@ class Clock:
         """Return when a frame is presented, in s, by its stamp and its duration in s (0 if unknown).
 
         A frame without a stamp follows its predecessor. Where recordings were joined without care, stamps start anew in the
-        middle: time goes on from the last frame of pictures or sound, whichever is later, for both alike.
+        middle: time goes on from the last frame of pictures or sound, whichever is later, for both alike. Pictures never come at
+        the same time, nor before the one that was there.
         """
         follows = 0.0 if self._last is None else self._last + self._length
         shown = follows
         if pts is not None:
-            shown = round(seconds(pts, self.base) - self._origin, 6) + self._shift  # the origin is known to 1e-6 s
-            if self._last is not None and shown < self._last - RESTART:
-                shown -= self._shift
-                self._shift = self._shift_anew(follows - shown)
-                shown += self._shift
+            stamp = unwrapped(seconds(pts, self.base) - self._origin, self._raw, self._container.format.name)
+            stamp = round(stamp, 6)  # the origin is known to 1e-6 s
+            if self._last is not None and stamp + self._shift < min(self._last, follows - SLIP):
+                self._shift = self._shift_anew(stamp, follows - stamp)
+            self._raw, shown = stamp, stamp + self._shift
+        if self._stream.type == "video":  # a stamp may even go back before the one that the file names as its first
+            shown = max(shown, 0.0 if self._last is None else self._last + _SOONEST)
         self._length = length or self._step
         gap = 0.0 if self._last is None else shown - self._last
         self._last, self._end = shown, max(self._end, shown + max(self._length, gap))
         return shown
 
-    def _shift_anew(self, least: float) -> float:
-        """Return what stamps are shifted by after one more restart: with the other streams, and by `least` s at least."""
-        self._restarts += 1
+    def _shift_anew(self, stamp: float, least: float) -> float:
+        """Return what stamps are shifted by from one on that steps back: by `least` s at least if they start anew there."""
         if self._line is None:
             with open_media(self._container.name.removeprefix("file:")) as again:
                 self._line = TimeLine.scan(again, both_tracks(again))
+        number = self._line.restart(self._stream.index, stamp + self._origin, self._restarts)
+        if number is None and least - self._shift <= RESTART:
+            return self._shift
+        self._restarts = number or self._restarts + 1
         shift = self._line.shift(self._restarts)
         return least if shift is None or shift < least - RESTART else shift
 
     def missing(self, *, whole: bool) -> float:
         """Return how many seconds the file announces clearly beyond what it holds, else 0.
 
-        Clearly means more than 0.5 s and 5 %: players differ about the last frame, and writers round. `whole` says that the
-        packets of all streams went through `read`, so that the container's duration can be judged.
+        `whole` says that the packets of all streams went through `read`, so that the file's length can be judged.
         """
-        if not self._container.format.name.startswith(_ANNOUNCE_DURATION):
-            return 0.0
-        gaps = []
-        if self._stream.duration and self._stream.start_time is not None:
-            announced = float((self._stream.start_time + self._stream.duration) * self.base) - self._origin
-            gaps.append((announced - self._end, announced))
-        if whole and self._container.duration:
-            written_from_0 = self._container.format.name.startswith("matroska")  # whenever the first frame is shown
-            announced = self._container.duration / 1e6 - written_from_0 * self._origin
-            gaps.append((announced - max(self._read_to, self._end), announced))
-        return max((gap for gap, announced in gaps if gap > max(0.5, 0.05 * announced)), default=0.0)
+        ends = announced_end(self._container, self._stream, self._origin)
+        read_to = max(self._read_to, self._end)
+        gaps = [clearly_missing(end, self._end if ours else read_to) for end, ours in ends if ours or whole]
+        return max(gaps, default=0.0)
 
 
 class Reader:
@@ -313,11 +323,13 @@ class Reader:
 
     def _judge(self, bad: int) -> None:
         """Say what is the matter, once everything was read, by the number of packets that did not decode."""
-        if bad and not self.damage:
-            self.damage = f"is damaged: {bad} packets do not decode"
+        said = [self.damage] if self.damage else []
+        if bad and not said:
+            said.append(f"is damaged: {bad} packets do not decode")
         whole = self._whole or len(self._container.streams) == 1
-        if not self.damage and (gap := self.clock.missing(whole=whole)):
-            self.damage = f"breaks off {gap:.1f} s before its announced end"
+        if gap := self.clock.missing(whole=whole):
+            said.append(f"breaks off {gap:.1f} s before its announced end")
+        self.damage = " and ".join(said)
 
     def packets(self) -> Iterator[Any]:
         """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""

@@ -22,6 +22,7 @@ from vidfer.media.container import (
 )
 from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
+from vidfer.media.upright import AS_IT_IS, PixelAspect, upright
 from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _PROGRESS: Final = 100  # pictures between two signs of life
 _QUIET: Final = 3.0  # s of a video between them
+_MIRRORED: Final = "the file says that its pictures are to be shown mirrored, and so they are"
 _TOLERANCE: Final = 2e-3  # s; decord hands out float32
 
 
@@ -91,7 +93,10 @@ def handle(request: Header) -> Emitted:
             fields = describe(container, path)
             if stream is not None and stream.codec_context is not None:
                 first = Reader(container, stream, patience=1, whole=False).frames()  # only a frame carries the rotation
-                fields["video"]["rotation"] = next((frame.rotation for frame in first), None)
+                if frame := next(first, None):
+                    way, said = upright(frame), fields["video"]["choice"]
+                    fields["video"]["rotation"] = way.degrees
+                    fields["video"]["choice"] = "; ".join(filter(None, [said, _MIRRORED * way.mirrored]))
             yield fields, None
             return
         if stream is None:
@@ -149,7 +154,7 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
     rate, _ = frame_rate(container, stream)
     step = float(1 / rate) if rate else 0.04
     reader = SparseReader(container, stream, sampler, step=step, patience=MAX_ERRORS)
-    reformatter = VideoReformatter()
+    reformatter, aspect = VideoReformatter(), PixelAspect(stream)
     stream.codec_context.thread_count = 1
     said = 0.0
     for index, pts, frame in reader.chosen():
@@ -157,9 +162,9 @@ def _frames(container: "InputContainer", stream: "VideoStream", sampler: Sampler
             reader.damage, reader.index = jump, index
             break
         if frame is not None:
-            check_size(square_width(frame.width, stream.sample_aspect_ratio), frame.height, max_pixels)
-            pts = max(pts, 0.0)  # a stamp may go back before the one that the file names as its first
-            yield _upright(index, pts, frame, reformatter, stream.sample_aspect_ratio)
+            shape = aspect.now()
+            check_size(square_width(frame.width, shape), frame.height, max_pixels)
+            yield _shape(index, pts, frame, reformatter, shape)
         elif pts - said >= _QUIET:
             yield {"progress": pts}, None
         else:
@@ -179,21 +184,21 @@ def _message(index: int, pts: float, image: "np.ndarray[Any, Any]") -> tuple[Hea
     return {"index": index, "pts": pts, "height": image.shape[0], "width": image.shape[1]}, image.data
 
 
-def _upright(
+def _shape(
     index: int, pts: float, frame: "VideoFrame", reformatter: VideoReformatter, aspect: Fraction | None
 ) -> tuple[Header, memoryview]:
     """Return the message of a frame, RGB `(H, W, 3)` uint8 as it is to be shown: square pixels, turned by the display matrix."""
     width = square_width(frame.width, aspect)
     rgb = reformatter.reformat(frame, width=width, height=frame.height, format="rgb24", threads=1)
-    plane, line, turns = rgb.planes[0], 3 * rgb.width, round(frame.rotation / 90) % 4
-    if turns == 0 and plane.line_size == line:  # as most frames are: their child does without the import of numpy
+    plane, line, way = rgb.planes[0], 3 * rgb.width, upright(frame)
+    if way == AS_IT_IS and plane.line_size == line:  # as most frames are: their child does without the import of numpy
         size = {"height": rgb.height, "width": rgb.width}
         return {"index": index, "pts": pts, **size}, memoryview(plane)[: rgb.height * line]
     import numpy as np
 
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: rgb.height, :line]
     image = rows.reshape(rgb.height, rgb.width, 3)
-    return _message(index, pts, np.ascontiguousarray(np.rot90(image, turns)))
+    return _message(index, pts, np.ascontiguousarray(way.show(image)))
 
 
 def square_width(width: int, aspect: Fraction | None) -> int:

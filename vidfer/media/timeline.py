@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 RESTART: Final = 1.0
-"""Seconds; smaller steps back are a writer's slips."""
+"""Seconds that stamps go back by where they start anew, in whatever stream; less is that only where both do so."""
 
-_JUMP: Final = 1.0  # s; smaller ones are low frame rates
+SLIP: Final = 0.1
+"""Seconds; smaller steps back are the writers' rounding."""
+
+_JUMP: Final = 0.5  # s; smaller ones are low frame rates
 _APART: Final = 0.5  # s; streams of one recording end as far apart
+_LIKE: Final = 0.25  # s; steps back of both streams at one join differ by as much
+_MOST: Final = 10_000  # jumps that are kept of a stream
+_WRAPS: Final = {"mpegts": 2**33 / 90_000, "mpeg": 2**33 / 90_000, "flv": 2**32 / 1000}
 
 
 def seconds(stamp: int, base: "Fraction") -> float:
@@ -22,22 +28,60 @@ def seconds(stamp: int, base: "Fraction") -> float:
     return stamp * base.numerator / base.denominator
 
 
+def unwrapped(stamp: float, last: float | None, container: str) -> float:
+    """Return a time stamp in s as the file has it, where FFmpeg took a jump back to be a counter that runs over.
+
+    FFmpeg adds a whole turn of the counter to whatever lies well before the file's first stamp: a step ahead by more than half a
+    turn is one back.
+    """
+    turn = _WRAPS.get(container)
+    return stamp - turn if turn and last is not None and stamp - last > turn / 2 else stamp
+
+
+@dataclass
+class _Part:
+    """A stretch of one stream without a restart: when its pictures or sound begin and end, in s of their stamps."""
+
+    start: float
+    end: float
+    back: tuple[float, float] = (0.0, 0.0)
+    """Where, in stamps of what was before, and by how much the stamps went back before it."""
+    jumps: list[tuple[float, float]] = field(default_factory=list)
+    """The same of jumps ahead within it."""
+    slips: list[tuple[float, float]] = field(default_factory=list)
+    """The same of small steps back."""
+
+    def played(self) -> float:
+        """Return when it would end without the jumps ahead."""
+        return self.end - sum(by for _, by in self.jumps)
+
+    def join(self, after: "_Part") -> "_Part":
+        """Return this part and one that follows after a small step back."""
+        start, end = min(self.start, after.start), max(self.end, after.end)
+        return _Part(start, end, self.back, self.jumps + after.jumps, [*self.slips, after.back, *after.slips])
+
+
 @dataclass
 class _Track:
-    """What the packets of one stream say: its parts, of (first, end) in s, and how far its stamps jump ahead within them."""
+    """What the packets of one stream say."""
 
-    parts: list[list[float]] = field(default_factory=list)
-    jumps: list[tuple[float, float]] = field(default_factory=list)  # (at, by)
-    last: float = 0.0
+    parts: list[_Part] = field(default_factory=list)
+    last: float = 0.0  # the last packet's stamp
+    step: float = 0.0  # its length, or that of one before where a pause is part of it, as in MP4, or it has none
 
     def add(self, start: float, decoded: float, length: float) -> None:
-        if not self.parts or decoded < self.last - RESTART:
-            self.parts.append([start, start + length])
-        elif decoded - self.last > length + _JUMP:
-            self.jumps.append((self.parts[-1][1], decoded - self.last - length))
-        part = self.parts[-1]
-        part[0], part[1] = min(part[0], start), max(part[1], start + length)
-        self.last = decoded
+        """Take a packet by the stamps in s of when it is shown and decoded, and its length in s, 0 if it is not known."""
+        ahead = decoded - self.last - self.step
+        if not self.parts or (decoded < self.last and -ahead > SLIP):
+            self.parts.append(_Part(start, start, (self.parts[-1].end, -ahead) if self.parts else (0.0, 0.0)))
+        elif ahead > _JUMP and len(self.parts[-1].jumps) < _MOST:
+            self.parts[-1].jumps.append((self.last + self.step, ahead))
+        elif decoded > self.last and not length:
+            length = decoded - self.last
+        if length and (not self.step or length < self.step + _JUMP):
+            self.step = length
+        self.last, part = decoded, self.parts[-1]
+        part.start, part.end = min(part.start, start), max(part.end, start + (length or self.step))
 
 
 class TimeLine:
@@ -46,6 +90,7 @@ class TimeLine:
     def __init__(self, streams: "Sequence[Stream]") -> None:
         self._tracks = {stream.index: _Track() for stream in streams}
         self._kinds = {stream.index: stream.type for stream in streams}
+        self._container = streams[0].container.format.name if streams else ""
 
     @classmethod
     def scan(cls, container: "InputContainer", streams: "Sequence[Stream]") -> "TimeLine":
@@ -62,21 +107,29 @@ class TimeLine:
         stamp = stamp if stamp is not None else shown
         if track is None or stamp is None or base is None:
             return
-        shown = shown if shown is not None else stamp
-        track.add(seconds(shown, base), seconds(stamp, base), seconds(packet.duration or 0, base))
+        ahead = 0.0 if shown is None else seconds(shown - stamp, base)
+        if turn := _WRAPS.get(self._container):  # of the two, one may have been taken to run over
+            ahead -= turn * round(ahead / turn)
+        decoded = unwrapped(seconds(stamp, base), track.last if track.parts else None, self._container)
+        track.add(decoded + ahead, decoded, seconds(packet.duration or 0, base))
+
+    def restart(self, stream: int, after: float, since: int) -> int | None:
+        """Return the number, from 1, of a stream's restart whose stamps begin near one in s, after number `since`.
+
+        None stands for a step back that is no restart.
+        """
+        parts = self._parts(stream)
+        return next((k for k in range(since + 1, len(parts)) if abs(parts[k].start - after) < RESTART), None)
 
     def shift(self, number: int) -> float | None:
         """Return what the stamps after restart `number`, from 1, lie before the file's time line, in s; None if not known.
 
         Every stream is shifted by as much as the one that needs most to go on where it was.
         """
+        tracks = [self._parts(stream) for stream in self._tracks]
         shift = 0.0
         for before in range(number):
-            gaps = [
-                track.parts[before][1] - track.parts[before + 1][0]
-                for track in self._tracks.values()
-                if len(track.parts) > before + 1
-            ]
+            gaps = [parts[before].end - parts[before + 1].start for parts in tracks if len(parts) > before + 1]
             if not gaps:
                 return None
             shift += max(gaps)
@@ -84,29 +137,71 @@ class TimeLine:
 
     def length(self) -> float:
         """Return how long the longest track is in s, all its parts together, once all packets were watched."""
-        return max((sum(end - start for start, end in track.parts) for track in self._tracks.values()), default=0.0)
+        tracks = [self._parts(stream) for stream in self._tracks]
+        return max((sum(part.end - part.start for part in parts) for parts in tracks), default=0.0)
 
     def doubt(self) -> str:
         """Say, once all packets were watched, why pictures and sound may lie apart, as a sentence; nothing if they do not."""
         names = {"video": "pictures", "audio": "sound"}
-        tracks = {names[self._kinds[index]]: track for index, track in self._tracks.items() if track.parts}
+        tracks = {
+            names[self._kinds[stream]]: self._parts(stream) for stream, track in self._tracks.items() if track.parts
+        }
         if len(tracks) < 2:
             return ""
-        counts = {name: len(track.parts) - 1 for name, track in tracks.items()}
+        counts = {name: len(parts) - 1 for name, parts in tracks.items()}
         if len(set(counts.values())) > 1:
             told = " and ".join(f"{count} times in the {name}" for name, count in counts.items())
             return f"time stamps start anew {told}: faces and sound may lie apart from there on"
-        ends = {name: track.parts[-1][1] for name, track in tracks.items()}
-        for name, other in (("pictures", "sound"), ("sound", "pictures")):
-            alone = [jump for jump in tracks[name].jumps if not _has_like(tracks[other].jumps, jump)]
-            ahead = sum(by for _, by in alone)
-            if alone and abs(ends[name] - ends[other] - ahead) <= max(_APART, 0.1 * ahead):
-                at, by = max(alone, key=lambda jump: jump[1])
-                jump = f"the time stamps of the {name} alone jump ahead by {by:.1f} s at {at:.1f} s"
-                return f"{jump}: faces and sound may lie apart from there on"
+        for pictures, sound in zip(tracks["pictures"], tracks["sound"], strict=True):
+            said = _jump("pictures", pictures, sound) or _jump("sound", sound, pictures) or _offset(pictures, sound)
+            if said:
+                return f"{said}: faces and sound may lie apart from there on"
         return ""
+
+    def _parts(self, stream: int) -> "list[_Part]":
+        """Return the parts between a stream's restarts: slips of it alone part nothing."""
+        others = [part for other, track in self._tracks.items() if other != stream for part in track.parts[1:]]
+        joined: list[_Part] = []
+        for part in self._tracks[stream].parts:
+            if joined and not _is_restart(part, others):
+                joined[-1] = joined[-1].join(part)
+            else:
+                joined.append(part)
+        return joined
+
+
+def _is_restart(part: _Part, others: "Sequence[_Part]") -> bool:
+    """Whether stamps start anew with a part, by those parts of the other stream that begin with a step back."""
+    at, by = part.back
+    return by > RESTART or any(
+        abs(at - other.back[0]) < RESTART and abs(by - other.back[1]) < _LIKE for other in others
+    )
+
+
+def _jump(name: str, mine: _Part, other: _Part) -> str:
+    """Say that one stream's stamps alone jump ahead, or go back, where it ends later, or sooner, than the other by as much."""
+    alone = [jump for jump in mine.jumps if jump[0] < other.end and not _has_like(other.jumps, jump)]
+    late = mine.end - other.end
+    at, by = max((jump for jump in alone if late > jump[1] / 2), key=lambda jump: jump[1], default=(0.0, 0.0))
+    if by:
+        return f"the time stamps of the {name} alone jump ahead by {by:.1f} s at {at:.1f} s"
+    back = sum(by for _, by in mine.slips)
+    if back > _APART and -late > back / 2:
+        return f"the time stamps of the {name} alone go back by {back:.1f} s at {mine.slips[0][0]:.1f} s"
+    return ""
 
 
 def _has_like(jumps: "Sequence[tuple[float, float]]", jump: tuple[float, float]) -> bool:
     at, by = jump
-    return any(abs(other_at - at) < _JUMP and abs(other_by - by) < _JUMP for other_at, other_by in jumps)
+    return any(abs(other_at - at) < RESTART and abs(other_by - by) < _JUMP for other_at, other_by in jumps)
+
+
+def _offset(pictures: _Part, sound: _Part) -> str:
+    """Say that pictures and sound were given different clocks: one begins and ends later than the other by as much."""
+    begins, ends = pictures.start - sound.start, pictures.played() - sound.played()
+    if begins * ends > 0 and min(abs(begins), abs(ends)) > RESTART and abs(begins - ends) < _APART + 0.1 * abs(begins):
+        which = "later" if begins > 0 else "sooner"
+        return f"the pictures begin and end {abs(begins):.1f} s {which} than the sound"
+    if pictures.end < sound.start or sound.end < pictures.start:
+        return "pictures and sound have no time in common"
+    return ""

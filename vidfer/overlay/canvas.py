@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from vidfer.media.decode_child import square_width
+from vidfer.media.upright import upright
 from vidfer.overlay.moments import Box
 
 Pixels = NDArray[np.uint8]
@@ -137,7 +138,7 @@ class Painter:
     """
 
     def __init__(self, aspect: Any) -> None:  # noqa: ANN401 - Fraction, or None where the file says nothing
-        self._aspect = aspect
+        self.aspect = aspect
         self._reformatter = VideoReformatter()
         self.colours = Colours()
         self.size: tuple[int, int] | None = None
@@ -170,7 +171,7 @@ class Painter:
 
     def _planes(self, frame: av.VideoFrame) -> list[Pixels]:
         """Return brightness `(H, W)` and colours `(ceil(H/2), ceil(W/2))` of a frame, upright."""
-        turns, width = round(frame.rotation / 90), square_width(frame.width, self._aspect)
+        way, width = upright(frame), square_width(frame.width, self.aspect)
         name = frame.format.name
         rgb = frame.format.is_rgb or name == "pal8"
         full = not rgb and (frame.color_range == FULL or name.startswith("yuvj"))
@@ -190,7 +191,7 @@ class Painter:
                 src_color_range=None if rgb else FULL if full else 1,
                 dst_color_range=FULL if self.colours.range == FULL else 1,
             )
-        return [np.ascontiguousarray(np.rot90(_rows(plane), turns)) for plane in frame.planes[:3]]
+        return [np.ascontiguousarray(way.show(_rows(plane))) for plane in frame.planes[:3]]
 
 
 def _rows(plane: Any) -> Pixels:  # noqa: ANN401 - PyAV's

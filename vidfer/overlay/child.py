@@ -15,8 +15,9 @@ import av
 
 from vidfer.limits import MAX_ERRORS
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, choose, frame_rate, open_media, picture_kind
+from vidfer.media.container import Reader, choose, frame_rate, open_media, origin, picture_kind
 from vidfer.media.decode_child import check_size
+from vidfer.media.upright import PixelAspect
 from vidfer.overlay.canvas import Canvas, Painter
 from vidfer.overlay.scene import Scene
 from vidfer.overlay.sound import Sound
@@ -74,7 +75,8 @@ def _write(
     step = float(1 / rate) if rate else 0.04
     reader = Reader(container, stream, step=step, patience=MAX_ERRORS, whole=True)
     stream.codec_context.thread_count = 1
-    lead = min(0.0, (container.start_time or 0) / 1e6)  # a codec's warming up, which is before the clip's begin
+    lead = min(0.0, origin(container))  # a codec's warming up, which is before the clip's begin
+    aspect = PixelAspect(stream)
     painter, scene, film, sound = Painter(stream.sample_aspect_ratio), None, None, None
     index, time, end = 0, 0.0, 0.0
     for frame in reader.frames():
@@ -84,6 +86,7 @@ def _write(
         time = reader.clock.time(frame.pts, length)
         end = time + (length or step)
         check_size(frame.width, frame.height, request["max_pixels"])
+        painter.aspect = aspect.now()
         canvas, *fit = painter.canvas(frame)
         if scene is None or film is None or sound is None:
             scene = Scene(plan, canvas)
@@ -115,7 +118,7 @@ def _announced_end(container: "InputContainer", stream: "VideoStream") -> float:
     """
     if stream.duration is None or stream.start_time is None or stream.time_base is None:
         return 0.0
-    return float((stream.start_time + stream.duration) * stream.time_base) - (container.start_time or 0) / 1e6
+    return float((stream.start_time + stream.duration) * stream.time_base) - origin(container)
 
 
 class _Film:
