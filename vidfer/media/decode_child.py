@@ -90,14 +90,7 @@ def handle(request: Header) -> Emitted:
                 check_size(*size, MAX_PIXELS)
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         if request["op"] == "probe":
-            fields = describe(container, path)
-            if stream is not None and stream.codec_context is not None:
-                first = Reader(container, stream, patience=1, whole=False).frames()  # only a frame carries the rotation
-                if frame := next(first, None):
-                    way, said = upright(frame), fields["video"]["choice"]
-                    fields["video"]["rotation"] = way.degrees
-                    fields["video"]["choice"] = "; ".join(filter(None, [said, _MIRRORED * way.mirrored]))
-            yield fields, None
+            yield _described(container, stream, path), None
             return
         if stream is None:
             raise ClipError(Status.NO_VIDEO, "the file has no video stream")
@@ -109,6 +102,18 @@ def handle(request: Header) -> Emitted:
             yield from _decord_frames(path, describe(container, path), container, stream, sampler)
         else:
             yield from _frames(container, stream, sampler, request["max_pixels"])
+
+
+def _described(container: "InputContainer", stream: "VideoStream | None", path: str) -> Header:
+    """Return what `describe` says, and what only a frame carries: how it is to be turned and mirrored."""
+    fields = describe(container, path)
+    if stream is not None and stream.codec_context is not None:
+        frame = next(Reader(container, stream, patience=1, whole=False).frames(), None)
+        if frame is not None:
+            way, said = upright(frame), fields["video"]["choice"]
+            fields["video"]["rotation"] = way.degrees
+            fields["video"]["choice"] = "; ".join(filter(None, [said, _MIRRORED * way.mirrored]))
+    return fields
 
 
 def _pictures(request: Header) -> "Picture | Series | None":
