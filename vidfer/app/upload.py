@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 
 from vidfer.app.settings import MEGABYTE
 from vidfer.limits import UPLOAD_FORM_BYTES, UPLOAD_NAME_CHARACTERS, UPLOAD_SECONDS, UPLOAD_SILENCE
-from vidfer.pipeline.atomic import FULL
+from vidfer.pipeline.shortage import FULL
 from vidfer.results.names import shown
 
 _SECONDS_OF_FAREWELL: Final = 5.0

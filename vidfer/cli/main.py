@@ -44,17 +44,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage, 75 stopped."""
     _open_closed_streams()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool keeps what tables of hours took
+    from vidfer.pipeline.shortage import explained_shortages
+
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        with explained_shortages():
+            try:
+                return _run(list(sys.argv[1:] if argv is None else argv))
+            finally:
+                sys.stdout.flush()  # here, where a failure still has a sentence and an exit status
     except VidferError as error:
+        _drop_unwritten()
         print(wrap(f"vidfer: {error}", sys.stderr), file=sys.stderr)
         return error.STATUS if isinstance(error, StoppedError) else 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("vidfer: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_unwritten()
         return 141
+
+
+def _drop_unwritten() -> None:
+    """Forget what standard output does not take, so that the interpreter does not try again when it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(words: list[str]) -> int:

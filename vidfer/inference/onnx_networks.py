@@ -39,6 +39,7 @@ class OnnxNetwork:
         tensors: Arrays by name; those that the graph does not name are left out.
 
     Raises:
+        MemoryError: There is not enough memory for them.
         VidferError: They do not fit each other.
     """
 
@@ -58,6 +59,7 @@ class OnnxNetwork:
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except _ERRORS as error:
+            _require_memory(error)
             raise VidferError(f"ONNX Runtime cannot use the graph with these tensors: {error}") from error
         self.inputs = tuple(each.name for each in self._session.get_inputs())
         self.outputs = tuple(each.name for each in self._session.get_outputs())
@@ -66,10 +68,18 @@ class OnnxNetwork:
         """Compute all outputs from all inputs, arrays by name.
 
         Raises:
+            MemoryError: There is not enough memory for what is between.
             VidferError: The arrays are of other shapes or types than the network reads.
         """
         try:
             found = self._session.run(self.outputs, arrays)
         except _ERRORS as error:
+            _require_memory(error)
             raise VidferError(f"ONNX Runtime cannot compute the network: {error}") from error
         return dict(zip(self.outputs, found, strict=True))
+
+
+def _require_memory(error: Exception) -> None:
+    """Raise MemoryError where that is what the runtime says: it has no error of its own for it."""
+    if "bad_alloc" in str(error) or "Failed to allocate memory" in str(error):
+        raise MemoryError(f"ONNX Runtime: {error}") from error

@@ -21,7 +21,7 @@ from vidfer.media.upright import PixelAspect
 from vidfer.overlay.canvas import Canvas, Painter
 from vidfer.overlay.scene import Scene
 from vidfer.overlay.sound import Sound
-from vidfer.pipeline.atomic import FULL
+from vidfer.pipeline.shortage import FULL
 from vidfer.pipeline.system import starved
 from vidfer.types import DISPLAYED, ClipError, Status
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from blake3 import blake3
 
-from vidfer.pipeline.atomic import FULL, sync
+from vidfer.pipeline.atomic import sync
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, seal_of
 from vidfer.pipeline.manifest import MANIFEST, DamageError, check_files, is_sealed
 from vidfer.pipeline.rights import make_folder, write_synced
+from vidfer.pipeline.shortage import FULL
 from vidfer.types import Status, VidferError
 
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from uuid import uuid4
 
+from vidfer.pipeline.shortage import FULL, SHORT
 from vidfer.pipeline.system import WINDOWS, move
 from vidfer.types import VidferError
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Error numbers of a disk, a quota or a file that can grow no further."""
 
 _OF_WRITING = FULL | {errno.EROFS, errno.EIO}
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # of file systems that cannot sync a folder
@@ -55,7 +53,7 @@ def results_folder(folder: Path, remedy: str = "give another folder by --out") -
         yield folder
     except OSError as error:
         above = isinstance(error.filename, str) and Path(error.filename).absolute() in folder.absolute().parents
-        if not above and not concerns(error, folder):
+        if error.errno in SHORT or (not above and not concerns(error, folder)):
             raise
         reason = error.strerror or error
         raise VidferError(f"results cannot be written to {folder} ({reason}): {remedy}") from error

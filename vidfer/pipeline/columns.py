@@ -32,7 +32,7 @@ def read_parquet(data: bytes) -> "dict[str, np.ndarray]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(pa.BufferReader(data))
+    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     return {name: table[name].to_numpy() for name in table.column_names}
 
 

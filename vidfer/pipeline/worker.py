@@ -18,6 +18,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeVar
 
 from vidfer.pipeline.cores import share_cores
+from vidfer.pipeline.shortage import explained_shortages
 from vidfer.pipeline.system import WINDOWS, end_with
 from vidfer.types import ClipError, VidferError
 
@@ -172,7 +173,8 @@ def attempt(
     item's.
     """
     try:
-        return "done", work(item, progress)
+        with explained_shortages():
+            return "done", work(item, progress)
     except ClipError as error:
         return "clip", (error.status, error.message)
     except VidferError as error:

@@ -15,6 +15,7 @@ from vidfer.media.quality import UNUSABLE
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.stage import Outcome, Progress, Stage
 from vidfer.pipeline.store import Artifact, Draft
+from vidfer.results.files import read_table
 from vidfer.results.frames import build_frames
 from vidfer.results.pictures import POSTER, STRIP, STRIPS, Pictures, encode, encode_strip
 from vidfer.results.schema import SCHEMA_VERSION, TABLES, typed
@@ -94,9 +95,7 @@ class ReportStage(Stage):
 
 def read_report(artifact: Artifact) -> Report:
     """Read what the stage wrote."""
-    import pandas as pd
-
-    tables = {name: pd.read_parquet(artifact.path / f"{name}.parquet") for name in _OF_RUN}
+    tables = {name: read_table(artifact.path / f"{name}.parquet") for name in _OF_RUN}
     poster = (artifact.path / POSTER).read_bytes() if artifact.names(POSTER) else None
     pictures = Pictures(_jpegs(artifact, _THUMBNAILS), _jpegs(artifact, _STRIPS), poster)
     return Report(artifact.json("summary.json"), **tables, pictures=pictures)
