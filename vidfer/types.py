@@ -38,14 +38,15 @@ class Status(StrEnum):
     TOO_SHORT = "too_short"
     INVALID_AUDIO = "invalid_audio"  # samples that are not finite numbers
     TOO_LARGE = "too_large"
+    REFUSED = "refused"  # the study's file says that there is no consent, or that the retention is over
     UNREADABLE = "unreadable"  # missing, no permission, not a regular file
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
 
 
-TRANSIENT: Final = frozenset({Status.UNREADABLE, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED})
-"""Statuses that depend on the machine or the moment: reported, never stored, so that the next run tries again."""
+TRANSIENT: Final = frozenset({Status.REFUSED, Status.UNREADABLE, Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.CRASHED})
+"""Statuses that depend on the machine, the moment or the study: reported, never stored, so that the next run tries again."""
 
 SOUND_IS_FINE: Final = frozenset(
     {Status.OK, Status.NO_AUDIO, Status.SILENT, Status.NO_VOICE, Status.NO_MODEL, Status.TOO_SHORT}

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from tests.app.conftest import send, wait
-from vidfer.app.folder import remove_stale, temporary_folder
 from vidfer.pipeline.lock import locked
+from vidfer.pipeline.temporary import remove_stale, temporary_folder
 
 CLIP = bytes(random.Random(0).randbytes(5000))
 
@@ -66,7 +66,7 @@ def test_what_browsers_cannot_play_has_no_player(client):
 
 
 def test_a_server_keeps_its_folder_and_removes_those_of_the_dead(temporary):
-    with temporary_folder() as alive:
+    with temporary_folder("app") as alive:
         assert stat.S_IMODE(alive.stat().st_mode) == 0o700
         dead, starting, crashed = (temporary / f"vidfer-app-{name}" for name in ("dead", "starting", "crashed"))
         for folder in (dead, starting, crashed):

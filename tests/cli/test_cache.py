@@ -2,7 +2,6 @@ import pytest
 
 from tests.toy import Count, Largest
 from vidfer.cli.main import main
-from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.gc import entries
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
@@ -38,31 +37,16 @@ def test_verify_tells_damage_once(store, capsys):
     assert main(["cache", "verify"]) == 0
 
 
-@pytest.mark.parametrize("by", ["clip", "source"])
-def test_purge_removes_what_comes_from_a_clip_and_only_when_told(store, clips, capsys, by):
-    digest = content_digest(clips[0], store)
-    which = [str(clips[0])] if by == "clip" else ["--source", digest]
-    assert main(["cache", "purge", *which]) == 0
-    assert "2 would be removed" in capsys.readouterr().err
-    assert len(entries(store)) == 4
-    assert main(["cache", "purge", *which, "--yes"]) == 0
-    assert len(entries(store)) == 2
-    assert digest not in [entry.recipe["source"] for entry in entries(store)]
-
-
 def test_everything_and_what_is_old_can_go(store, capsys):
     assert main(["cache", "gc", "--yes"]) == 0
     assert len(entries(store)) == 4
     assert main(["cache", "gc", "--older-than", "-1"]) == 0
     assert "4 would be removed" in capsys.readouterr().err
-    assert main(["cache", "purge", "--all", "--yes"]) == 0
+    assert main(["purge", "--all", "--yes"]) == 0
     assert entries(store) == []
 
 
-@pytest.mark.parametrize("words", [[], ["a.bin", "--all"], ["--source", "x", "--all"], ["a.bin", "--source", "x"]])
-def test_purge_wants_one_thing_named(store, capsys, words):
-    with pytest.raises(SystemExit) as caught:
-        main(["cache", "purge", *words, "--yes"])
-    assert caught.value.code == 2
-    assert "name what to remove: CLIP, --source DIGEST or --all, one of them" in capsys.readouterr().err
+def test_purge_is_a_verb_of_its_own_now(store, capsys):
+    assert main(["cache", "purge", "a.bin", "--yes"]) == 2
+    assert "it is `vidfer purge` now: --clip PATH" in capsys.readouterr().err
     assert len(entries(store)) == 4

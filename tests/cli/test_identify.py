@@ -57,7 +57,7 @@ def test_persons_are_linked_and_stay_so(analyze, weights, tmp_path, capsys):
         _, people = analyze(clips=("b.png",))
     assert (tmp_path / "run/b.png/person-1.jpg").is_file()
     capsys.readouterr()
-    assert main(["cache", "purge", str(tmp_path / "a.png"), "--store", str(tmp_path / "store")]) == 0
+    assert main(["purge", "--clip", str(tmp_path / "a.png"), "--store", str(tmp_path / "store")]) == 0
     assert "identify\t" in capsys.readouterr().out  # embeddings go with all else
 
 

@@ -182,7 +182,7 @@ def test_completion_knows_verbs_actions_and_options(shell, capsys):
     ("words", "wanted"),
     [
         (["analyse", "x"], "did you mean analyze?"),
-        (["cache", "purg"], "did you mean purge?"),
+        (["cache", "verfy"], "did you mean verify?"),
         (["train", "denoize"], "did you mean denoise?"),
         (["analyze", "x", "--image-mode", "y"], "did you mean --image-model?"),
         (["analyze", "x", "--image_model", "y"], "did you mean --image-model?"),

@@ -58,8 +58,8 @@ NEEDS = {
 }  # fmt: skip
 WORKS = (
     "analyze --help", "compare --help", "plot --help", "export --help", "people --help", "app --help", "run --help",
-    "cache list", "download --help", "data list", "weights list", "doctor --help", "demo --help", "completion bash",
-    "evaluate image --help", "optimizers --help",
+    "cache list", "purge --help", "download --help", "data list", "weights list", "doctor --help", "demo --help",
+    "completion bash", "evaluate image --help", "optimizers --help",
 )  # fmt: skip
 
 

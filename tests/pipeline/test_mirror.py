@@ -266,14 +266,16 @@ def test_the_list_is_of_the_remote_store(filled, capsys):
 
 def test_purge_removes_a_clip_from_the_remote_store_and_the_mirror(filled, clips, capsys):
     digest = content_digest(clips[0], filled)
-    assert main(["cache", "purge", str(clips[0])]) == 0
+    assert main(["purge", "--clip", str(clips[0])]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert sorted((row[0], row[-1]) for row in rows) == sorted(
         (stage, where) for stage in ("count", "largest") for where in ("mirror", "remote")
     )
     assert len(far_entries(filled)[0]) == 4
-    assert main(["cache", "purge", str(clips[0]), "--yes"]) == 0
-    assert "the mirrors of other machines keep their copies" in capsys.readouterr().err
+    assert main(["purge", "--clip", str(clips[0]), "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "Nothing is left there." in said
+    assert f"mirrors of {ADDRESS} on other machines: run the same command there" in said
     assert entries(filled) == []
     artifacts, rest = far_entries(filled)
     kept = [entry.recipe["source"] for entry in artifacts]
@@ -294,7 +296,7 @@ def test_purge_takes_what_nobody_can_tell_whose_it_is(filled, clips):
     assert [entry.stage for entry in doomed].count("quarantine") == 1
     here.store[f"/bucket/prefix/count/44/{'4' * 64}/x"].created -= timedelta(hours=2)
     assert "4" * 64 in [entry.key[-64:] for entry in derived_from(filled, ["x"])]
-    assert main(["cache", "purge", "--all", "--yes"]) == 0
+    assert main(["purge", "--all", "--yes"]) == 0
     assert objects(filled) == {"notes.txt": b"mine"}
     assert [*entries(filled), *leftovers(filled)] == []
 

@@ -208,5 +208,5 @@ def test_an_analysis_on_one_machine_is_there_for_another(machine, tmp_path, monk
         )
         pandas.testing.assert_frame_equal(one, two, check_exact=True)
     capsys.readouterr()
-    assert main(["cache", "purge", str(clip), "--store", ADDRESS, "--yes"]) == 0
+    assert main(["purge", "--clip", str(clip), "--store", ADDRESS, "--yes"]) == 0
     assert names(boto3.client("s3")) == []

@@ -139,9 +139,9 @@ def test_types_are_those_of_the_whole_file_in_every_clip(folder):
     text = "clip,participant,condition,age,dose,left,note\nb.mp4,01,1,30,1,TRUE,\na.mp4,2,2,,0.5,,NA\n"
     study = read(folder, text)
     rows = pd.DataFrame({"angry": [0.1, 0.2]}, index=[5, 3])
-    found = {clip: study.only(clip).extend(rows, clip) for clip in folder[0]}
+    found = {clip: study.only(clip).extend(rows, clip, "frames") for clip in folder[0]}
     kinds = ["float64", "string", "string", "Int64", "float64", "boolean", "string"]
-    for each in (*found.values(), study.extend(rows.iloc[:0], "videos/a.mp4")):
+    for each in (*found.values(), study.extend(rows.iloc[:0], "videos/a.mp4", "clips")):
         assert [str(kind) for kind in each.dtypes] == kinds
     assert found["videos/b.mp4"].loc[3].tolist() == [0.2, "01", "1", 30, 1.0, True, pd.NA]
     assert found["videos/deep/a.mp4"].iloc[:, 1:].isna().all(axis=None)

@@ -14,7 +14,7 @@ from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip, name_models
 from vidfer.stages.report import read_report
-from vidfer.types import DISPLAYED, ClipError
+from vidfer.types import DISPLAYED, ClipError, Status
 
 
 def analyze_clip(
@@ -29,7 +29,7 @@ def analyze_clip(
     progress: StageProgress | None = None,
     name: str | None = None,
 ) -> ClipResult:
-    """Turn a clip into its result; one that cannot be processed has a status that says so.
+    """Turn a clip into its result; one that cannot be processed, or by its design is not to be, has a status that says so.
 
     Args:
         path: The file, or a folder of numbered pictures.
@@ -45,6 +45,11 @@ def analyze_clip(
     Raises:
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
     """
+    design = design or ClipDesign()
+    if why := design.consent.refusal():
+        known = shown(Path(path).name) if clip_id is None else clip_id
+        refused = ClipError(Status.REFUSED, f"not analysed: {why}")
+        return ClipResult.failed(path if name is None else name, refused, known, design)
     options, started = for_clip(options or ChainOptions(), Path(path)), time.monotonic()
     chain, called = build_chain(options), shown(path if name is None else name)
     known = shown(Path(called).name) if clip_id is None else clip_id
@@ -59,7 +64,7 @@ def analyze_clip(
     except ClipError as error:
         return ClipResult.failed(called, error, known, design)
     took = {"about": DISPLAYED, "analyzed_at": now(), "elapsed_s": round(time.monotonic() - started, 3)}
-    built_with = {"tables": record(tables, design)}
+    built_with = {"tables": record(tables, design), "consent": design.consent.record()}
     summary = {"clip": called, **report.summary, **name_models(options), **built_with, **embedded, **took}
     built = build_tables(replace(report, summary=summary), known, tables, design)
     return ClipResult(rounded(amended(summary, built)), built, place.place, report.pictures, key)

@@ -32,6 +32,8 @@ class StoredWork:
 
     def prepare(self, clip: NamedClip, progress: StageProgress) -> None:
         """Do the first stages, see `prepare_clip`."""
+        if clip.design.consent.refusal():
+            return
         prepare_clip(self.options, clip.path, self.store, progress)
 
     def __call__(self, clip: NamedClip, progress: StageProgress) -> dict[str, Any]:
@@ -50,7 +52,9 @@ def prepare_clip(options: ChainOptions, clip: Path, store: Place, progress: Stag
         VidferError: The store is full or cannot be written.
     """
     chain, kept = build_chain(replace(for_clip(options, clip), device="cpu")), Store(store)  # a device enters no key
-    for target in ("faces", "audio"):
+    for target in (
+        ("faces", "audio") if options.keep_faces else ("audio",)
+    ):  # faces that are not kept do not last till then
         with finished(chain, target, clip, kept, progress):
             pass
 

@@ -21,6 +21,7 @@ from vidfer.results.dictionary import PACKAGE
 from vidfer.results.links import address
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES
+from vidfer.types import Status
 
 if TYPE_CHECKING:
     from vidfer.media.find import Clip
@@ -107,6 +108,8 @@ def write_result(
     """
     writing = writing or Writing()
     pictures = result.pictures if writing.show_faces else result.pictures.hidden()
+    if result.status is Status.REFUSED:
+        video, overlay = "", None
     source = Path(result.summary["clip"]) if source is None else source
     video = video_of(source, folder) if video is None else video or None
     origin = None

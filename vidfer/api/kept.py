@@ -37,7 +37,11 @@ def read_crops(result: "ClipResult", person_id: str | None) -> Crops:
     rows, time_s, person = _faces(result, person_id)
     images = [np.zeros((0, CROP, CROP, 3), np.uint8)]
     for number in np.unique(rows // SHARD).tolist():
-        shard = _artifact(result, "faces").arrays(f"crops-{number:05}.safetensors")["crops"]
+        faces = _artifact(result, "faces")
+        if faces.lacks:
+            remedy = "analyse it with keep_faces=True"
+            raise VidferError(f"no face images of {result.clip_id} were kept: {remedy} (no --no-keep-faces)")
+        shard = faces.arrays(f"crops-{number:05}.safetensors")["crops"]
         images.append(shard[rows[rows // SHARD == number] % SHARD])
     return Crops(np.concatenate(images), time_s, person)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vidfer.results.consent import COLUMNS as OF_CONSENT
+from vidfer.results.consent import Consent
 from vidfer.results.files import DIVIDERS, PATTERNS
 from vidfer.results.names import shown
 from vidfer.results.schema import TABLES, Kind
@@ -88,7 +90,7 @@ def open_manifest(file: Path) -> Manifest:
 
     Raises:
         UsageError: The file cannot be read, is no CSV in UTF-8 and no Parquet, has no column `path`, no row or a row without
-            a path, or an id stands there twice.
+            a path, an id stands there twice, or a cell of consent is none, see `Consent`.
     """
     digests: list[Any] = []
     guesses: dict[str, _Guess] = {}
@@ -101,6 +103,7 @@ def open_manifest(file: Path) -> Manifest:
             row = n_rows + paths.index(None) + 1
             raise UsageError(f"{file}: row {row} names no path: fill it in, or remove the row")
         digests.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
+        _check_consent(file, batch, n_rows + 1)
         n_rows += len(ids)
         if _is_csv(file):
             for name in names:
@@ -119,6 +122,13 @@ def open_manifest(file: Path) -> Manifest:
             further[name] = called
     kinds = {further[name]: guess.kind for name, guess in guesses.items() if name in further}
     return Manifest(file, further, kinds, n_rows)
+
+
+def _check_consent(file: Path, batch: "pa.Table", first: int) -> None:
+    """Refuse cells of consent that are none, in rows that are numbered from the `first` one on."""
+    if said := [name for name in OF_CONSENT if name in batch.column_names]:
+        for number, row in enumerate(batch.select(said).to_pylist(), first):
+            Consent.read(row, f"{file}, row {number}: ")
 
 
 def _refuse_repeated(file: Path, digests: Any) -> None:  # noqa: ANN401 - an array (n,) int64

@@ -26,6 +26,8 @@ from vidfer.pipeline.store import Place, Store
 from vidfer.results.amend import rounded
 from vidfer.results.clip_folder import LOCK
 from vidfer.results.code import code_digest
+from vidfer.results.consent import COLUMNS as OF_CONSENT
+from vidfer.results.consent import Consent
 from vidfer.results.files import arrow_table
 from vidfer.results.names import shown
 from vidfer.results.packed import pack_report, unpack_report
@@ -196,6 +198,12 @@ class _Part:
         """The id and path of each clip."""
         return list(zip(self.rows["clip_id"].to_pylist(), self.rows["path"].to_pylist(), strict=True))
 
+    @cached_property
+    def consents(self) -> list[Consent]:
+        """What is known of the consent to each clip's analysis."""
+        known = self.rows.select([name for name in OF_CONSENT if name in self.rows.column_names])
+        return [Consent.read(row) for row in known.to_pylist()] or [Consent()] * self.rows.num_rows
+
 
 class _Driver:
     """Looks up what is stored, gives what is not to the engine, and writes each part when its last clip is done."""
@@ -242,7 +250,7 @@ class _Driver:
             self._n_parts = number + 1
             part = _Part(number, rows, self._parts.of(rows))
             kept = None if self._on_clip else self._parts.kept(number, part.origin)
-            if kept is not None:
+            if kept is not None and not any(one.refusal() for one in part.consents):
                 self._tally.add(kept)
                 self._count(rows.num_rows, at_once=True)
                 continue
@@ -260,6 +268,8 @@ class _Driver:
         clip_id, path = part.clips[row]
         at = now()
         try:
+            if why := part.consents[row].refusal():
+                raise ClipError(Status.REFUSED, f"not analysed: {why}")
             found = self._stored.find(path)
             if found is None:
                 return False
@@ -314,11 +324,12 @@ class _Driver:
 
     def _told(self, what: Summary | ClipError, part: _Part, row: int, at: str) -> dict[str, Any]:
         """Return a summary with what the run adds to it."""
-        path = shown(part.clips[row][1])
+        path, said = shown(part.clips[row][1]), {**self._said, "consent": part.consents[row].record()}
         if isinstance(what, ClipError):
-            return {**summary_of_nothing(path, what), "tables": self._said["tables"], "analyzed_at": at}
+            of_study = {name: said[name] for name in ("tables", "consent")}
+            return {**summary_of_nothing(path, what), **of_study, "analyzed_at": at}
         took = part.took.get(row, 0.0)
-        return {"clip": path, **what, **self._said, "about": DISPLAYED, "analyzed_at": at, "elapsed_s": took}
+        return {"clip": path, **what, **said, "about": DISPLAYED, "analyzed_at": at, "elapsed_s": took}
 
     def _count(self, clips: int, *, at_once: bool = False) -> None:
         self._done += clips

@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     prior: Prior | None
     pool: Pool | None
     abstain: float | None
+    keep_faces: bool
     device: str
     backend: Backend
     timeout: float

@@ -1,7 +1,7 @@
 """Tables as parts, files of some thousand rows each, of which those of an earlier run are kept."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +156,28 @@ def clip_table(rows: Sequence[Mapping[str, Any]], named: "pa.Table", kinds: Mapp
         if each.name not in schema.names:
             table = table.append_column(each, named[each.name])
     return table
+
+
+def without_clips(part: Path, ids: Collection[str]) -> None:
+    """Remove rows of clips from a part; one that had some is made anew by the next run of its manifest.
+
+    Rows are read some ten thousand at a time.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    gone = pa.array(sorted(ids), pa.string())
+    with pq.ParquetFile(part) as rows:
+        named = (pc.is_in(batch["clip_id"], gone) for batch in rows.iter_batches(columns=["clip_id"]))
+        if not any(pc.any(each).as_py() for each in named):
+            return
+        schema = rows.schema_arrow
+        schema = schema.with_metadata({name: text for name, text in (schema.metadata or {}).items() if name != _ORIGIN})
+        with replacing(part) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in rows.iter_batches(_ROWS_AT_ONCE):
+                kept = batch.filter(pc.invert(pc.is_in(batch["clip_id"], gone)))
+                writer.write_table(pa.Table.from_batches([kept]).replace_schema_metadata(schema.metadata))
 
 
 def _read(place: Path) -> "pa.Table":

@@ -34,7 +34,8 @@ class ClipResult:
     Args:
         summary: What `summary.json` holds: `clip`, `status`, `predominant`, `margin`, `modalities`, `faces`, `sound`,
             `fused`, `people`, `media`, `settings`, `denoise`, `provenance`, `bundle`, `preset`, `models`,
-            `tables` (what they were built with), `about` (what the figures mean), `analyzed_at`, `elapsed_s`.
+            `tables` (what they were built with), `consent` (of the study, or None), `about` (what the figures mean),
+            `analyzed_at`, `elapsed_s`.
         tables: The six tables by name.
         store: Where face images and embeddings are kept.
         pictures: JPEGs of a frame and of each person's faces (`vidfer.results.pictures.Pictures`); not blurred, unless loaded so.
@@ -66,7 +67,8 @@ class ClipResult:
             >>> ClipResult.failed("clip.mp4", ClipError(Status.UNREADABLE, "there is no such file"))
             <ClipResult clip.mp4: unreadable>
         """
-        summary = {**summary_of_nothing(shown(path), error), "tables": record(design=design), "analyzed_at": now()}
+        of_study = {"tables": record(design=design), "consent": design.consent.record() if design else None}
+        summary = {**summary_of_nothing(shown(path), error), **of_study, "analyzed_at": now()}
         called = shown(Path(path).name) if clip_id is None else clip_id
         return cls(summary, build_tables(Report.empty(summary), called, design=design))
 

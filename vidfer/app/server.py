@@ -21,7 +21,6 @@ from fastapi.responses import JSONResponse
 
 from vidfer import __version__
 from vidfer.app.description import add_description
-from vidfer.app.folder import temporary_folder
 from vidfer.app.guard import Guard
 from vidfer.app.jobs import Jobs
 from vidfer.app.live import add_live
@@ -30,6 +29,7 @@ from vidfer.app.routes import router
 from vidfer.app.settings import USUAL_PORT, AppOptions
 from vidfer.app.work import Analysis
 from vidfer.pipeline.system import ENDING, WINDOWS
+from vidfer.pipeline.temporary import temporary_folder
 from vidfer.pipeline.worker import Work
 from vidfer.stages.chain import build_chain
 from vidfer.types import DISPLAYED, UsageError
@@ -70,7 +70,7 @@ def create_app(
     @asynccontextmanager
     async def alive(app: FastAPI) -> AsyncIterator[None]:
         with ExitStack() as stack:
-            app.state.folder = stack.enter_context(temporary_folder())
+            app.state.folder = stack.enter_context(temporary_folder("app"))
             app.state.jobs = Jobs(settings, app.state.folder, work or Analysis(settings.chain), clock)
             stack.callback(app.state.jobs.close)
             app.state.jobs.start()

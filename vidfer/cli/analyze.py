@@ -104,6 +104,11 @@ class AnalyzeOptions:
             raise UsageError("--parts is about the results of --manifest FILE: a run over PATHs writes all tables")
         if self.blur_faces is not None and not self.overlay:
             raise UsageError("--blur-faces is about the overlay: add --overlay")
+        if not self.work.chain.keep_faces and (
+            given := [name for name in ("overlay", "show_faces") if getattr(self, name)]
+        ):
+            asked = f"--{given[0].replace('_', '-')}"
+            raise UsageError(f"--no-keep-faces keeps no pixels, and {asked} asks for some: leave one of them out")
         if self.seconds is not None and (self.camera is None or not 0 < self.seconds < float("inf")):
             raise UsageError(f"--seconds has to be above 0, and goes with --camera, not {self.seconds}")
 
@@ -170,6 +175,8 @@ class _AnalyzeClip:
         found = {}
         for position, (clip, folder) in enumerate(self.folders.items()):
             called = clip_id(folder, self.out)
+            if self.design.of(called).consent.refusal():  # which may be since today: it is not read
+                continue
             if (summary := known.summary(clip, folder, self.design.of(called))) is not None:
                 found[position] = {**summary, "clip_id": called}
         return found
@@ -183,16 +190,15 @@ def run(options: AnalyzeOptions) -> int:
         return analyze_manifest(options, options.manifest)
     if options.camera is None:
         return _analyze(options)
-    from tempfile import TemporaryDirectory
-
     from vidfer.cli.display import say
     from vidfer.media.camera import CameraSource, record_camera
+    from vidfer.pipeline.temporary import temporary_folder
 
-    with TemporaryDirectory(prefix="vidfer-") as folder:
+    with temporary_folder("camera") as folder:
         with CameraSource(options.camera, seconds=options.seconds) as camera:
             until = "Ctrl-C" if options.seconds is None else f"{options.seconds:g} s have passed, or Ctrl-C"
             say(f"recording camera {options.camera} until {until}")
-            clip = record_camera(camera, Path(folder))
+            clip = record_camera(camera, folder)
         return _analyze(replace(options, paths=[*options.paths, clip]))
 
 
@@ -219,7 +225,7 @@ def _analyze(options: AnalyzeOptions) -> int:
     clips = find_clips(options.paths, own, say, options.work.chain.picture_fps)
     if as_written(options.out, excel=options.excel) is None:
         check(options.out)  # finds out now, and not after hours, whether results can be written
-    say_where_faces_are_kept(store, options.work.store)
+    say_where_faces_are_kept(store, options.work.store, pictures=options.work.chain.keep_faces)
     with ending_in_order(), claimed_folders(clips, options.out) as folders:
         names = {clip_id(folder, options.out): clip for clip, folder in folders.items()}
         work = _AnalyzeClip(

@@ -1,19 +1,14 @@
-"""`vidfer cache`: list, verify, gc and purge the store."""
+"""`vidfer cache`: list, verify and gc the store."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.filesize import decimal
 
 from vidfer.cli.display import say
-from vidfer.cli.options import POSITIONAL
-from vidfer.media.find import Clip, find_clips
-from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.gc import Entry, derived_from, entries, far_entries, leftovers, removable, remove, usage, verify
+from vidfer.pipeline.gc import Entry, entries, far_entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.store import Store, default_store
-from vidfer.types import VidferError
 
-ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc", "purge")}
+ACTIONS = {name: f"vidfer.cli.cache.{name}_artifacts" for name in ("list", "verify", "gc")}
 
 
 _STORE = {"metavar": "DIR|URL", "help": "Artifacts of earlier runs (default: $VIDFER_STORE, or the user's cache)"}
@@ -45,29 +40,6 @@ class GcOptions:
     older_than: float = field(default=30.0, metadata={"metavar": "DAYS"})
     yes: bool = False
     store: str | None = field(default=None, metadata=_STORE)
-
-
-@dataclass(frozen=True)
-class PurgeOptions:
-    """Remove everything computed from clips; without --yes only say what.
-
-    Args:
-        clips: Clips, or folders of them.
-        source: A deleted clip's blake3, from its summary.
-        all: Everything in the store.
-        yes: Really remove.
-    """
-
-    clips: list[Path] = field(default_factory=list, metadata=POSITIONAL | {"metavar": "CLIP"})
-    source: list[str] | None = field(default=None, metadata={"metavar": "DIGEST"})
-    all: bool = False
-    yes: bool = False
-    store: str | None = field(default=None, metadata=_STORE)
-
-    def __post_init__(self) -> None:
-        """Raise VidferError unless exactly one thing is named."""
-        if [bool(self.clips), bool(self.source), self.all].count(True) != 1:
-            raise VidferError("name what to remove: CLIP, --source DIGEST or --all, one of them")
 
 
 def _open(store: str | None) -> Store:
@@ -108,18 +80,6 @@ def gc_artifacts(options: GcOptions) -> int:
     """Remove, or print, what is old."""
     store = _open(options.store)
     return _remove(store, removable(store, options.older_than * 86_400), options.yes)
-
-
-def purge_artifacts(options: PurgeOptions) -> int:
-    """Remove, or print, what was computed from clips."""
-    store = _open(options.store)
-    if options.all:
-        return _remove(store, removable(store), options.yes)
-    clips: list[Clip] = []
-    if options.clips:  # pictures may have been clips, or, in a folder, frames of one at any rate
-        clips = [*find_clips(options.clips, notify=say), *find_clips(options.clips, picture_fps=1.0)]
-    sources = options.source or list({content_digest(clip, store): None for clip, _ in clips})
-    return _remove(store, derived_from(store, sources), options.yes)
 
 
 def _remove(store: Store, doomed: list[Entry], really: bool) -> int:

@@ -70,14 +70,18 @@ def say(message: str) -> None:
     LOG.info("%s", _inert(message))
 
 
-def say_where_faces_are_kept(store: "Store", named: str | None) -> None:
-    """Say where a first run keeps crops of faces, and how they are removed; nothing where the store is there already."""
+def say_where_faces_are_kept(store: "Store", named: str | None, *, pictures: bool = True) -> None:
+    """Say where a first run keeps crops of faces, or embeddings alone, and how they are removed.
+
+    Nothing is said where the store is there already.
+    """
     if not store.root.exists():
         option = f" --store {shlex.quote(named)}" if named else ""
         where = f"in {store.root}, for you alone"
         if store.remote:
             where = f"at {store.remote}, for all who may read there, and {where}"
-        say(f"Crops of faces are kept {where}. To remove them: vidfer cache purge --all --yes{option}")
+        what = "Crops" if pictures else "Embeddings"
+        say(f"{what} of faces are kept {where}. To remove them: vidfer purge --all --yes{option}")
 
 
 def fault(message: str) -> None:

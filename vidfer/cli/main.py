@@ -17,7 +17,8 @@ VERBS = {
     "people": "list the people of a run, or apply names and same_as of its people.csv",
     "app": "serve a web page and a REST service that analyse videos on this machine",
     "run": "run the chain up to a stage, or show what is stored already (--dry-run)",
-    "cache": "list, verify, gc or purge stored artifacts",
+    "cache": "list, verify or gc stored artifacts",
+    "purge": "remove everything that derives from clips, and prove it",
     "pipeline": "run, plan or show the whole pipeline of trainings, to a bundle of models",
     "sweep": "search hyper-parameters of a training, on this machine",
     "train": "train the models of a stage: denoise, finetune or classify",
@@ -98,6 +99,8 @@ def _run_verb(verb: str, words: list[str]) -> int:
             from vidfer.cli.train import main as train
 
             return train(stage, rest)
+    if words[:2] == ["cache", "purge"]:
+        raise UsageError("it is `vidfer purge` now: --clip PATH, --before DATE, --expired or --all")
     module = import_module(f"vidfer.cli.{verb}")
     from vidfer.cli.options import load
 

@@ -22,7 +22,7 @@ def analyze_manifest(options: "AnalyzeOptions", manifest: Path) -> int:
     if options.cluster.engine == "local":
         options.work.chain.compute.require()
     store = Store(options.work.store or default_store())
-    say_where_faces_are_kept(store, options.work.store)
+    say_where_faces_are_kept(store, options.work.store, pictures=options.work.chain.keep_faces)
     engine = options.engine(retries=1)
     how = ManifestAnalysis(options.work.chain, options.tables, store, engine, options.parts or ())
     with ending_in_order(), progress_bar() as bar:

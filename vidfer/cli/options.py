@@ -139,6 +139,8 @@ class VerbParser(StrictParser, Generic[Options]):
         if not required:
             how["default"] = None if field.name in self._exclusive else default
         name = field.name if positional else _option(field.name)
+        if default is True:
+            how, name = {"action": "store_false", "dest": field.name, "default": True}, _option(f"no_{field.name}")
         where.add_argument(*filter(None, [short, name]), **{"help": _help(text, default), **how, **more})
 
 

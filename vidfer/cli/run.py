@@ -42,7 +42,7 @@ def run(options: RunOptions) -> int:
     work = _RunClip(options.target, options.work.chain, store.place)
     if options.dry_run:
         return _dry_run(work, clips)
-    say_where_faces_are_kept(store, options.work.store)
+    say_where_faces_are_kept(store, options.work.store, pictures=options.work.chain.keep_faces)
     return _run(work, clips, options.work.jobs)
 
 

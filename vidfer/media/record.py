@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -85,8 +84,10 @@ def record_frames(frames: Frames, path: Path, *, fps: float | None = None) -> in
 @contextmanager
 def recorded(frames: Frames, *, fps: float | None = None, name: str = "frames") -> Iterator[Path]:
     """Lend the file that `record_frames` writes, in a temporary folder that is removed at the end of the block."""
-    with TemporaryDirectory(prefix="vidfer-") as folder:
-        path = Path(folder) / f"{name}.nut"
+    from vidfer.pipeline.temporary import temporary_folder
+
+    with temporary_folder("frames") as folder:
+        path = folder / f"{name}.nut"
         record_frames(frames, path, fps=fps)
         yield path
 

@@ -7,9 +7,10 @@ import shutil
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from blake3 import blake3
 
@@ -34,10 +35,11 @@ class StoreError(VidferError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One committed result of one stage: its folder, and what `manifest.json` there holds."""
+    """One committed result of one stage: its folder, what `manifest.json` there holds, and open files that are not kept."""
 
     path: Path
     manifest: Json
+    passing: Mapping[str, IO[bytes]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def status(self) -> Status:
@@ -60,15 +62,24 @@ class Artifact:
         meta: Json = self.manifest["meta"]
         return meta
 
+    @property
+    def lacks(self) -> bool:
+        """Whether it was made with files that were not kept, and are not here."""
+        return not self.passing and bool(self.manifest.get("passing"))
+
     def names(self, prefix: str = "") -> list[str]:
         """List the artifact's files whose names begin with `prefix`, sorted."""
-        return sorted(entry["name"] for entry in self.manifest["files"] if entry["name"].startswith(prefix))
+        names = [*(entry["name"] for entry in self.manifest["files"]), *self.passing]
+        return sorted(name for name in names if name.startswith(prefix))
 
     def arrays(self, name: str, only: Collection[str] | None = None) -> "dict[str, np.ndarray]":
         """Read a safetensors file: each array by its name, or `only` some of them."""
         from safetensors import safe_open
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load, load_file
 
+        if name in self.passing:
+            found = load(self._read(name))
+            return found if only is None else {each: found[each] for each in only}
         with reading(self.path / name), (self.path / name).open("rb"):  # the error of `open` names the file
             if only is None:
                 return load_file(self.path / name)
@@ -80,6 +91,8 @@ class Artifact:
         import numpy as np
         from safetensors import safe_open
 
+        if name in self.passing:
+            return np.asarray(self.arrays(name)[array][rows])
         with reading(self.path / name), safe_open(self.path / name, "numpy") as stored:
             whole = stored.get_slice(array)
             return np.concatenate([whole[row : row + 1] for row in map(int, rows)])
@@ -94,6 +107,9 @@ class Artifact:
 
     def _read(self, name: str) -> bytes:
         with reading(self.path / name):
+            if name in self.passing:
+                self.passing[name].seek(0)
+                return self.passing[name].read()
             return (self.path / name).read_bytes()
 
 
@@ -106,6 +122,7 @@ class Draft:
     def __init__(self, root: Path, stage: str, key: str) -> None:
         self._root, self._stage, self._key = root, stage, key
         self._files: list[dict[str, Any]] = []
+        self._passing: dict[str, IO[bytes]] = {}
         self.path = root / "tmp" / f"{stage}-{os.getpid()}-{uuid.uuid4().hex}"
 
     def __enter__(self) -> Self:
@@ -114,20 +131,35 @@ class Draft:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def write(self, name: str, data: bytes) -> None:
-        """Write one file and wait until the disk has it."""
+    def _close(self) -> None:
+        while self._passing:
+            self._passing.popitem()[1].close()
+
+    def write(self, name: str, data: bytes, *, passing: bool = False) -> None:
+        """Write one file and wait until the disk has it.
+
+        One that is `passing` is read by later stages as any other, as long as the draft is open, and is no part of what is
+        published. It has no name on the disk, so that nothing of it is left however the process ends.
+        """
         with explained(self._root):
+            if passing:
+                self._passing[name] = file = TemporaryFile(dir=self.path)  # noqa: SIM115 - lives as long as the draft
+                file.write(data)
+                file.flush()
+                return
             write_synced(self._root, self.path / name, data)
         self._files.append({"name": name, "size": len(data), "blake3": blake3(data).hexdigest()})
 
-    def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
+    def write_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]", *, passing: bool = False) -> None:
         """Write arrays as one safetensors file."""
         import numpy as np
         from safetensors.numpy import save
 
-        self.write(name, save({key: np.ascontiguousarray(value) for key, value in arrays.items()}))
+        data = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+        self.write(name, data, passing=passing)
 
     def write_json(self, name: str, value: object) -> None:
         """Write a JSON file, entries in the order given."""
@@ -135,6 +167,7 @@ class Draft:
 
     def clear(self) -> None:
         """Remove the files written so far."""
+        self._close()
         with explained(self._root):
             shutil.rmtree(self.path)
             make_folder(self._root, self.path)
@@ -153,11 +186,15 @@ class Draft:
             "meta": dict(meta or {}),
             "files": sorted(self._files, key=lambda entry: str(entry["name"])),
         }
+        if self._passing:
+            manifest["passing"] = sorted(self._passing)
         text = dump_json(manifest | {"seal": seal_of(manifest)})
         self.write(MANIFEST, text)
         with explained(self._root):
             sync(self.path)
-        return Artifact(self.path, json.loads(text))  # as every later reader will see it, order of entries included
+        return Artifact(
+            self.path, json.loads(text), self._passing
+        )  # as every later reader will see it, order of entries included
 
 
 @contextmanager

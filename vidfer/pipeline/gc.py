@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -185,25 +185,58 @@ def removable(store: Store, older_than: float = -inf) -> list[Entry]:
     return [entry for entry in (*entries(store), *leftovers(store), *artifacts, *rest) if entry.age > older_than]
 
 
-def derived_from(store: Store, sources: Iterable[str]) -> list[Entry]:
+def derived_from(store: Store, sources: Iterable[str], stages: Collection[str] = ()) -> list[Entry]:
     """List every artifact computed, directly or not, from clips with these content digests, and their memos.
 
-    Drafts, quarantined artifacts and those whose manifest is damaged may hold faces of any clip, so all are listed but the
-    drafts of living processes, and what was put into a remote store within the last hour and is no artifact's yet.
+    An artifact comes before those that it was computed from, so that removing them in this order can be broken off: what is left
+    is found again. Drafts, quarantined artifacts and those whose manifest is damaged may hold faces of any clip, so all are
+    listed but the drafts of living processes, and what was put into a remote store within the last hour and is no artifact's
+    yet. So are those of `stages`, the stages of a clip, whose inputs are gone, as after `gc`.
     """
     wanted = set(sources)
     artifacts, far_rest = far_entries(store)
     every = [*entries(store), *artifacts]
-    keys: set[str] = set()
-    more = {entry.key for entry in every if entry.recipe.get("source") in wanted}
+    steps = _steps_from({entry.key for entry in every if entry.recipe.get("source") in wanted}, every)
+    known = _steps_from({entry.key for entry in every if entry.recipe.get("source")}, every)
+    lost = [entry for entry in every if entry.stage in stages and entry.recipe and entry.key not in known]
+    rest = [entry for entry in (*leftovers(store), *far_rest) if _concerns(entry, wanted, steps)]
+    derived = sorted((entry for entry in every if entry.key in steps), key=lambda entry: -steps[entry.key])
+    return [*rest, *(entry for entry in every if entry.status == _UNREADABLE), *lost, *derived]
+
+
+def last_written(store: Store) -> dict[str, float]:
+    """Return when the newest artifact computed from each clip, by its content digest, was written, in s since 1970."""
+    every, now = [*entries(store), *far_entries(store)[0]], time.time()
+    sources = {entry.key: {str(entry.recipe["source"])} for entry in every if entry.recipe.get("source")}
+    known = len(sources) - 1
+    while len(sources) > known:
+        known = len(sources)
+        for entry in every:
+            of_inputs = [sources[key] for key in entry.recipe.get("inputs", {}).values() if key in sources]
+            if of_inputs and entry.key not in sources:
+                sources[entry.key] = set().union(*of_inputs)
+    found: dict[str, float] = {}
+    for entry in every:
+        for source in sources.get(entry.key, ()):
+            found[source] = max(found.get(source, 0.0), now - entry.age)
+    return found
+
+
+def _steps_from(first: set[str], every: Iterable[Entry]) -> dict[str, int]:
+    """Return the keys of artifacts that are computed from the first ones, themselves included, and by how many steps."""
+    readers: dict[str, list[str]] = {}
+    for entry in every:
+        for key in entry.recipe.get("inputs", {}).values():
+            readers.setdefault(key, []).append(entry.key)
+    steps: dict[str, int] = {}
+    more = first
     while more:
-        keys |= more
-        more = {entry.key for entry in every if keys & set(entry.recipe.get("inputs", {}).values())} - keys
-    rest = [entry for entry in (*leftovers(store), *far_rest) if _concerns(entry, wanted, keys)]
-    return [entry for entry in every if entry.key in keys or entry.status == _UNREADABLE] + rest
+        steps |= dict.fromkeys(more, max(steps.values(), default=-1) + 1)
+        more = {reader for key in more for reader in readers.get(key, ())} - steps.keys()
+    return steps
 
 
-def _concerns(leftover: Entry, sources: set[str], keys: set[str]) -> bool:
+def _concerns(leftover: Entry, sources: set[str], keys: Collection[str]) -> bool:
     if leftover.stage == "memo":
         with suppress(OSError, ValueError, TypeError, KeyError):
             return json.loads(leftover.path.read_bytes())["blake3"] in sources

@@ -21,7 +21,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ class Step:
 
     Args:
         state: `hit`, `miss`, or `damaged` when the stored artifact had to be put into quarantine.
-        due: Whether running the target has to compute it: a miss that nothing reads any more is not due.
+        due: Whether running the target has to compute it: a miss that nothing reads any more is not due, and a hit is due where
+            what is computed reads files of it that were not kept.
         artifact: The stored artifact of a hit.
     """
 
@@ -79,13 +80,15 @@ def plan(chain: Sequence[Stage], target: str, clip: Path, store: Store, *, to_re
         keys[stage.name] = recipe_key(recipe)
         found.append((stage, recipe, store.find(stage.name, keys[stage.name], to_read=to_read)))
     steps: list[Step] = []
-    wanted = {target}
+    wanted, wanted_whole = {target}, set[str]()
     for stage, recipe, artifact in reversed(found):
         key = keys[stage.name]
         state = "hit" if artifact else "damaged" if (stage.name, key) in store.quarantined else "miss"
-        due = state == "damaged" or (state == "miss" and stage.name in wanted)
+        again = artifact is not None and artifact.lacks and stage.name in wanted_whole
+        due = again or state == "damaged" or (state == "miss" and stage.name in wanted)
         if due:
             wanted.update(stage.inputs)
+            wanted_whole.update(stage.reads_passing())
         steps.insert(0, Step(stage, recipe, key, state, due, artifact))
     return steps
 
@@ -124,7 +127,7 @@ def finished(
         begun = _begin(stack, steps, clip, store, progress)
         for step in steps:
             name = step.stage.name
-            if step.artifact is not None:
+            if step.artifact is not None and not step.due:
                 done[name] = step.artifact
                 _LOG.debug("%s: %s is stored, key %s", clip.name, name, step.key[:16])
             elif step.due:
@@ -175,7 +178,8 @@ def _computed(
     """Lend the artifact of a step that is due, and log how long it took."""
     inputs = {name: done[name] for name in step.stage.inputs}
     began = time.monotonic()
-    with _lent(store, step.recipe, partial(_run, step, clip, inputs, store, report), keep=keep) as artifact:
+    make = partial(_run, step, clip, inputs, store, report)
+    with _lent(store, step.recipe, make, keep=keep, again=step.artifact is not None) as artifact:
         took = f"{time.monotonic() - began:.2f} s"
         _LOG.debug(
             "%s: %s computed in %s (%s), key %s", clip.name, step.stage.name, took, artifact.status, step.key[:16]
@@ -197,10 +201,15 @@ def cached(store: Store, recipe: Mapping[str, Any], make: Make) -> Artifact:
 
 
 @contextmanager
-def _lent(store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = True) -> Iterator[Artifact]:
-    """Lend the artifact of a recipe, found or made; what is not stored is lent for this block only."""
+def _lent(
+    store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = True, again: bool = False
+) -> Iterator[Artifact]:
+    """Lend the artifact of a recipe, found or made; what is not stored is lent for this block only.
+
+    One that is stored is made `again` for the files of it that were not kept.
+    """
     stage, key = str(recipe["stage"]), recipe_key(recipe)
-    if found := store.find(stage, key):
+    if not again and (found := store.find(stage, key)):
         yield found
         return
     with store.draft(stage, key) as draft:
@@ -214,7 +223,9 @@ def _lent(store: Store, recipe: Mapping[str, Any], make: Make, *, keep: bool = T
             outcome = Outcome(Status.OUT_OF_MEMORY, f"stage {stage} ran out of memory: close other programs")
             draft.clear()
         artifact = draft.seal(recipe, status=outcome.status, message=outcome.message, meta=outcome.meta)
-        yield store.publish(artifact) if keep and artifact.status not in TRANSIENT else artifact
+        if keep and not again and artifact.status not in TRANSIENT:
+            artifact = replace(store.publish(artifact), passing=artifact.passing)
+        yield artifact
 
 
 def _run(

@@ -28,8 +28,8 @@ class Outcome:
 class Stage(ABC):
     """One step from artifacts to an artifact: a pure function of its recipe and its inputs.
 
-    A concrete stage is a frozen dataclass. Every field enters the key unless it is made by `neutral`: a needless rerun
-    is safe, a false hit is not. Bump `version` by hand whenever the same recipe would give another result.
+    A concrete stage is a frozen dataclass. Every field enters the key unless it is made by `neutral` or `later`: a needless
+    rerun is safe, a false hit is not. Bump `version` by hand whenever the same recipe would give another result.
 
     Attributes:
         name: Also the folder of its artifacts.
@@ -51,6 +51,10 @@ class Stage(ABC):
         """Name what else decides the result, with its version."""
         return tool_versions(*self.packages)
 
+    def reads_passing(self) -> tuple[str, ...]:
+        """Name the inputs of which `run` reads files that may not be kept, see `Draft.write`."""
+        return ()
+
     def recipe(self, source: str, input_keys: Mapping[str, str]) -> dict[str, Any]:
         """Return everything that decides this stage's result for a clip with that content digest, as JSON."""
         return {
@@ -61,8 +65,13 @@ class Stage(ABC):
 
     @cached_property
     def _of_all_clips(self) -> dict[str, Any]:
-        kept = {spec.name for spec in fields(self) if not spec.metadata.get("neutral")}  # type: ignore[arg-type]
         values = asdict(self)  # type: ignore[call-overload]
+        kept = {
+            spec.name
+            for spec in fields(self)  # type: ignore[arg-type]
+            if not spec.metadata.get("neutral")
+            and not (spec.metadata.get("later") and values[spec.name] == spec.default)
+        }
         params = {name: values[name] for name in sorted(kept)}
         return {"stage": self.name, "version": self.version, "params": params, "tools": dict(self.tools())}
 
@@ -81,6 +90,11 @@ class Stage(ABC):
 def neutral(default: Any) -> Any:  # noqa: ANN401 - stands for a field of any type
     """Declare a field that cannot change the result (device, time limits), so that it stays out of the key."""
     return field(default=default, metadata={"neutral": True})
+
+
+def later(default: Any) -> Any:  # noqa: ANN401 - stands for a field of any type
+    """Declare a field that enters the key only where it is not its default, so that keys from before there was one stay."""
+    return field(default=default, metadata={"later": True})
 
 
 def tool_versions(*names: str) -> dict[str, str | None]:

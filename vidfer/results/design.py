@@ -10,6 +10,7 @@ import numpy as np
 
 from vidfer.media.quality import UNUSABLE
 from vidfer.results.baseline import Baseline, add_baseline
+from vidfer.results.consent import Consent
 from vidfer.results.markers import Marker, Markers, excluded, mark, outside, read_markers
 from vidfer.results.repool import counts, probabilities, repool
 from vidfer.results.schema import DTYPES, SMOOTH, TABLES
@@ -29,7 +30,8 @@ class StudyOptions:
 
     Args:
         participants: CSV file with a row for each clip: clip, and participant, condition, stimulus or any other columns, which
-            are carried into every table (default: participants.csv in the folder of the clips, where there is one).
+            are carried into every table; consent and retain_until decide whether a clip is analysed (default: participants.csv
+            in the folder of the clips, where there is one).
         markers: CSV file that names times of clips: clip (empty for all), name, start and end in s; what is named exclude, or has
             true in a column exclude, does not count.
         baseline: What each person's expressions are compared with in columns baseline_*: `neutral` for the person's own neutral
@@ -62,6 +64,11 @@ class ClipDesign:
     study: Study = field(default_factory=Study)
     markers: tuple[Marker, ...] | None = None  # None where there is no file of markers
     baseline: Baseline | None = None
+
+    @property
+    def consent(self) -> Consent:
+        """What is known of the consent to its analysis."""
+        return self.study.consent(self.clip_id)
 
     def record(self) -> dict[str, Any]:
         """Return markers and baseline as JSON, by which `recall` makes the same design again."""
@@ -122,7 +129,7 @@ class ClipDesign:
         if self.baseline:
             tables, said = add_baseline(tables, self.baseline, self.markers or ())
             notes += said
-        tables = {name: self.study.extend(rows, self.clip_id) for name, rows in tables.items()}
+        tables = {name: self.study.extend(rows, self.clip_id, name) for name, rows in tables.items()}
         return {**tables, "clips": _warn(tables["clips"], notes)} if notes else tables
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Mapping[str, Kind]]
 """The kinds of columns beside those of the schema, by table."""
 
-_FILES: Final = (PACKAGE, *(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")))
+RUN_FILES: Final = (PACKAGE, *(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")))
 """The files of a run's tables."""
 
 _STATE: Final = b"vidfer_run"
@@ -88,11 +88,11 @@ def contents(run: Path) -> Contents:
 
 def tables_digest(run: Path) -> str:
     """Return the digest of the files of a run's tables, and of their description, as far as they are there."""
-    return _digest_of({name: run / name for name in _FILES})
+    return _digest_of({name: run / name for name in RUN_FILES})
 
 
 def _digest_of(files: Mapping[str, Path]) -> str:
-    there = {name: file_digest(files[name]) for name in _FILES if files[name].is_file()}
+    there = {name: file_digest(files[name]) for name in RUN_FILES if files[name].is_file()}
     return blake3(json.dumps(there).encode()).hexdigest()
 
 
@@ -161,7 +161,7 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     kinds = {name: _with_own(further[name], edits[name]) for name in TABLES}
     with ExitStack() as replaced:
         # `clips`, which says whether all are current, is the last to be replaced
-        drafts = {name: replaced.enter_context(replacing(run / name)) for name in reversed(_FILES)}
+        drafts = {name: replaced.enter_context(replacing(run / name)) for name in reversed(RUN_FILES)}
         drafts[PACKAGE].write_bytes(package_file(run.resolve().name, kinds, excel=bom))
         with ExitStack() as opened:
             sinks = {}

@@ -7,6 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.results.consent import COLUMNS as OF_CONSENT
+from vidfer.results.consent import Consent
 from vidfer.results.files import typed_values
 from vidfer.results.schema import DTYPES, OPTIONAL, TABLES, Kind
 from vidfer.results.sheets import ClipNames, Sheet, read_sheet
@@ -19,7 +21,9 @@ PARTICIPANTS: Final = "participants.csv"
 """Name of the file that is used where it lies in a folder of clips."""
 
 NAMED: Final = ("participant", "condition", "stimulus")
-"""Columns with a meaning of their own; they are text whatever they hold."""
+"""Columns with a meaning of their own; they are text whatever they hold, as those of consent are."""
+
+_TEXTS: Final = (*NAMED, *OF_CONSENT)
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,17})")
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9]\d*)(\.\d*)?([eE][-+]?\d+)?|[-+]?\.\d+([eE][-+]?\d+)?")
@@ -46,14 +50,19 @@ class Study:
         values = {clip_id: self.values[clip_id]} if clip_id in self.values else {}
         return Study(self.kinds, values, (), self.without_row & {clip_id})
 
-    def extend(self, rows: "pd.DataFrame", clip_id: str) -> "pd.DataFrame":
-        """Add the study's columns to rows of one clip, of any table, after the others."""
+    def consent(self, clip_id: str) -> Consent:
+        """Return what is known of the consent to a clip's analysis."""
+        return Consent.read(self.values.get(clip_id, {}))
+
+    def extend(self, rows: "pd.DataFrame", clip_id: str, table: str) -> "pd.DataFrame":
+        """Add the study's columns to rows of one clip after the others; those of consent to table `clips` alone."""
         import pandas as pd
 
         values = self.values.get(clip_id, {})
         added = {
             name: pd.Series([values.get(name)] * len(rows), index=rows.index, dtype=DTYPES[kind])
             for name, kind in self.kinds.items()
+            if table == "clips" or name not in OF_CONSENT
         }
         return rows.assign(**added)
 
@@ -70,13 +79,13 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]], *, named: bool
 
     Raises:
         UsageError: A file cannot be read, or one that was named has no row of a clip of the run; a row may mean several clips;
-            two rows of a clip differ; a column has the name of one of vidfer's.
+            two rows of a clip differ; a column has the name of one of vidfer's; a cell of consent is none, see `Consent`.
     """
     found: dict[str, tuple[Path, int, Mapping[str, str]]] = {}
     columns: dict[str, None] = {}
     notes, clips = [], set[str]()
     for path, own in sheets:
-        sheet = read_sheet(path, ["clip"], NAMED).with_points(("clip", *NAMED))
+        sheet = read_sheet(path, ["clip"], _TEXTS).with_points(("clip", *_TEXTS))
         _refuse_own_columns(sheet)
         columns |= dict.fromkeys(name for name in sheet.columns if name != "clip")
         clips |= set(own)
@@ -87,7 +96,7 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]], *, named: bool
         files = " and ".join(str(path) for path, _ in sheets)
         notes.append(f"{files}: no row for {some}; columns of the study are missing there")
     cells = {name: [row.get(name, "") for _, _, row in found.values()] for name in columns}
-    kinds: dict[str, Kind] = {name: "string" if name in NAMED else infer_kind(cells[name]) for name in columns}
+    kinds: dict[str, Kind] = {name: "string" if name in _TEXTS else infer_kind(cells[name]) for name in columns}
     typed = {name: typed_values(cells[name], kinds[name]) for name in columns}
     values = {clip: {name: typed[name][at] for name in columns} for at, clip in enumerate(found)}
     return Study(kinds, values, tuple(notes), without)
@@ -113,6 +122,7 @@ def _match(
             continue
         matched = True
         values = {name: cell for name, cell in row.items() if name != "clip"}
+        Consent.read(values, f"{sheet.path}, line {line}: ")
         path, other, before = found.setdefault(clip, (sheet.path, line, values))
         if differ := [name for name in {**before, **values} if before.get(name, "") != values.get(name, "")]:
             where = f"line {other}" if path == sheet.path else f"{path}, line {other}"

@@ -27,6 +27,7 @@ OPTION_GROUPS: Final = {
     "models": ("models", "preset", "image_model", "weights", "audio_model", "faces_model", "fusion_model"),
     "denoising": ("denoise", "denoise_scope", "denoise_model", "denoise_threshold"),
     "from probabilities to predictions": ("answer", "prior", "pool", "voice", "abstain"),
+    "what is kept": ("keep_faces",),
     "where and how (never changes a result)": ("device", "backend", "jobs", "timeout", "store"),
 }
 """The titles under which a command's help lists the options of the chain, and those that commands add to them."""
@@ -66,6 +67,8 @@ class ChainOptions:
         pool: `peaks` pools the half of a person's face images with most expression, `mean` all of them (default: the bundle's,
             `peaks`).
         abstain: Predict `uncertain` where no class has this probability, between 0 and 1.
+        keep_faces: Tables and embeddings are kept, and no pixel of a clip; reports have no pictures then (default: face images
+            are kept, for the user alone).
         device: Where to compute: cpu, cuda or cuda:N.
         backend: What computes the networks: onnx is ONNX Runtime, on the CPU; torch needs `vidfer[train]`; auto is onnx on the
             CPU for weights that have a graph, else torch.
@@ -95,6 +98,7 @@ class ChainOptions:
     prior: Prior | None = None
     pool: Pool | None = None
     abstain: float | None = None
+    keep_faces: bool = True
     device: str = "cpu"
     backend: Backend = "auto"
     timeout: float = 120.0
@@ -164,10 +168,17 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             None if options.picture_fps is None else float(options.picture_fps),
             denoise=denoise if settings.denoise_scope == "frame" else None,
             denoise_model=denoiser,
+            keep_faces=options.keep_faces,
             timeout=options.timeout,
             compute=compute,
         ),
-        DenoiseStage(denoise, settings.denoise_scope if denoise else None, denoise_model=denoiser, compute=compute),
+        DenoiseStage(
+            denoise,
+            settings.denoise_scope if denoise else None,
+            denoise_model=denoiser,
+            keep_faces=options.keep_faces,
+            compute=compute,
+        ),
         ImageStage(weights_digest("image", models["image"]), image_model=models["image"], compute=compute),
         audio_stage(models.get("audio"), timeout=options.timeout),
         ClassifyStage(
@@ -181,7 +192,7 @@ def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
             faces_model=models.get("faces", ""),
             fusion_model=models.get("fusion", ""),
         ),
-        ReportStage(),
+        ReportStage(options.keep_faces),
     )
 
 

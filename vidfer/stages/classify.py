@@ -82,6 +82,10 @@ class ClassifyStage(Stage):
     faces_model: str = neutral("")
     fusion_model: str = neutral("")
 
+    def reads_passing(self) -> tuple[str, ...]:
+        """Name the stages with the crops, where a faces model may read them."""
+        return ("faces", "denoise") if self.faces else ()
+
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Predict from each modality that is there, then fuse."""
         finetune, audio, rules = inputs["finetune"], inputs["audio"], self.rules

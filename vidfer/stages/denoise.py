@@ -12,7 +12,7 @@ from vidfer.inference.network import CPU, Compute
 from vidfer.media.align import CENTRAL, CROP, TEMPLATE, similarity
 from vidfer.pipeline.columns import to_parquet
 from vidfer.pipeline.cores import at_once
-from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
+from vidfer.pipeline.stage import Outcome, Progress, Stage, later, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.stages.faces import LANDMARKS, SHARD, DenoiseScope, Denoising, denoised_name
 from vidfer.stages.fit import Fit
@@ -52,7 +52,12 @@ class DenoiseStage(Stage):
     denoise: Denoising | None = None
     scope: DenoiseScope | None = None
     denoise_model: str = neutral("small")
+    keep_faces: bool = later(True)
     compute: Compute = neutral(CPU)
+
+    def reads_passing(self) -> tuple[str, ...]:
+        """Name the stage with the crops, unless nothing is denoised."""
+        return ("faces",) if self.denoise else ()
 
     def tools(self) -> Mapping[str, str | None]:
         """Name what denoises and resamples with its version."""
@@ -80,7 +85,9 @@ class DenoiseStage(Stage):
                     clean = read_denoised([faces], shard)[1]
                 else:
                     clean = self.clean(raw, {name: column[places] for name, column in table.items()})
-                    draft.write_arrays(denoised_name(shard), {"rows": rows, "crops": clean})
+                    draft.write_arrays(
+                        denoised_name(shard), {"rows": rows, "crops": clean}, passing=not self.keep_faces
+                    )
                 change[places] = np.abs(clean.astype(np.int16) - raw).mean(axis=(1, 2, 3))
             progress((number + 1) / len(shards))
         draft.write("denoise.parquet", to_parquet({"sigma": sigma, "denoised": wanted, "change": change}))

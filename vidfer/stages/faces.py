@@ -16,7 +16,7 @@ from vidfer.media.decode import Decoder, Frame
 from vidfer.media.face_stream import FaceSettings
 from vidfer.media.quality import UNUSABLE, complaint, weigh
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.stage import Outcome, Progress, Stage, neutral, tool_versions
+from vidfer.pipeline.stage import Outcome, Progress, Stage, later, neutral, tool_versions
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.results.frames import DARK
 from vidfer.results.pictures import POSTER, encode_poster
@@ -92,6 +92,7 @@ class FacesStage(Stage):
     settings: FaceSettings = field(default_factory=FaceSettings)
     denoise: Denoising | None = None
     denoise_model: str = neutral("small")
+    keep_faces: bool = later(True)
     timeout: float = neutral(120.0)
     compute: Compute = neutral(CPU)
 
@@ -156,9 +157,9 @@ class FacesStage(Stage):
         tables: list[dict[str, np.ndarray]] = []
         with closing(find()) as found:
             while shard := list(islice(found, SHARD)):
-                tables.append(_write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
+                tables.append(self._write_shard(draft, f"crops-{len(tables):05}.safetensors", shard))
                 del shard  # before the next one is gathered, so that a long clip takes no more memory than a short one
-        _write_times(draft, times, poster.jpeg)
+        _write_times(draft, times, poster.jpeg if self.keep_faces else None)
         meta = {"frames": len(times), "faces": sum(len(table["frame"]) for table in tables), "unusable": 0}
         if tables:
             columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
@@ -168,6 +169,19 @@ class FacesStage(Stage):
         elif status is Status.OK:
             status, message = Status.NO_FACE, _nothing_found(times)
         return Outcome(status, message, meta)
+
+    def _write_shard(self, draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
+        """Write the crops of some faces, and those denoised; return their rows of the table as columns."""
+        crops, passing = (
+            np.stack([face.crop if face.raw is None else face.raw for _, face in faces]),
+            not self.keep_faces,
+        )
+        draft.write_arrays(name, {"crops": crops}, passing=passing)
+        denoised = {row: face.crop for row, (_, face) in enumerate(faces) if face.raw is not None}
+        if denoised:
+            arrays = {"rows": np.array(list(denoised)), "crops": np.stack(list(denoised.values()))}
+            draft.write_arrays(denoised_name(name), arrays, passing=passing)
+        return face_table(faces)
 
     def _face_frames(self, clip: Path, finder: "FaceDetector", poster: "_Poster") -> "Generator[FaceFrame, None, None]":
         from vidfer.media.decode import read_frames
@@ -272,16 +286,6 @@ def _note(look: "SecondLook", outcome: Outcome, rotation: int | None) -> str:
             f"in {seen} frames faces seem to {posture[turn]}: if so, turn the clip by {turn} degrees clockwise"
         )
     return "; ".join(notes)
-
-
-def _write_shard(draft: Draft, name: str, faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:
-    """Write the crops of some faces, and those denoised; return their rows of the table as columns."""
-    draft.write_arrays(name, {"crops": np.stack([face.crop if face.raw is None else face.raw for _, face in faces])})
-    denoised = {row: face.crop for row, (_, face) in enumerate(faces) if face.raw is not None}
-    if denoised:
-        arrays = {"rows": np.array(list(denoised)), "crops": np.stack(list(denoised.values()))}
-        draft.write_arrays(denoised_name(name), arrays)
-    return face_table(faces)
 
 
 def face_table(faces: "Sequence[tuple[FaceFrame, Face]]") -> dict[str, np.ndarray]:

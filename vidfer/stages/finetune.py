@@ -66,6 +66,10 @@ class ImageStage(Stage):
     image_model: str = neutral("compact")
     compute: Compute = neutral(CPU)
 
+    def reads_passing(self) -> tuple[str, ...]:
+        """Name the stages with the crops."""
+        return ("faces", "denoise")
+
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Embed and classify every crop."""
         faces, denoise = inputs["faces"], inputs["denoise"]

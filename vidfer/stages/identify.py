@@ -37,6 +37,10 @@ class IdentifyStage(Stage):
     identity_model: str = neutral(IDENTITY)
     compute: Compute = neutral(CPU)
 
+    def reads_passing(self) -> tuple[str, ...]:
+        """Name the stage with the crops."""
+        return ("faces",)
+
     def run(self, clip: Path, inputs: Mapping[str, Artifact], draft: Draft, progress: Progress) -> Outcome:
         """Choose face images, embed them, average them by person."""
         faces = inputs["faces"]

@@ -13,7 +13,7 @@ from vidfer import __version__
 from vidfer.media.decode import Probe
 from vidfer.media.quality import UNUSABLE
 from vidfer.pipeline.columns import to_parquet
-from vidfer.pipeline.stage import Outcome, Progress, Stage
+from vidfer.pipeline.stage import Outcome, Progress, Stage, later
 from vidfer.pipeline.store import Artifact, Draft
 from vidfer.results.files import read_table
 from vidfer.results.frames import build_frames
@@ -51,12 +51,14 @@ class ReportStage(Stage):
     The tables are typed as the schema says, also where they have no rows. Numbers of the tables are as they are; those of the
     summary have six decimals. Persons are counted from 1 in order of appearance; `thumbnails.parquet` has of each the best face
     image, as it came from the frame, as a JPEG, `strips.parquet` of those seen most a strip of face images (see `Pictures`), and
-    `poster.jpg` is a frame. See `read_report`.
+    `poster.jpg` is a frame; without `keep_faces` there are no pictures. See `read_report`.
     """
 
     name: ClassVar[str] = "report"
     version: ClassVar[int] = 9
     inputs: ClassVar[tuple[str, ...]] = ("probe", "faces", "denoise", "finetune", "audio", "classify")
+
+    keep_faces: bool = later(True)
 
     def tools(self) -> Mapping[str, str | None]:
         """Name vidfer's own version, which the summary prints, and the schema's."""
@@ -78,11 +80,11 @@ class ReportStage(Stage):
         }
         for name, rows in tables.items():
             draft.write(f"{name}.parquet", _parquet(typed(name, rows).drop(columns=_OF_RUN[name])))
-        if len(best):
+        if len(best) and self.keep_faces:
             pictures = [encode(crop) for crop in _crops(inputs["faces"], np.sort(best))]
             order = np.argsort(best)
             draft.write(_THUMBNAILS, to_parquet({"person": order + 1, "jpeg": pictures}))
-        strips = _strips(inputs["faces"])
+        strips = _strips(inputs["faces"]) if self.keep_faces else {}
         if strips:
             jpegs = [encode_strip(_crops(inputs["faces"], rows)) for rows, _ in strips.values()]
             draft.write(_STRIPS, to_parquet({"person": np.array(list(strips)), "jpeg": jpegs}))

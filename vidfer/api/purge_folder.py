@@ -1,0 +1,302 @@
+"""What a folder of results says of clips, and the removal of some of them there: folders, rows, pages, figures, exports."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from vidfer.api.many import RUN
+from vidfer.api.parts import CLIPS, Tally, without_clips
+from vidfer.exchange.files import SUFFIXES, source_of
+from vidfer.pages.index import INDEX
+from vidfer.pages.run import finish_run
+from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.columns import unescaped
+from vidfer.pipeline.lock import is_locked, locked
+from vidfer.results.clip_folder import COMMIT, LOCK, REPORT, SUMMARY, ClipFolder, clip_folders
+from vidfer.results.consent import COLUMNS as OF_CONSENT
+from vidfer.results.consent import Consent
+from vidfer.results.edits import KEYS
+from vidfer.results.files import DIVIDERS
+from vidfer.results.names import clip_id as clip_id_of
+from vidfer.results.names import shown
+from vidfer.results.run_folder import RUN_FILES, begins_with_bom
+from vidfer.results.traces import files_below
+from vidfer.types import VidferError
+
+_REMEDY: Final = "purge it where it can be written, or delete the folder"
+_FIGURES: Final = ("plots/**/*.png", "plots/**/*.svg", "compare/compare_*")
+"""What is drawn and computed of all clips together: it goes with any of them."""
+
+_SLURM: Final = ".vidfer-slurm/jobs-*"
+
+
+@dataclass(frozen=True)
+class KnownClip:
+    """What one folder, or one row of a table, says of a clip.
+
+    Args:
+        run: The folder of results.
+        folder: The clip's own; None where a row says it.
+        path: The clip's file, as the results name it.
+        places: Where that is, as far as it can be told.
+        digest: Of its content; None where it was not read.
+    """
+
+    run: Path
+    clip_id: str
+    folder: Path | None
+    path: str
+    places: frozenset[str]
+    digest: str | None
+    analyzed_at: datetime | None
+    consent: Consent
+
+
+def identity(path: Path) -> str:
+    """Return a path without links in its folders, as text."""
+    return shown(path.parent.resolve() / path.name)
+
+
+def known_clips(run: Path) -> list[KnownClip]:
+    """List what a folder of results, of one clip or many, says of clips: by folders first, then by rows."""
+    own = [run] if (run / SUMMARY).is_file() else []
+    found = [_of_folder(run, folder) for folder in (*own, *clip_folders(run))]
+    tables = [run / "clips.parquet", *sorted((run / CLIPS).glob("part-*.parquet"))]
+    rows = (row for table in tables if table.is_file() for row in _rows(table))
+    return [*filter(None, found), *(_of_row(run, row) for row in rows)]
+
+
+def _of_folder(run: Path, folder: Path) -> KnownClip | None:
+    for place in (folder / SUMMARY, folder / COMMIT / SUMMARY):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            summary = json.loads(place.read_bytes())
+            clip_id = str(summary["clip_id"]) if folder == run else clip_id_of(folder, run)
+            digest = (summary.get("provenance") or {}).get("source_blake3")
+            at = summary.get("analyzed_at")
+            return KnownClip(
+                run,
+                clip_id,
+                folder,
+                str(summary["clip"]),
+                _places(summary, folder),
+                digest,
+                datetime.fromisoformat(at) if at else None,
+                Consent.read(summary.get("consent") or {}),
+            )
+    return None
+
+
+def _places(summary: dict[str, Any], folder: Path) -> frozenset[str]:
+    played = source_of(ClipFolder(folder, summary, ""))
+    return frozenset(identity(Path(path)) for path in (summary["clip"], played) if path)
+
+
+def _rows(table: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(table) as rows:
+        names = ("clip_id", "path", "source_blake3", "analyzed_at", *OF_CONSENT)
+        wanted = [name for name in names if name in rows.schema_arrow.names]
+        for batch in rows.iter_batches(columns=wanted):
+            yield from batch.to_pylist()
+
+
+def _of_row(run: Path, row: dict[str, Any]) -> KnownClip:
+    path, places = str(row["path"]), frozenset({identity(Path(str(row["path"])))})
+    at, digest = row.get("analyzed_at"), row.get("source_blake3")
+    return KnownClip(run, str(row["clip_id"]), None, path, places, digest, at, Consent.read(row))
+
+
+def _has_parts(run: Path) -> bool:
+    """Tell whether a folder holds the run of a manifest; one of other runs may have clips in a folder of the same name."""
+    return any((run / CLIPS).glob("part-*.parquet"))
+
+
+def is_half_done(run: Path) -> bool:
+    """Tell whether a purge that was broken off left a run without its page."""
+    has = {name: (run / name).is_file() for name in ("clips.parquet", INDEX, SUMMARY)}
+    return has["clips.parquet"] and not has[INDEX] and not has[SUMMARY]
+
+
+def require_idle(run: Path, clips: Collection[KnownClip]) -> None:
+    """Refuse to remove what a process at work is about to write.
+
+    Raises:
+        VidferError: A run has one of the clips, or a manifest's run writes into the folder.
+    """
+    wait = "wait until it has ended, or end it, and run the same command again"
+    for claim in run.glob(".vidfer-*.claim"):
+        if is_locked(claim):
+            claimed = json.loads(claim.read_bytes())
+            for clip in clips:
+                if clip.clip_id in claimed or clip.places & {shown(path) for path in claimed.values()}:
+                    raise VidferError(f"a run at work into {run} has {clip.clip_id}: {wait}")
+    if clips and _has_parts(run) and is_locked(run / LOCK):
+        raise VidferError(f"a run of a manifest is at work in {run}: {wait}")
+
+
+def vanishing(clips: Collection[KnownClip], others: Collection[KnownClip]) -> set[str]:
+    """Return the ids that no other result in the folder has."""
+    return {clip.clip_id for clip in clips} - {clip.clip_id for clip in others}
+
+
+def doomed_files(run: Path, clips: Sequence[KnownClip], ids: Collection[str]) -> list[Path]:
+    """List the files that go with clips: their own, and what was made of all clips together."""
+    if not clips:
+        return []
+    found = [path for clip in clips if clip.folder for path in _files_of(clip.folder)]
+    found += [path for pattern in _FIGURES for path in sorted(run.glob(pattern)) if path.is_file()]
+    exports = {f"{each}{suffix}" for each in ids for suffix in SUFFIXES.values()}
+    for path in files_below(run / "export"):
+        if shown(path.relative_to(run / "export").as_posix()) in exports:
+            found.append(path)
+    return [*found, *([run / INDEX] if (run / INDEX).is_file() else [])]
+
+
+_OWN: Final = re.compile(
+    r"(frames|seconds|segments|people|windows|clips)\.(csv|parquet)|datapackage\.json|overlay\.mp4|poster\.jpg"
+    r"|person-\d+(-strip)?\.jpg|summary\.json|report\.html"
+)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """List what vidfer wrote into a clip's folder, drafts included; the summary, by which the rest is found, is the last."""
+    inside = sorted(folder.iterdir(), key=lambda path: (path.name == SUMMARY, path.name))
+    named: set[str] = {REPORT, SUMMARY}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        named |= set(json.loads((folder / SUMMARY).read_bytes())["files"])
+    return [
+        path
+        for path in inside
+        if path.name in named or _OWN.fullmatch(path.name) or path.name.startswith(".vidfer-") or path.name == LOCK
+    ]
+
+
+def remove_clips(run: Path, clips: Sequence[KnownClip], others: Sequence[KnownClip]) -> None:
+    """Remove clips from a folder of results, and make its tables and pages again without them.
+
+    What is needed to find the rest goes last, so that this can be done again where it was broken off.
+
+    Raises:
+        VidferError: Something there cannot be removed or written.
+    """
+    ids = vanishing(clips, others)
+    parts = _has_parts(run)
+    excel = begins_with_bom(run / "clips.csv")
+    with results_folder(run, _REMEDY), locked(run / LOCK, remove=parts or not others):
+        _clear(run)
+        for table in _edited(run):
+            _drop_rows(table, ids)
+        for path in sorted(doomed_files(run, clips, ids), key=lambda path: path.name == SUMMARY):
+            _remove(path)
+        for folder in {clip.folder for clip in clips if clip.folder}:
+            _remove_empty(folder, run)
+        if parts:
+            _remove_from_parts(run, ids)
+        elif not others:
+            for name in (*RUN_FILES, INDEX):
+                (run / name).unlink(missing_ok=True)
+    if others and not parts and (run / "clips.parquet").is_file():
+        finish_run(run, excel=excel)
+
+
+def _clear(run: Path) -> None:
+    """Remove what writers left that died, and logs of jobs that crashed: the living have the folder's lock, or their own."""
+    deep = "*/.vidfer-*.tmp" if _has_parts(run) else ".vidfer-*.tmp"
+    for path in [*run.glob(".vidfer-*.tmp"), *run.glob(deep), *run.glob(_SLURM)]:
+        _remove(path)
+    for claim in run.glob(".vidfer-*.claim"):
+        if not is_locked(claim):
+            claim.unlink(missing_ok=True)
+
+
+def _edited(run: Path) -> list[Path]:
+    """List the tables that a user may have written into, copies of earlier ones included."""
+    return [
+        path for name in KEYS for path in (run / f"{name}.csv", *run.glob(f"{name}-earlier*.csv")) if path.is_file()
+    ]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path, run: Path) -> None:
+    """Remove a clip's folder, and those around it, if nothing is in them; what a user put there stays."""
+    with suppress(OSError):
+        while folder != run:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _drop_rows(table: Path, ids: Collection[str]) -> None:
+    """Remove clips' rows from a CSV that a user may have edited, and let nobody be the same as a person who is gone."""
+    try:
+        text = table.read_bytes().decode("utf-8-sig")
+        divider = max(DIVIDERS, key=text.partition("\n")[0].count)
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=divider)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise VidferError(
+            f"{table} is no CSV file in UTF-8 ({error}): save it as one, and run the same command again"
+        ) from error
+    if "clip_id" not in header:
+        return
+    at = header.index("clip_id")
+    kept = [row for row in rows if len(row) > at and unescaped(row[at]) not in ids]
+    changed = _join_again(header, kept, ids) or len(kept) < len(rows)
+    if not kept and "-earlier" in table.name:
+        table.unlink()
+    elif changed:
+        out = io.StringIO(newline="")
+        csv.writer(out, delimiter=divider, lineterminator="\n").writerows([header, *kept])
+        write_atomic(table, ("\ufeff" if begins_with_bom(table) else "") + out.getvalue())
+
+
+def _join_again(header: list[str], rows: list[list[str]], ids: Collection[str]) -> bool:
+    """Point rows that name a person who is gone to the first of them; return whether there were any."""
+    changed = False
+    for name in ("same_as", "linked_to"):
+        if not {name, "person"} <= set(header):
+            continue
+        at, first = header.index(name), dict[str, str]()
+        for row in rows:
+            if len(row) == len(header) and row[at].rpartition("#")[0] in ids:
+                own = f"{unescaped(row[header.index('clip_id')])}#{row[header.index('person')]}"
+                before = row[at]
+                row[at] = first.get(before, "")
+                first.setdefault(before, own)
+                changed = True
+    return changed
+
+
+def _remove_from_parts(run: Path, ids: Collection[str]) -> None:
+    """Remove rows of clips from the parts of a manifest's run, those of table `clips` last, and count again what is left."""
+    import pyarrow.parquet as pq
+
+    parts = sorted(run.glob("*/part-*.parquet"), key=lambda path: (path.parent.name == CLIPS, path))
+    for part in parts:
+        without_clips(part, ids)
+    tally = Tally()
+    for part in sorted((run / CLIPS).glob("part-*.parquet")):
+        tally.add(pq.read_table(part))
+    with suppress(FileNotFoundError):
+        facts = json.loads((run / RUN).read_bytes())
+        statuses, predominant = (dict(each.most_common()) for each in (tally.statuses, tally.predominant))
+        facts |= {
+            "n_clips": tally.n_clips,
+            "statuses": statuses,
+            "predominant": predominant,
+            "n_faults": tally.n_faults,
+        }
+        write_atomic(run / RUN, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
