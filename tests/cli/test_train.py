@@ -15,7 +15,7 @@ from torchmetrics import MetricCollection
 
 from vidfer.cli.train import STAGES, VidferCLI, main
 from vidfer.inference.models import ImageModel
-from vidfer.tasks.callbacks import AtomicCheckpointIO
+from vidfer.tasks.checkpoints import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
 from vidfer.types import EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import find_weights

@@ -1,5 +1,6 @@
 """Tables as parts, files of some thousand rows each, of which those of an earlier run are kept."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -189,13 +190,16 @@ def _read(place: Path) -> "pa.Table":
 
 def _changed(clips: "pa.Table", store: Store) -> bool:
     """Tell whether a clip's file is another than the one that was analysed; one that has gone was not changed."""
+    now = time.time()
     begun = (clips["analyzed_at"].to_numpy(), clips["elapsed_s"].fill_null(0.0).to_numpy())
     for path, digest, at, took in zip(
         clips["path"].to_pylist(), clips["source_blake3"].to_pylist(), *begun, strict=True
     ):
         with suppress(OSError, ClipError):
             found = Path(path).stat()
-            touched = max(found.st_mtime, found.st_ctime) > at.astype("int64") / 1e6 - took - 1
+            seconds = at.astype("int64") / 1e6
+            # a time to come: the clock was set back since, and the file's times say nothing
+            touched = seconds > now or max(found.st_mtime, found.st_ctime) > seconds - took - 1
             if digest is not None and touched and content_digest(Path(path), store) != digest:
                 return True
     return False

@@ -80,6 +80,34 @@ class _Terminal(logging.Handler):
         print(wrap(self.format(record), sys.stderr), file=sys.stderr, flush=True)
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that may become full: that is said once, then nothing more is written, and the command ends with status 1."""
+
+    fault: OSError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.fault is None:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif self.fault is None:
+            self.fault = error
+            LOG.warning("the log file %s cannot be written (%s): nothing more goes into it", *self.told())
+
+    def told(self) -> tuple[str, str]:
+        """Its path, and why it cannot be written."""
+        return self.baseFilename, str(self.fault and self.fault.strerror)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # what the buffer holds
+            self.fault = self.fault or error
+
+
 @contextmanager
 def telling(chosen: Telling, command: Sequence[str], *, others: bool = False) -> Iterator[None]:
     """Send the records of everything in the block where they were asked for, and name the command in the log file first.
@@ -103,6 +131,9 @@ def telling(chosen: Telling, command: Sequence[str], *, others: bool = False) ->
         if file:
             _note(file, f"vidfer {__version__}: {shlex.join(command)}")
         yield
+        if file and file.fault:
+            path, reason = file.told()
+            raise VidferError(f"the log file {path} is not whole ({reason}): free some space there; all else is done")
     except BaseException as error:
         if file:
             expected = isinstance(error, VidferError | KeyboardInterrupt | SystemExit)
@@ -131,10 +162,10 @@ def separate(words: Sequence[str]) -> tuple[Telling, list[str]]:
     return Telling(**vars(found)), rest
 
 
-def _open(path: Path) -> logging.FileHandler:
+def _open(path: Path) -> _LogFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(path, mode="a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"--log-file: {path} cannot be written: {error.strerror}") from error
     file.setFormatter(_Line(dated=True))

@@ -30,7 +30,8 @@ from vidfer.datamodules.fer2013 import Fer2013DataModule
 from vidfer.models.classifiers.base import FRAME_FEATURES
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import file_digest
-from vidfer.tasks.callbacks import AtomicCheckpointIO, load_best, readable_checkpoint, run_folder
+from vidfer.tasks.callbacks import run_folder
+from vidfer.tasks.checkpoints import AtomicCheckpointIO, load_best, newest_checkpoint, readable_checkpoint
 from vidfer.tasks.denoise import DenoiseTask
 from vidfer.tasks.interruption import StopOnSignal
 from vidfer.tasks.loggers import CurveLogger, arrange_loggers, fail_wandb, send_weights, start_wandb
@@ -188,15 +189,17 @@ class VidferCLI(LightningCLI):
         if 0 in (trainer.max_epochs, trainer.max_steps):
             raise UsageError("trainer.max_epochs or max_steps is 0, so nothing would be trained: give at least 1")
         folder = run_folder(trainer)
-        weights, last = folder / "weights.safetensors", folder / "checkpoints" / "last.ckpt"
+        weights, last = folder / "weights.safetensors", newest_checkpoint(folder / "checkpoints")
         inputs = self._inputs()
+        if ckpt_path == "last" and last:  # Lightning would begin anew without `last.ckpt`
+            ckpt_path = str(last)
         if ckpt_path is None and (folder / _RUN_CONFIG).is_file():
-            if weights.is_file() or last.is_file():
+            if weights.is_file() or last:
                 self._require_same_run(folder, inputs)
             if weights.is_file():
                 rank_zero_info(f"{folder} is finished, with its weights in {weights}; to train anew, remove it")
                 return
-            if last.is_file():
+            if last:
                 ckpt_path = str(last)
                 rank_zero_info(f"going on from {last}")
             else:
@@ -259,16 +262,16 @@ class VidferCLI(LightningCLI):
             if not self.model.hparams.get("weights"):
                 raise VidferError(f"{subcommand} would use an untrained network: {how}")
         elif path in ("last", "best"):
-            found = sorted(folder.glob(f"{path}*.ckpt"), key=lambda each: each.stat().st_mtime)
+            found = [each for each in folder.glob(f"{path}*.ckpt") if each.is_file()]
             if not found:
                 raise VidferError(f"no checkpoint '{path}' in {folder}: {how}")
-            chosen["ckpt_path"] = str(found[-1])
+            chosen["ckpt_path"] = str(max(found, key=lambda each: each.stat().st_mtime))
         elif "://" not in str(path) and not Path(path).is_file():
             raise VidferError(f"no checkpoint {path}: {how}")
 
     def _parse_ckpt_path(self) -> None:
         verb = self.config.get("subcommand")
-        with readable_checkpoint(self.config[verb].get("ckpt_path") if verb else ""):
+        with readable_checkpoint((verb and self.config[verb].get("ckpt_path")) or ""):
             super()._parse_ckpt_path()
 
     def _inputs(self) -> dict[str, str]:

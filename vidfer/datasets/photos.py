@@ -162,9 +162,12 @@ def _decode(path: Path) -> Photo | None:
 
 
 def _find_copy(path: Path, copy: Path) -> StoredPhoto | None:
-    stamp = path.stat().st_mtime_ns
+    """Return a photograph's copy: it has the same time, and was made after the photograph changed, which may keep its time."""
+    of_photo = path.stat()
     try:
-        return StoredPhoto(copy) if copy.stat().st_mtime_ns == stamp else None
+        of_copy = copy.stat()
+        same = of_copy.st_mtime_ns == of_photo.st_mtime_ns and of_copy.st_ctime_ns > of_photo.st_ctime_ns
+        return StoredPhoto(copy) if same else None
     except (OSError, ValueError):
         return None
 
@@ -183,7 +186,7 @@ def _write_copy(path: Path, photo: Photo, copy: Path) -> StoredPhoto:
             os.utime(temporary, ns=(stamp, stamp))
     except OSError as error:
         raise VidferError(
-            f"{copy.parent} cannot take the decoded photographs ({error.strerror}): they need three bytes a pixel, "
+            f"{copy.parent} cannot take the decoded photographs ({error.strerror or error}): they need three bytes a pixel, "
             "9 MB for a 2K image. Free some space there, or name another folder by $VIDFER_DECODED"
         ) from error
     return StoredPhoto(copy)

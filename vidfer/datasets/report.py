@@ -197,8 +197,10 @@ def content_keys(paths: Iterable[Path]) -> list[str]:
     """
     listed = list(paths)
     try:
-        identity = [(stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in (path.stat() for path in listed)]
-        sizes = Counter(size for size, _, _ in identity)
+        identity = [
+            (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for stat in (path.stat() for path in listed)
+        ]
+        sizes = Counter(size for size, *_ in identity)
         return [
             _remembered_digest(path, *facts) if sizes[facts[0]] > 1 else f"the only one of {facts[0]} bytes"
             for path, facts in zip(listed, identity, strict=True)
@@ -208,5 +210,5 @@ def content_keys(paths: Iterable[Path]) -> list[str]:
 
 
 @lru_cache(maxsize=100_000)
-def _remembered_digest(path: Path, size: int, changed: int, inode: int) -> str:
+def _remembered_digest(path: Path, *identity: int) -> str:
     return file_digest(path)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidfer.datasets.ravdess import EMOTION_CODES
-from vidfer.pipeline.atomic import replacing
+from vidfer.pipeline.atomic import naming, replacing, write_atomic
 from vidfer.types import EMOTIONS, VidferError
 
 RATE: Final = 16_000
@@ -78,8 +78,10 @@ def write_faces(root: Path, *, train: int = 40, test: int = 15, seed: int = 0) -
             folder = root / split / name
             folder.mkdir(parents=True, exist_ok=True)
             for index in range(count):
-                cv2.imwrite(str(folder / f"sample_{name}_{index:04d}.png"), draw_face(name, rng))
-    (root / _MARK).write_text("Sample (drawn) faces: no person, no benchmark.\n")
+                png = cv2.imencode(".png", draw_face(name, rng))[1].tobytes()  # imwrite hides that a disk is full
+                with naming(place := folder / f"sample_{name}_{index:04d}.png"):
+                    place.write_bytes(png)
+    write_atomic(root / _MARK, "Sample (drawn) faces: no person, no benchmark.\n")
     return root
 
 
@@ -98,8 +100,9 @@ def write_sounds(root: Path, *, actors: Collection[int] = range(1, 7), seconds: 
             for repetition in (1, 2):
                 samples = synthesise(name, base, seconds, rng)
                 path = folder / f"03-01-{code:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
-                wavfile.write(path, RATE, (samples * 32767).astype(np.int16))
-    (root / _MARK).write_text("Sample (synthesised) voices: no person, no benchmark.\n")
+                with naming(path):
+                    wavfile.write(path, RATE, (samples * 32767).astype(np.int16))
+    write_atomic(root / _MARK, "Sample (synthesised) voices: no person, no benchmark.\n")
     return root
 
 

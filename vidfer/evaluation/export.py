@@ -56,8 +56,8 @@ def export_weights(
 ) -> None:
     """Write a trained network's weights and card, then measure it on its test split and add that to the card.
 
-    The card has what `task.export()`, `data.card_entries()` and `best`, see `vidfer.tasks.callbacks.load_best`, give; the weights
-    are the training's last without `best`. `path` ends with `.safetensors`.
+    The card has what `task.export()`, `data.card_entries()` and `best`, see `vidfer.tasks.checkpoints.load_best`, give; the
+    weights are the training's last without `best`. `path` ends with `.safetensors`.
     """
     from lightning.pytorch.callbacks import WeightAveraging
     from lightning.pytorch.utilities import rank_zero_info

@@ -37,8 +37,9 @@ class SlotWriter:
         """Copy a payload to the file, as soon as a slot is free, and return where it begins; None if the pipe has to take it."""
         if self._file is None or not _SMALL <= payload.nbytes <= _LARGE:
             return None
-        if payload.nbytes > self._size:
-            self._make(self._file, payload.nbytes)
+        if payload.nbytes > self._size and not self._make(self._file, payload.nbytes):
+            self._file = None
+            return None
         assert self._map is not None
         while not self._free:
             if not self.freed(next(self._lines, b"")):
@@ -55,18 +56,25 @@ class SlotWriter:
             self._free.append(at)
         return True
 
-    def _make(self, file: int, size: int) -> None:
-        """Make slots for payloads of at least so many bytes, behind those of before, which the parent may still read."""
+    def _make(self, file: int, size: int) -> bool:
+        """Make slots for payloads of at least so many bytes, behind those of before, which the parent may still read.
+
+        Returns whether the file may grow so far: a limit on the size of files (`ulimit -f`) is one of these, too.
+        """
         self._start = os.fstat(file).st_size
         self._size = max(
             1 << (size - 1).bit_length(), mmap.ALLOCATIONGRANULARITY
         )  # what is not written takes no memory
-        os.ftruncate(file, self._start + _SLOTS * self._size)
+        try:
+            os.ftruncate(file, self._start + _SLOTS * self._size)
+        except OSError:
+            return False
         try:
             self._map = mmap.mmap(file, _SLOTS * self._size, offset=self._start)
         except OSError as error:  # over the limit of the address space
             raise MemoryError from error
         self._free = [self._start + number * self._size for number in reversed(range(_SLOTS))]
+        return True
 
 
 class SlotReader:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vidfer.limits import MAX_PIXELS
 from vidfer.media.child import Child, require_local_file
 from vidfer.overlay.plan import Blur, make_plan
-from vidfer.pipeline.atomic import replacing
+from vidfer.pipeline.atomic import replacing, write_atomic
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def write_overlay(
     length = summary["media"]["duration_s"] or float(tables["frames"]["time_s"].max()) or 1.0
     with replacing(Path(out)) as draft, TemporaryDirectory(prefix="vidfer-") as folder:
         file = Path(folder) / "plan.json"
-        file.write_text(json.dumps(plan))
+        write_atomic(file, json.dumps(plan))
         request = {"path": require_local_file(path), "plan": str(file), "out": str(draft.absolute())}
         for header in _answers({**request, "max_pixels": MAX_PIXELS}, timeout):
             if "errno" in header:

@@ -203,7 +203,7 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL or error.errno is None:  # numpy gives no number where not all could be written
             remedy = "free some space, or see `vidfer cache gc`; then run the same command again, it goes on from there"
             raise StoreError(f"the store {root} is full: {remedy}") from error
         raise StoreError(f"the store {root} cannot be written ({error}): give another one by --store") from error

@@ -18,8 +18,19 @@ _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # of file systems that ca
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file, text as UTF-8; until all of it is on the disk, `path` keeps what it held before."""
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, naming(path):
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError of writing a file, which names none, the file's name; without a number, as from numpy, of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno or errno.ENOSPC, error.strerror or str(error), str(path)) from error
 
 
 @contextmanager
@@ -39,6 +50,23 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def linking(target: Path, link: Path) -> None:
+    """Make a link to a file that lies beside it or below, in place of another; where links are not allowed, a copy."""
+    temporary = link.with_name(f".vidfer-{uuid4().hex}.tmp")
+    try:
+        temporary.symlink_to(os.path.relpath(target, link.parent))
+    except OSError:
+        if not WINDOWS:  # where making one takes a right that few have
+            raise
+        write_atomic(link, target.read_bytes())
+        return
+    try:
+        move(temporary, link, replace=True)
+        sync(link.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def results_folder(folder: Path, remedy: str = "give another folder by --out") -> Iterator[Path]:
     """Make a folder for results, and check that it can be written; an error ends with the remedy.
@@ -55,8 +83,10 @@ def results_folder(folder: Path, remedy: str = "give another folder by --out") -
         above = isinstance(error.filename, str) and Path(error.filename).absolute() in folder.absolute().parents
         if error.errno in SHORT or (not above and not concerns(error, folder)):
             raise
-        reason = error.strerror or error
-        raise VidferError(f"results cannot be written to {folder} ({reason}): {remedy}") from error
+        reason, todo = error.strerror or error, remedy
+        if error.errno in FULL:
+            reason, todo = "its disk is full", f"free some space there and run the same command again, or {remedy}"
+        raise VidferError(f"results cannot be written to {folder} ({reason}): {todo}") from error
 
 
 def concerns(error: OSError, folder: Path) -> bool:

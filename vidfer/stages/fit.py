@@ -3,6 +3,7 @@
 Nothing here imports torch or Lightning: keys are made, and finished trainings found, without them.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -45,11 +46,13 @@ _NEUTRAL_TRAINER = frozenset(
 _NEUTRAL_CALLBACKS = frozenset(
     {
         *(f"vidfer.tasks.callbacks.{name}" for name in ("IntervalCheckpoint", "SampleImages", "DenoisedImages")),
+        "vidfer.tasks.checkpoints.NewestCheckpoint",
         *(f"lightning.pytorch.callbacks.{name}" for name in ("RichProgressBar", "TQDMProgressBar")),
     }
 )
 _NEUTRAL = frozenset({"num_workers", "store", "data"})  # of data modules, and what ends with "root"
 _PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "pillow")  # of every training
+_TOO_LITTLE = 1 << 16  # bytes of a disk
 _LOOK = 0.2  # seconds between two looks at a training
 
 
@@ -174,6 +177,9 @@ class Fit:
                 "run the same command again, it goes on from the last checkpoint"
             )
         if process.returncode or not (folder / WEIGHTS).is_file():
+            with explained(store.root):
+                if shutil.disk_usage(folder).free < _TOO_LITTLE:  # the log could not say so
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
             raise VidferError(f"the training failed: {_last_line(folder / 'log.txt')}")
 
 

@@ -1,27 +1,24 @@
-"""Callbacks of trainings, and the writer of their checkpoints."""
+"""Callbacks of trainings."""
 
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
-from torchvision.io import write_png
+from torchvision.io import encode_png
 from torchvision.utils import make_grid
 
 from vidfer.models.batches import CropBatch, NamedImage
-from vidfer.pipeline.atomic import replacing, write_atomic
+from vidfer.pipeline.atomic import write_atomic
 from vidfer.stages.fit import progress_of
+from vidfer.tasks.checkpoints import NewestCheckpoint
 from vidfer.types import VidferError
 
 
@@ -56,7 +53,7 @@ class WarmEMA(WeightAveraging):
             super().on_train_batch_end(trainer, pl_module, *step)
 
 
-class IntervalCheckpoint(ModelCheckpoint):
+class IntervalCheckpoint(NewestCheckpoint):
     """Saves a checkpoint after each interval, wherever in an epoch, and at each epoch's end; the newest are kept.
 
     Under manual optimisation, Lightning ignores `train_time_interval`, and `every_n_train_steps` misses multiples when two
@@ -174,55 +171,9 @@ def _share_done(trainer: Trainer, task: LightningModule) -> float:
     return done / trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 0.0
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Replaces a checkpoint only by a whole one, whatever interrupts the writing."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Write a checkpoint; storage options have no effect."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-
-    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read a checkpoint, or raise a VidferError if it is missing or damaged."""
-        with readable_checkpoint(path):
-            return super().load_checkpoint(path, *arguments, **options)
-
-
-@contextmanager
-def readable_checkpoint(path: str | Path) -> Iterator[None]:
-    """Raise a VidferError for a checkpoint that is missing or damaged."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise VidferError(f"no checkpoint {path}") from error
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        remedy = "give an older one of its folder with --ckpt_path"
-        raise VidferError(f"the checkpoint {path} cannot be read: {remedy}") from error
-
-
-def load_best(trainer: Trainer, task: LightningModule) -> dict[str, Any] | None:
-    """Load the weights that were best on the validation split, and return what the card says of them; None without any."""
-    for callback in trainer.checkpoint_callbacks:
-        if not isinstance(callback, ModelCheckpoint) or not (callback.monitor or "").startswith("val_"):
-            continue
-        if Path(path := callback.best_model_path).is_file():
-            kept = AtomicCheckpointIO().load_checkpoint(path, map_location="cpu", weights_only=True)
-            task.load_state_dict(kept["state_dict"])
-            return {
-                "monitor": callback.monitor,
-                "value": float(callback.best_model_score),  # type: ignore[arg-type]  # there is one where there is a path
-                "step": kept["global_step"],
-                "epoch": kept["epoch"],
-                "validation": kept["validation"],
-            }
-    return None
-
-
 def _write(image: Tensor, path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(image, str(path))
+    write_atomic(path, encode_png(image).numpy().tobytes())
     return str(path)
 
 

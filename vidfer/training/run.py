@@ -190,7 +190,7 @@ def _evaluate(configuration: Configuration, done: Mapping[str, Step], draft: Dra
 
     with TemporaryDirectory(prefix="vidfer-") as folder:
         for name, content in _assemble(configuration, done).items():
-            (Path(folder) / name).write_bytes(content)
+            write_atomic(Path(folder) / name, content)
         by_kind = {kind: _data(done)[name] for kind, name in _kinds(done).items() if name in _data(done)}
         folds = [
             each.artifact.json("evaluation.json") for each in done.values() if each.name == "evaluate" and each.artifact
