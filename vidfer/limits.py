@@ -37,7 +37,7 @@ MAX_COUNTED_PIXELS: Final = 500_000_000
 """pixels of all frames of an animation: up to so many are decoded to learn how long it lasts, in about two seconds."""
 
 MAX_HEADER_BYTES: Final = 1 << 20
-"""bytes of the header of a message from a process that decodes: it holds a few numbers and names."""
+"""bytes of the header of a message from a process that decodes, or of the first line of a manifest: they hold names."""
 
 MAX_NAME_BYTES: Final = 255
 """bytes of the name of a folder of results: what common file systems take."""
@@ -86,3 +86,30 @@ LIVE_IDLE_SECONDS: Final = 20.0
 
 LIVE_SECONDS: Final = 1800.0
 """seconds of a connection to live mode: one that was forgotten must not keep others out."""
+
+MAX_WEIGHTS_BYTES: Final = 4 << 30
+"""bytes of a file of weights or of a graph: networks for faces have less than one, and it is read whole."""
+
+MAX_JSON_BYTES: Final = 64 << 20
+"""bytes of a JSON file, such as a card, a bundle or a summary: those of hours have some megabytes."""
+
+MAX_CONFIG_BYTES: Final = 1 << 20
+"""bytes of a YAML file: those that ship have some thousands, and reading a megabyte takes ten seconds."""
+
+MAX_CONFIG_DEPTH: Final = 100
+"""levels of a YAML file: LibYAML's loader ends the process where there are some ten thousand."""
+
+MAX_CONFIG_NODES: Final = 100_000
+"""values that a YAML file stands for, its aliases followed: nine lines of aliases can stand for thousands of millions."""
+
+MAX_SHEET_BYTES: Final = 256 << 20
+"""bytes of a CSV file that is read whole: about two million rows, which take some gigabytes of memory."""
+
+MAX_COLUMNS: Final = 1_000
+"""columns of a CSV or Parquet file: each is carried into every table of every clip."""
+
+MAX_CELL_CHARACTERS: Final = 32_767
+"""characters of a cell: what Excel takes."""
+
+MAX_ID_CHARACTERS: Final = 4_096
+"""characters of a clip's id in a manifest: the longest path on Linux."""

@@ -5,8 +5,9 @@ import warnings
 
 import pytest
 
-from vidfer.cli.logs import LOG, Telling, printable, separate, telling
+from vidfer.cli.logs import LOG, Telling, separate, telling
 from vidfer.cli.main import main
+from vidfer.cli.put import printable
 from vidfer.types import UsageError, VidferError
 
 

@@ -7,6 +7,7 @@ import torch
 
 from vidfer.models.backbone import build_backbone
 from vidfer.types import VidferError
+from vidfer.weights import files
 from vidfer.weights.files import (
     SHIPPED,
     embedding_width,
@@ -155,10 +156,10 @@ def test_gan_sgdma_ships_for_sound_and_faces_without_its_generator():
 
 
 def test_weights_that_cannot_be_read_are_named(saved, monkeypatch):
-    def fail(self):
-        raise PermissionError(13, "Permission denied", str(self))
+    def fail(path, most):
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(type(saved), "read_bytes", fail)
+    monkeypatch.setattr(files, "read_bounded", fail)
     for read in (weights_digest, lambda kind, path: find_weights(kind, path).read()):
         with pytest.raises(VidferError, match=r"w.safetensors cannot be read: Permission denied"):
             read("image", saved)

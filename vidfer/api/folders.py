@@ -10,16 +10,17 @@ from uuid import uuid4
 from vidfer.api.overlays import Overlay, drawn
 from vidfer.api.result import ClipResult
 from vidfer.api.unchanged import Writing, video_of
-from vidfer.limits import MAX_NAME_BYTES
 from vidfer.pages.index import INDEX
 from vidfer.pages.report import render_report
 from vidfer.pipeline.atomic import results_folder
+from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.lock import is_locked, locked
+from vidfer.pipeline.paths import identity
 from vidfer.results.clip_folder import BLURRED, LOCK, OVERLAID, OVERLAY, REPORT, VIDEO, write_clip
 from vidfer.results.design import ClipDesign
 from vidfer.results.dictionary import PACKAGE
 from vidfer.results.links import address
-from vidfer.results.names import shown
+from vidfer.results.names import cut, shown
 from vidfer.results.schema import TABLES
 from vidfer.types import Status
 
@@ -44,7 +45,7 @@ def claimed_folders(clips: "Sequence[Clip]", run: Path) -> Iterator[dict[Path, P
             folders = result_folders(clips, run, others)
             claim = run / f".vidfer-{uuid4().hex}.claim"
             held.enter_context(locked(claim, remove=True))
-            places = {str(folder.relative_to(run)): str(_identity(clip)) for clip, folder in folders.items()}
+            places = {str(folder.relative_to(run)): str(identity(clip)) for clip, folder in folders.items()}
             claim.write_text(json.dumps(places))
         yield folders
 
@@ -61,20 +62,15 @@ def result_folders(
     )
     taken = {run / name for name in names}
     for clip, place in clips:
-        place = Path(*(_cut(shown(part)) for part in place.parts))  # as in the clip's id, so that two clips have two
+        place = Path(*(cut(shown(part)) for part in place.parts))  # as in the clip's id, so that two clips have two
         folder, number = run / place, 1
         while folder in taken or _belongs_to_another_clip(folder, clip, (claims or {}).get(folder)):
             number += 1
             end = f"-{number}"
-            folder = (run / place).with_name(_cut(place.name, len(end)) + end)
+            folder = (run / place).with_name(cut(place.name, end))
         taken.add(folder)
         folders[clip] = folder
     return folders
-
-
-def _cut(name: str, room: int = 0) -> str:
-    """Shorten a name to what file systems allow, less `room` bytes."""
-    return name.encode()[: MAX_NAME_BYTES - room].decode(errors="ignore")
 
 
 def write_result(
@@ -132,7 +128,7 @@ def _claims(run: Path) -> dict[Path, set[str]]:
     for claim in run.glob(".vidfer-*.claim"):
         if is_locked(claim):
             with suppress(FileNotFoundError):  # it ended meanwhile: its results are there
-                for place, clip in json.loads(claim.read_bytes()).items():
+                for place, clip in read_json(claim).items():
                     found.setdefault(run / place, set()).add(clip)
         else:
             claim.unlink(missing_ok=True)
@@ -140,15 +136,10 @@ def _claims(run: Path) -> dict[Path, set[str]]:
 
 
 def _belongs_to_another_clip(folder: Path, clip: Path, claims: Container[str] | None) -> bool:
-    if claims is not None and str(_identity(clip)) not in claims:
+    if claims is not None and str(identity(clip)) not in claims:
         return True
     try:
-        owner = str(json.loads((folder / "summary.json").read_bytes())["clip"])
+        owner = str(read_json(folder / "summary.json")["clip"])
     except (OSError, ValueError, KeyError, TypeError):  # no results of a clip
         return False
-    return owner != shown(clip) and _identity(Path(owner)) != _identity(clip)
-
-
-def _identity(clip: Path) -> Path:
-    """Return a clip's path without links in its folders; the clip itself may be one."""
-    return clip.parent.resolve() / clip.name
+    return owner != shown(clip) and identity(Path(owner)) != identity(clip)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vidfer.limits import MAX_COLUMNS, MAX_HEADER_BYTES, MAX_ID_CHARACTERS
 from vidfer.results.consent import COLUMNS as OF_CONSENT
 from vidfer.results.consent import Consent
 from vidfer.results.files import DIVIDERS, PATTERNS
@@ -102,6 +103,8 @@ def open_manifest(file: Path) -> Manifest:
         if None in paths:
             row = n_rows + paths.index(None) + 1
             raise UsageError(f"{file}: row {row} names no path: fill it in, or remove the row")
+        if max(map(len, [*ids, *paths])) > MAX_ID_CHARACTERS:
+            raise UsageError(f"{file} has a path or id of more than {MAX_ID_CHARACTERS:,} characters: shorten it")
         digests.append(np.fromiter(map(hash, ids), np.int64, len(ids)))
         _check_consent(file, batch, n_rows + 1)
         n_rows += len(ids)
@@ -209,7 +212,9 @@ def _csv_batches(file: Path) -> "Iterator[pa.RecordBatch]":
     from pyarrow import csv as arrow_csv
 
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        first = lines.readline()
+        first = lines.readline(MAX_HEADER_BYTES)
+        if len(first) == MAX_HEADER_BYTES:
+            raise UsageError(f"{file} has a first line of more than {MAX_HEADER_BYTES:,} characters: {_REMEDY}")
         divider = max(DIVIDERS, key=first.count)
         lines.seek(0)
         header = next(csv.reader(lines, delimiter=divider), [])
@@ -240,6 +245,8 @@ def _checked(file: Path, names: list[str]) -> list[str]:
     if PATH not in names:
         found = f", but {', '.join(filter(None, names))}" if any(names) else ""
         raise UsageError(f"{file} has no column {PATH}{found}: {_REMEDY}")
+    if len(names) > MAX_COLUMNS:
+        raise UsageError(f"{file} has more than {MAX_COLUMNS:,} columns: leave out those that are not needed")
     if twice := [name for name, number in Counter(names).items() if number > 1]:
         raise UsageError(f"{file} has two columns '{twice[0]}': rename one")
     return names

@@ -1,6 +1,5 @@
 """`vidfer analyze`: from clips to tables."""
 
-import json
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put, put_json
 from vidfer.pipeline.engines import ENGINE_GROUPS, EngineOptions
 from vidfer.results.clip_folder import OVERLAID
 from vidfer.results.design import StudyOptions
@@ -260,14 +260,14 @@ def _print_results(options: AnalyzeOptions, summaries: "Sequence[Mapping[str, An
 
     if options.json:
         for summary in summaries:
-            print(json.dumps(summary, ensure_ascii=False))
+            put_json(summary)
         return exit_status(summaries)
     print_overview(summaries)
     sys.stdout.flush()
     _say_of_overlays(summaries)
     status = exit_status(summaries)
     drawn = ", overlay.mp4" if options.overlay else ""
-    print(f"\nOpen {page}; each clip has a report{drawn} and tables beside it.")
+    put(f"\nOpen {page}; each clip has a report{drawn} and tables beside it.")
     return status
 
 

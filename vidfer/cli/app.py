@@ -5,6 +5,7 @@ import webbrowser
 
 from vidfer.app.settings import AppOptions
 from vidfer.cli.display import say
+from vidfer.cli.put import put
 from vidfer.pipeline.extras import EXTRAS, require
 
 
@@ -14,7 +15,7 @@ def run(options: AppOptions) -> int:
     from vidfer.app.server import Server
 
     server = Server(options)
-    print(f"vidfer app: {server.address}", flush=True)
+    put(f"vidfer app: {server.address}", flush=True)
     if server.token:
         warning = "whoever has this address can send videos and see the faces in their own results"
         say(f"{warning}; the connection is plain HTTP, which others on the network can read")

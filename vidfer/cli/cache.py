@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from rich.filesize import decimal
 
 from vidfer.cli.display import say
+from vidfer.cli.put import put
 from vidfer.pipeline.gc import Entry, entries, far_entries, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.store import Store, default_store
 
@@ -52,7 +53,7 @@ def list_artifacts(options: ListOptions) -> int:
     here = entries(store), leftovers(store)
     every, rest = far_entries(store) if store.remote else here
     for entry in every:
-        print(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
+        put(f"{entry.stage}\t{entry.status}\t{entry.size}\t{entry.key}")
     for stage, (count, size) in usage([*every, *rest]).items():
         say(f"{stage}: {count}, {decimal(size)}")
     say(f"{store.place}: {_total(every, rest)}")
@@ -70,7 +71,7 @@ def verify_artifacts(options: VerifyOptions) -> int:
     store = _open(options.store)
     count, faults = verify(store)
     for folder, fault in faults:
-        print(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
+        put(f"{folder.parent.parent.name}\t{folder.name}\t{fault}")
     where = f"{store.place} and its mirror {store.root}" if store.remote else store.place
     say(f"{where}: {count} artifacts checked, {len(faults)} at fault")
     return 1 if faults else 0
@@ -85,7 +86,7 @@ def gc_artifacts(options: GcOptions) -> int:
 def _remove(store: Store, doomed: list[Entry], really: bool) -> int:
     for entry in doomed:
         where = "" if store.remote is None else "\tremote" if entry.names else "\tmirror"
-        print(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
+        put(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
     size = decimal(sum(entry.size for entry in doomed))
     if really:
         remove(store, doomed)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 from vidfer.results.compare_units import Measure
 
 
@@ -41,6 +42,6 @@ def run(options: CompareOptions) -> int:
     loaded = load_run(options.run)
     tables = {"seconds": loaded.seconds, "clips": loaded.clips}
     found = compare(tables, options.by, options.within, options.measure)
-    print(as_text(found))
-    print(f"\nTables and plot: {write_comparison(found, options.out or options.run / 'compare')}.*")
+    put(as_text(found))
+    put(f"\nTables and plot: {write_comparison(found, options.out or options.run / 'compare')}.*")
     return 0

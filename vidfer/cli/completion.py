@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Literal
 
 from vidfer.cli.options import POSITIONAL, StrictParser, load
+from vidfer.cli.put import put
 from vidfer.pipeline.extras import explained_imports
 from vidfer.types import UsageError
 
@@ -42,5 +43,5 @@ def run(options: CompletionOptions) -> int:
         for action, place in (TRAINING if module is None else module.ACTIONS).items():
             found = StrictParser(description=place) if module is None else load(f"{verb} {action}", place)[0]
             inside.add_subcommand(action, found, help=found.description)
-    print(root.get_completion_script(f"shtab-{options.shell}"))
+    put(root.get_completion_script(f"shtab-{options.shell}"))
     return 0

@@ -1,11 +1,10 @@
 """`vidfer data`: where the data sets are had, and whether they are there."""
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.wrap import wrap
+from vidfer.cli.put import put
 from vidfer.datasets.check import DataCheck, check_data, default_root, find_source
 from vidfer.datasets.sources import SOURCES
 from vidfer.types import EMOTIONS
@@ -36,10 +35,10 @@ def list_sets(_options: ListOptions) -> int:
     for name, source in SOURCES.items():
         folder = default_root(name)
         there = "there" if folder.exists() else "not there"
-        print(f"{name:<8}  {source.title}")
+        put(f"{name:<8}  {source.title}")
         for label, text in (("page", source.page), ("terms", source.terms), ("folder", f"{folder} ({there})")):
-            print(wrap(f"{'':<8}  {label:<7} {text}", sys.stdout, " " * 18))
-    print("\n`vidfer data check NAME` counts what is there; docs/reference/data.md says more.")
+            put(f"{'':<8}  {label:<7} {text}", indent=" " * 18)
+    put("\n`vidfer data check NAME` counts what is there; docs/reference/data.md says more.")
     return 0
 
 
@@ -47,15 +46,15 @@ def check(options: CheckOptions) -> int:
     """Print what was found, and return 1 where something is missing."""
     name = options.name.lower().replace("+", "plus").replace("-", "_")  # also as it is published: FER+, CREMA-D
     source, root = find_source(name), options.root or default_root(name)
-    print(source.title)
+    put(source.title)
     for label, text in (("folder", root), ("layout", source.layout), ("page", source.page), ("terms", source.terms)):
-        print(wrap(f"  {label:<7} {text}", sys.stdout, " " * 10), flush=True)
+        put(f"  {label:<7} {text}", indent=" " * 10, flush=True)
     found = check_data(name, root)
     _print_counts(found)
     lines = [*found.notes, *(f"missing: {line}" for line in found.missing)]
     for line in [*lines, f"to get it: {source.get}"] if found.missing else lines:
-        print(wrap(f"  {line}", sys.stdout, " " * 4))
-    print("whole" if found.whole else "not whole" if found.counts else "not found")
+        put(f"  {line}", indent=" " * 4)
+    put("whole" if found.whole else "not whole" if found.counts else "not found")
     return 0 if found.whole else 1
 
 

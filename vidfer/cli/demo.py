@@ -6,6 +6,7 @@ from pathlib import Path
 from vidfer.cli.analyze import AnalyzeOptions, WorkOptions
 from vidfer.cli.analyze import run as analyze
 from vidfer.cli.display import say
+from vidfer.cli.put import put
 from vidfer.pipeline.atomic import results_folder
 from vidfer.results.clip_folder import REPORT
 
@@ -29,14 +30,14 @@ def run(options: DemoOptions) -> int:
 
     clip, results = options.out / "astronaut.mp4", options.out / "results"
     if not clip.exists():
-        print(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)
+        put(f"Making {clip}: 10 s of scikit-image's astronaut portrait, with a synthesised voice ...", flush=True)
         with results_folder(options.out):
             write_demo_clip(clip)
     status = analyze(
         AnalyzeOptions([clip], results, show_faces=True, work=WorkOptions(store=str(options.out / "store")))
     )
     report = results / clip.name / REPORT
-    print(f"\nThe report of the clip: {report}")
+    put(f"\nThe report of the clip: {report}")
     if options.open and not show_in_browser(report):
         say(f"no browser was found: open {report} in one")
     return status

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vidfer.cli.logs import LOG
-from vidfer.results.names import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -67,7 +66,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def say(message: str) -> None:
     """Write a note to the standard error stream, unless the command is to be quiet."""
-    LOG.info("%s", _inert(message))
+    LOG.info("%s", message)
 
 
 def say_where_faces_are_kept(store: "Store", named: str | None, *, pictures: bool = True) -> None:
@@ -86,9 +85,4 @@ def say_where_faces_are_kept(store: "Store", named: str | None, *, pictures: boo
 
 def fault(message: str) -> None:
     """Write what went wrong to the standard error stream, always."""
-    LOG.error("%s", _inert(message))
-
-
-def _inert(message: str) -> str:
-    """Write out signs in a message, most often of a file's name, that turn the text around them or command the terminal."""
-    return "\n".join(map(visible, message.split("\n")))
+    LOG.error("%s", message)

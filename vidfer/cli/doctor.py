@@ -1,9 +1,8 @@
 """`vidfer doctor`: what is installed, what works, and how to mend what does not."""
 
-import sys
 from dataclasses import dataclass, field
 
-from vidfer.cli.wrap import wrap
+from vidfer.cli.put import put
 from vidfer.inference.network import Backend
 from vidfer.stages.selfcheck import check_installation
 
@@ -26,6 +25,6 @@ def run(options: DoctorOptions) -> int:
     failed = 0
     for name, works, text in check_installation(options.store, options.backend):
         failed += not works
-        print(wrap(f"  {'ok  ' if works else 'FAIL'}  {name}: {text}", sys.stdout, " " * 8), flush=True)
-    print("everything works" if not failed else f"{failed} of the checks failed")
+        put(f"  {'ok  ' if works else 'FAIL'}  {name}: {text}", indent=" " * 8, flush=True)
+    put("everything works" if not failed else f"{failed} of the checks failed")
     return 1 if failed else 0

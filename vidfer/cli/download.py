@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from vidfer.cli.display import download_bar
+from vidfer.cli.put import put
 from vidfer.datasets.div2k import ADDRESS, PARTS, fetch_part
 from vidfer.types import VidferError
 
@@ -43,5 +44,5 @@ def div2k(options: Div2kOptions) -> int:
         part = PARTS[name]
         with download_bar(f"{part.folder}.zip") as progress:
             new = fetch_part(options.out, name, options.url, sha256=sha256, progress=progress)
-        print(f"{options.out / part.folder}: {len(part.names)} photographs{'' if new else ' are there already'}")
+        put(f"{options.out / part.folder}: {len(part.names)} photographs{'' if new else ' are there already'}")
     return 0

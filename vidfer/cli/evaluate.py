@@ -1,6 +1,5 @@
 """`vidfer evaluate`: measure a model where the truth is known."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.display import progress_bar, say
 from vidfer.cli.logs import LOG
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put, put_json
 from vidfer.evaluation.analysed import BundleOptions, bundle_lines, evaluate_clips_by
 from vidfer.evaluation.audio import AudioOptions, audio_lines, evaluate_audio
 from vidfer.evaluation.clips import Labels, clip_lines, evaluate_clips
@@ -139,8 +139,8 @@ def bundle(options: BundleOptions) -> int:
 def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]]) -> int:
     """Print a result for people, then as one line of JSON."""
     for line in lines(found):
-        print(line)
-    print(json.dumps(found, ensure_ascii=False))
+        put(line)
+    put_json(found)
     return 0
 
 

@@ -6,9 +6,7 @@ what nobody may miss. What the command has found out goes to standard output and
 
 import argparse
 import logging
-import re
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from vidfer import __version__
-from vidfer.cli.wrap import wrap
+from vidfer.cli.put import printable, put
 from vidfer.types import UsageError, VidferError
 
 LOG: Final = logging.getLogger("vidfer")
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -50,11 +46,6 @@ class Telling:
         return logging.WARNING if self.quiet else logging.DEBUG if self.verbose else logging.INFO
 
 
-def printable(text: str) -> str:
-    """Escape what may stand in a file's name and no terminal can show, or may be told: control characters and stray bytes."""
-    return _CONTROL.sub(lambda sign: repr(sign[0])[1:-1], text.encode("utf-8", "backslashreplace").decode())
-
-
 class _Line(logging.Formatter):
     """One line a record, without control characters, which a file's name may hold; others' records name who speaks."""
 
@@ -77,7 +68,7 @@ class _Terminal(logging.Handler):
             self.addFilter(_ours)
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(wrap(self.format(record), sys.stderr), file=sys.stderr, flush=True)
+        put(self.format(record), error=True, indent="", flush=True)
 
 
 class _LogFile(logging.FileHandler):

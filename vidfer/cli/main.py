@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from vidfer import __version__
+from vidfer.cli.put import put, put_error
 from vidfer.cli.wrap import wrap
 from vidfer.types import DISPLAYED, StoppedError, UsageError, VidferError
 
@@ -55,10 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sys.stdout.flush()  # here, where a failure still has a sentence and an exit status
     except VidferError as error:
         _drop_unwritten()
-        print(wrap(f"vidfer: {error}", sys.stderr), file=sys.stderr)
+        put_error("vidfer", error)
         return error.STATUS if isinstance(error, StoppedError) else 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print("vidfer: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
+        put("vidfer: interrupted; what was finished is kept, run the same command again to go on", error=True)
         return 130
     except BrokenPipeError:
         _drop_unwritten()
@@ -76,7 +77,7 @@ def _drop_unwritten() -> None:
 def _run(words: list[str]) -> int:
     words = _verb_first(words)
     if words[:1] == ["--version"]:
-        print(f"vidfer {__version__}")
+        put(f"vidfer {__version__}")
         return 0
     verb = _choose("vidfer", VERBS, words, _ABOUT)
     if verb is None:
@@ -147,13 +148,13 @@ def _choose(program: str, names: Mapping[str, str], words: Sequence[str], about:
         indent = " " * (width + 4)
         lines = [wrap(f"  {name:<{width}}  {text}", sys.stdout, indent) for name, text in names.items()]
         note = f"'{program} NAME --help' says more about each. See also docs/reference/cli.md."
-        print(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
+        put(f"usage: {program} NAME ...\n\n{about}\n\n" + "\n".join(lines) + f"\n\n{note}")
         return None
     from vidfer.types import did_you_mean
 
     near = did_you_mean(first, list(names))
     known = f"give one of {', '.join(names)}, or --help"
-    print(f"{program}: " + (f"there is no '{first}'{near or f': {known}'}" if first else known), file=sys.stderr)
+    put_error(program, f"there is no '{first}'{near or f': {known}'}" if first else known, wrapped=False)
     raise SystemExit(2)
 
 

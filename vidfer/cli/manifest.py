@@ -1,12 +1,12 @@
 """`vidfer analyze --manifest`: from a table that names clips to tables in parts."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidfer.cli.display import fault, progress_bar, say_where_faces_are_kept
 from vidfer.cli.ending import ending_in_order
+from vidfer.cli.put import put, put_json
 from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def analyze_manifest(options: "AnalyzeOptions", manifest: Path) -> int:
         run = how.run(
             manifest,
             options.out,
-            on_clip=(lambda summary: print(json.dumps(summary, ensure_ascii=False))) if options.json else None,
+            on_clip=(lambda summary: put_json(summary)) if options.json else None,
             progress=lambda done, total: bar(done, total, "clips"),
         )
     if not options.json:
@@ -50,6 +50,9 @@ def _print_run(run: "ManifestRun") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from vidfer.results.names import visible
 
     console = Console()
     for title, counts in (("status", run.statuses), ("predominant", run.predominant)):
@@ -57,9 +60,9 @@ def _print_run(run: "ManifestRun") -> None:
         table.add_column(title, min_width=12)
         table.add_column("clips", justify="right", min_width=9)
         for name, number in counts.items():
-            table.add_row(name, f"{number:,}")
+            table.add_row(Text(visible(name)), f"{number:,}")
         if counts:
             console.print(table)
-            print()
+            put()
     rows = "1 clip: its row is" if run.n_clips == 1 else f"{run.n_clips:,} clips: a row for each is"
-    print(f"{rows} in {run.folder / 'clips'}.\n{DISPLAYED}")
+    put(f"{rows} in {run.folder / 'clips'}.\n{DISPLAYED}")

@@ -28,17 +28,20 @@ such as `-q`; other metadata goes on to `add_argument`.
 import argparse
 import dataclasses
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
+import yaml
 from docstring_parser import parse_from_object
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader, set_loader
 
 from vidfer.cli.logs import Telling
+from vidfer.cli.put import put_error
+from vidfer.limits import MAX_CONFIG_DEPTH
+from vidfer.pipeline.bounded import check_yaml, yaml_faults
 from vidfer.types import UsageError, VidferError, did_you_mean, parse_list
 
 Options = TypeVar("Options")
@@ -49,6 +52,19 @@ POSITIONAL = {"positional": True}
 _METAVARS = {int: "N", float: "X", Path: "PATH", str: "NAME"}
 _NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "PosixPath": "a path"}
 
+_load_yaml: Final = get_loader("yaml")
+
+
+def _load_bounded(text: str) -> Any:  # noqa: ANN401 - any YAML
+    """Load YAML, such as the file of `--config`, or refuse it by YAMLError, whatever it holds."""
+    with yaml_faults():
+        if len(text) > MAX_CONFIG_DEPTH or "*" in text:
+            check_yaml(text)
+        return _load_yaml(text)
+
+
+set_loader("yaml", _load_bounded, exceptions=(yaml.YAMLError,))
+
 
 class StrictParser(ArgumentParser):
     """A parser that takes no abbreviations and ends wrong usage with one sentence and exit status 2."""
@@ -56,12 +72,19 @@ class StrictParser(ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - jsonargparse's own
         super().__init__(*args, **{"allow_abbrev": False, **options})
 
+    def parse_args(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - jsonargparse's own
+        """Parse words; a configuration file that is no text ends it as other wrong usage does."""
+        try:
+            return super().parse_args(*args, **options)
+        except UnicodeDecodeError as error:
+            self.error(f"the configuration is no UTF-8 text ({error.reason})", error)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print what is wrong, and what may have been meant."""
         if not self.exit_on_error:
             super().error(message, ex)
         parser = getattr(ex, "subcommand_parser", None) or self
-        print(f"{parser.prog.replace(' [options]', '')}: {_sentence(message, parser)}", file=sys.stderr)
+        put_error(parser.prog.replace(" [options]", ""), _sentence(message, parser), wrapped=False)
         raise SystemExit(2)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 
 ACTIONS = {"list": "vidfer.cli.people.list_people", "apply": "vidfer.cli.people.apply_people"}
 
@@ -37,13 +38,15 @@ def list_people(options: ListOptions) -> int:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from vidfer.results.apply import people_of
     from vidfer.results.files import read_table
+    from vidfer.results.names import visible
 
     rows = read_table(people_of(options.run).with_suffix(".parquet"))
     if rows.empty:
-        print("nobody was seen in the clips of this run")
+        put("nobody was seen in the clips of this run")
         return 0
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("person", "name", "clip", "seen", "faces", "picture"):
@@ -53,7 +56,7 @@ def list_people(options: ListOptions) -> int:
         seen = f"{row['first_s']:.1f}-{row['last_s']:.1f} s" if counted else "see above"
         picture = row["thumbnail"] and row["thumbnail"].rpartition("/")[2]  # in the clip's folder, as the row says
         cells = [row["person_id"], row["person_name"], row["clip_id"], seen, row["n_faces"], picture]
-        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+        table.add_row(*(Text("" if cell is None else visible(cell)) for cell in cells))
     Console().print(table)
     return 0
 
@@ -68,6 +71,6 @@ def apply_people(options: ApplyOptions) -> int:
     write_pages(options.run, done.found)
     for note in done.notes:
         say(note)
-    print(f"{done.people} people, of {done.tracks} that were tracked; {done.named} with a name")
-    print(f"Open {options.run / 'people.csv'}; the other tables and all pages have the same ids and names.")
+    put(f"{done.people} people, of {done.tracks} that were tracked; {done.named} with a name")
+    put(f"Open {options.run / 'people.csv'}; the other tables and all pages have the same ids and names.")
     return 0

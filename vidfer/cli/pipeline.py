@@ -10,6 +10,7 @@ from typing import Final, Literal
 from vidfer.cli.display import bars, say
 from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 from vidfer.pipeline.store import Store, default_store
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import Configuration, read_configuration
@@ -122,7 +123,7 @@ def status(options: StatusOptions) -> int:
 
 def graph(options: GraphOptions) -> int:
     """Print the picture."""
-    print(draw_chain(), end="")
+    put(draw_chain(), end="")
     return 0
 
 
@@ -153,11 +154,11 @@ def run(options: RunOptions) -> int:
         out = options.out or Path("bundles") / configuration.name
         write_bundle(last.artifact, out)
         say(f"bundle: {out}, its figures in {out / 'evaluation.html'}")
-        print(f"vidfer analyze CLIP --models {out}")
+        put(f"vidfer analyze CLIP --models {out}")
     elif last.section is not None:
-        print(weights_of(last))
+        put(weights_of(last))
     elif last.artifact is not None:
-        print(last.artifact.path)
+        put(last.artifact.path)
     return 0
 
 
@@ -232,13 +233,11 @@ def print_status(steps: Sequence[Step], store: Store) -> None:
         if step.due:
             share = share_trained(step, store)
             job = f", {jobs[step.name]}" if step.fold is None and step.name in jobs else ""
-            print(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}{job}")
+            put(f"{step.label:<17} {f'{share:.0%} trained' if share else 'missing'}{job}")
         else:
             place = weights_of(step) if step.section is not None else step.artifact and step.artifact.path
-            print(
-                f"{step.label:<17} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is")
-            )
-            print(f"  {place}")
+            put(f"{step.label:<17} finished" + (f" in {_duration(step.seconds)}" if step.recipe else ", used as it is"))
+            put(f"  {place}")
 
 
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, *, stderr: bool = False) -> None:
@@ -248,12 +247,14 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, 
     from rich.table import Table
     from rich.text import Text
 
+    from vidfer.results.names import visible
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in names[:-1]:
         table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
     table.add_column(names[-1], overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console = Console(stderr=stderr)
     console.print(table)
     if last:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vidfer.api.plots import PlotRequest
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 
 
 @dataclass(frozen=True)
@@ -31,5 +32,5 @@ def run(options: PlotOptions) -> int:
 
     require("vidfer plot", "matplotlib")
     for place in write_plots(load_run(options.run), options.request, options.out, options.store):
-        print(f"{place} and .svg")
+        put(f"{place} and .svg")
     return 0

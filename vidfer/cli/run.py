@@ -9,6 +9,7 @@ from vidfer.cli.analyze import WorkOptions
 from vidfer.cli.clip_bars import run_with_bars
 from vidfer.cli.display import fault, say, say_where_faces_are_kept
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 from vidfer.media.find import find_clips
 from vidfer.pipeline.engines import LocalEngine
 from vidfer.pipeline.runner import StageProgress, ancestry, finished, plan
@@ -66,12 +67,12 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
         try:
             steps = plan(chain, work.target, clip, Store(work.store))
         except ClipError as error:
-            print(f"{shown(clip)}\t{error.status}\t{error.message}")
+            put(f"{shown(clip)}\t{error.status}\t{error.message}")
             status = 1
             continue
         for step in steps:
             state = step.state if step.state == "hit" or step.due else f"{step.state} (not needed)"
-            print(f"{shown(clip)}\t{step.stage.name}\t{state}\t{step.key}")
+            put(f"{shown(clip)}\t{step.stage.name}\t{state}\t{step.key}")
     return status
 
 
@@ -82,7 +83,7 @@ def _run(work: _RunClip, clips: list[Path], jobs: int) -> int:
         if isinstance(done, ClipError):
             done = {"status": done.status, "key": "-", "message": done.message}
         name = shown(clips[position])
-        print(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
+        put(f"{name}\t{work.target}\t{done['status']}\t{done['key']}")
         if done["status"] not in fine:
             fault(f"{name}: {done['status']}: {done['message']}")
             status = 1

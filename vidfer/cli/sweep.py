@@ -9,6 +9,7 @@ import yaml
 from vidfer.cli.display import say
 from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
+from vidfer.cli.put import put
 from vidfer.pipeline.atomic import results_folder
 from vidfer.tasks.tracking import require_client
 from vidfer.training.search import Search, Trial, short_name, short_value
@@ -63,7 +64,7 @@ def run(options: SweepOptions) -> int:
     """Search, write the results, and print the trials by rank."""
     sweep = read_sweep(options.file, options.method, options.pipeline, options.overrides)
     if options.print:
-        print(yaml.safe_dump(dict(sweep.content), sort_keys=False), end="")
+        put(yaml.safe_dump(dict(sweep.content), sort_keys=False), end="")
         return 0
     require_client(options.wandb)
     folder = options.out or Path("runs/sweeps") / sweep.name
@@ -93,6 +94,8 @@ def print_trials(sweep: Sweep, trials: Sequence[Trial]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from vidfer.results.names import visible
+
     varied = [each.name for each in sweep.parameters if not each.fixed]
     finished = [each for each in trials if each.score is not None]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
@@ -101,7 +104,7 @@ def print_trials(sweep: Sweep, trials: Sequence[Trial]) -> None:
     for rank, each in enumerate(finished[:_SHOWN], start=1):
         values = [short_value(each.values[name]) for name in varied]
         cells = [str(rank), str(each.number), f"{each.score:.4f}", *values, f"{each.seconds or 0:.0f} s"]
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     console = Console()
     console.print(table)
     failed = sum(bool(each.reason) for each in trials)

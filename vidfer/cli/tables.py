@@ -1,9 +1,9 @@
 """`vidfer tables`: the paper's tables and figures, measured anew on named data."""
 
-import json
 import sys
 
 from vidfer.cli.display import progress_bar, say
+from vidfer.cli.put import put, put_json
 from vidfer.paper.rerun import RerunOptions, overview, rerun_tables, summary
 from vidfer.pipeline.atomic import results_folder
 
@@ -16,6 +16,6 @@ def run(options: RerunOptions) -> int:
         progress = bar if sys.stderr.isatty() else lambda done, total, cell: say(f"{done:g}/{total:g}: {cell}")
         rerun = rerun_tables(options, say, progress)
         page, *_ = write_rerun(rerun, out)
-    print("\n".join(overview(rerun)))
-    print(json.dumps(summary(rerun, page), ensure_ascii=False))
+    put("\n".join(overview(rerun)))
+    put_json(summary(rerun, page))
     return int(any(result.metrics is None for result in rerun.results))

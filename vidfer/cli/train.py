@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vidfer.cli.main import TRAINING
 from vidfer.cli.options import StrictParser
+from vidfer.cli.put import put, put_error
 from vidfer.datamodules.base import BaseDataModule
 from vidfer.datamodules.clips import ClipDataModule
 from vidfer.datamodules.fer2013 import Fer2013DataModule
@@ -70,12 +71,12 @@ def main(stage: str, argv: Sequence[str] | None = None) -> int:
             raise
         if os.environ.get("LOCAL_RANK", "0") != "0":
             time.sleep(_PATIENCE)  # the first process, if it fails alike, ends this one and says why
-        print(f"vidfer: {' '.join(str(ours).split())}", file=sys.stderr)
+        put_error("vidfer", " ".join(str(ours).split()), wrapped=False)
         fail_wandb()
         return ours.STATUS if isinstance(ours, StoppedError) else 2 if isinstance(ours, UsageError) else 1
     except OtherProcessError as error:
         if str(error):
-            print(f"vidfer: {error}", file=sys.stderr)
+            put_error("vidfer", error, wrapped=False)
         fail_wandb()
         return 1
     return 0
@@ -336,7 +337,7 @@ def _announce(verb: str, data: Any) -> None:  # noqa: ANN401 - any data module
     root = data.hparams.get("root")
     source = getattr(data, "source", None) or ("photographs" if root != "sample" else "photographs of scikit-image")
     place = f", in {root}" if root and root != "sample" else ""
-    print(f"vidfer: {verb} on {source}{place}", file=sys.stderr, flush=True)
+    put(f"vidfer: {verb} on {source}{place}", error=True, flush=True)
 
 
 def _leaves(config: Any, name: str = "") -> set[tuple[str, str]]:  # noqa: ANN401 - any YAML

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.wrap import wrap
+from vidfer.cli.put import put
 from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
@@ -82,10 +82,10 @@ def list_weights(options: ListOptions) -> int:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     beside = rows[0].index("licence") if sys.stdout.isatty() else len(widths)
     for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row[:beside], widths, strict=False)).rstrip())
+        put("  ".join(f"{cell:<{width}}" for cell, width in zip(row[:beside], widths, strict=False)).rstrip())
         for heading, cell in zip(rows[0][beside:], row[beside:], strict=True):
             if row is not rows[0]:
-                print(wrap(f"    {heading}: {cell}", sys.stdout, indent="      "))
+                put(f"    {heading}: {cell}", indent="      ")
     if options.registry is None:
         bundle = read_bundle(SHIPPED_BUNDLE)
         models = ", ".join(f"{kind} {name}" for kind, name in bundle.names.items())
@@ -104,7 +104,7 @@ def show_weights(options: ShowOptions) -> int:
     else:
         weights = find_weights(_choose(_known(None), options.name, None).kind, options.name)
     for line in card_lines(weights):
-        print(line)
+        put(line)
     return 0
 
 
@@ -112,12 +112,12 @@ def pull_weights(options: PullOptions) -> int:
     """Fetch weights by name."""
     entry = _choose(_known(options.registry), options.name, options.registry)
     if not entry.url:
-        print(f"{entry.name}: ships with vidfer, nothing to pull")
+        put(f"{entry.name}: ships with vidfer, nothing to pull")
         return 0
     published = PUBLISHED.get(entry.name) == entry
     weights = pull_published(entry, download_bar) if published else pull(entry, download_bar)
-    print(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
-    print("use them by --identify" if published else f"use them by --{entry.kind}-model {entry.name}")
+    put(f"{entry.name}: {entry.size / 1e6:.1f} MB, {entry.licence}, in {weights.path.parent}")
+    put("use them by --identify" if published else f"use them by --{entry.kind}-model {entry.name}")
     return 0
 
 
@@ -129,7 +129,7 @@ def verify_weights(options: VerifyOptions) -> int:
     for name in names:
         fault = _fault(_choose(known, name, options.registry), options.registry)
         wrong += bool(fault)
-        print(f"{name}: {fault or 'weights and card are right'}")
+        put(f"{name}: {fault or 'weights and card are right'}")
     say(f"{len(names)} verified, {wrong} wrong")
     return 1 if wrong else 0
 
@@ -145,7 +145,7 @@ def onnx_weights(options: OnnxOptions) -> int:
     from vidfer.inference.graphs import write_graph
 
     for file in options.files:
-        print(write_graph(trained_weights(file)).graph_path)
+        put(write_graph(trained_weights(file)).graph_path)
     return 0
 
 

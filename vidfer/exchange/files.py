@@ -1,7 +1,7 @@
 """The files of a run's clips for other programs."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from urllib.parse import unquote, urlsplit
@@ -12,8 +12,10 @@ from vidfer.exchange.elan import elan_file
 from vidfer.exchange.pyfeat import pyfeat_file
 from vidfer.exchange.webvtt import webvtt_file
 from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.paths import real
 from vidfer.results.clip_folder import VIDEO, ClipFolder
 from vidfer.results.links import address
+from vidfer.results.names import cut
 from vidfer.types import DISPLAYED, UsageError
 
 if TYPE_CHECKING:
@@ -49,11 +51,25 @@ def export_run(
     if program == "py-feat":
         with results_folder(place):
             write_atomic(place / NOTE, f"{DISPLAYED} Tables of py-feat by vidfer {__version__}.\n")
+    paths = _paths(place, run.folders, SUFFIXES.get(program, ""))
     for clip_id in run.folders if clip is None else [run.clip(clip).clip_id]:
-        folder = run.clip(clip_id)
-        path = place / f"{clip_id}{SUFFIXES[program]}"
+        folder, path = run.clip(clip_id), paths[clip_id]
         write_export(run.tables(clip_id), folder.summary, program, path, source_of(folder), absolute=absolute)
         yield path
+
+
+def _paths(place: Path, clip_ids: Iterable[str], suffix: str) -> dict[str, Path]:
+    """Give each clip a path of its own: names that are as long as file systems allow are shortened for the suffix."""
+    paths: dict[str, Path] = {}
+    taken = set[Path]()
+    for clip_id in clip_ids:
+        wanted, number, end = place / clip_id, 1, suffix
+        while (path := wanted.with_name(cut(wanted.name, end))) in taken:
+            number += 1
+            end = f"-{number}{suffix}"
+        paths[clip_id] = path
+        taken.add(path)
+    return paths
 
 
 def write_export(
@@ -86,7 +102,7 @@ def write_export(
     if program == "elan":
         there = source is not None and source.is_file()
         media = address(source, path.parent) if source and there else ""
-        whole = source.resolve().as_uri() if source and there and absolute else ""
+        whole = real(source).as_uri() if source and there and absolute else ""
         data = elan_file(tables, summary, media=media, absolute=whole)
     else:
         data = webvtt_file(tables) if program == "webvtt" else pyfeat_file(tables)

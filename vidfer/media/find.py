@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from vidfer.pipeline.numbered import PICTURES, numbered_pictures
+from vidfer.pipeline.paths import identity, real
 from vidfer.types import ClipError, UsageError
 
 Clip = tuple[Path, Path]
@@ -70,20 +71,20 @@ def find_clips(
     """
     if missing := [path for path in paths if _is_missing(path)]:
         raise UsageError(f"there is no {', no '.join(map(str, missing))}")
-    own = {folder.resolve() for folder in leave_out}
+    own = {real(folder) for folder in leave_out}
     series = _Series(picture_fps is not None, notify or (lambda _: None))
     clips: dict[Path, Clip] = {}
     other: dict[Path, str] = {}
     for path in paths:
-        base = Path(path.resolve().name or "root")
+        base = Path(real(path).name or "root")
         for file in _files(path, own, series):
-            identity = file.parent.resolve() / file.name
-            if identity in clips:
+            place = identity(file)
+            if place in clips:
                 continue
             if file != path and not file.is_dir() and not _may_be_media(file):
-                other[identity] = file.suffix.lower() or "without suffix"
+                other[place] = file.suffix.lower() or "without suffix"
                 continue
-            clips[identity] = (file, base if file == path else base / file.relative_to(path))
+            clips[place] = (file, base if file == path else base / file.relative_to(path))
     note = _passed_over(Counter(suffix for file, suffix in other.items() if file not in clips))
     if not clips:
         raise UsageError(
@@ -147,7 +148,7 @@ def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
     if one:
         yield path
     for entry in inside:
-        if entry.name.startswith(".") or entry.resolve() in own or (one and entry.suffix.lower() in PICTURES):
+        if entry.name.startswith(".") or real(entry) in own or (one and entry.suffix.lower() in PICTURES):
             continue
         if (entry.is_symlink() and entry.is_dir()) or _is_plot(entry):
             continue

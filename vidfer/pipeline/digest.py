@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from vidfer.pipeline.atomic import replacing
+from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.numbered import numbered_pictures
 from vidfer.pipeline.rights import make_folder, write_synced
 from vidfer.types import ClipError, Status, VidferError
@@ -118,6 +119,6 @@ def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = N
 def _recall(memo: Path, identity: list[Any]) -> str | None:
     """Return the digest remembered for a file, unless it is unknown, out of reach, or torn by a power cut."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(memo.read_bytes())
+        known = read_json(memo)
         return str(known["blake3"]) if known["identity"] == identity else None
     return None

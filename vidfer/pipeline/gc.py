@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.digest import seal_of
 from vidfer.pipeline.mirror import UPLOADS, object_names, prefix_of, quarantine
 from vidfer.pipeline.remote import Object
@@ -239,7 +240,7 @@ def _steps_from(first: set[str], every: Iterable[Entry]) -> dict[str, int]:
 def _concerns(leftover: Entry, sources: set[str], keys: Collection[str]) -> bool:
     if leftover.stage == "memo":
         with suppress(OSError, ValueError, TypeError, KeyError):
-            return json.loads(leftover.path.read_bytes())["blake3"] in sources
+            return read_json(leftover.path)["blake3"] in sources
         return False
     if leftover.stage == "fits":
         return False  # weights, of which no clip can be told

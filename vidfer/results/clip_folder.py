@@ -22,7 +22,9 @@ from uuid import uuid4
 
 from blake3 import blake3
 
+from vidfer.limits import MAX_JSON_BYTES
 from vidfer.pipeline.atomic import results_folder, sync, write_atomic
+from vidfer.pipeline.bounded import parse_json, read_bounded, read_json
 from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.lock import locked
 from vidfer.pipeline.system import move
@@ -137,8 +139,8 @@ def open_clip(folder: Path) -> ClipFolder:
         if (folder / COMMIT).is_dir():
             with locked(folder / LOCK, remove=True):
                 _finish(folder)
-        data = (folder / SUMMARY).read_bytes()
-        summary = json.loads(data)
+        data = read_bounded(folder / SUMMARY, MAX_JSON_BYTES)
+        summary = parse_json(data)
         version, files = summary.get("schema_version"), summary.get("files")
     except OSError as error:
         raise FolderError(f"cannot be read ({error.strerror})") from error
@@ -148,6 +150,8 @@ def open_clip(folder: Path) -> ClipFolder:
         raise FolderError("was written by another version of vidfer: analyse its clip again")
     if not isinstance(files, dict) or not all(f"{name}.parquet" in files for name in TABLES):
         raise FolderError(f"is damaged: {SUMMARY} does not name the tables")
+    if not all(map(_is_plain, files)) or not isinstance(summary.get("clip_id"), str):
+        raise FolderError(f"is damaged: {SUMMARY} names files of another folder, or no clip")
     return ClipFolder(folder, summary, blake3(data).hexdigest())
 
 
@@ -294,7 +298,9 @@ def _finish(folder: Path) -> None:
     """Move complete files to their places, the summary last, so that this can be done again if it is broken off."""
     pending = folder / COMMIT
     try:
-        names = set(json.loads((pending / SUMMARY).read_bytes())["files"])
+        names = set(read_json(pending / SUMMARY)["files"])
+        if not all(map(_is_plain, names)):
+            raise ValueError("it names files of another folder")
     except (FileNotFoundError, NotADirectoryError):  # nothing is pending, or all was moved
         with suppress(OSError):
             pending.rmdir()
@@ -315,10 +321,14 @@ def _finish(folder: Path) -> None:
 def _named(folder: Path) -> set[str]:
     """Name the files of earlier results."""
     try:
-        names = json.loads((folder / SUMMARY).read_bytes())["files"]
-        return {name for name in names if Path(name).name == name}
+        return set(filter(_is_plain, read_json(folder / SUMMARY)["files"]))
     except (OSError, ValueError, KeyError, TypeError):
         return set()
+
+
+def _is_plain(name: object) -> bool:
+    """Tell whether a name is that of a file in the same folder."""
+    return isinstance(name, str) and Path(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def clip_folders(run: Path) -> Iterator[Path]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.limits import MAX_SHEET_BYTES
+from vidfer.pipeline.bounded import read_bounded
 from vidfer.pipeline.columns import to_csv, unescaped
 from vidfer.results.schema import DTYPES, TABLES, Kind, typed
 from vidfer.types import DISPLAYED, VidferError
@@ -132,7 +134,7 @@ def read_texts(path: Path, required: Iterable[str]) -> dict[str, list[str]]:
         VidferError: It cannot be read, is not UTF-8, lacks a required column, or has a row longer than its header.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bounded(path, MAX_SHEET_BYTES).decode("utf-8-sig")
         first = text.partition("\n")[0]
         divider = max(DIVIDERS, key=first.count)
         header, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=divider, strict=True)) or [[]]

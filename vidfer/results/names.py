@@ -5,6 +5,8 @@ import unicodedata
 from pathlib import Path
 from typing import Final
 
+from vidfer.limits import MAX_NAME_BYTES
+
 _UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp", "Cs")
 """Unicode's categories of signs that change how text around them is shown, or that nobody sees."""
 
@@ -18,6 +20,11 @@ def shown(path: str | Path) -> str:
         return path
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(repr(sign)[1:-1] if ord(sign) < 32 or 127 <= ord(sign) < 160 else sign for sign in text)
+
+
+def cut(name: str, end: str = "") -> str:
+    """Return a name with an end, shortened before it to what file systems allow."""
+    return name.encode()[: MAX_NAME_BYTES - len(end.encode())].decode(errors="ignore") + end
 
 
 def clip_id(folder: Path, run: Path) -> str:

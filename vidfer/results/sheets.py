@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vidfer.limits import MAX_CELL_CHARACTERS, MAX_COLUMNS, MAX_SHEET_BYTES
+from vidfer.pipeline.bounded import read_bounded
+from vidfer.pipeline.paths import identity
 from vidfer.types import UsageError
 
 MISSING: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL"})
@@ -58,7 +61,7 @@ def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = (), exa
         UsageError: It cannot be read, lacks a column, names one twice, or a row is longer or shorter than the header.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_bounded(path, MAX_SHEET_BYTES).decode("utf-8-sig")
         first = text.partition("\n")[0]
         mark = max(",;\t", key=first.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
@@ -70,6 +73,10 @@ def read_sheet(path: Path, needed: Sequence[str], known: Sequence[str] = (), exa
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV file: {error}") from error
     lines = [(number, row) for number, row in lines if any(map(str.strip, row))]
+    if any(len(row) > MAX_COLUMNS for _, row in lines):
+        raise UsageError(f"{path} has a row of more than {MAX_COLUMNS:,} columns: leave out those that are not needed")
+    if long := [number for number, row in lines if any(len(cell) > MAX_CELL_CHARACTERS for cell in row)]:
+        raise UsageError(f"{path}, line {long[0]}: a cell has more than {MAX_CELL_CHARACTERS:,} characters: shorten it")
     names = {name.lower(): name for name in (*needed, *known)}
     header = [cell.strip() for cell in (lines[0][1] if lines else ())]
     columns = tuple(names.get(cell.lower(), cell) for cell in header)
@@ -104,7 +111,7 @@ class ClipNames:
         self._sheet = sheet
         self._ids: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {})
         for clip, path in clips.items():
-            ways = (clip, path.as_posix(), _place(path).as_posix(), path.name, path.stem)
+            ways = (clip, path.as_posix(), identity(path).as_posix(), path.name, path.stem)
             for ids, way in zip(self._ids, ways, strict=True):
                 ids.setdefault(_same(way), []).append(clip)
 
@@ -114,7 +121,7 @@ class ClipNames:
         Raises:
             UsageError: The name stands for several clips.
         """
-        below = _place(self._sheet.parent / name.replace("\\", "/"))
+        below = identity(self._sheet.parent / name.replace("\\", "/"))
         for ids, text in zip(self._ids, (name, name, below.as_posix(), name, name), strict=True):
             found = ids.get(_same(text), [])
             if len(found) > 1:
@@ -147,8 +154,3 @@ class ClipNames:
 def _same(name: str) -> str:
     """Compose accents, which file systems and editors write in either form."""
     return unicodedata.normalize("NFC", name)
-
-
-def _place(path: Path) -> Path:
-    """Return a path without links in its folders; the name stays that of the link, as the clip's does."""
-    return path.parent.resolve() / path.name

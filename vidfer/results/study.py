@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.pipeline.paths import identity, real
 from vidfer.results.consent import COLUMNS as OF_CONSENT
 from vidfer.results.consent import Consent
 from vidfer.results.files import typed_values
@@ -154,10 +155,10 @@ def find_participants(paths: Sequence[Path], clips: Mapping[str, Path]) -> list[
     A clip below several such folders belongs to the nearest.
     """
     named = [path if path.is_dir() else path.parent for path in paths]
-    files = {folder.resolve(): folder / PARTICIPANTS for folder in named if (folder / PARTICIPANTS).is_file()}
+    files = {real(folder): folder / PARTICIPANTS for folder in named if (folder / PARTICIPANTS).is_file()}
     found: dict[Path, dict[str, Path]] = {}
     for clip, path in clips.items():
-        owner = next((folder for folder in (path.parent.resolve() / path.name).parents if folder in files), None)
+        owner = next((folder for folder in identity(path).parents if folder in files), None)
         if owner:
             found.setdefault(owner, {})[clip] = path
     return [(files[folder], own) for folder, own in found.items()]

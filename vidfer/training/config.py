@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
+from vidfer.pipeline.bounded import read_yaml, yaml_faults
 from vidfer.stages.classify import FIT as CLASSIFY
 from vidfer.stages.denoise import FIT as DENOISE
 from vidfer.stages.finetune import FIT as FINETUNE
@@ -200,7 +202,9 @@ def _with_files(section: Any, folder: Path) -> Any:  # noqa: ANN401 - any YAML
 def _read(path: Path) -> dict[str, Any]:
     """Read a YAML file of entries by name."""
     try:
-        found: Any = OmegaConf.to_container(OmegaConf.load(path))
+        text = read_yaml(path)
+        with yaml_faults():
+            found: Any = OmegaConf.to_container(OmegaConf.load(StringIO(text)))
     except FileNotFoundError:
         there = sorted(each.name for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         near = get_close_matches(path.name, there, 1)
@@ -221,7 +225,8 @@ def _override(path: Path, text: str, whole: Mapping[str, Any]) -> Any:  # noqa: 
         raise UsageError(f"--set {text}: give section.key=value, such as classify.model.lr=0.01")
     refuse_unknown(path, "", [name.partition(".")[0]], list(dict.fromkeys([*whole, *_ENTRIES[1:], "folds", "fold"])))
     try:
-        return OmegaConf.from_dotlist([text])
+        with yaml_faults():
+            return OmegaConf.from_dotlist([text])
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise UsageError(f"--set {text}: '{value}' is no value of YAML") from error
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import yaml
 
+from vidfer.pipeline.bounded import read_yaml, yaml_faults
 from vidfer.training.config import FITS, read_configuration
 from vidfer.training.space import Parameter, read_parameter
 from vidfer.types import UsageError
@@ -163,7 +164,9 @@ def best_settings(sweep: Sweep, values: Mapping[str, Any]) -> dict[str, Any]:
 def _load(path: Path) -> dict[str, Any]:
     """Read what `wandb sweep` reads, by the same rules of YAML."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        text = read_yaml(path)
+        with yaml_faults():
+            content = yaml.safe_load(text)
     except FileNotFoundError:
         there = ", ".join(sorted(each.name for each in path.parent.glob("*.yaml"))) or "none"
         raise UsageError(f"there is no sweep file {path}: there are {there} in {path.parent}") from None
@@ -225,7 +228,8 @@ def _stage(path: Path, command: Sequence[str]) -> str:
 def _plain(path: Path, value: str) -> Any:  # noqa: ANN401 - any YAML
     """Read a value of the command line; what YAML takes for text though it is a number, such as 1e-3, becomes one."""
     try:
-        found = yaml.safe_load(value)
+        with yaml_faults():
+            found = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: '{value}' is no value of YAML") from error
     if isinstance(found, str | bool | int | float):

@@ -9,13 +9,13 @@ Any kind of model and any setting may be missing. `made` says how the bundle cam
 vidfer are a bundle, too, and its settings are those of any bundle that does not set them.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from vidfer.pipeline.bounded import read_json
 from vidfer.types import VidferError
 from vidfer.weights.files import find_weights
 
@@ -82,12 +82,12 @@ def read_bundle(folder: Path) -> Bundle:
 def _read(folder: Path) -> dict[str, Any]:
     place = folder / MANIFEST
     try:
-        content = json.loads(place.read_text("utf-8"))
+        content = read_json(place)
     except (FileNotFoundError, NotADirectoryError):
         raise VidferError(f"{folder} is no bundle, since it has no {MANIFEST}: name a folder that has one") from None
     except OSError as error:
         raise VidferError(f"{place} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise VidferError(f"{place} is no JSON, so the bundle has to be made again: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from blake3 import blake3
 
+from vidfer.limits import MAX_WEIGHTS_BYTES
 from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.bounded import read_bounded, read_json
 from vidfer.pipeline.store import user_folder
 from vidfer.types import EMOTIONS, VidferError
 
@@ -157,7 +159,7 @@ def trained_weights(path: Path) -> Weights:
     """Read the card of a `.safetensors` file of whatever kind; raises as `find_weights` does."""
     place = path.with_suffix(".json")
     try:
-        kind = json.loads(place.read_text("utf-8"))["kind"]
+        kind = read_json(place)["kind"]
         known = kind in SHIPPED
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise VidferError(f"{path} has no card that names its kind: expected {place}") from error
@@ -295,10 +297,10 @@ def read_card(path: Path, kind: str) -> Card:
     """
     place = path.with_suffix(".json")
     try:
-        card = json.loads(place.read_text("utf-8"))
+        card = read_json(place)
     except FileNotFoundError:
         raise VidferError(f"{path} has no card: expected {place} (training exports both; keep them together)") from None
-    except (ValueError, RecursionError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise VidferError(f"the card {place} cannot be read: {error}") from error
     if missing := [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]:
         raise VidferError(f"the card {place} lacks {', '.join(missing)}")
@@ -325,6 +327,6 @@ def _unknown(kind: str, name: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bounded(path, MAX_WEIGHTS_BYTES)
     except OSError as error:
         raise VidferError(f"{path} cannot be read: {error.strerror}") from error

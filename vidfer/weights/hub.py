@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 from vidfer import __version__
 from vidfer.limits import MAX_REGISTRY_BYTES
 from vidfer.pipeline.atomic import sync, write_atomic
+from vidfer.pipeline.bounded import parse_json, read_bounded
 from vidfer.pipeline.system import lock_file, move
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import GRAPH, NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
@@ -116,10 +117,10 @@ def read_registry(place: str) -> dict[str, Entry]:
         if _ADDRESS.match(place):
             path = fetch(place, Path(folder) / "registry.json", progress=_refuse_large)
         try:
-            content = json.loads(path.read_bytes())
+            content = parse_json(read_bounded(path, MAX_REGISTRY_BYTES))
         except OSError as error:
             raise VidferError(f"the registry {place} cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise VidferError(f"the registry {place} is no JSON: {error}") from error
     weights = content.get("weights") if isinstance(content, dict) else None
     if not isinstance(weights, dict):

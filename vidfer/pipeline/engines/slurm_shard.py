@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from vidfer.pipeline.bounded import parse_json
 from vidfer.pipeline.engines.local import LocalEngine
 from vidfer.pipeline.engines.remote import Surroundings
 from vidfer.pipeline.worker import Work
@@ -93,5 +94,10 @@ class Statuses:
             whole = said[: said.rfind(b"\n") + 1]  # the last line may still be written
             self.offsets[file] = at + len(whole)
             for line in whole.splitlines():
-                kind, position, value = json.loads(line)
+                try:
+                    kind, position, value = parse_json(line)
+                except (ValueError, TypeError) as error:
+                    raise VidferError(
+                        f"{file} has a line that is no status ({error}): run the same command again"
+                    ) from error
                 yield kind, position, value
