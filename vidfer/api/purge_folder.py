@@ -14,10 +14,12 @@ from typing import Any, Final
 
 from vidfer.api.many import RUN
 from vidfer.api.parts import CLIPS, Tally, without_clips
-from vidfer.exchange.files import SUFFIXES, source_of
+from vidfer.exchange.files import SUFFIXES, export_paths, source_of
 from vidfer.pages.index import INDEX
 from vidfer.pages.run import finish_run
+from vidfer.pipeline import paths
 from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.columns import unescaped
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.results.clip_folder import COMMIT, LOCK, REPORT, SUMMARY, ClipFolder, clip_folders
@@ -62,7 +64,7 @@ class KnownClip:
 
 def identity(path: Path) -> str:
     """Return a path without links in its folders, as text."""
-    return shown(path.parent.resolve() / path.name)
+    return shown(paths.identity(path))
 
 
 def known_clips(run: Path) -> list[KnownClip]:
@@ -77,7 +79,7 @@ def known_clips(run: Path) -> list[KnownClip]:
 def _of_folder(run: Path, folder: Path) -> KnownClip | None:
     for place in (folder / SUMMARY, folder / COMMIT / SUMMARY):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            summary = json.loads(place.read_bytes())
+            summary = read_json(place)
             clip_id = str(summary["clip_id"]) if folder == run else clip_id_of(folder, run)
             digest = (summary.get("provenance") or {}).get("source_blake3")
             at = summary.get("analyzed_at")
@@ -135,7 +137,7 @@ def require_idle(run: Path, clips: Collection[KnownClip]) -> None:
     wait = "wait until it has ended, or end it, and run the same command again"
     for claim in run.glob(".vidfer-*.claim"):
         if is_locked(claim):
-            claimed = json.loads(claim.read_bytes())
+            claimed = read_json(claim)
             for clip in clips:
                 if clip.clip_id in claimed or clip.places & {shown(path) for path in claimed.values()}:
                     raise VidferError(f"a run at work into {run} has {clip.clip_id}: {wait}")
@@ -154,7 +156,9 @@ def doomed_files(run: Path, clips: Sequence[KnownClip], ids: Collection[str]) ->
         return []
     found = [path for clip in clips if clip.folder for path in _files_of(clip.folder)]
     found += [path for pattern in _FIGURES for path in sorted(run.glob(pattern)) if path.is_file()]
-    exports = {f"{each}{suffix}" for each in ids for suffix in SUFFIXES.values()}
+    exports = {
+        path.as_posix() for suffix in SUFFIXES.values() for path in export_paths(Path(), sorted(ids), suffix).values()
+    }
     for path in files_below(run / "export"):
         if shown(path.relative_to(run / "export").as_posix()) in exports:
             found.append(path)
@@ -172,7 +176,7 @@ def _files_of(folder: Path) -> list[Path]:
     inside = sorted(folder.iterdir(), key=lambda path: (path.name == SUMMARY, path.name))
     named: set[str] = {REPORT, SUMMARY}
     with suppress(OSError, ValueError, KeyError, TypeError):
-        named |= set(json.loads((folder / SUMMARY).read_bytes())["files"])
+        named |= set(read_json(folder / SUMMARY)["files"])
     return [
         path
         for path in inside

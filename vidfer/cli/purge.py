@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vidfer.cli.display import say
+from vidfer.cli.put import put
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ def _print_plan(purge: "Purge", *, really: bool) -> None:
 
     for entry in purge.entries:
         where = "" if purge.places.store.remote is None else "\tremote" if entry.names else "\tmirror"
-        print(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
+        put(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
     n_files = 0
     for path in purge.files():
-        print(f"file\t{path}")
+        put(f"file\t{path}")
         n_files += 1
     for log, n_lines in purge.lines():
-        print(f"lines\t{n_lines}\t{log}")
+        put(f"lines\t{n_lines}\t{log}")
     clips = len({(clip.run, clip.clip_id) for clip in purge.chosen.clips})
     size = decimal(sum(entry.size for entry in purge.entries))
     what = f"{len(purge.entries)} artifacts and leftovers ({size}), {n_files} files, and the rows of {clips} clips in the results"
@@ -113,13 +114,11 @@ def _print_proof(purge: "Purge") -> int:
 
     proof = prove(purge)
     where = ", ".join(map(str, (purge.places.store.place, *purge.places.folders, *purge.places.logs)))
-    print(
-        f"Looked through {proof.n_files} files for digests, keys and names, and the places of {proof.n_named}: {where}"
-    )
+    put(f"Looked through {proof.n_files} files for digests, keys and names, and the places of {proof.n_named}: {where}")
     for each in proof.left:
         fault(f"left: {each}")
-    print(f"{len(proof.left)} things are left" if proof.left else "Nothing is left there.")
-    print("Not reached:")
+    put(f"{len(proof.left)} things are left" if proof.left else "Nothing is left there.")
+    put("Not reached:")
     for each in out_of_reach(purge, proof):
-        print(f"- {each}")
+        put(f"- {each}")
     return 1 if proof.left else 0

@@ -51,14 +51,14 @@ def export_run(
     if program == "py-feat":
         with results_folder(place):
             write_atomic(place / NOTE, f"{DISPLAYED} Tables of py-feat by vidfer {__version__}.\n")
-    paths = _paths(place, run.folders, SUFFIXES.get(program, ""))
+    paths = export_paths(place, run.folders, SUFFIXES.get(program, ""))
     for clip_id in run.folders if clip is None else [run.clip(clip).clip_id]:
         folder, path = run.clip(clip_id), paths[clip_id]
         write_export(run.tables(clip_id), folder.summary, program, path, source_of(folder), absolute=absolute)
         yield path
 
 
-def _paths(place: Path, clip_ids: Iterable[str], suffix: str) -> dict[str, Path]:
+def export_paths(place: Path, clip_ids: Iterable[str], suffix: str) -> dict[str, Path]:
     """Give each clip a path of its own: names that are as long as file systems allow are shortened for the suffix."""
     paths: dict[str, Path] = {}
     taken = set[Path]()
