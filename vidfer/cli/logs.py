@@ -7,6 +7,7 @@ what nobody may miss. What the command has found out goes to standard output and
 import argparse
 import logging
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
