@@ -81,7 +81,7 @@ def _model_facts(name: str) -> str:
         ("intended use", card["intended_use"]),
         ("not to be used for", card["prohibited_use"]),
     ]
-    parts = [table(_HEADER, rows), *_scores(card.get("metrics") or [])]
+    parts = [table(_HEADER, rows), *_scores(card.get("metrics") or []), *_groups(card.get("groups") or [])]
     return "\n\n".join(parts)
 
 
@@ -175,6 +175,26 @@ def _scores(metrics: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         if each not in classified:
             figures = ", ".join(f"{key} {value:g}" for key, value in each.items() if key not in ("on", "n"))
             yield f"Measured on {each['on']} (n = {each['n']:,}): {figures}."
+
+
+def _groups(measured: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Tabulate what was measured of groups of people."""
+    for each in measured:
+        yield f"By {each['by']}, {each['on']}:"
+        rows = [
+            (name, one["people"], one["n"], _accuracy(one), _uar(one), *_shares(one["recall"]))
+            for name, one in each["groups"].items()
+        ]
+        yield table(("group", "people", "n", "accuracy (95 % interval)", "UAR", *EMOTIONS), rows)
+
+
+def _uar(figures: Mapping[str, Any]) -> str:
+    ends = figures["uar_people_ci95"]
+    return f"{figures['uar']:.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
+
+
+def _shares(recall: Mapping[str, float]) -> list[str]:
+    return [f"{recall[name]:.2f}" if name in recall else "not in the data" for name in EMOTIONS]
 
 
 def _accuracy(scores: Mapping[str, Any]) -> str:
