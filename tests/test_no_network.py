@@ -150,7 +150,7 @@ def test_no_command_on_models_asks_anybody(watched, tmp_path):
         ("weights", "list"),
         ("weights", "verify"),
         ("data", "list"),
-        ("evaluate", "image", "--root", "faces"),
+        ("evaluate", "image", "--root", "faces", "--split", "public_test"),
         ("completion", "bash"),
         ("--version",),
     )
