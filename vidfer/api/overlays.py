@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from vidfer.media.child import require_local_file
 from vidfer.overlay import Blur
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.digest import file_digest
+from vidfer.pipeline.left import new_mark
 from vidfer.results.clip_folder import OVERLAY
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.people import PEOPLE, read_people
@@ -52,7 +52,7 @@ def drawn(
         yield {}, None
         return
     with results_folder(folder):
-        draft = folder / f".vidfer-{uuid4().hex}.tmp"
+        draft = folder / f".vidfer-{new_mark()}.tmp"
         try:
             facts = _write(result, source, draft, how, progress, folder)
             yield ({OVERLAY: draft} if draft.exists() else {}), facts

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from blake3 import blake3
 from vidfer.pipeline.atomic import sync
 from vidfer.pipeline.columns import read_parquet
 from vidfer.pipeline.digest import dump_json, seal_of
+from vidfer.pipeline.left import new_mark
 from vidfer.pipeline.manifest import MANIFEST, DamageError, check_files, is_sealed
 from vidfer.pipeline.rights import make_folder, write_synced
 from vidfer.pipeline.shortage import FULL
@@ -123,7 +123,7 @@ class Draft:
         self._root, self._stage, self._key = root, stage, key
         self._files: list[dict[str, Any]] = []
         self._passing: dict[str, IO[bytes]] = {}
-        self.path = root / "tmp" / f"{stage}-{os.getpid()}-{uuid.uuid4().hex}"
+        self.path = root / "tmp" / f"{stage}-{os.getpid()}-{new_mark()}"
 
     def __enter__(self) -> Self:
         with explained(self._root):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from uuid import uuid4
 
+from vidfer.pipeline.left import new_mark
 from vidfer.pipeline.shortage import FULL, SHORT
 from vidfer.pipeline.system import WINDOWS, move
 from vidfer.types import VidferError
@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary name has the suffix `.tmp`: give the format to writers that guess it from the name.
     """
-    temporary = path.with_name(f".vidfer-{uuid4().hex}.tmp")
+    temporary = path.with_name(f".vidfer-{new_mark()}.tmp")
     try:
         yield temporary
         sync(temporary)

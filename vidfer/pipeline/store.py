@@ -28,6 +28,7 @@ from vidfer.pipeline.artifact import load
 from vidfer.pipeline.artifact import reading as reading
 from vidfer.pipeline.artifact import unreadable as unreadable
 from vidfer.pipeline.atomic import sync
+from vidfer.pipeline.left import remove_left
 from vidfer.pipeline.manifest import MANIFEST as MANIFEST
 from vidfer.pipeline.manifest import DamageError
 from vidfer.pipeline.remote import Remote, read_place
@@ -39,6 +40,7 @@ Place = str | Path
 """Where a store is: a folder, or an address such as `s3://bucket/prefix`, which is a `str` always."""
 
 _KEY = re.compile("[0-9a-f]{64}")
+_tidied: set[Path] = set()
 
 
 class Store:
@@ -120,7 +122,11 @@ class Store:
         return ""
 
     def draft(self, stage: str, key: str) -> Draft:
-        """Return a draft of an artifact."""
+        """Return a draft of an artifact; the first in a process first removes what killed ones have left of theirs."""
+        if self.root not in _tidied:
+            _tidied.add(self.root)
+            for place in ("tmp", "memo"):
+                remove_left(self.root / place)
         return Draft(self.root, stage, key)
 
     def publish(self, artifact: Artifact) -> Artifact:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from blake3 import blake3
 
@@ -26,6 +25,7 @@ from vidfer.limits import MAX_JSON_BYTES
 from vidfer.pipeline.atomic import results_folder, sync, write_atomic
 from vidfer.pipeline.bounded import parse_json, read_bounded, read_json
 from vidfer.pipeline.digest import file_digest
+from vidfer.pipeline.left import new_mark, remove_left
 from vidfer.pipeline.lock import locked
 from vidfer.pipeline.system import move
 from vidfer.results.dictionary import PACKAGE, package_file
@@ -185,7 +185,7 @@ def write_clip(
     further, digests = further_columns(tables), dict[str, str | None]()
     with results_folder(folder):
         sweep(folder)
-        draft = folder / f".vidfer-{uuid4().hex}.tmp"
+        draft = folder / f".vidfer-{new_mark()}.tmp"
         draft.mkdir()
         try:
             content: Iterable[tuple[str, bytes | Path]] = chain(
@@ -287,7 +287,8 @@ def _alone(folder: Path, clip_id: str) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers left in a folder that died an hour ago or earlier."""
+    """Remove what writers left in a folder that have died on this machine, or elsewhere an hour ago or earlier."""
+    remove_left(folder)
     for path in folder.glob(".vidfer-*.tmp"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _SECONDS_OF_A_WRITER:

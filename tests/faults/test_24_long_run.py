@@ -1,0 +1,191 @@
+"""A long run over clips of every kind, killed again and again, on a store that fills up."""
+
+import os
+import random
+import re
+import subprocess
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.faults.clips.copies import every_kind, write_copy
+from tests.faults.command import environment, kill_session, start, vidfer
+from tests.faults.killing import kill_something, seconds_until_gone
+from tests.faults.results import OF_THE_RUN, artifacts, digests, left_behind
+from vidfer.pipeline.lock import is_locked
+from vidfer.pipeline.store import Store
+from vidfer.results.clip_folder import LOCK
+from vidfer.results.schema import TABLES
+
+pytestmark = pytest.mark.slow
+
+CLIPS, KILLS, FILLS = 500, 12, 3
+OF_THE_COPY = [*OF_THE_RUN, "clip_id", "path", "source_blake3"]
+OPTIONS = ["-q", "--timeout", "20", "--picture-fps", "10"]
+
+
+def make(folder: Path, kinds) -> dict[str, Path]:
+    """Make a clip of each kind."""
+    made = {}
+    for name, kind in kinds.items():
+        (folder / name).mkdir(parents=True)
+        made[name] = kind.make(folder / name)
+    return made
+
+
+def analyze_alone(folder: Path, made: dict[str, Path]) -> Path:
+    """Analyse one copy of each clip, one after the other, undisturbed."""
+    (folder / "clips").mkdir(parents=True)
+    for name, clip in made.items():
+        write_copy(clip, folder / "clips" / f"{name}{clip.suffix}", 0)
+    words = ["--store", folder / "store", "--out", folder / "out", *OPTIONS]
+    done = vidfer("analyze", *sorted((folder / "clips").iterdir()), *words, timeout=1200)
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    return folder / "out"
+
+
+def write_all(made: dict[str, Path], folder: Path, dice: random.Random) -> dict[str, str]:
+    """Write copies of all kinds in random order; return each copy's kind by the copy's name."""
+    folder.mkdir()
+    order = [*made, *dice.choices(list(made), k=CLIPS)][:CLIPS]
+    dice.shuffle(order)
+    found = {}
+    for number, name in enumerate(order, 1):
+        suffix = made[name].suffix
+        found[f"{number:03}-{name}{suffix}"] = f"{name}{suffix}"
+        write_copy(made[name], folder / f"{number:03}-{name}{suffix}", number)
+    return found
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int):
+    """Mount a file system of so many megabytes where that is allowed; yields whether it was."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class LongRun:
+    """The run, started again as often as it ends before all is done."""
+
+    def __init__(self, clips: Path, folder: Path, disk: Path, *, full: bool) -> None:
+        self.store, self.out, self.disk, self.temporary = disk / "store", folder / "out", disk, folder / "tmp"
+        self.temporary.mkdir()
+        self.dice = random.Random(24)
+        self.kills: Counter[str] = Counter()
+        self.fills = 0 if full else FILLS
+        self.said = folder / "said"
+        words = [*sorted(clips.iterdir()), "--store", self.store, "--out", self.out, "--jobs", "2", *OPTIONS]
+        self.words = ["analyze", *words]
+
+    def start(self):
+        with self.said.open("w") as said:
+            streams = {"stdout": said, "stderr": said, "env": environment(TMPDIR=str(self.temporary))}
+            return start(*self.words, **streams)
+
+    def fill(self) -> Path | None:
+        """Take all but a little of the disk away, a few times in all."""
+        if self.fills >= FILLS:
+            return None
+        free = os.statvfs(self.disk)
+        ballast = self.disk / "ballast"
+        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - self.dice.randrange(1, 4) * 1_000_000)))
+        return ballast
+
+    def until(self, run, stored: int) -> None:
+        """Wait until so many artifacts are stored, or the run has ended."""
+        while run.poll() is None and len(artifacts(self.store)) < stored:
+            time.sleep(0.05)
+
+    def storm(self, total: int) -> None:
+        """Kill, and let the disk fill up, until it was done so often; nothing that was stored is written anew."""
+        run, seen = None, {}
+        try:
+            while self.kills.total() < KILLS or self.fills < FILLS:
+                ballast = self.fill()
+                run = run or self.start()
+                if ballast is not None:
+                    run.wait(timeout=600)
+                    said = self.said.read_text()
+                    assert run.returncode == 1
+                    assert f"the store {self.store} is full" in said.replace("\n", " ")
+                    assert "Traceback" not in said
+                    seconds_until_gone(run.pid)
+                    ballast.unlink()
+                    self.fills += 1
+                    run = None
+                else:
+                    self.until(run, len(artifacts(self.store)) + self.dice.randrange(1 + total // (2 * KILLS)))
+                    time.sleep(self.dice.uniform(0.0, 0.4))
+                    how = kill_something(run, self.dice) if run.poll() is None else "late"
+                    self.kills[how] += 1
+                    if how != "child":
+                        seconds_until_gone(run.pid)
+                        run = None
+                if run is None:
+                    now = artifacts(self.store)
+                    assert seen.items() <= now.items()
+                    seen = now
+        finally:
+            if run is not None:
+                kill_session(run.pid)
+                run.wait()
+
+
+def tables(folder: Path, clip_id: str) -> dict[str, object]:
+    """A clip's tables, less what is of the run and of the copy."""
+    found: dict[str, object] = {}
+    for name in TABLES:
+        table = pd.read_csv(folder / clip_id / f"{name}.csv", dtype=str)
+        table = table.drop(columns=[column for column in OF_THE_COPY if column in table])
+        found[name] = table.to_csv().replace(clip_id, "")
+    return found
+
+
+def test_every_clip_of_a_long_run_ends_as_it_does_alone(tmp_path, figure):
+    kinds = every_kind()
+    made = make(tmp_path / "made", kinds)
+    alone = analyze_alone(tmp_path / "alone", made)
+    copies = write_all(made, tmp_path / "clips", random.Random(24))
+    total = len(artifacts(tmp_path / "alone" / "store")) * CLIPS // len(kinds)
+    with small_disk(tmp_path / "disk", 500) as full:
+        run = LongRun(tmp_path / "clips", tmp_path, tmp_path / "disk", full=full)
+        run.storm(total)
+        before = artifacts(run.store)
+        done = vidfer(*run.words, timeout=1800, env=environment(TMPDIR=str(run.temporary)))
+        assert "Traceback" not in done.stderr, done.stderr[-2000:]
+        assert before.items() <= artifacts(run.store).items()
+        store = Store(run.store)
+        assert not any(store.fault(path) for path in store.folders())
+        said = digests(tmp_path / "alone" / "store")
+        assert all(said[key] == text for key, text in digests(run.store).items() if key in said)
+        assert left_behind(run.store, run.out) == []
+    assert list(run.temporary.iterdir()) == []
+    assert not is_locked(run.out / LOCK)
+    wrong = {
+        copy: differences
+        for copy, name in copies.items()
+        if (differences := unlike(tables(run.out, copy), tables(alone, name)))
+    }
+    assert not wrong
+    status = pd.read_csv(alone / "clips.csv").set_index("clip_id")["status"]
+    named = {re.sub(r"\.[^.]*$", "", name): value for name, value in status.items()}
+    assert not {name: named[name] for name, kind in kinds.items() if named.get(name) not in kind.statuses}
+    kills = ", ".join(f"{count} of {kind}" for kind, count in sorted(run.kills.items()))
+    figure(
+        f"{CLIPS} clips of {len(kinds)} kinds, {run.kills.total()} kills ({kills}), full {run.fills * full} times: none differs"
+    )
+
+
+def unlike(one: dict[str, object], other: dict[str, object]) -> list[str]:
+    return [name for name in other if one[name] != other[name]]

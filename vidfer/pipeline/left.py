@@ -1,0 +1,54 @@
+"""Names of what is being written, by which a later process knows what a killed one has left behind."""
+
+import os
+import re
+import shutil
+import socket
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from blake3 import blake3
+
+from vidfer.pipeline.system import is_running
+
+_NAMES = re.compile(r"(?:\.vidfer-|[a-z_]+-\d+-)([0-9a-f]{32})(?:\.tmp)?")
+_UNKNOWN = "0" * 8
+
+
+def new_mark() -> str:
+    """Return 32 hexadecimal digits that are no other's: 8 of this machine, 8 of this process, and 16 at random."""
+    return f"{_machine()}{os.getpid():08x}{uuid4().hex[:16]}"
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what lies in a folder under a mark of this machine's whose process has ended; nothing if there is no such folder.
+
+    What others left, on other machines or before this one was started, stays for `vidfer cache gc`.
+    """
+    with suppress(OSError):  # it is no task of the run's to clean up: what cannot be removed stays
+        for path in list(folder.iterdir()):
+            found = _NAMES.fullmatch(path.name)
+            if found is None or not _is_left(found[1]):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_left(mark: str) -> bool:
+    machine, process = mark[:8], int(mark[8:16], 16)
+    return machine == _machine() != _UNKNOWN and not is_running(process)
+
+
+@cache
+def _machine() -> str:
+    """Name the system in which process numbers are unique: this container on this machine, since it was started."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return _UNKNOWN
+    return blake3(f"{boot} {space} {socket.gethostname()}".encode()).hexdigest()[:8]
