@@ -35,6 +35,19 @@ def results(folder: Path) -> dict[str, object]:
     return found
 
 
+def difference(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """What differs between two results, or two such values, by name; of two objects only their entries that differ."""
+    found: dict[str, object] = {}
+    for name in one.keys() | other.keys():
+        left, right = one.get(name), other.get(name)
+        if isinstance(left, dict) and isinstance(right, dict):
+            if inside := difference(left, right):
+                found[name] = inside
+        elif left != right:
+            found[name] = (left, right)
+    return found
+
+
 def artifacts(store: Path) -> dict[str, tuple[int, int]]:
     """When each artifact of a store was written, and the number of its file: neither changes unless it is written anew."""
     found = {}

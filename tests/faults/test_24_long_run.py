@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import subprocess
 import time
 from collections import Counter
@@ -168,7 +167,8 @@ def test_every_clip_of_a_long_run_ends_as_it_does_alone(tmp_path, figure):
         store = Store(run.store)
         assert not any(store.fault(path) for path in store.folders())
         said = digests(tmp_path / "alone" / "store")
-        assert all(said[key] == text for key, text in digests(run.store).items() if key in said)
+        other = {key: text for key, text in digests(run.store).items() if said.get(key, text) != text}
+        assert not other, [(text, said[key]) for key, text in other.items()]
         assert left_behind(run.store, run.out) == []
     assert list(run.temporary.iterdir()) == []
     assert not is_locked(run.out / LOCK)
@@ -178,12 +178,10 @@ def test_every_clip_of_a_long_run_ends_as_it_does_alone(tmp_path, figure):
         if (differences := unlike(tables(run.out, copy), tables(alone, name)))
     }
     assert not wrong
-    status = pd.read_csv(alone / "clips.csv").set_index("clip_id")["status"]
-    named = {re.sub(r"\.[^.]*$", "", name): value for name, value in status.items()}
-    assert not {name: named[name] for name, kind in kinds.items() if named.get(name) not in kind.statuses}
     kills = ", ".join(f"{count} of {kind}" for kind, count in sorted(run.kills.items()))
     figure(
-        f"{CLIPS} clips of {len(kinds)} kinds, {run.kills.total()} kills ({kills}), full {run.fills * full} times: none differs"
+        f"{CLIPS} clips of {len(kinds)} kinds, {run.kills.total()} kills ({kills}), "
+        f"{FILLS * full} times a full store: {len(wrong)} clips differ from the same alone"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from vidfer.limits import MAX_COUNTED_PIXELS
 from vidfer.pipeline.numbered import numbered_pictures
@@ -251,4 +251,8 @@ _OPERATIONS: Final = {
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(
+        error, UnidentifiedImageError
+    ):  # its text names the file, and what is stored is of any file of this content
+        return "its head is damaged"
     return (str(error).splitlines() or [type(error).__name__])[0]
