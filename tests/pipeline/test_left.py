@@ -40,3 +40,19 @@ def test_the_first_draft_in_a_process_removes_those_of_killed_ones(tmp_path):
     assert len(list((tmp_path / "tmp").iterdir())) == 1
     with Store(tmp_path).draft("faces", "0" * 64) as draft:
         assert list((tmp_path / "tmp").iterdir()) == [draft.path]
+
+
+def test_a_number_that_another_process_has_now_or_that_nobody_has_waited_for_is_of_an_ended_one(tmp_path):
+    mine = new_mark()
+    earlier = f"{mine[:16]}{int(mine[16:24], 16) - 1:08x}{mine[24:]}"
+    (tmp_path / f".vidfer-{earlier}.tmp").touch()
+    out, into = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(into, new_mark().encode())
+        os._exit(0)
+    (tmp_path / f".vidfer-{os.read(out, 32).decode()}.tmp").touch()
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and keeps its number
+    remove_left(tmp_path)
+    os.waitpid(pid, 0)
+    assert list(tmp_path.iterdir()) == []

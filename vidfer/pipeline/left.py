@@ -11,15 +11,13 @@ from uuid import uuid4
 
 from blake3 import blake3
 
-from vidfer.pipeline.system import is_running
-
 _NAMES = re.compile(r"(?:\.vidfer-|[a-z_]+-\d+-)([0-9a-f]{32})(?:\.tmp)?")
 _UNKNOWN = "0" * 8
 
 
 def new_mark() -> str:
-    """Return 32 hexadecimal digits that are no other's: 8 of this machine, 8 of this process, and 16 at random."""
-    return f"{_machine()}{os.getpid():08x}{uuid4().hex[:16]}"
+    """Return 32 hexadecimal digits that are no other's: of this machine, this process, when it began, and 8 at random."""
+    return f"{_machine()}{os.getpid():08x}{_beginning(os.getpid()) or 0:08x}{uuid4().hex[:8]}"
 
 
 def remove_left(folder: Path) -> None:
@@ -39,8 +37,17 @@ def remove_left(folder: Path) -> None:
 
 
 def _is_left(mark: str) -> bool:
-    machine, process = mark[:8], int(mark[8:16], 16)
-    return machine == _machine() != _UNKNOWN and not is_running(process)
+    machine, process, began = mark[:8], int(mark[8:16], 16), int(mark[16:24], 16)
+    return machine == _machine() != _UNKNOWN and _beginning(process) != began
+
+
+def _beginning(process: int) -> int | None:
+    """When a process began, in ticks since the system did, modulo 2**32; None if it has ended: numbers are soon used again."""
+    try:
+        state, *fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(fields[18]) % 2**32
 
 
 @cache
