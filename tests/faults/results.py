@@ -10,6 +10,10 @@ import pandas as pd
 from tests.faults.command import tree
 
 OF_THE_RUN = ["analyzed_at", "elapsed_s"]
+_OF_BEFORE = [
+    "seal",
+    "people_changed",
+]  # the latter is against what the folder held, such as of a clip whose process was killed
 _WORDS = re.compile(
     rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^<\"]*|[0-9a-f]{64}|<bdi>[^<]*, without what the store had already</bdi>"
 )
@@ -27,7 +31,7 @@ def results(folder: Path) -> dict[str, object]:
         elif file == "summary.json":
             summary = json.loads(content)
             digests = {path: value for path, value in summary["files"].items() if not path.startswith("clips.")}
-            found[name] = {**summary, "files": digests} | dict.fromkeys([*OF_THE_RUN, "seal"])
+            found[name] = {**summary, "files": digests} | dict.fromkeys([*OF_THE_RUN, *_OF_BEFORE])
         elif file.endswith(".html"):
             found[name] = _WORDS.sub(b"", content)
         else:

@@ -52,7 +52,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def linking(target: Path, link: Path) -> None:
     """Make a link to a file that lies beside it or below, in place of another; where links are not allowed, a copy."""
-    temporary = link.with_name(f".vidfer-{uuid4().hex}.tmp")
+    temporary = link.with_name(f".vidfer-{new_mark()}.tmp")
     try:
         temporary.symlink_to(os.path.relpath(target, link.parent))
     except OSError:
