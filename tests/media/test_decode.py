@@ -159,22 +159,6 @@ def test_the_child_does_not_import_torch(write_video):
     assert not any("libtorch" in text for text in mapped if "decode_child" in text or "libopensmile" not in text)
 
 
-def test_decord_equals_pyav_in_its_class_and_refuses_outside(write_video):
-    pytest.importorskip("decord")
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(12)]
-    path = write_video("a.mp4", images, options={"bf": "0"})
-    one, other = (list(read_frames(path, fps=5, decoder=name)) for name in ("pyav", "decord"))
-    assert len(one) == 6
-    for a, b in zip(one, other, strict=True):
-        assert (a.index, a.pts) == (b.index, b.pts)
-        np.testing.assert_array_equal(a.image, b.image)
-    with pytest.raises(ClipError, match="the container is mpegts"):
-        list(read_frames(write_video("a.ts", numbered(3)), decoder="decord"))
-    with pytest.raises(ClipError, match="edit list"):
-        list(read_frames(write_video("b.mp4", images, options={"bf": "2"}), decoder="decord"))
-
-
 def test_memory_limit_is_a_transient_status(write_video):
     status, _ = status_of(write_video("a.mp4", numbered(3)), memory=100 << 20)
     assert status in {Status.OUT_OF_MEMORY, Status.CRASHED}

@@ -15,6 +15,7 @@ from vidfer.media.announced import announced_end, clearly_missing
 from vidfer.media.boxes import has_edits
 from vidfer.media.child import require_local_file
 from vidfer.media.timeline import RESTART, SLIP, TimeLine, seconds, unwrapped
+from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def open_media(path: str) -> "InputContainer":
         with Path(path).open("rb") as file:
             if _is_text(file.read(4096)):
                 raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
-        raise ClipError(Status.CORRUPT, f"cannot be opened: {error.strerror}") from error
+        raise ClipError(Status.CORRUPT, f"cannot be opened: {_reason(error)}") from error
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
         raise ClipError(Status.UNSUPPORTED, f"a HEIC or AVIF picture{_CONVERT}")
@@ -81,6 +82,10 @@ def open_media(path: str) -> "InputContainer":
         container.close()
         raise ClipError(Status.CORRUPT, "holds no stream of pictures or sound")
     return container
+
+
+def _reason(error: "av.error.FFmpegError") -> str | None:
+    return "a size in it cannot be" if isinstance(error, MemoryError) else error.strerror
 
 
 def size_beyond(path: str) -> tuple[int, int] | None:
@@ -107,8 +112,11 @@ def _is_text(begins: bytes) -> bool:
 
 
 def reraise_memory(error: Exception) -> None:
-    """Let a failed allocation through where damaged data are being forgiven."""
-    if isinstance(error, MemoryError):
+    """Let a failed allocation through where damaged data are being forgiven.
+
+    FFmpeg also reports one where a file names an absurd size: that is damage, and memory is not short.
+    """
+    if isinstance(error, MemoryError) and starved():
         raise error
 
 
@@ -319,9 +327,9 @@ class Reader:
             in_row = 0
             seen += len(frames)
             yield from frames
-        self._judge(bad if seen else early)
+        self.judge(bad if seen else early)
 
-    def _judge(self, bad: int) -> None:
+    def judge(self, bad: int) -> None:
         """Say what is the matter, once everything was read, by the number of packets that did not decode."""
         said = [self.damage] if self.damage else []
         if bad and not said:
@@ -345,4 +353,4 @@ class Reader:
                     yield packet
         except av.error.FFmpegError as error:
             reraise_memory(error)
-            self.damage = f"is damaged: {error.strerror}"
+            self.damage = f"is damaged: {_reason(error)}"

@@ -9,7 +9,6 @@ from av.video.reformatter import VideoReformatter
 from vidfer.limits import MAX_ERRORS, MAX_PIXELS
 from vidfer.media.child import Emitted, Header, require_local_file, serve
 from vidfer.media.container import (
-    Clock,
     Reader,
     beyond,
     both_tracks,
@@ -230,7 +229,7 @@ def _reason_against_decord(fields: Header, stream: "VideoStream") -> str | None:
         (video["pix_fmt"] in {"yuv420p", "yuvj420p"}, f"the pixel format is {video['pix_fmt']}"),
         (not video["interlaced"], "the video is interlaced"),
         (not video["edit_list"], "the file has an edit list"),
-        (min(video["width"], video["height"]) >= 16, "frames are smaller than 16 px"),
+        (min(video["width"], video["height"]) >= 64, "frames are smaller than 64 px"),  # decord takes rows for RGBA
         (not aspect or aspect == 1, "its pixels are not square"),
         (not video["choice"], "it has several tracks of pictures"),
     ]
@@ -249,11 +248,9 @@ def _decord_frames(
         raise _refused(f"{reason}; use --decoder auto or pyav")
     import decord
 
-    clock = Clock(container, stream, 0.0)
-    stamps = sorted(packet.pts for packet in container.demux(stream) if packet.pts is not None)
-    times = [clock.time(pts, 0.0) for pts in stamps]
-    if jump := beyond(max(times, default=0.0)):
-        raise _refused(f"it {jump}; use --decoder auto or pyav")
+    times, damage = _packet_times(container, stream)
+    if damage:
+        raise _refused(f"it {damage}; use --decoder auto or pyav")
     try:
         reader = decord.VideoReader(path, num_threads=1)
         if not _same_times(reader, times):
@@ -268,6 +265,17 @@ def _decord_frames(
         reason = f"decord gives up ({str(error).splitlines()[0]}); try --decoder pyav"
         raise ClipError(Status.CORRUPT, reason) from error
     yield {"end": len(times)}, None
+
+
+def _packet_times(container: "InputContainer", stream: "VideoStream") -> tuple[list[float], str]:
+    """Return when frames are shown by the packets' stamps, in s, and what is the matter with the file, which decord hides."""
+    reader = Reader(container, stream, whole=True)
+    lengths = {
+        packet.pts: packet.duration or 0 for packet in reader.packets() if packet.size and packet.pts is not None
+    }
+    times = [reader.clock.time(pts, float(lengths[pts] * reader.clock.base)) for pts in sorted(lengths)]
+    reader.judge(0)
+    return times, reader.damage or beyond(max(times, default=0.0))
 
 
 def _refused(reason: str) -> ClipError:

@@ -78,7 +78,7 @@ class SparseReader(Reader):
                 self._past = group if isinstance(group, list) else []
                 if self._in_row >= self._patience:
                     break
-        self._judge(self._bad)
+        self.judge(self._bad)
 
     def _groups(self, look: Look) -> "Iterator[tuple[list[Packet] | None, Iterable[Packet]]]":
         """Yield groups of packets: closed ones, or None, and all; an open group is joined to what it depends on."""

@@ -99,13 +99,17 @@ def _encoded(track: Any, samples: np.ndarray, rate: int) -> Iterable[Any]:
     yield from track.encode(None)
 
 
-def remuxed(source: Path, target: Path, change: Callable[[int, Any], Any], **how: Any) -> Path:
-    """Copy the packets of pictures to another file: each as `change` of its number and itself gives it, or None to drop it."""
+def remuxed(source: Path, target: Path, change: Callable[[int, Any, int], Any], **how: Any) -> Path:
+    """Copy the packets of pictures to another file: each as `change` gives it, or None to drop it.
+
+    It is given the packet's number, itself, and the latest time stamp before it.
+    """
     with av.open(str(source)) as old, av.open(str(target), "w", options=EXACT, **how) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         kept = [packet for packet in old.demux(video=0) if packet.size]
         for number, packet in enumerate(kept):
-            if (changed := change(number, packet)) is not None:
+            latest = max((before.pts for before in kept[:number]), default=-1)
+            if (changed := change(number, packet, latest)) is not None:
                 changed.stream = stream
                 new.mux_one(changed)
     source.unlink()

@@ -50,11 +50,11 @@ def png(width: int, height: int, *more: bytes, depth: int = 8, colour: int = 2, 
 
 
 def gif(canvas: tuple[int, int], *frames: tuple[int, int, int, int], delay: int = 0) -> bytes:
-    """A GIF of frames at `(left, top, width, height)`, whose pixels break off at once."""
+    """A GIF of frames at `(left, top, width, height)`, each with the data of one pixel."""
     out = b"GIF89a" + struct.pack("<HHBBB", *canvas, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
     for place in frames:
         out += b"!\xf9\x04\x04" + struct.pack("<H", delay) + b"\0\0"
-        out += b"," + struct.pack("<HHHHB", *place, 0) + b"\x02\x02\x4c\x01\x00"
+        out += b"," + struct.pack("<HHHHB", *place, 0) + b"\x02\x02\x44\x01\x00"
     return out + b";"
 
 

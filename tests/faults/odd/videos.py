@@ -69,7 +69,7 @@ def _sizes(name: str, suffix: str, container: str) -> Kind:
 
     def make(folder: Path) -> Path:
         parts = [
-            film(folder / f"{k}.{suffix}", size=size, container=container)
+            film(folder / f"{k}.{suffix}", size=size, container=container, clock=10)
             for k, size in enumerate([(160, 120), (96, 128)])
         ]
         path = folder / f"{name}.{suffix}"
@@ -96,18 +96,17 @@ def _spoilt(data: bytes) -> bytes:
     return data[:at] + noise(400) + data[at + 400 :]
 
 
+def _hole(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(2000) + data[middle + 2000 :]
+
+
 def _headless(data: bytes) -> bytes:
     return data[: data.index(b"mdat") - 4]
 
 
-def _wild(number: int, packet: av.Packet) -> av.Packet:
-    """Times that jump about by hours."""
-    packet.pts = packet.dts = (number * 7919) % 100 * 3_600_000
-    return packet
-
-
-def _stopped(number: int, packet: av.Packet) -> av.Packet:
-    packet.dts = packet.pts = 400 if number > 3 else 100 * number
+def _stopped(number: int, packet: av.Packet, _: int) -> av.Packet:
+    packet.dts = packet.pts = round(min(0.4, 0.1 * number) / packet.time_base)
     return packet
 
 
@@ -163,7 +162,7 @@ DAMAGED = (
     content("a_text", "mp4", b"Dear all,\nplease find the film attached.\n" * 40, "unsupported"),
     content("a_page", "webm", b"<!doctype html><title>404</title>" * 20, "unsupported"),
     content("a_script", "mp4", b"ffconcat version 1.0\nfile '/etc/hostname'\n", "unsupported"),
-    content("a_playlist", "ts", b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n", "unsupported"),
+    content("a_playlist", "mp4", b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n", "unsupported"),
     content("an_archive", "mov", b"PK\x03\x04" + noise(2_000), "corrupt"),
     content("a_program", "avi", b"\x7fELF\x02\x01\x01" + noise(2_000), "corrupt"),
     content("a_document", "mp4", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + noise(2_000), "corrupt"),
@@ -182,21 +181,29 @@ DAMAGED = (
     content("flv_alone", "flv", b"FLV\x01\x05\0\0\0\x09\0\0\0\0", "corrupt"),
     edited("lost_index", "mp4", cut(0.7), "corrupt"),
     edited("header_only", "mp4", _headless, "corrupt", mux=INDEX_FIRST),
-    edited("corrupt_index", "mp4", _spoilt, "corrupt", mux=INDEX_FIRST),
+    edited("corrupt_index", "mp4", _spoilt, "unsupported", mux=INDEX_FIRST),
     edited("truncated_mp4", "mp4", cut(0.6), "partial", mux=INDEX_FIRST, sound="aac"),
-    edited("truncated_mkv", "mkv", cut(0.6), "partial", sound="pcm_s16le"),
-    edited("truncated_avi", "avi", cut(0.6), "partial", codec="mpeg4", sound="pcm_s16le"),
+    edited("truncated_mkv", "mkv", cut(0.4), "partial", sound="pcm_s16le"),
+    edited("truncated_avi", "avi", cut(0.4), "partial", codec="mpeg4", sound="pcm_s16le"),
     edited("truncated_ts", "ts", cut(0.6), "no_face", codec="mpeg2video", clock=25, sound="mp2"),
     edited("truncated_flv", "flv", cut(0.6), "partial", codec="flv1"),
     edited("truncated_nut", "nut", cut(0.6), "no_face", codec="mpeg4"),
-    edited("hole", "mkv", lambda data: data[:9000] + bytes(3000) + data[12_000:], "partial", size=(320, 240)),
-    edited("encrypted", "mp4", _encrypted, "corrupt"),
+    edited("hole", "mkv", _hole, "partial", size=(320, 240)),
+    edited("encrypted", "mp4", _encrypted, "unsupported"),
     edited("unknown_codec", "avi", lambda data: data.replace(b"FMP4", b"QQQQ"), "unsupported", codec="mpeg4"),
     edited("wrong_codec", "avi", lambda data: data.replace(b"FMP4", b"MJPG"), "corrupt", codec="mpeg4"),
     edited("zero_time_base", "mp4", lambda data: spot(data, b"mdhd", 16, bytes(4)), ("no_face", "corrupt")),
     edited("zero_rate", "avi", lambda data: spot(data, b"vids", 20, bytes(8)), ("no_face", "corrupt"), codec="mpeg4"),
     edited("appended_twice", "mp4", lambda data: data * 2, "no_face"),
-    edited("junk_before", "ts", lambda data: noise(5_000) + data, "no_face", codec="mpeg2video", clock=25),
+    edited(
+        "junk_before",
+        "mts",
+        lambda data: noise(5_000) + data,
+        ("no_face", "corrupt"),
+        codec="mpeg2video",
+        container="mpegts",
+        clock=25,
+    ),
     edited("junk_behind", "mp4", lambda data: data + noise(50_000), "no_face"),
     edited("bad_utf8", "mkv", lambda data: data.replace(b"Lavf", b"\xff\xfe\xc0\x80"), "no_face"),
     Kind("nested", _nested, "corrupt"),
@@ -235,10 +242,15 @@ UNUSUAL = (
     _sizes("two_sizes", "h264", "h264"),
     _sizes("two_sizes_ts", "ts", "mpegts"),
     chosen(
-        "only_b_frames", "mkv", lambda _, packet: None if packet.pts == packet.dts else packet, ("corrupt", "no_face")
+        "only_b_frames",
+        "mkv",
+        lambda _, packet, latest: packet if packet.pts < latest else None,
+        ("corrupt", "no_face"),
     ),
-    chosen("no_key_frame", "mkv", lambda n, packet: None if n % 8 == 0 else packet, ("corrupt", "no_face", "partial")),
-    chosen("first_key_missing", "mp4", lambda n, packet: packet if n else None, ("no_face", "partial")),
+    chosen(
+        "no_key_frame", "mkv", lambda n, packet, _: None if n % 8 == 0 else packet, ("corrupt", "no_face", "partial")
+    ),
+    chosen("first_key_missing", "mp4", lambda n, packet, _: packet if n else None, ("no_face", "partial")),
     chosen("same_times", "mkv", _stopped, ("no_face", "partial")),
 )
 
