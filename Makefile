@@ -48,10 +48,12 @@ wheel-test: $(READY)  ## Install the wheel without extras into a new environment
 test-browser: $(READY)  ## Run the tests that open pages in Chromium, which has to be installed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -n auto --maxprocesses 2 --dist loadfile
 
-lint: $(READY)  ## Check style, formatting and the direction of imports
+lint: $(READY)  ## Check style, formatting, the direction of imports, unsafe calls and, where online, known vulnerabilities
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive vidfer stages
+	@$(BIN)/python scripts/audit.py requirements.lock
 
 types: $(READY)  ## Check types
 	@$(BIN)/mypy

@@ -90,6 +90,9 @@ LIVE_SECONDS: Final = 1800.0
 MAX_WEIGHTS_BYTES: Final = 4 << 30
 """bytes of a file of weights or of a graph: networks for faces have less than one, and it is read whole."""
 
+MAX_UNPACKED: Final = 2
+"""times its own size that the files of an archive may have together: photographs cannot be packed any more."""
+
 MAX_JSON_BYTES: Final = 64 << 20
 """bytes of a JSON file, such as a card, a bundle or a summary: those of hours have some megabytes."""
 

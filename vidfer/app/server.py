@@ -34,7 +34,7 @@ from vidfer.pipeline.worker import Work
 from vidfer.stages.chain import build_chain
 from vidfer.types import DISPLAYED, UsageError
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec # only compared with what the user asks for
 
 _ABOUT = f"""Send a video, and have the facial expressions that it shows as tables and as a report.
 

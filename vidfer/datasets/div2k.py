@@ -17,6 +17,7 @@ from typing import Final
 
 from vidfer.datasets.photos import LOW_RESOLUTION, Photos, read_files
 from vidfer.datasets.report import PreparationReport
+from vidfer.limits import MAX_UNPACKED
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.types import VidferError
 from vidfer.weights.hub import Progress, fetch
@@ -171,6 +172,10 @@ def unpack(archive: Path, folder: Path, names: Collection[str]) -> None:
                 shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
                 raise VidferError(
                     f"{archive} is not the archive expected: it lacks, or has besides, {len(other)} files ({shown})"
+                )
+            if sum(member.file_size for member in package.infolist()) > MAX_UNPACKED * archive.stat().st_size:
+                raise VidferError(
+                    f"{archive} is not the archive expected: its files have over {MAX_UNPACKED} times its size"
                 )
             shutil.rmtree(draft, ignore_errors=True)
             package.extractall(draft, sorted(wanted))

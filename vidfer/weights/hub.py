@@ -278,7 +278,7 @@ class _Downloader:
 def _request(url: str, have: int) -> HTTPResponse:
     headers = {"User-Agent": f"vidfer/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
-        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_PATIENCE)
+        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_PATIENCE)  # nosec # `fetch` takes http alone
     except HTTPError as error:
         error.close()
         if error.code == 416 and have:  # more is here than there
