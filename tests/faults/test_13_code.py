@@ -7,7 +7,6 @@ import pickle
 import stat
 import tarfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -221,7 +220,13 @@ def test_a_class_that_a_card_names_is_not_imported(kind, tmp_path, evil, marker,
     monkeypatch.delenv("VIDFER_CLASSIFIERS", raising=False)
     from safetensors.numpy import save
 
-    for entry in ({"arch": evil}, {"arguments": {"class_path": evil}}, {"arguments": {"pretrained": str(marker)}}):
+    (tmp_path / "evil.pt").write_bytes(torch_file(marker))
+    (tmp_path / "evil.safetensors").write_bytes(pickled(marker))
+    timm = [
+        {"arch": "test_resnet", "arguments": {"pretrained": str(tmp_path / f"evil.{end}")}}
+        for end in ("pt", "safetensors")
+    ]
+    for entry in ({"arch": evil}, {"arguments": {"class_path": evil}}, *timm):
         path = weights(tmp_path, save({"x": np.zeros(1, np.float32)}), kind=kind, **entry)
         with pytest.raises(VidferError):
             open_network(find_weights(kind, path))
@@ -325,4 +330,3 @@ def test_what_was_tried(figure):
     figure(
         f"{len(PAYLOADS)} kinds of pickled code, given to {len(READERS)} readers: none ran, each was refused in a sentence"
     )
-    assert Path(__file__).exists()
