@@ -128,17 +128,25 @@ def beyond(time: float) -> str:
 def choose(streams: "Sequence[_Stream]") -> "tuple[_Stream | None, str]":
     """Return the track that a player would take, if there is one, and a sentence about the choice, if there was a choice.
 
-    That is the one flagged as default, else the first; cover art is no track, and an unknown codec comes last.
+    That is the one flagged as default, else the first; cover art is no track. Of others, one for the blind, for the deaf or with
+    a comment comes after those without, and an unknown codec last.
     """
+    kinds = av.stream.Disposition
+    beside = kinds.comment | kinds.hearing_impaired | kinds.visual_impaired | kinds.karaoke | kinds.timed_thumbnails
     tracks = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
     if not tracks:
         return None, ""
     flagged = [bool(stream.disposition & av.stream.Disposition.default) for stream in tracks]
-    order = [(not stream.codec_context, not default) for stream, default in zip(tracks, flagged, strict=True)]
+    order = [
+        (not stream.codec_context, not default, bool(stream.disposition & beside))
+        for stream, default in zip(tracks, flagged, strict=True)
+    ]
     number = order.index(min(order))
+    if len(tracks) == 1:
+        return tracks[0], ""
     reason = "the one flagged as default" if flagged[number] and sum(flagged) == 1 else "the first that a player takes"
-    note = f"of {len(tracks)} {tracks[0].type} tracks, number {number + 1} is used: {reason}" if len(tracks) > 1 else ""
-    return tracks[number], note
+    language = f" (language {spoken})" if (spoken := getattr(tracks[number], "language", None)) else ""
+    return tracks[number], f"of {len(tracks)} {tracks[0].type} tracks, number {number + 1} is used: {reason}{language}"
 
 
 def both_tracks(container: "InputContainer") -> "list[VideoStream | AudioStream]":
@@ -208,7 +216,9 @@ def origin(container: "InputContainer") -> float:
         for track in both_tracks(container)
         if track.start_time is not None and track.time_base
     ]
-    return round(min(starts), 6) if starts else (container.start_time or 0) / 1e6
+    if not starts:
+        return (container.start_time or 0) / 1e6
+    return round(min(unwrapped(start, min(starts), container.format.name) for start in starts), 6)
 
 
 class Clock:
@@ -222,7 +232,7 @@ class Clock:
         self._origin = origin(container)
         self._container, self._stream, self._step = container, stream, step
         self._last: float | None = None  # time of the last frame
-        self._raw: float | None = None  # its stamp, without any shift
+        self._raw = 0.0  # its stamp, without any shift
         self._length = self._end = self._read_to = self._shift = 0.0
         self._restarts = 0
         self.repeated_to = 0.0

@@ -17,18 +17,23 @@ Equal channels have as many times that power as there are channels, one channel 
 in antiphase have none of it.
 """
 
+_PART: Final = 0.1
+"""Share of a recording's power in stretches that cancel out, from which the loudest channel is heard."""
+
 _SCALES: Final = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
 class Downmix:
-    """The mean of the channels, or where that would cancel the sound, the loudest channel of the whole recording.
+    """The mean of the channels, or where that would cancel the sound or a part of it, the loudest channel of the whole recording.
 
-    The power of channels is counted by layouts of 1, 2, ... channels, since a recording may change. The rule says nothing
-    until `decide`, which is to be called when the whole recording went through.
+    What cancels out in places is found in pieces of 0.1 s. The power of channels is counted by layouts of 1, 2, ... channels,
+    since a recording may change. The rule says nothing until `decide`, which is to be called when the whole recording went
+    through.
     """
 
     def __init__(self) -> None:
         self._power: dict[int, NDArray[np.float64]] = {}  # of each channel, then of the mean, by the number of channels
+        self._cancelled: dict[int, float] = {}  # power of all channels in pieces that cancel out
         self._chosen: dict[int, int] = {}
         self._decided = False
 
@@ -46,7 +51,7 @@ class Downmix:
         heard = data.mean(axis=0, dtype=np.float64) if chosen is None else data[chosen].astype(np.float64)
         heard = (heard - zero) / full
         if not self._decided and len(data) > 1:
-            self._count((data.astype(np.float64) - zero) / full, heard)
+            self._count((data.astype(np.float64) - zero) / full, heard, max(1, frame.sample_rate // 10))
         mono: NDArray[np.float32] = heard.astype(np.float32)
         if not np.isfinite(mono).all():
             raise ClipError(Status.INVALID_AUDIO, "the sound holds samples that are not finite numbers")
@@ -57,13 +62,22 @@ class Downmix:
         self._decided = True
         notes = []
         for channels, power in sorted(self._power.items()):
-            if power[-1] * channels**2 < _CANCELS * power[:-1].sum():
+            whole, part = bool(_cancels(power)), self._cancelled.get(channels, 0.0) > _PART * power[:-1].sum()
+            if whole or part:
                 self._chosen[channels] = loudest = int(power[:-1].argmax())
-                notes.append(
-                    f"the mean of its {channels} channels cancels out: number {loudest + 1}, the loudest, is heard"
-                )
+                out = "cancels out" if whole else "cancels out in places"
+                notes.append(f"the mean of its {channels} channels {out}: number {loudest + 1}, the loudest, is heard")
         return "; ".join(notes)
 
-    def _count(self, data: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
-        power = np.append(np.square(data).sum(axis=1), np.square(mean).sum())
-        self._power[len(data)] = self._power.get(len(data), 0.0) + power
+    def _count(self, data: NDArray[np.float64], mean: NDArray[np.float64], size: int) -> None:
+        """Add up the power of samples, in pieces of so many."""
+        squares = np.square(np.concatenate([data, mean[None]]))
+        power = np.add.reduceat(squares, np.arange(0, data.shape[1], size), axis=1)
+        cancelled = float(power[:-1, _cancels(power)].sum())
+        self._power[len(data)] = self._power.get(len(data), 0.0) + squares.sum(axis=1)
+        self._cancelled[len(data)] = self._cancelled.get(len(data), 0.0) + cancelled
+
+
+def _cancels(power: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether channels cancel out by the power of each and then of their mean, along the first axis."""
+    return np.asarray(power[-1] * (len(power) - 1) ** 2 < _CANCELS * power[:-1].sum(axis=0))

@@ -28,14 +28,14 @@ def seconds(stamp: int, base: "Fraction") -> float:
     return stamp * base.numerator / base.denominator
 
 
-def unwrapped(stamp: float, last: float | None, container: str) -> float:
+def unwrapped(stamp: float, last: float, container: str) -> float:
     """Return a time stamp in s as the file has it, where FFmpeg took a jump back to be a counter that runs over.
 
     FFmpeg adds a whole turn of the counter to whatever lies well before the file's first stamp: a step ahead by more than half a
     turn is one back.
     """
     turn = _WRAPS.get(container)
-    return stamp - turn if turn and last is not None and stamp - last > turn / 2 else stamp
+    return stamp - turn if turn and stamp - last > turn / 2 else stamp
 
 
 @dataclass
@@ -91,6 +91,7 @@ class TimeLine:
         self._tracks = {stream.index: _Track() for stream in streams}
         self._kinds = {stream.index: stream.type for stream in streams}
         self._container = streams[0].container.format.name if streams else ""
+        self._first: float | None = None  # stamp of the file's first packet
 
     @classmethod
     def scan(cls, container: "InputContainer", streams: "Sequence[Stream]") -> "TimeLine":
@@ -110,7 +111,9 @@ class TimeLine:
         ahead = 0.0 if shown is None else seconds(shown - stamp, base)
         if turn := _WRAPS.get(self._container):  # of the two, one may have been taken to run over
             ahead -= turn * round(ahead / turn)
-        decoded = unwrapped(seconds(stamp, base), track.last if track.parts else None, self._container)
+        decoded = seconds(stamp, base)
+        self._first = decoded if self._first is None else self._first
+        decoded = unwrapped(decoded, track.last if track.parts else self._first, self._container)
         track.add(decoded + ahead, decoded, seconds(packet.duration or 0, base))
 
     def restart(self, stream: int, after: float, since: int) -> int | None:
@@ -153,7 +156,8 @@ class TimeLine:
             told = " and ".join(f"{count} times in the {name}" for name, count in counts.items())
             return f"time stamps start anew {told}: faces and sound may lie apart from there on"
         for pictures, sound in zip(tracks["pictures"], tracks["sound"], strict=True):
-            said = _jump("pictures", pictures, sound) or _jump("sound", sound, pictures) or _offset(pictures, sound)
+            said = _jump("pictures", pictures, sound) or _jump("sound", sound, pictures)
+            said = said or _jumps(pictures, sound) or _offset(pictures, sound)
             if said:
                 return f"{said}: faces and sound may lie apart from there on"
         return ""
@@ -189,6 +193,15 @@ def _jump(name: str, mine: _Part, other: _Part) -> str:
     if back > _APART and -late > back / 2:
         return f"the time stamps of the {name} alone go back by {back:.1f} s at {mine.slips[0][0]:.1f} s"
     return ""
+
+
+def _jumps(pictures: _Part, sound: _Part) -> str:
+    """Say that stamps jump ahead at different places, where the streams would end closer to each other without that."""
+    ends, played = abs(pictures.end - sound.end), abs(pictures.played() - sound.played())
+    if not (pictures.jumps or sound.jumps) or ends <= played + _APART:
+        return ""
+    by, other = (sum(by for _, by in part.jumps) for part in (pictures, sound))
+    return f"the time stamps of the pictures jump ahead by {by:.1f} s in all, those of the sound by {other:.1f} s"
 
 
 def _has_like(jumps: "Sequence[tuple[float, float]]", jump: tuple[float, float]) -> bool:

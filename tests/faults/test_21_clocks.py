@@ -92,6 +92,7 @@ def assert_together(path, count):
 @pytest.mark.parametrize(
     ("video", "sound"), [((0, 3), (0, 3)), ((0.6, 3), (0, 3)), ((0, 3), (0.7, 2.5)), ((0.6, 2), (0.2, 3))]
 )
+@pytest.mark.slow
 def test_streams_that_start_and_end_at_different_times(tmp_path, name, video, sound):
     path = write(tmp_path / name, video=video, sound=sound)
     assert assert_together(path, 1)[0] == pytest.approx(1.0 - min(video[0], sound[0]), abs=0.1)
