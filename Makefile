@@ -77,7 +77,7 @@ bench-peers: $(READY) .venv-peers/.ready  ## Let fer, with Haar and with MTCNN, 
 columns: $(READY)  ## Write the columns of all tables into docs/reference/columns.md
 	@$(BIN)/python -m vidfer.results.dictionary docs/reference/columns.md
 
-cards: $(READY)  ## Write the facts in docs/cards anew, from the cards beside the weights and the list of data sets
+cards: $(READY)  ## Write the facts in docs/cards anew, from the cards beside the weights and the list of data sets, and digests of those files
 	@$(BIN)/python -m vidfer.evaluation.cards docs/cards/models.md docs/cards/data.md
 
 pages: $(READY)  ## Capture docs/reference/terminal.md anew, what the command prints, and draw the pictures of docs/how-to/plots.md

@@ -165,14 +165,14 @@ def test_damage_is_found_and_mended_as_the_message_says(lab, weights, tmp_path):
 
 def test_shipped_weights_that_differ_are_told(weights, monkeypatch, tmp_path, lab):
     folder = Path(files.__file__).parent
-    for path in (*folder.glob("*.json"), *folder.glob("*.safetensors")):
+    for path in (*folder.glob("*.json"), *folder.glob("*.onnx"), *folder.glob("*.safetensors")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(files, "__file__", str(tmp_path / "files.py"))
     (tmp_path / "compact.safetensors").write_bytes(b"X" + (folder / "compact.safetensors").read_bytes()[1:])
     assert weights("verify", "voice")[0] == 0
     status, said = weights("verify", "voice", "compact")
     assert status == 1
-    assert "compact.safetensors is not the file that its card compact.json describes; reinstall vidfer" in said.out
+    assert "compact.safetensors is not the file that it was when vidfer was packed; reinstall vidfer" in said.out
 
 
 def test_wrong_names_and_registries_end_in_a_sentence(lab, weights, tmp_path):

@@ -6,6 +6,7 @@ writes anew what stands between `<!-- model: NAME -->` or `<!-- data: NAME -->` 
 is written by hand about a model or a data set stands around these marks and stays.
 """
 
+import json
 import math
 import re
 import sys
@@ -16,9 +17,11 @@ from typing import Any, Final
 from vidfer.datasets.sources import SOURCES
 from vidfer.evaluation.markup import table
 from vidfer.pipeline.atomic import write_atomic
+from vidfer.pipeline.digest import file_digest
 from vidfer.types import EMOTIONS, VidferError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.files import SHIPPED, Card, Weights, find_weights
+from vidfer.weights.hub import DIGESTS
 
 _PART: Final = re.compile(r"(<!-- (model|data): (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 _HEADER: Final = ("entry", "value")
@@ -229,6 +232,13 @@ def write_page(path: Path) -> None:
     write_atomic(path, refresh(path.read_text("utf-8")))
 
 
+def digests(folder: Path = SHIPPED_BUNDLE) -> dict[str, str]:
+    """Digest the files of shipped weights, as `vidfer.weights.hub.shipped_digests` is to have them."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".onnx", ".safetensors"))
+    return {path.name: file_digest(path) for path in files if path.name != DIGESTS}
+
+
 if __name__ == "__main__":
+    write_atomic(SHIPPED_BUNDLE / DIGESTS, json.dumps(digests(), indent=1) + "\n")
     for each in sys.argv[1:]:
         write_page(Path(each))

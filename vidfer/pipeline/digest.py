@@ -83,9 +83,10 @@ def content_digest(clip: Path, store: "Store") -> str:
     touched = max(max(each.st_mtime, each.st_ctime) for each in (stat, *(each for _, each in places)))
     if time.time() - touched > _RACY_SECONDS:
         with suppress(OSError):  # without it, the clip is hashed again
+            note = {"identity": identity, "blake3": digest}
             make_folder(store.root, memo.parent)
             with replacing(memo) as temporary:
-                write_synced(store.root, temporary, dump_json({"identity": identity, "blake3": digest}))
+                write_synced(store.root, temporary, dump_json(note | {"seal": seal_of(note)}))
     return digest
 
 
@@ -117,8 +118,8 @@ def digest_files(paths: Iterable[Path], root: Path, store: str | Path | None = N
 
 
 def _recall(memo: Path, identity: list[Any]) -> str | None:
-    """Return the digest remembered for a file, unless it is unknown, out of reach, or torn by a power cut."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    """Return the digest remembered for a file, unless it is unknown, out of reach, or not as it was written."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         known = read_json(memo)
-        return str(known["blake3"]) if known["identity"] == identity else None
+        return str(known["blake3"]) if known["identity"] == identity and known["seal"] == seal_of(known) else None
     return None

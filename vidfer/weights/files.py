@@ -130,6 +130,11 @@ class Weights:
             raise VidferError(f"{self.path} does not fit a network '{self.card['arch']}': {count}")
 
 
+def shipped_folder() -> Path:
+    """Return where shipped weights are."""
+    return Path(__file__).parent
+
+
 def weights_folder() -> Path:
     """Return where pulled weights are kept: `$VIDFER_WEIGHTS`, or `vidfer-weights` in the user's cache folder."""
     return user_folder("VIDFER_WEIGHTS", "vidfer-weights")
@@ -143,7 +148,7 @@ def find_weights(kind: str, name_or_file: str | Path) -> Weights:
     """
     name = str(name_or_file)
     if name in SHIPPED[kind]:
-        path = Path(__file__).parent / f"{name}.safetensors"
+        path = shipped_folder() / f"{name}.safetensors"
     elif NAME.fullmatch(name) and (pulled := weights_folder() / f"{name}.safetensors").is_file():
         path = pulled
     else:
@@ -169,10 +174,15 @@ def trained_weights(path: Path) -> Weights:
 
 
 def weights_digest(kind: str, name_or_file: str | Path) -> str:
-    """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits."""
+    """Digest what decides a model's output, the file's bytes and the decisive entries of its card: 64 hexadecimal digits.
+
+    Raises:
+        VidferError: As `find_weights`, and where the file is not the one that its card describes.
+    """
     weights = find_weights(kind, name_or_file)
     decisive = {key: weights.card[key] for key in _DECISIVE}
-    text = json.dumps([blake3(_read(weights.path)).hexdigest(), decisive], sort_keys=True)
+    weights.read()
+    text = json.dumps([weights.card["blake3"], decisive], sort_keys=True)
     return blake3(text.encode()).hexdigest()
 
 

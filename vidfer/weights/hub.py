@@ -8,7 +8,7 @@ cards.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPException, HTTPResponse
@@ -21,16 +21,20 @@ from urllib.request import Request, urlopen
 from vidfer import __version__
 from vidfer.limits import MAX_REGISTRY_BYTES
 from vidfer.pipeline.atomic import sync, write_atomic
-from vidfer.pipeline.bounded import parse_json, read_bounded
+from vidfer.pipeline.bounded import parse_json, read_bounded, read_json
+from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.system import lock_file, move
 from vidfer.types import UsageError, VidferError
-from vidfer.weights.files import GRAPH, NAME, SHIPPED, Weights, find_weights, read_card, weights_folder
+from vidfer.weights.files import GRAPH, NAME, SHIPPED, Weights, find_weights, read_card, shipped_folder, weights_folder
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes at hand and, where known, those of the whole file."""
 
 SUFFIXES: Final = (".json", ".safetensors")
 """The files that all weights have: card and tensors."""
+
+DIGESTS: Final = "digests.json"
+"""Name of the file with the digests of all others in this folder that hold data."""
 
 _ADDRESS: Final = re.compile("https?://")
 _TEXTS: Final = ("kind", "licence", "about", "url")
@@ -73,12 +77,38 @@ class Entry:
 
         found = {path: (file_hash(str(path)), sha256) for path, sha256 in self.places().items() if sha256}
         wrong = [f"{path} has the sha256 {one}, not {other}" for path, (one, other) in found.items() if one != other]
+        if not self.url:
+            wrong = changed_files(name for name in shipped_digests() if name.split(".")[0] == self.name)
         try:
             if not wrong:
-                find_weights(self.kind, self.name).read()
+                weights = find_weights(self.kind, self.name)
+                weights.read()
+                if "graph" in weights.card:
+                    weights.graph()
         except VidferError as error:
             wrong = [str(error)]
         return wrong
+
+
+def shipped_digests() -> dict[str, str]:
+    """Return the blake3 digests of the files of weights in the package, by their names; `make cards` renews them."""
+    digests: dict[str, str] = read_json(shipped_folder() / DIGESTS)
+    return digests
+
+
+def changed_files(names: Iterable[str]) -> list[str]:
+    """Say which of these files of the package are missing, or are not those that it was made with."""
+    known, folder = shipped_digests(), shipped_folder()
+    wrong = []
+    for name in names:
+        try:
+            right = file_digest(folder / name) == known[name]
+        except OSError as error:
+            wrong.append(f"{folder / name} cannot be read ({error.strerror})")
+            continue
+        if not right:
+            wrong.append(f"{folder / name} is not the file that it was when vidfer was packed")
+    return wrong
 
 
 def shipped() -> dict[str, Entry]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from vidfer.pipeline.extras import require
 from vidfer.types import VidferError
 from vidfer.weights.files import GRAPH, Card, Weights, find_weights, save_weights, weights_digest, weights_folder
-from vidfer.weights.hub import Entry, Progress, fetch
+from vidfer.weights.hub import Entry, Progress, changed_files, fetch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,6 +60,8 @@ def pull_published(entry: Entry, shown: Callable[[str], AbstractContextManager[P
     with shown(source.name) as progress:
         fetch(entry.url, source, sha256=sha256, size=entry.size, progress=progress)
     card = {**_CARD, "origin": {"url": entry.url, "sha256": sha256}}
+    if wrong := changed_files([f"{IDENTITY}{GRAPH}"]):
+        raise VidferError(f"{wrong[0]}: reinstall vidfer")
     graph = Path(__file__).with_name(f"{IDENTITY}{GRAPH}").read_bytes()
     save_weights(target, read_torch(source), card, graph)
     source.unlink()
