@@ -2,7 +2,6 @@
 
 import csv
 import os
-import random
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.gc import entries
 from vidfer.pipeline.store import Store
 from vidfer.results.traces import Traces
+
+pytestmark = pytest.mark.slow
 
 TABLES = ("frames", "seconds", "segments", "people", "windows", "clips")
 OF_RUN = ["analyzed_at", "elapsed_s"]
@@ -60,17 +61,8 @@ def made_of(study):
         digest = file_digest(study / "clips" / name)
         if digest not in found:
             place = study / f"alone{number}"
-            main(
-                [
-                    "-q",
-                    "analyze",
-                    str(study / "clips" / name),
-                    "--out",
-                    str(place / "out"),
-                    "--store",
-                    str(place / "store"),
-                ]
-            )
+            words = [study / "clips" / name, "--out", place / "out", "--store", place / "store"]
+            main(["-q", "analyze", *map(str, words)])
             found[digest] = {(one.stage, one.key) for one in entries(Store(place / "store"))}
     return found
 
@@ -125,27 +117,18 @@ def copied(study, tmp_path):
     return make
 
 
-@given(data=st.data())
-@settings(max_examples=4, deadline=None, database=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=[Phase.generate])  # fmt: skip
-def test_what_is_left_is_what_the_other_clips_give(study, made_of, copied, data):
-    _compare(study, made_of, copied, data)
-
-
-@pytest.mark.slow
-@given(data=st.data())
-@settings(max_examples=40, deadline=None, database=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=[Phase.generate])  # fmt: skip
-def test_what_is_left_is_what_the_other_clips_give_at_length(study, made_of, copied, data):
-    _compare(study, made_of, copied, data)
-
-
 COUNT = iter(range(10_000))
 
 
-def _compare(study, made_of, copied, data) -> None:
+@given(data=st.data())
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate],  # an example takes seconds
+)
+def test_what_is_left_is_what_the_other_clips_give(study, made_of, copied, data):
     names = data.draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     gone = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
     digests = {name: file_digest(study / "clips" / name) for name in NAMES}
@@ -235,19 +218,12 @@ def killed_at(copied, monkeypatch, calls: int, expected) -> bool:
     return died
 
 
-def test_a_purge_that_was_killed_is_finished_by_the_same_command(study, made_of, copied, monkeypatch):
-    digest = file_digest(study / "clips/a.png")
-    expected = set().union(*(keys for one, keys in made_of.items() if one != digest))
-    assert killed_at(copied, monkeypatch, random.Random(18).randrange(40), expected)
-
-
-@pytest.mark.slow
 def test_a_purge_may_be_killed_before_any_of_its_changes(study, made_of, copied, monkeypatch):
     digest = file_digest(study / "clips/a.png")
     expected = set().union(*(keys for one, keys in made_of.items() if one != digest))
     died = 0
-    for calls in range(0, 200, 3):
+    for calls in range(0, 200, 4):
         if not killed_at(copied, monkeypatch, calls, expected):
             break
         died += 1
-    assert died > 15
+    assert died > 10

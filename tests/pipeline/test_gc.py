@@ -7,7 +7,7 @@ import pytest
 
 from tests.toy import Count, Largest
 from vidfer.pipeline.digest import content_digest
-from vidfer.pipeline.gc import derived_from, entries, leftovers, removable, remove, usage, verify
+from vidfer.pipeline.gc import derived_from, entries, last_written, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store, StoreError
 
@@ -135,3 +135,23 @@ def test_a_damaged_manifest_is_listed_and_purged_with_any_clip(store, clips, tex
     assert damaged.path in [entry.path for entry in doomed]
     remove(store, doomed)
     assert [entry.stage for entry in entries(store)] == ["largest"]
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_removal_that_was_broken_off_leaves_nothing_that_is_not_found_again(store, clips, done):
+    """An artifact without its ancestors would be nobody's."""
+    digest = [content_digest(clips[0], store)]
+    first = derived_from(store, digest)
+    assert [entry.stage for entry in first] == ["largest", "count"]
+    remove(store, first[:done])
+    rest = derived_from(store, digest)
+    assert [entry.key for entry in rest] == [entry.key for entry in first[done:]]
+
+
+def test_what_has_lost_its_ancestors_goes_with_any_clip(store, clips):
+    count, other = (entry for entry in entries(store) if entry.stage == "count")
+    remove(store, [count])
+    orphans = [entry for entry in derived_from(store, ["x"], ("count", "largest")) if entry.stage == "largest"]
+    assert [entry.recipe["inputs"]["count"] for entry in orphans] == [count.key]
+    assert derived_from(store, ["x"]) == []
+    assert set(last_written(store)) == {other.recipe["source"]}

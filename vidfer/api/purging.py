@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
@@ -86,7 +86,7 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
     Raises:
         UsageError: Nothing of that name is there, and no results say that it was.
     """
-    digests, files = set[str](), set[str]()
+    digests, files, notes = set[str](), set[str](), list[str]()
     for each in named:
         path = Path(each)
         if _DIGEST.fullmatch(each) and not path.exists():
@@ -98,12 +98,16 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
             digests |= {content_digest(clip, places.store) for clip, _ in found}
         own = identity(path)
         gone = {one for clip in places.known for one in clip.places if one == own or one.startswith(f"{own}/")}
-        if not path.exists() and not gone and not any(map(is_half_done, places.folders)):
+        if not path.exists() and not gone:
             where = " or ".join(map(str, places.folders)) or "a folder of results (--out names one)"
             remedy = "give its digest, source_blake3 in clips.csv"
-            raise UsageError(f"there is no {each}, and nothing in {where} is of it: {remedy}")
+            said = f"there is no {each}, and nothing in {where} is of it"
+            if not any(map(is_half_done, places.folders)):
+                raise UsageError(f"{said}: {remedy}")
+            notes.append(f"{said}; pages of a purge that was broken off are made again")
         files |= gone
-    return _completed(places, digests, lambda clip: bool(clip.places & files), files)
+    chosen = _completed(places, digests, lambda clip: bool(clip.places & files), files)
+    return replace(chosen, notes=(*notes, *chosen.notes))
 
 
 def choose_before(places: Places, day: date) -> Chosen:
@@ -144,8 +148,7 @@ def choose_all(places: Places) -> Chosen:
     digests |= {
         str(entry.recipe["source"]) for entry in entries(places.store) if entry.stage in STAGES and _source(entry)
     }
-    chosen = _completed(places, digests, lambda _: True)
-    return Chosen(chosen.digests, chosen.clips, chosen.places, chosen.notes, everything=True)
+    return replace(_completed(places, digests, lambda _: True), everything=True)
 
 
 def _source(entry: Entry) -> bool:

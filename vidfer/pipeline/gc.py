@@ -6,7 +6,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -16,7 +16,7 @@ from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.digest import seal_of
 from vidfer.pipeline.mirror import UPLOADS, object_names, prefix_of, quarantine
 from vidfer.pipeline.remote import Object
-from vidfer.pipeline.store import MANIFEST, Store, StoreError, explained, reading
+from vidfer.pipeline.store import MANIFEST, Store, StoreError, reading
 from vidfer.pipeline.system import is_running, move
 
 
@@ -257,9 +257,13 @@ def _concerns(leftover: Entry, sources: set[str], keys: Collection[str]) -> bool
 
 
 def remove(store: Store, doomed: Iterable[Entry]) -> None:
-    """Delete entries for good; an artifact first leaves its place in one rename, so that no reader meets half of it."""
+    """Delete entries for good; an artifact first leaves its place in one rename, so that no reader meets half of it.
+
+    Raises:
+        StoreError: One cannot be removed; those before it have gone.
+    """
     for entry in doomed:
-        with explained(store.root), suppress(FileNotFoundError):  # another process removed it
+        with _removing(entry), suppress(FileNotFoundError):  # another process removed it
             if entry.names:
                 assert store.remote is not None
                 store.remote.delete(entry.names)
@@ -272,3 +276,12 @@ def remove(store: Store, doomed: Iterable[Entry]) -> None:
                 grave.parent.mkdir(exist_ok=True)
                 move(entry.path, grave)
                 shutil.rmtree(grave)
+
+
+@contextmanager
+def _removing(entry: Entry) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"{entry.path} cannot be removed ({reason}): do it as a user, or where, it can be") from error

@@ -1,0 +1,226 @@
+"""Where `vidfer purge` looks, what it leaves, and what it says of that."""
+
+import errno
+import json
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.toy import Count, Largest
+from vidfer.api import ClipResult, claimed_folders, write_result
+from vidfer.api.purge_folder import _drop_rows
+from vidfer.cli.main import main
+from vidfer.pages.run import finish_run
+from vidfer.pipeline import gc
+from vidfer.pipeline.digest import content_digest, recipe_key
+from vidfer.pipeline.gc import entries
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
+from vidfer.pipeline.temporary import temporary_folder
+from vidfer.results.traces import Traces
+from vidfer.types import ClipError, Status
+
+
+@pytest.fixture
+def place(tmp_path, clips, monkeypatch):
+    """A store of two clips and a folder with their results."""
+    store = Store(tmp_path / "store")
+    for clip in clips:
+        with finished((Count(), Largest()), "largest", clip, store):
+            pass
+        failed = ClipResult.failed(clip, ClipError(Status.CORRUPT, f"{clip.name} is torn"), clip.name)
+        failed.summary["provenance"] = {"source_blake3": content_digest(clip, store)}
+        write_result(failed, tmp_path / "run" / clip.name)
+    finish_run(tmp_path / "run", excel=False)
+    monkeypatch.setenv("VIDFER_STORE", str(store.root))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    return store
+
+
+def purge(place: Store, *words: str | Path) -> int:
+    return main(["purge", *map(str, words), "--out", str(place.root.parent / "run"), "--yes"])
+
+
+def test_nothing_goes_before_it_is_meant(place, clips, capsys):
+    run = place.root.parent / "run"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert main(["purge", "--clip", str(clips[0]), "--out", str(run)]) == 0
+    said = capsys.readouterr()
+    assert f"file\t{run / 'a.bin' / 'report.html'}" in said.out
+    assert "3 artifacts and leftovers" in said.err or "2 artifacts and leftovers" in said.err
+    assert "would be removed; say --yes to do it" in said.err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert len(entries(place)) == 4
+
+
+def test_a_file_of_the_users_that_names_the_clip_is_named_and_stays(place, clips, capsys):
+    note = place.root.parent / "run/notes.txt"
+    note.write_text("Ask again about a.bin.\n")
+    assert purge(place, "--clip", clips[0]) == 1
+    assert f"left: {note} has a.bin" in capsys.readouterr().err
+    assert note.exists()
+    note.write_text("Ask again about banana.bin and a.bin2.\n")
+    assert purge(place, "--clip", clips[0]) == 0
+
+
+def test_a_run_at_work_is_not_disturbed(place, clips, capsys):
+    with claimed_folders([(clips[0], Path(clips[0].name))], place.root.parent / "run"):
+        assert purge(place, "--clip", clips[0]) == 1
+        assert f"a run at work into {place.root.parent / 'run'} has a.bin" in " ".join(capsys.readouterr().err.split())
+        assert len(entries(place)) == 4
+        assert purge(place, "--clip", clips[1]) == 0
+    assert purge(place, "--clip", clips[0]) == 0
+
+
+def test_what_a_living_process_writes_into_the_store_is_named(place, clips, capsys):
+    with place.draft("count", "0" * 64) as draft:
+        draft.write("x", b"1")
+        assert purge(place, "--clip", clips[0]) == 1
+        assert f"{draft.path}: a process at work is writing it" in capsys.readouterr().err
+    assert purge(place, "--clip", content_digest(clips[0], place)) == 0
+
+
+def test_a_store_that_cannot_be_written_is_said_in_a_sentence(place, clips, capsys, monkeypatch):
+    def refuse(source, *_):
+        raise OSError(errno.EROFS, "Read-only file system", str(source))
+
+    monkeypatch.setattr(gc, "move", refuse)
+    assert purge(place, "--clip", clips[0]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cannot be removed (Read-only file system): do it as a user, or where, it can be" in said
+    assert (place.root.parent / "run/a.bin/summary.json").exists()
+
+
+def test_jobs_of_the_app_that_have_the_clip_go(place, clips):
+    with temporary_folder("app") as folder:
+        for number, clip in enumerate(clips):
+            (folder / str(number) / "results").mkdir(parents=True)
+            (folder / str(number) / "upload").write_bytes(clip.read_bytes())
+        assert purge(place, "--clip", clips[0]) == 0
+        assert sorted(path.name for path in folder.iterdir()) == [".lock", "1"]
+
+
+def test_clips_that_were_analysed_before_a_day_go(place, clips):
+    digest = content_digest(clips[0], place)
+    then = time.time() - 100 * 86_400
+    doomed = [entry for entry in gc.derived_from(place, [digest]) if entry.stage != "memo"]
+    for entry in doomed:
+        os.utime(entry.path, (then, then))
+    day = time.strftime("%Y-%m-%d", time.localtime(then + 2 * 86_400))
+    assert purge(place, "--before", day) == 0  # its results were written today
+    assert len(entries(place)) == 4
+    path = place.root.parent / "run/a.bin/summary.json"
+    summary = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**summary, "analyzed_at": "2020-01-02T03:04:05Z"}))
+    rows = pd.read_parquet(place.root.parent / "run/clips.parquet")
+    rows.loc[rows["clip_id"] == "a.bin", "analyzed_at"] = pd.Timestamp("2020-01-02T03:04:05Z")
+    rows.to_parquet(place.root.parent / "run/clips.parquet")
+    assert purge(place, "--before", day) == 0
+    assert len(entries(place)) == 2
+    assert pd.read_parquet(place.root.parent / "run/clips.parquet")["clip_id"].tolist() == ["b.bin"]
+    assert not path.exists()
+
+
+class Data:
+    """A data module of somebody's own."""
+
+    def __init__(self, digests: str) -> None:
+        self.digests = digests
+
+    def content_digest(self) -> str:
+        return self.digests
+
+
+def test_weights_that_learnt_from_a_clip_are_named_and_stay(place, clips, capsys):
+    digests = [content_digest(clip, place) for clip in clips]
+    paths = []
+    for told in (digests[0], digests[1], "x"):
+        data = {"class_path": f"{__name__}.Data", "init_args": {"digests": told}}
+        source = recipe_key({"data": [told]}) if told != "x" else "y"
+        with place.draft("classify_fit", key := recipe_key({"of": told})) as draft:
+            paths.append(place.path("classify_fit", key))
+            draft.write("weights.safetensors", b"")
+            place.publish(
+                draft.seal({"stage": "classify_fit", "params": {"data": data}, "source": source, "inputs": {}})
+            )
+    assert purge(place, "--clip", clips[0]) == 0
+    said = capsys.readouterr().out
+    assert f"the weights {paths[0]} were trained on a clip" in said
+    assert str(paths[1]) + " " not in said
+    assert f"the weights {paths[2]} may have been trained on a clip" in said
+    assert all(path.is_dir() for path in paths)
+
+
+def test_a_manifests_run_loses_the_rows_and_is_made_whole_by_the_next_run(tmp_path, capsys):
+    names = ("a.mp4", "b.mp4", "c.mp4")
+    for name in names:
+        (tmp_path / name).write_text(f"{name}, no video")
+    (tmp_path / "list.csv").write_text("path\n" + "\n".join(names) + "\n")
+    out, store = tmp_path / "many", tmp_path / "store"
+    words = [
+        "analyze",
+        "--manifest",
+        str(tmp_path / "list.csv"),
+        "--out",
+        str(out),
+        "--store",
+        str(store),
+        "--parts",
+        "frames",
+    ]
+    assert main(words) == 1
+    assert main(["purge", "--clip", str(tmp_path / "b.mp4"), "--out", str(out), "--store", str(store), "--yes"]) == 0
+    assert "Nothing is left there." in capsys.readouterr().out
+    assert pd.read_parquet(out / "clips")["clip_id"].tolist() == ["a.mp4", "c.mp4"]
+    assert json.loads((out / "run.json").read_text())["n_clips"] == 2
+    (tmp_path / "list.csv").write_text("path\na.mp4\nc.mp4\n")
+    assert main(words) == 1
+    assert pd.read_parquet(out / "clips")["clip_id"].tolist() == ["a.mp4", "c.mp4"]
+
+
+def test_persons_who_were_the_same_as_one_who_is_gone_stay_the_same(tmp_path):
+    table = tmp_path / "people.csv"
+    rows = ["a,1,Ann,,", "b,1,,a#1,", "c,1,,a#1,", "c,2,,,a#1", "d,1,,b#1,", "'=d,1,,a#1,"]
+    table.write_text(
+        "\n".join(["clip_id;person;name;same_as;linked_to", *(row.replace(",", ";") for row in rows)]) + "\n"
+    )
+    _drop_rows(table, {"a"})
+    left = [line.split(";") for line in table.read_text().splitlines()[1:]]
+    assert left == [["b", "1", "", "", ""], ["c", "1", "", "b#1", ""], ["c", "2", "", "", ""], ["d", "1", "", "b#1", ""],
+                    ["'=d", "1", "", "b#1", ""]]  # fmt: skip
+
+
+WORDS = st.text("ab.-_ /é&'\"<", min_size=1, max_size=8).map(str.strip).filter(lambda name: name.strip("./ "))
+
+
+@given(WORDS.map(lambda name: f"{name}1.mp4"), st.sampled_from(["", " ", ",", '"', "\n", ">", "(", "'", "./"]),
+       st.sampled_from(["", " ", ",", '"', "\n", "<", "#1", "/report.html", ".", ":", "?"]))  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_a_name_is_found_where_it_stands_alone_however_it_is_written(name, before, after):
+    import html
+    from urllib.parse import quote
+
+    traces = Traces(frozenset(), frozenset({name}))
+    for written in (name, html.escape(name), quote(name), json.dumps(name)[1:-1]):
+        assert traces.in_bytes(f"x {before}{written}{after}".encode())
+        assert not (name[0].isalnum() and traces.in_bytes(f"x {before}y{written}".encode()))
+        assert not traces.in_bytes(f"x {before}{written}y".encode())
+
+
+@pytest.mark.parametrize("words", [[], ["--clip", "a", "--all"], ["--before", "2020-01-01", "--expired"], ["--before", "soon"],
+                                   ["--clip", "nowhere.mp4"], ["--all", "--log", "nowhere.log"]])  # fmt: skip
+def test_wrong_usage_removes_nothing(place, words, capsys):
+    try:
+        status = purge(place, *words)
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    assert capsys.readouterr().err
+    assert len(entries(place)) == 4
