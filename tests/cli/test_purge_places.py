@@ -224,3 +224,14 @@ def test_wrong_usage_removes_nothing(place, words, capsys):
     assert status == 2
     assert capsys.readouterr().err
     assert len(entries(place)) == 4
+
+
+def test_a_folder_whose_clips_were_deleted_stands_for_those_that_the_results_name(place, clips, capsys):
+    folder = clips[0].parent / "clips"
+    folder.mkdir()
+    summary = place.root.parent / "run/a.bin/summary.json"
+    told = json.loads(summary.read_bytes())
+    summary.write_text(json.dumps({**told, "clip": str(folder / "a.bin"), "video": None}))
+    assert purge(place, "--clip", folder) == 0
+    assert not summary.exists()
+    assert len(entries(place)) == 2

@@ -92,12 +92,11 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
         if _DIGEST.fullmatch(each) and not path.exists():
             digests.add(each)
             continue
-        if path.exists():  # pictures may have been clips, or, in a folder, frames of one at any rate
-            found = [*find_clips([path], notify=notify), *find_clips([path], picture_fps=1.0)]
-            files |= {identity(clip) for clip, _ in found}
-            digests |= {content_digest(clip, places.store) for clip, _ in found}
         own = identity(path)
         gone = {one for clip in places.known for one in clip.places if one == own or one.startswith(f"{own}/")}
+        found = [] if not path.exists() else _clips_in(path, notify, may_be_empty=bool(gone))
+        files |= {identity(clip) for clip in found}
+        digests |= {content_digest(clip, places.store) for clip in found}
         if not path.exists() and not gone:
             where = " or ".join(map(str, places.folders)) or "a folder of results (--out names one)"
             remedy = "give its digest, source_blake3 in clips.csv"
@@ -108,6 +107,16 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
         files |= gone
     chosen = _completed(places, digests, lambda clip: bool(clip.places & files), files)
     return replace(chosen, notes=(*notes, *chosen.notes))
+
+
+def _clips_in(path: Path, notify: Callable[[str], None], *, may_be_empty: bool) -> list[Path]:
+    """List the clips that a path stands for: pictures may have been clips or, in a folder, frames of one at any rate."""
+    try:
+        return [clip for clip, _ in (*find_clips([path], notify=notify), *find_clips([path], picture_fps=1.0))]
+    except UsageError:
+        if not may_be_empty:
+            raise
+        return []
 
 
 def choose_before(places: Places, day: date) -> Chosen:
