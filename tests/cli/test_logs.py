@@ -120,7 +120,9 @@ def test_options_of_a_training_are_taken_out_of_its_words():
         separate(["fit", "--log-file"])
 
 
-@pytest.mark.parametrize("text", ["a\x07b", "\x1b]0;title\x07", "caf\udce9", "\ud800", "\x9b31m"])
+@pytest.mark.parametrize(
+    "text", ["a\x07b", "\x1b]0;title\x07", "caf\udce9", "\ud800", "\x9b31m", "\u202egpj", "\u2066a\u2069", "\u2028"]
+)
 def test_what_is_printed_can_be_encoded_and_controls_nothing(text):
     shown = printable(text)
     shown.encode(sys.stdout.encoding or "utf-8")
