@@ -39,6 +39,12 @@ MAX_COUNTED_PIXELS: Final = 500_000_000
 MAX_HEADER_BYTES: Final = 1 << 20
 """bytes of the header of a message from a process that decodes, or of the first line of a manifest: they hold names."""
 
+MAX_MESSAGE_BYTES: Final = 1 << 30
+"""bytes of one message of a worker process: the tables of a clip of many hours take a tenth of it."""
+
+MAX_GRANT_SECONDS: Final = 10.0
+"""seconds that one message of a process that decodes adds to its time limit: its playing time, if the clock is not broken."""
+
 MAX_NAME_BYTES: Final = 255
 """bytes of the name of a folder of results: what common file systems take."""
 

@@ -113,9 +113,10 @@ def fork_writer(store_type: type[Store], root: Path, clips: list[Path]) -> int:
     return pid
 
 
-def one_run(store_type: type[Store], root: Path, clips: list[Path], dice: random.Random) -> int:
-    """Kill two writers again and again until both come to their end; return the number of kills."""
+def one_run(store_type: type[Store], root: Path, clips: list[Path], dice: random.Random) -> tuple[int, int]:
+    """Kill two writers again and again until both come to their end; return the numbers of kills and of drafts that they left."""
     kills = 0
+    torn: set[Path] = set()
     undisturbed_after = 50
     for attempt in range(undisturbed_after + 1):
         writers = [fork_writer(store_type, root, clips), fork_writer(store_type, root, clips[::-1])]
@@ -125,9 +126,10 @@ def one_run(store_type: type[Store], root: Path, clips: list[Path], dice: random
                 os.kill(pid, signal.SIGKILL)  # a finished child not yet waited for can still be sent one
         codes = [os.waitpid(pid, 0)[1] for pid in writers]
         kills += sum(os.WIFSIGNALED(code) for code in codes)
+        torn.update((root / "tmp").glob("*"))  # before the next writers remove them
         if not any(map(os.WIFSIGNALED, codes)):
             break
-    return kills
+    return kills, len(torn)
 
 
 def tables(store_type: type[Store], root: Path, clips: list[Path]) -> list[object]:
@@ -148,7 +150,8 @@ def storm(folder: Path, kills_wanted: int, store_type: type[Store], seed: int) -
     kills = runs = wrong = torn = 0
     while kills < kills_wanted:
         root = folder / f"store{runs}"
-        kills += one_run(store_type, root, clips, dice)
+        killed, left = one_run(store_type, root, clips, dice)
+        kills, torn = kills + killed, torn + left
         runs += 1
         try:
             right = tables(store_type, root, clips) == expected
@@ -157,7 +160,6 @@ def storm(folder: Path, kills_wanted: int, store_type: type[Store], seed: int) -
         checker = Store(root)
         right = right and not any(checker.fault(path) for path in checker.folders())
         wrong += not right
-        torn += len(list((root / "tmp").glob("*")))
         shutil.rmtree(root)
     return {"kills": kills, "runs": runs, "wrong": wrong, "torn": torn}
 

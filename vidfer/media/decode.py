@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vidfer.limits import MAX_PIXELS, MEMORY_LIMIT
+from vidfer.limits import MAX_GRANT_SECONDS, MAX_PIXELS, MEMORY_LIMIT
 from vidfer.media.child import Child, require_local_file
 from vidfer.media.kept import KeptChild
 from vidfer.types import ClipError, Status
@@ -17,11 +17,6 @@ Decoder = Literal["auto", "pyav", "decord"]
 
 CHILD: Final = KeptChild("vidfer.media.decode_child")
 """The process that probes and decodes, kept from one clip to the next."""
-
-
-_GRANT: Final = (
-    10.0  # s of playing time that one message can add to the time limit: a clock that jumps by years adds no more
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +169,7 @@ def _stream(request: dict[str, object], timeout: float, memory: int) -> Generato
             if "end" in header:
                 return
             at: float = header["pts" if "index" in header else "progress"]
-            child.left = min(timeout, child.left + min(max(0.0, at - reached), _GRANT))
+            child.left = min(timeout, child.left + min(max(0.0, at - reached), MAX_GRANT_SECONDS))
             reached = max(reached, at)
             if "index" in header:
                 image = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeVar
 
+from vidfer.limits import MAX_MESSAGE_BYTES
 from vidfer.pipeline.cores import share_cores
 from vidfer.pipeline.shortage import explained_shortages
 from vidfer.pipeline.system import WINDOWS, end_with
@@ -29,7 +30,6 @@ Work = Callable[[Item, Callable[[str, float], None]], dict[str, Any]]
 """From an item and a progress callback (stage, share) to the item's summary."""
 
 _HALF = 10  # s that a worker may take between two parts of one message
-_LARGEST = 1 << 30  # bytes of a message
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Worker:
         if not self.process.is_alive() and not self.pipe.poll():  # what it has started holds the pipe open
             return "dead", self.process.exitcode
         try:
-            said = self.pipe.recv_bytes(_LARGEST)
+            said = self.pipe.recv_bytes(MAX_MESSAGE_BYTES)
         except (EOFError, OSError):
             self._has_ended(1.0)
             return "dead", self._end()
