@@ -222,8 +222,8 @@ def test_a_purge_may_be_killed_before_any_of_its_changes(study, made_of, copied,
     digest = file_digest(study / "clips/a.png")
     expected = set().union(*(keys for one, keys in made_of.items() if one != digest))
     died = 0
-    for calls in range(0, 200, 4):
+    for calls in range(0, 200, 11):
         if not killed_at(copied, monkeypatch, calls, expected):
             break
         died += 1
-    assert died > 10
+    assert died > 4
