@@ -32,7 +32,8 @@ def write_copy(clip: Path, target: Path, number: int) -> None:
 def _note(content: bytes, text: bytes) -> bytes:
     if _ends_whole(content, _box):
         return struct.pack(">I4s", 8 + len(text), b"free") + text
-    if content[:4] == b"RIFF" and len(content) == 8 + struct.unpack("<I", content[4:8])[0]:
+    riff = content[:4] == b"RIFF" and len(content) == 8 + struct.unpack("<I", content[4:8])[0]
+    if riff and b"data" + bytes(4) not in content:  # sound of no size goes on to the end of the file
         return struct.pack("<4sI", b"JUNK", len(text)) + text + bytes(len(text) % 2)
     if content[:4] == b"\x1a\x45\xdf\xa3" and _ends_whole(content, _element):
         return bytes([0xEC, 0x80 | len(text)]) + text
