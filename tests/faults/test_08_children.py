@@ -86,14 +86,14 @@ def lost(kept, **request):
     return caught.value, assert_next_is_served(kept)
 
 
-@pytest.mark.parametrize("way", quick_of(ENDS, "segfault", "out_of_memory_killer", "leave_a_grandchild"))
+@pytest.mark.parametrize("way", quick_of(ENDS, "segfault", "leave_a_grandchild"))
 def test_a_child_that_ends_costs_its_clip_and_says_how(kept, way):
     error, _ = lost(kept, do=way)
     assert error.status is Status.CRASHED
     assert re.search(ENDS[way][1], error.message)
 
 
-@pytest.mark.parametrize("way", quick_of(HANGS, "hang", "print_without_end"))
+@pytest.mark.parametrize("way", quick_of(HANGS, "hang"))
 def test_a_child_that_hangs_is_ended_in_time(kept, way):
     assert_next_is_served(kept)
     error, _ = lost(kept, do=way, timeout=0.3)

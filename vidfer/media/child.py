@@ -40,7 +40,7 @@ _KEEP_HEAP: Final = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRES
 """Has glibc keep the memory of a frame for the next: given back and asked for anew, its pages cost more than its conversion."""
 
 _PREFIX: Final = struct.Struct("<I")
-_LOOK: Final = 0.5  # s between two looks whether the child still lives: what it has started may hold its pipes open
+_LOOK: Final = 0.25  # s between two looks whether the child still lives: what it has started may hold its pipes open
 _SAID: Final = 1 << 14  # bytes of its standard error that are kept
 
 
