@@ -288,3 +288,12 @@ def test_a_broken_pipe_and_an_interrupt_have_their_exit_status(monkeypatch, caps
     command = f'"{sys.executable}" -u -c "{code}"; echo $? >&2'
     done = subprocess.run(["bash", "-c", f"({command}) | true"], stderr=subprocess.PIPE, text=True)
     assert done.stderr.split()[-1] in ("141", "0")
+
+
+def test_a_clip_may_have_a_name_that_is_not_utf8(tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (tmp_path / name).write_bytes(b"no video")
+    out = tmp_path / os.fsdecode(b"r\xe9sultats")
+    assert main(["analyze", str(tmp_path / name), "--out", str(out), "--store", str(tmp_path / "s")]) == 1
+    assert "no video" not in capsys.readouterr().err
+    assert len((out / "clips.csv").read_text().splitlines()) == 2

@@ -234,9 +234,8 @@ def _csv_batches(file: Path) -> "Iterator[pa.RecordBatch]":
 def _parquet_batches(file: Path) -> "Iterator[pa.RecordBatch]":
     import pyarrow.parquet as pq
 
-    with file.open("rb"):  # whose error names the file
-        pass
-    with pq.ParquetFile(file, buffer_size=1 << 20) as rows:  # a column of a large row group is read piece by piece
+    with file.open("rb") as source:  # whose error names the file; a column of a large row group is read piece by piece
+        rows = pq.ParquetFile(source, buffer_size=1 << 20)
         _checked(file, rows.schema_arrow.names)
         yield from rows.iter_batches(10_000)
 

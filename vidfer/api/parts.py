@@ -185,7 +185,8 @@ def _read(place: Path) -> "pa.Table":
     import pyarrow.parquet as pq
 
     names = ("path", *_STATUSES, "predominant", "warnings", "source_blake3", "analyzed_at", "elapsed_s")
-    return pq.ParquetFile(place).read(columns=list(names), use_threads=False)
+    with place.open("rb") as file:
+        return pq.ParquetFile(file).read(columns=list(names), use_threads=False)
 
 
 def _changed(clips: "pa.Table", store: Store) -> bool:
@@ -223,6 +224,7 @@ class _Sink:
                 self._flush()
             if self._writer is not None:
                 self._writer.close()
+                self._file.close()
 
     def add(self, rows: "pa.Table") -> None:
         """Append rows."""
@@ -240,7 +242,8 @@ class _Sink:
         rows = pa.concat_tables(self._waiting)
         if self._writer is None:
             schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), **self._metadata})
-            self._writer = pq.ParquetWriter(self._place, schema, compression="zstd")
+            self._file = self._place.open("wb")  # pyarrow takes no path that is not UTF-8
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
         self._writer.write_table(rows.replace_schema_metadata(self._writer.schema.metadata))
         self._waiting, self._n_waiting = [], 0
 

@@ -14,6 +14,7 @@ _PROCESSES = (
 )
 _MEMORY = "there is not enough memory: close other programs, allow more (`ulimit -v`, the container), or use --jobs 1"
 _TEMPORARY = "there is no folder for temporary files that can be written: name one by TMPDIR"
+_NAMES = "names of files are {} here, and one has other characters: set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
 _UNMAPPED = "failed to map segment from shared object"  # what the loader says of a library that finds no room
 _OF_NUMBER = {errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.EAGAIN: _PROCESSES, errno.ENOMEM: _MEMORY}
 
@@ -44,10 +45,13 @@ def _kinds() -> tuple[type[Exception], ...]:
     """Return the types of such errors: pyarrow, once it is imported, has one of its own where it cannot start a thread."""
     arrow = sys.modules.get("pyarrow")
     own: tuple[type[Exception], ...] = () if arrow is None else (arrow.ArrowException,)
-    return (OSError, RuntimeError, MemoryError, ImportError, *own)
+    return (OSError, RuntimeError, MemoryError, ImportError, UnicodeEncodeError, *own)
 
 
 def _explain(error: Exception) -> str | None:
+    if isinstance(error, UnicodeEncodeError):
+        of_names = error.encoding == sys.getfilesystemencoding() != "utf-8"
+        return _NAMES.format(error.encoding) if of_names else None
     if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _UNMAPPED in str(error)):
         return _MEMORY
     if not isinstance(error, OSError):

@@ -56,13 +56,13 @@ class Sink:
         import pyarrow.parquet as pq
 
         parquet, csv = self._places
-        self._csv = csv.open("wb")
-        self._writer = pq.ParquetWriter(parquet, self._schema)
+        self._csv, self._parquet = csv.open("wb"), parquet.open("wb")  # pyarrow takes no path that is not UTF-8
+        self._writer = pq.ParquetWriter(self._parquet, self._schema)
         self._csv.writelines(csv_rows(self._schema.empty_table(), bom=self._bom))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with self._csv, suppress(OSError) if kind else nullcontext():
+        with self._csv, suppress(OSError) if kind else nullcontext(), self._parquet:
             if kind is None:
                 self._flush()
             self._writer.close()

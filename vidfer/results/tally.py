@@ -56,7 +56,8 @@ def tally_seconds(table: Path) -> Tally:
 def _parts(table: Path) -> "Iterator[Any]":
     import pyarrow.parquet as pq
 
-    for batch in pq.ParquetFile(table).iter_batches(_AT_ONCE, columns=list(_COLUMNS), use_threads=False):
-        rows = batch.to_pandas(use_threads=False)
-        if len(rows):
-            yield rows.astype({"clip_id": "string", "person_id": "string", "expression": "string"})
+    with table.open("rb") as file:
+        for batch in pq.ParquetFile(file).iter_batches(_AT_ONCE, columns=list(_COLUMNS), use_threads=False):
+            rows = batch.to_pandas(use_threads=False)
+            if len(rows):
+                yield rows.astype({"clip_id": "string", "person_id": "string", "expression": "string"})
