@@ -76,10 +76,13 @@ WORKING: tuple[Surrounding, ...] = (
     *_variables("home", HOME=("", "/none/of/these", "/proc", "/dev/null", "relative")),
     *_variables("cache", XDG_CACHE_HOME=("relative", "/proc")),
     Surrounding("read-only root", "root", _READ_ONLY, spaces=_MOUNT),
+    Surrounding(
+        "no folder for temporary files", "root", f"{_READ_ONLY}; export TMPDIR=/proc; cd /", spaces=_MOUNT
+    ),
     *_variables("temporary", TMPDIR=("/none/of/these", "/proc", "relative", "")),
     Surrounding("no /dev/shm", "devices", "mount -t tmpfs -o ro,size=4k none /dev/shm", spaces=_MOUNT),
     Surrounding("/dev/shm full", "devices", "mount -t tmpfs -o size=4k none /dev/shm; : > /dev/shm/a", spaces=_MOUNT),
-    Surrounding("/dev empty", "devices", 'mkdir -p "$W/dev"; mount --bind "$W/dev" /dev', spaces=_MOUNT),
+    Surrounding("/dev empty", "streams", 'mkdir -p "$W/dev"; mount --bind "$W/dev" /dev', spaces=_MOUNT),
     Surrounding("no /proc", "processes", "mount -t tmpfs none /proc", spaces=_MOUNT),
     *_variables("locale", LC_ALL=("C", "POSIX", "xx_YY.UTF-8", "de_DE.ISO-8859-1"), PYTHONIOENCODING=("ascii",)),
     Surrounding("64 open files", "files", "ulimit -n 64"),
@@ -117,13 +120,6 @@ REFUSING: tuple[Surrounding, ...] = (
     ),
     Surrounding("one process", "user", "", f"prlimit --nproc=1 {_OTHER}", says="no further process"),
     Surrounding("four processes", "user", "", f"prlimit --nproc=3 {_OTHER}", says="no further process"),
-    Surrounding(
-        "no folder for temporary files",
-        "root",
-        f"{_READ_ONLY}; export TMPDIR=/proc; cd /",
-        spaces=_MOUNT,
-        says="temporary files .*TMPDIR",
-    ),
     Surrounding("standard output full", "streams", "exec > /dev/full", says="cannot be written .*free some space"),
     Surrounding(
         "no home at all",

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from vidfer import __version__
 from vidfer.cli.put import put, put_error
@@ -167,6 +168,8 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):  # names may have what it cannot hold, and are escaped, as in standard error
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

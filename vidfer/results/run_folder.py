@@ -21,7 +21,7 @@ from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, c
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
-from vidfer.results.names import clip_id
+from vidfer.results.names import clip_id, shown
 from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.schema import TABLES, Kind
 from vidfer.results.sinks import Sink, common_kind
@@ -162,7 +162,7 @@ def _rebuild(run: Path, bom: bool, links: Mapping[str, str] | None) -> Contents:
     with ExitStack() as replaced:
         # `clips`, which says whether all are current, is the last to be replaced
         drafts = {name: replaced.enter_context(replacing(run / name)) for name in reversed(RUN_FILES)}
-        drafts[PACKAGE].write_bytes(package_file(run.resolve().name, kinds, excel=bom))
+        drafts[PACKAGE].write_bytes(package_file(shown(run.resolve().name), kinds, excel=bom))
         with ExitStack() as opened:
             sinks = {}
             for name in TABLES:
