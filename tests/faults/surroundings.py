@@ -76,9 +76,7 @@ WORKING: tuple[Surrounding, ...] = (
     *_variables("home", HOME=("", "/none/of/these", "/proc", "/dev/null", "relative")),
     *_variables("cache", XDG_CACHE_HOME=("relative", "/proc")),
     Surrounding("read-only root", "root", _READ_ONLY, spaces=_MOUNT),
-    Surrounding(
-        "no folder for temporary files", "root", f"{_READ_ONLY}; export TMPDIR=/proc; cd /", spaces=_MOUNT
-    ),
+    Surrounding("no folder for temporary files", "root", f"{_READ_ONLY}; export TMPDIR=/proc; cd /", spaces=_MOUNT),
     *_variables("temporary", TMPDIR=("/none/of/these", "/proc", "relative", "")),
     Surrounding("no /dev/shm", "devices", "mount -t tmpfs -o ro,size=4k none /dev/shm", spaces=_MOUNT),
     Surrounding("/dev/shm full", "devices", "mount -t tmpfs -o size=4k none /dev/shm; : > /dev/shm/a", spaces=_MOUNT),

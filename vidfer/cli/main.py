@@ -168,7 +168,9 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
-    if isinstance(sys.stdout, TextIOWrapper):  # names may have what it cannot hold, and are escaped, as in standard error
+    if isinstance(
+        sys.stdout, TextIOWrapper
+    ):  # names may have what it cannot hold, and are escaped, as in standard error
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
