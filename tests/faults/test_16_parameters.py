@@ -32,7 +32,7 @@ NEUTRAL = {
 """Fields that cannot change a result: time limits, where it is computed, and names of weights whose digest is a field, too."""
 
 CHAIN = (*build_chain(ChainOptions()), IdentifyStage("digest"))
-TASKS = ("image.ImageTask", "denoise.DenoiseTask", "clip.ClipTask", "soft_faces.SoftFacesTask")
+TASKS = ("image.ImageTask", "denoise.DenoiseTask", "clip.ClipTask", "soft_faces.SoftLabelTask")
 
 OPTIONS: dict[str, tuple[object, tuple[str, ...]]] = {
     "fps": (3.0, ("faces",)),

@@ -45,8 +45,10 @@ def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return `(H, W, 3)`, from RGB, gray or RGBA.
 
     Raises:
-        ValueError: Any other shape.
+        ValueError: Any other shape, or numbers of another kind than uint8.
     """
+    if image.dtype != np.uint8:
+        raise ValueError(f"need an image of uint8, 0-255, not of {image.dtype}")
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim != 3 or image.shape[2] not in {1, 3, 4}:
