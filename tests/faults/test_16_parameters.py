@@ -52,6 +52,7 @@ OPTIONS: dict[str, tuple[object, tuple[str, ...]]] = {
     "prior": ("training", ("classify",)),
     "pool": ("mean", ("classify",)),
     "abstain": (0.4, ("classify",)),
+    "keep_faces": (False, ("faces", "denoise", "report")),
     "device": ("cuda", ()),
     "backend": ("torch", ()),
     "timeout": (3.0, ()),

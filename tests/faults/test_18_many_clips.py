@@ -60,9 +60,9 @@ def run(folder, count, base, step):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="counts descriptors")
-@pytest.mark.parametrize(("count", "base"), [(18, 9), pytest.param(1000, 100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("count", "base"), [(12, 6), pytest.param(1000, 100, marks=pytest.mark.slow)])
 def test_memory_files_and_threads_do_not_grow(tmp_path, figure, count, base):
-    states = run(tmp_path, count, base, max(9, base // 2))
+    states = run(tmp_path, count, base, base if count < 100 else base // 2)
     memory, files, threads, children, of_children = (np.array(each) for each in zip(*states, strict=True))
     growth, theirs = memory.max() / memory[0] - 1, of_children.max() / of_children[0] - 1
     assert growth < GROWTH, f"memory grew by {growth:.1%}: {memory.tolist()}"

@@ -23,10 +23,13 @@ def read_bounded(path: Path, most: int) -> bytes:
     except ValueError as error:
         raise OSError(EINVAL, "no file can have that name", str(path)) from error
     with os.fdopen(number, "rb") as file:
-        mode = os.fstat(number).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file", str(path))
-        data = file.read(most + 1)
+        about = os.fstat(number)
+        if not stat.S_ISREG(about.st_mode):
+            reason = "it is a folder" if stat.S_ISDIR(about.st_mode) else "it is no regular file"
+            raise OSError(EINVAL, reason, str(path))
+        data = file.read(min(about.st_size, most) + 1)  # memory for all that is asked for is taken at once
+        if len(data) > about.st_size:  # it has grown meanwhile
+            data += file.read(most + 1 - len(data))
     if len(data) > most:
         raise OSError(EFBIG, f"it is larger than the {most:,} bytes that are read", str(path))
     return data
