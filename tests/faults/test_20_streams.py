@@ -101,6 +101,7 @@ def film(tmp_path):
     return lambda name: Film(tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["dpa", "pda", "pad", "dap", "ddpada", "apdd", "ap", "pa"])
 def test_streams_of_any_kind_and_order_do_not_touch_pictures_and_sound(film, order):
     make = film("a.ts")
@@ -130,6 +131,7 @@ def test_the_last_frames_come_whatever_the_order_of_the_streams(film, name, fps,
     assert [number(frame.image) for frame in read_frames(make.save(), fps=None)] == list(range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("pause", [0.5, 7.0, 90.0])
 def test_sound_after_a_pause_has_its_own_times_and_the_pause_is_silent(film, pause, rate):

@@ -108,7 +108,7 @@ SPANS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["a.ts", "a.mpg"])
+@pytest.mark.parametrize("name", ["a.ts", pytest.param("a.mpg", marks=pytest.mark.slow)])
 def test_stamps_that_start_anew_shift_both_streams_alike(tmp_path, name):
     for number, ((video, sound), (video2, sound2)) in enumerate(zip(SPANS, SPANS[2:] + SPANS[:2], strict=True)):
         first = write(tmp_path / f"1{name}", video=video, sound=sound)
