@@ -1,18 +1,26 @@
 """The command in odd surroundings: it works and writes the same tables, or one sentence names the remedy."""
 
+import json
 import os
 import random
 import re
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests import toy
 from tests.faults.command import ROOT, environment
 from tests.faults.surroundings import CLOSED, REFUSING, WORKING, Surrounding, possible, script
 from vidfer.datasets.synthetic import write_demo_clip
+from vidfer.pipeline.artifact import StoreError
+from vidfer.pipeline.digest import dump_json, seal_of
+from vidfer.pipeline.manifest import MANIFEST
+from vidfer.pipeline.runner import finished
+from vidfer.pipeline.store import Store
 
 TABLES = ("frames.csv", "windows.csv", "people.csv")
 
@@ -113,6 +121,41 @@ def test_many_surroundings_at_once_do_not_matter(folder, figure):
     found = analyzed(chosen := at_once(folder), folder, "at once")
     assert len(found["people.csv"].splitlines()) == 2
     figure(f"{len(chosen)} odd surroundings at once: it works")
+
+
+def test_two_versions_share_a_store_and_neither_takes_nor_harms_what_the_other_made(tmp_path, clips, monkeypatch):
+    def results(version):
+        monkeypatch.setattr(toy.Count, "version", version)
+        monkeypatch.setattr(toy.Largest, "version", version)
+        chain = (toy.Count(bins=4 + version), toy.Largest())
+        toy.RUNS.clear()
+        for clip in clips:
+            with finished(chain, "largest", clip, Store(tmp_path / "store")) as artifact:
+                assert artifact.manifest["recipe"]["version"] == version
+        return len(toy.RUNS)
+
+    assert [results(version) for version in (1, 2, 1, 2)] == [4, 4, 0, 0]
+    store = Store(tmp_path / "store")
+    assert not any(store.fault(path) for path in store.folders())
+    assert not list((tmp_path / "store").glob("quarantine/*/*"))
+
+
+@pytest.mark.parametrize("entries", [{"shape": 2, "engine": "x"}, {"status": "felt"}])
+def test_what_a_newer_version_may_write_is_read_or_named(tmp_path, clips, entries):
+    """More entries in a manifest, and a state that this version does not know."""
+    chain, store = (toy.Count(), toy.Largest()), Store(tmp_path / "store")
+    with finished(chain, "largest", clips[0], store) as artifact:
+        place = store.path("largest", artifact.key) / MANIFEST
+    manifest = {**json.loads(place.read_bytes()), **entries}
+    place.write_bytes(dump_json(manifest | {"seal": seal_of(manifest)}))
+    toy.RUNS.clear()
+    remedy = pytest.raises(StoreError, match=r"newer vidfer.*update this one, or give another store")
+    with (
+        remedy if "status" in entries else nullcontext(),
+        finished(chain, "largest", clips[0], Store(tmp_path / "store")) as again,
+    ):
+        assert again.status == "ok"
+    assert (toy.RUNS, place.exists()) == ([], True)
 
 
 @pytest.mark.slow

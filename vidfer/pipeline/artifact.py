@@ -43,8 +43,16 @@ class Artifact:
 
     @property
     def status(self) -> Status:
-        """What became of the stage's work."""
-        return Status(self.manifest["status"])
+        """What became of the stage's work.
+
+        Raises:
+            StoreError: A newer vidfer has written one that this one does not know.
+        """
+        try:
+            return Status(self.manifest["status"])
+        except ValueError as error:
+            newer = f"{self.path} was written by a newer vidfer ({error})"
+            raise StoreError(f"{newer}: update this one, or give another store by --store") from error
 
     @property
     def key(self) -> str:
