@@ -235,3 +235,44 @@ def test_a_folder_whose_clips_were_deleted_stands_for_those_that_the_results_nam
     assert purge(place, "--clip", folder) == 0
     assert not summary.exists()
     assert len(entries(place)) == 2
+
+
+def test_a_clip_that_was_refused_when_it_was_analysed_again_is_purged_from_the_store(place, clips, capsys):
+    run = place.root.parent / "run"
+    refused = ClipResult.failed(
+        clips[0], ClipError(Status.REFUSED, "consent was withdrawn"), "a.bin"
+    )  # without a digest
+    refused.summary["consent"] = {"consent": "withdrawn"}
+    write_result(refused, run / "a.bin")
+    finish_run(run, excel=False)
+    assert purge(place, "--expired") == 0
+    assert len(entries(place)) == 2
+    assert pd.read_parquet(run / "clips.parquet")["clip_id"].tolist() == ["b.bin"]
+
+
+@pytest.mark.parametrize("words", [["--expired"], ["--clip"]])
+def test_what_cannot_be_told_of_a_refused_clip_that_is_gone_is_said(place, clips, capsys, words, tmp_path):
+    gone = tmp_path / "gone.bin"
+    refused = ClipResult.failed(gone, ClipError(Status.REFUSED, "consent was withdrawn"), "a.bin")
+    refused.summary["consent"] = {"consent": "withdrawn"}
+    write_result(refused, place.root.parent / "run/a.bin")
+    finish_run(place.root.parent / "run", excel=False)
+    assert purge(place, *words, *([gone] if words == ["--clip"] else [])) == 0
+    said = capsys.readouterr().err
+    assert said.count(f"{gone} is not found, and {place.root.parent / 'run'} does not have its digest") == 1
+    assert len(entries(place)) == 4
+
+
+def test_looking_for_a_clip_that_is_not_stored_stores_nothing(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vidfer.pipeline.digest._RACY_SECONDS", -1.0)  # younger files are never remembered
+    clip = tmp_path / "new.mp4"
+    clip.write_bytes(b"never analysed")
+    before = sorted(place.root.rglob("*"))
+    assert main(["purge", "--clip", str(clip), "--out", str(place.root.parent / "run")]) == 0
+    assert sorted(place.root.rglob("*")) == before
+    assert "nothing to remove" in capsys.readouterr().err
+
+
+def test_a_digest_that_nothing_has_is_said(place, capsys):
+    assert purge(place, "--clip", "0" * 64) == 0
+    assert "nothing there is of what was chosen" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -27,7 +28,7 @@ from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import remove_stale, temporary_folders
 from vidfer.results.study import find_participants, read_study
 from vidfer.results.traces import Traces, files_below, without_lines
-from vidfer.types import UsageError
+from vidfer.types import ClipError, UsageError
 
 STAGES: Final = ("probe", "faces", "denoise", "finetune", "audio", "classify", "report", "identify")
 """The stages of a clip."""
@@ -96,7 +97,7 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
         gone = {one for clip in places.known for one in clip.places if one == own or one.startswith(f"{own}/")}
         found = [] if not path.exists() else _clips_in(path, notify, may_be_empty=bool(gone))
         files |= {identity(clip) for clip in found}
-        digests |= {content_digest(clip, places.store) for clip in found}
+        digests |= {content_digest(clip, places.store, remember=False) for clip in found}
         if not path.exists() and not gone:
             where = " or ".join(map(str, places.folders)) or "a folder of results (--out names one)"
             remedy = "give its digest, source_blake3 in clips.csv"
@@ -106,7 +107,7 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
             notes.append(f"{said}; pages of a purge that was broken off are made again")
         files |= gone
     chosen = _completed(places, digests, lambda clip: bool(clip.places & files), files)
-    return replace(chosen, notes=(*notes, *chosen.notes))
+    return replace(chosen, notes=(*notes, *chosen.notes, *_unknown(chosen)))
 
 
 def _clips_in(path: Path, notify: Callable[[str], None], *, may_be_empty: bool) -> list[Path]:
@@ -140,15 +141,41 @@ def choose_expired(places: Places) -> Chosen:
     Raises:
         UsageError: A study's file is wrong.
     """
-    clips = {identity(Path(clip.path)): Path(clip.path) for clip in places.known}
-    folders = {folder: None for path in clips.values() for folder in path.absolute().parents}
+    clips = {_place(clip): Path(_place(clip)) for clip in places.known}
+    folders = {folder: None for path in clips.values() for folder in path.parents}
     said = read_study(find_participants(list(folders), clips), named=False)
 
     def refused(clip: KnownClip) -> bool:
-        own = identity(Path(clip.path))
+        own = _place(clip)
         return bool((said.consent(own) if own in said.values else clip.consent).refusal())
 
-    return _completed(places, {clip.digest for clip in places.known if clip.digest and refused(clip)}, refused)
+    wanted = [clip for clip in places.known if refused(clip)]
+    unread = {_place(clip) for clip in wanted if clip.digest is None}
+    digests = {clip.digest for clip in wanted} | {_digest_of(Path(place), places.store) for place in unread}
+    chosen = _completed(places, digests, refused)
+    return replace(chosen, notes=(*chosen.notes, *_unknown(chosen)))
+
+
+def _place(clip: KnownClip) -> str:
+    """Return where a clip lies, or, if it is gone, where the results say that it lay."""
+    return next((place for place in sorted(clip.places) if Path(place).exists()), identity(Path(clip.path)))
+
+
+def _digest_of(clip: Path, store: Store) -> str | None:
+    """Return the digest of a file that a run refused, and so did not read; None where it is gone."""
+    with suppress(ClipError):
+        return content_digest(clip, store, remember=False)
+    return None
+
+
+def _unknown(chosen: Chosen) -> tuple[str, ...]:
+    """Say of which clips the store cannot be asked: neither their files nor their digests are there."""
+    lost = {clip.path: clip.run for clip in chosen.clips if clip.digest is None and not Path(_place(clip)).exists()}
+    return tuple(
+        f"{path} is not found, and {run} does not have its digest: what the store may have of it stays, unless --clip names the "
+        "digest, or --all takes everything"
+        for path, run in lost.items()
+    )
 
 
 def choose_all(places: Places) -> Chosen:

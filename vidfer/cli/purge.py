@@ -72,6 +72,8 @@ def run(options: PurgeOptions) -> int:
     chosen = _choose(options, places)
     for note in chosen.notes:
         say(note)
+    if not folders:
+        say("no folder of results is looked through: --out names those that there are")
     purge = Purge.plan(places, chosen)
     _print_plan(purge, really=options.yes)
     if not options.yes:
@@ -96,15 +98,22 @@ def _print_plan(purge: "Purge", *, really: bool) -> None:
     for entry in purge.entries:
         where = "" if purge.places.store.remote is None else "\tremote" if entry.names else "\tmirror"
         put(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
-    n_files = 0
+    n_files = n_lines = 0
     for path in purge.files():
         put(f"file\t{path}")
         n_files += 1
-    for log, n_lines in purge.lines():
-        put(f"lines\t{n_lines}\t{log}")
+    for log, n_gone in purge.lines():
+        put(f"lines\t{n_gone}\t{log}")
+        n_lines += n_gone
     clips = len({(clip.run, clip.clip_id) for clip in purge.chosen.clips})
+    if not (purge.entries or n_files or n_lines or clips):
+        say("nothing there is of what was chosen: nothing to remove")
+        return
     size = decimal(sum(entry.size for entry in purge.entries))
-    what = f"{len(purge.entries)} artifacts and leftovers ({size}), {n_files} files, and the rows of {clips} clips in the results"
+    what = (
+        f"{len(purge.entries)} artifacts and leftovers ({size}), {n_files} files, {n_lines} lines of logs, and the rows of "
+        f"{clips} {'clip' if clips == 1 else 'clips'} in the results"
+    )
     say(f"removing {what}" if really else f"{what} would be removed; say --yes to do it")
 
 

@@ -48,14 +48,14 @@ def seal_of(manifest: Mapping[str, Any]) -> str:
     return blake3(dump_json({name: value for name, value in manifest.items() if name != "seal"})).hexdigest()
 
 
-def content_digest(clip: Path, store: "Store") -> str:
+def content_digest(clip: Path, store: "Store", *, remember: bool = True) -> str:
     """Return the blake3 digest of a clip, which is read only if it is new or has changed.
 
     That of a folder of numbered pictures is of their distances in numbering and their contents, not of
     their names.
 
     A clip is known by device, inode, size, mtime and ctime. One touched in the last two seconds is not remembered: within
-    a tick of the clock it could change unseen.
+    a tick of the clock it could change unseen. Nor is anything where `remember` is false: the store is then only read.
 
     Raises:
         ClipError: `unreadable` when the file is missing, no regular file, or may not be read, and of a folder whose pictures
@@ -81,7 +81,7 @@ def content_digest(clip: Path, store: "Store") -> str:
     except OSError as error:
         raise ClipError(Status.UNREADABLE, f"{clip} cannot be read: {error.strerror}") from error
     touched = max(max(each.st_mtime, each.st_ctime) for each in (stat, *(each for _, each in places)))
-    if time.time() - touched > _RACY_SECONDS:
+    if remember and time.time() - touched > _RACY_SECONDS:
         with suppress(OSError):  # without it, the clip is hashed again
             note = {"identity": identity, "blake3": digest}
             make_folder(store.root, memo.parent)
