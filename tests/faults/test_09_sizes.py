@@ -36,7 +36,7 @@ def read(name, folder, seen):
     path = make(folder)
     found = seen.probe(path)
     found = seen.frames(path) if found is Status.OK else found
-    assert (found, seen.sound(path)) == (pictures, sound)
+    assert (name, found, seen.sound(path)) == (name, pictures, sound)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -75,8 +75,8 @@ def test_a_run_over_them_ends_with_a_row_for_each(tmp_path):
 
 @pytest.mark.slow
 def test_a_million_packets_without_a_frame(tmp_path, figure):
-    seen = Seen()
-    path = packets(tmp_path, 1_000_000)
+    decode.CHILD.end()
+    seen, path = Seen(), packets(tmp_path, 1_000_000)
     assert seen.frames(path) is Status.CORRUPT
     seen.check()
     figure(f"1,000,000 packets without a frame: {seen.told()}")

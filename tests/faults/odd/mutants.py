@@ -97,6 +97,9 @@ def mutant(folder: Path, dice: random.Random, number: int) -> Path:
     for _ in range(dice.choice([1, 1, 2])):
         dice.choice(MUTATIONS)(data, dice)
         data = data or bytearray(1)
-    path = folder / f"mutant{number:03}.{suffix}"
+    name = {"ts": "mts"}.get(
+        suffix, suffix
+    )  # a folder's `.ts` that is no longer one is passed over: TypeScript has that name
+    path = folder / f"mutant{number:03}.{name}"
     path.write_bytes(data)
     return path

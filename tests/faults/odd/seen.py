@@ -11,7 +11,6 @@ from typing import Any
 from vidfer.media import audio, decode
 from vidfer.media.audio import read_windows
 from vidfer.media.decode import probe, read_frames
-from vidfer.pipeline.system import peak_memory
 from vidfer.types import ClipError, Status
 
 TIMEOUT = 20.0
@@ -29,7 +28,7 @@ class Seen:
     longest: float = 0.0
     """Seconds of the longest answer."""
     memory: int = 0
-    """The most memory that a child ever had, in bytes."""
+    """The most memory that a child ever had in use, in bytes; what it asked for and never touched does not count."""
 
     def probe(self, path: Path) -> Status:
         """Return what the probe says of a file: `ok` or another."""
@@ -61,7 +60,7 @@ class Seen:
         self.longest = max(self.longest, time.monotonic() - started)
         for kept in (decode.CHILD, audio.CHILD):
             if (child := kept._take(0.0)) is not None:
-                self.memory = max(self.memory, peak_memory(child.pid) or 0)
+                self.memory = max(self.memory, _resident(child.pid))
                 kept._give_back(child)
         self.statuses[status] += 1
         return status
@@ -74,6 +73,11 @@ class Seen:
     def told(self) -> str:
         """The longest wait and the most memory."""
         return f"at most {self.longest:.1f} s and {self.memory / 2**20:.0f} MB a file"
+
+
+def _resident(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
 
 def own_peak() -> int:
