@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.command import environment, tree, vidfer
+from tests.faults.command import ROOT, environment, tree, vidfer
 from tests.faults.disk import small_disk
 from vidfer.cli.main import main
-from vidfer.datasets.synthetic import write_demo_clip
+from vidfer.datasets.synthetic import write_demo_clip, write_faces
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.gc import verify
 from vidfer.pipeline.store import Store, StoreError
+from vidfer.tasks.checkpoints import AtomicCheckpointIO
 from vidfer.types import VidferError
+from vidfer.weights.files import find_weights
 
 FULL = Path("/dev/full")
 needs_full_device = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
@@ -143,6 +145,36 @@ def test_a_folder_of_results_that_fills_up_keeps_what_it_held(clip, tmp_path, un
         assert done.returncode == 0, done.stderr
     assert points
     figure(f"{what}: {points} points of a full results folder, old results whole, then completed")
+
+
+@pytest.mark.slow
+def test_a_training_whose_disk_fills_up_says_so_and_goes_on(tmp_path, figure):
+    """While the best checkpoint, the newest, and the weights with their card are written."""
+    faces = write_faces(tmp_path / "faces", train=8, test=2)
+    with small_disk(tmp_path / "small", 4) as disk:
+        words = [
+            "train", "finetune", "fit", "--config=configs/finetune_compact.yaml", "--data=configs/data/sample_faces.yaml",
+            f"--data.init_args.root={faces}", "--data.init_args.batch_size=16", "--data.init_args.val_share=0.25",
+            f"--trainer.logger.init_args.save_dir={disk.path}", f"--trainer.default_root_dir={disk.path}",
+            "--trainer.logger.init_args.version=one", "--trainer.enable_progress_bar=false", "--trainer.max_epochs=1",
+            "--trainer.limit_train_batches=1", "--trainer.accelerator=cpu",
+        ]  # fmt: skip
+        points = (4, 3_000, 15_000, 2_000)  # the last is less than the weights take
+        for kib in points:
+            disk.resize(kib if kib > disk.used else disk.used + kib)
+            done = vidfer(*words, cwd=ROOT)
+            assert done.returncode == 1, done.stderr
+            said = " ".join(done.stderr.split()).rpartition("vidfer: ")[2]
+            assert str(disk.path) in said
+            assert "full" in said or "No space left" in said
+            assert "Traceback" not in done.stderr
+            for each in (disk.path / "finetune" / "one" / "checkpoints").glob("*.ckpt"):
+                AtomicCheckpointIO().load_checkpoint(each, weights_only=True)
+        disk.resize(200_000)
+        done = vidfer(*words, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        assert find_weights("image", disk.path / "finetune" / "one" / "weights.safetensors").arrays()
+    figure(f"{len(points)} points of a training on a full disk: each refused, checkpoints load, then completed")
 
 
 @pytest.mark.slow

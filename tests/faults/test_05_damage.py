@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np

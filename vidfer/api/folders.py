@@ -1,10 +1,11 @@
 """The folder of a run: which clip's results lie where in it."""
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 from uuid import uuid4
 
 from vidfer.api.overlays import Overlay, drawn
@@ -60,17 +61,25 @@ def result_folders(
         PACKAGE,
         *(f"{name}.{suffix}" for name in TABLES for suffix in ("csv", "parquet")),
     )
-    taken = {run / name for name in names}
+    same = _same_names(run)
+    taken = {same(run / name) for name in names}
     for clip, place in clips:
         place = Path(*(cut(shown(part)) for part in place.parts))  # as in the clip's id, so that two clips have two
         folder, number = run / place, 1
-        while folder in taken or _belongs_to_another_clip(folder, clip, (claims or {}).get(folder)):
+        while same(folder) in taken or _belongs_to_another_clip(folder, clip, (claims or {}).get(folder)):
             number += 1
             end = f"-{number}"
             folder = (run / place).with_name(cut(place.name, end))
-        taken.add(folder)
+        taken.add(same(folder))
         folders[clip] = folder
     return folders
+
+
+def _same_names(run: Path) -> Callable[[Path], str]:
+    """Return what is equal for paths that name one folder: where a file system does not tell them by case, letters of either."""
+    if not (run / LOCK.upper()).exists():  # the lock is there, by its own name
+        return str
+    return lambda path: normalize("NFC", str(path).casefold())
 
 
 def write_result(

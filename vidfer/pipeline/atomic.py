@@ -84,6 +84,8 @@ def results_folder(folder: Path, remedy: str = "give another folder by --out") -
         if error.errno in SHORT or (not above and not concerns(error, folder)):
             raise
         reason, todo = error.strerror or error, remedy
+        if isinstance(error, FileExistsError):
+            reason = f"{error.filename} is a file, or a link that leads nowhere"
         if error.errno in FULL:
             reason, todo = "its disk is full", f"free some space there and run the same command again, or {remedy}"
         raise VidferError(f"results cannot be written to {folder} ({reason}): {todo}") from error
