@@ -320,7 +320,7 @@ def test_each_clip_takes_one_line_whatever_its_name(width, name, capsys, monkeyp
     worst = answered("", {"surprise": 0.46, "sad": 0.4}, "surprise", "surprise", "out_of_memory")
     worst = [{**worst, "clip_id": f"{number}/{name}"} for number in range(100)]
     lines = overview(worst, capsys, monkeypatch, width).splitlines()
-    assert len(lines) == 3 + 100 + 1  # a title, the header and its line; the legend of the margin
+    assert len(lines) == 3 + 100 + 2  # a title, the header and its line; the legend of the margin; what is measured
     assert all(cell_len(line) <= width for line in lines)
     assert all(re.search(rf"^{number}/.*out_of_memory +surprise~ ", line) for number, line in enumerate(lines[3:103]))
     assert all(line.count("surprise 0.60") == 2 for line in lines[3:103])

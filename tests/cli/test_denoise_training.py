@@ -130,7 +130,7 @@ def test_validate_test_and_predict(stage, tmp_path):
         ("--model.init_args.weights=none.safetensors", "no weights file none.safetensors"),
         ("--data.init_args.root=none", "there is no folder none"),
         ("--ckpt_path=none.ckpt", "no checkpoint none.ckpt"),
-        ("--ckpt_path=README.md", "the checkpoint README.md cannot be read"),
+        ("--ckpt_path=README.md", "the checkpoint README.md is damaged"),
         ("--trainer.max_steps=5", "budgeted by trainer.max_epochs"),
     ],
 )

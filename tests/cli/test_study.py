@@ -39,7 +39,7 @@ def test_the_example_of_the_page_works(example, printed):
     assert "clips/participants.csv is used for 6 clips" in analysed
     assert "passed over" not in analysed
     assert "film minus rest (n = 3)" in compared
-    assert "not what a person" in compared
+    assert "not what is felt" in compared
     assert max(map(len, compared.splitlines()[:-1])) <= 80
     assert "Share of the seconds" in shares
     names = {path.name for path in (example / "run" / "compare").iterdir()}

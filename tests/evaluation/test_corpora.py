@@ -112,7 +112,7 @@ def test_figures_of_a_corpus_by_hand(places, faked):
 
 def test_a_class_that_a_corpus_lacks_has_no_part_in_its_recall():
     predicted = Predicted([np.eye(7)[at][None] for at in (0, 5, 3, 3)], [0, 0, 3, 3], ["a", "a", "b", "b"])
-    row = corpora._measure("x", predicted, {"temperature": 1.0, "smoothing": 0.0})
+    row = corpora._measure("x", predicted, {"temperature": 1.0, "smoothing": 0.0}, None)
     assert (row["uar"], row["accuracy"]) == (0.75, 0.75)
     assert row["missing"] == ["disgust", "fear", "sad", "surprise", "neutral"]
 

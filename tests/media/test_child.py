@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from vidfer.media.child import Child
+from vidfer.types import ClipError, Status
 
 BEHAVIOUR = """
-import os, signal
+import os, signal, threading
 from vidfer.media.child import serve
 
 def handle(request):
@@ -20,6 +21,10 @@ def handle(request):
         print("a library prints to standard output", flush=True)
         os.write(1, b"noise")
         yield {"said": request["text"]}, memoryview(bytes(range(256)) * request["times"])
+    if what == "end":
+        os._exit(3)
+    if what == "hang":
+        threading.Event().wait()
     if what == "stall":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
         yield {"pid": os.getpid()}, None
@@ -57,6 +62,15 @@ def test_messages_carry_bytes_of_any_size_and_nothing_else(start):
         header, payload = ask(child, do="echo", text="ä\n", times=times)
         assert header["said"] == "ä\n"
         np.testing.assert_array_equal(np.frombuffer(payload, np.uint8), np.tile(np.arange(256, dtype=np.uint8), times))
+
+
+@pytest.mark.parametrize(("what", "status"), [("end", Status.CRASHED), ("hang", Status.TIMEOUT)])
+def test_a_lost_child_is_noticed_on_every_system(start, what, status):
+    """Row 8 of the faults has many more ways, by means that Linux alone has."""
+    child = start(timeout=1.0)
+    with pytest.raises(ClipError) as caught:
+        ask(child, do=what)
+    assert caught.value.status is status
 
 
 def test_time_that_the_parent_spends_elsewhere_is_free(start):

@@ -164,6 +164,6 @@ def test_a_full_disk_names_the_folder_and_the_remedy(tmp_path, monkeypatch, resu
             super().send({**request, "out": "/dev/full"})
 
     monkeypatch.setattr(write, "Child", Full)
-    with pytest.raises(VidferError, match=r"results cannot be written to .*No space left on device"):
+    with pytest.raises(VidferError, match=r"results cannot be written to .*its disk is full.*free some space"):
         result.save(tmp_path / "demo.mp4", overlay=True)
     assert not list((tmp_path / "demo.mp4").iterdir())
