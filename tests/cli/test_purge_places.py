@@ -276,3 +276,15 @@ def test_looking_for_a_clip_that_is_not_stored_stores_nothing(place, tmp_path, c
 def test_a_digest_that_nothing_has_is_said(place, capsys):
     assert purge(place, "--clip", "0" * 64) == 0
     assert "nothing there is of what was chosen" in capsys.readouterr().err
+
+
+def test_places_that_are_not_there_or_not_whole_are_said(place, clips, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["purge", "--clip", str(clips[0]), "--out", str(run / "a.bin"), "--store", str(tmp_path / "typo")]) == 0
+    said = capsys.readouterr().err
+    assert f"there is no store at {tmp_path / 'typo'}" in said
+    assert f"{run / 'a.bin'} is a clip's folder in the run {run}, whose tables and pages are not looked through" in said
+    assert main(["purge", "--clip", str(clips[0]), "--out", str(run), str(run / "a.bin")]) == 0
+    said = capsys.readouterr().err
+    assert "there is no store" not in said
+    assert "in the run" not in said

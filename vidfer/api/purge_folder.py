@@ -76,6 +76,13 @@ def known_clips(run: Path) -> list[KnownClip]:
     return [*filter(None, found), *(_of_row(run, row) for row in rows)]
 
 
+def run_around(folder: Path) -> Path | None:
+    """Return the folder of the run that a clip's folder is part of; None for a folder of a run, or of one clip alone."""
+    if not (folder / SUMMARY).is_file():
+        return None
+    return next((each for each in folder.absolute().parents if (each / "clips.parquet").is_file()), None)
+
+
 def _of_folder(run: Path, folder: Path) -> KnownClip | None:
     for place in (folder / SUMMARY, folder / COMMIT / SUMMARY):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):

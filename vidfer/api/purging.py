@@ -18,6 +18,7 @@ from vidfer.api.purge_folder import (
     known_clips,
     remove_clips,
     require_idle,
+    run_around,
     vanishing,
 )
 from vidfer.media.find import find_clips
@@ -55,6 +56,17 @@ class Places:
     def known(self) -> list[KnownClip]:
         """What the folders say of clips."""
         return [clip for folder in self.folders for clip in known_clips(folder)]
+
+    def notes(self) -> Iterator[str]:
+        """Yield what is to be known of the places, in sentences."""
+        if self.store.remote is None and not self.store.root.is_dir():
+            yield f"there is no store at {self.store.root}: --store names another"
+        if not self.folders:
+            yield "no folder of results is looked through: --out names those that there are"
+        for folder in self.folders:
+            run = run_around(folder)
+            if run and run not in map(Path.absolute, self.folders):
+                yield f"{folder} is a clip's folder in the run {run}, whose tables and pages are not looked through: --out {run}"
 
     def log_files(self) -> list[Path]:
         """List the logs that there are."""

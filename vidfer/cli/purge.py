@@ -70,10 +70,8 @@ def run(options: PurgeOptions) -> int:
     folders = [Path(path) for path in options.out] or ([usual] if usual.is_dir() else [])
     places = Places(Store(options.store or default_store()), folders, [Path(path) for path in options.log])
     chosen = _choose(options, places)
-    for note in chosen.notes:
+    for note in (*places.notes(), *chosen.notes):
         say(note)
-    if not folders:
-        say("no folder of results is looked through: --out names those that there are")
     purge = Purge.plan(places, chosen)
     _print_plan(purge, really=options.yes)
     if not options.yes:
@@ -126,7 +124,7 @@ def _print_proof(purge: "Purge") -> int:
     put(f"Looked through {proof.n_files} files for digests, keys and names, and the places of {proof.n_named}: {where}")
     for each in proof.left:
         fault(f"left: {each}")
-    put(f"{len(proof.left)} things are left" if proof.left else "Nothing is left there.")
+    put(f"Left: {len(proof.left)}, named above" if proof.left else "Nothing is left there.")
     put("Not reached:")
     for each in out_of_reach(purge, proof):
         put(f"- {each}")
