@@ -81,6 +81,9 @@ LIVE_CONNECTIONS: Final = 2
 LIVE_FRAME_BYTES: Final = 1_000_000
 """bytes of a JPEG in live mode: a full HD picture has about 300,000."""
 
+LIVE_MESSAGE_BYTES: Final = 4_000_000
+"""bytes of any message of a connection of the app: it is held in memory before anything looks at it."""
+
 LIVE_SIDE_PIXELS: Final = 1920
 """pixels of the longer side of a picture in live mode: full HD."""
 

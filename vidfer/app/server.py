@@ -28,6 +28,7 @@ from vidfer.app.page import add_page
 from vidfer.app.routes import router
 from vidfer.app.settings import USUAL_PORT, AppOptions
 from vidfer.app.work import Analysis
+from vidfer.limits import LIVE_MESSAGE_BYTES
 from vidfer.pipeline.system import ENDING, WINDOWS
 from vidfer.pipeline.temporary import temporary_folder
 from vidfer.pipeline.worker import Work
@@ -170,7 +171,7 @@ class Server:
                 server_header=False,
                 timeout_graceful_shutdown=2,
                 ws="websockets-sansio",
-                ws_max_size=4_000_000,
+                ws_max_size=LIVE_MESSAGE_BYTES,
                 lifespan="on",
             )
         )
