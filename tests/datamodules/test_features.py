@@ -16,8 +16,9 @@ from vidfer.media.align import TEMPLATE
 from vidfer.media.audio import read_windows
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
-from vidfer.stages.chain import ChainOptions, audio_stage, build_chain
+from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.stages.clip_faces import EDGE
+from vidfer.stages.fitting import audio_stage
 from vidfer.types import ClipError, Status, VidferError
 from vidfer.weights.files import weights_digest
 

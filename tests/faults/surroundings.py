@@ -89,7 +89,7 @@ WORKING: tuple[Surrounding, ...] = (
     Surrounding("another user", "user", "", _OTHER),
     Surrounding("no network", "network", spaces=("--net",)),
     Surrounding("processes of its own", "processes", spaces=("--pid", "--fork")),
-    Surrounding("working folder deleted", "folder", 'mkdir "$W/work/a"; cd "$W/work/a"; rmdir "$W/work/a"'),
+    Surrounding("working folder deleted", "folder", 'cd "$W/work"; mkdir a; cd a; rmdir ../a'),
     *(Surrounding(f"umask {mask}", "umask", f"umask {mask}") for mask in ("000", "077")),
     *_variables("seed", PYTHONHASHSEED=("0", "4294967295")),
     *_variables("threads", OMP_NUM_THREADS=("0", "garbage", "", "1000")),

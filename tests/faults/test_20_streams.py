@@ -10,8 +10,8 @@ import pytest
 
 from tests.media.conftest import number, numbered
 from vidfer.media.audio import read_windows
-from vidfer.media.container import Clock
 from vidfer.media.decode import probe, read_frames
+from vidfer.media.reader import Clock
 from vidfer.types import Status
 
 RATE = 16_000

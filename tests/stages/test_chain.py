@@ -9,7 +9,8 @@ import torch
 from vidfer.inference.decision import UNCALIBRATED
 from vidfer.media.loudness import TARGET
 from vidfer.models.classifiers import build_classifier
-from vidfer.stages.chain import ChainOptions, audio_stage, build_chain
+from vidfer.stages.chain import ChainOptions, build_chain
+from vidfer.stages.fitting import audio_stage
 from vidfer.types import UsageError, VidferError
 from vidfer.weights.files import find_weights, save_weights, weights_digest
 

@@ -24,7 +24,7 @@ from vidfer.inference.decision import Rules, predict_sound, used_windows
 from vidfer.metrics.classification import score
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Place, Store, default_store
-from vidfer.stages.chain import audio_stage, incompatibility
+from vidfer.stages.fitting import audio_stage, incompatibility
 from vidfer.types import ClipError, Status, UsageError, VidferError
 from vidfer.weights.files import find_weights, read_calibration, weights_digest
 

@@ -26,7 +26,8 @@ from vidfer.evaluation.page import render_page
 from vidfer.inference.decision import calibrate
 from vidfer.metrics.classification import mean_interval, reliability, score
 from vidfer.metrics.image import psnr, ssim
-from vidfer.stages.chain import ChainOptions, build_rules, fitting
+from vidfer.stages.chain import ChainOptions, build_rules
+from vidfer.stages.fitting import fitting
 from vidfer.types import EMOTIONS
 from vidfer.weights.bundles import Bundle, read_bundle
 from vidfer.weights.files import find_weights, read_calibration

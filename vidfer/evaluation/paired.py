@@ -21,7 +21,8 @@ from vidfer.inference.decision import (
 )
 from vidfer.metrics.classification import Floats, score
 from vidfer.pipeline.store import default_store
-from vidfer.stages.chain import ChainOptions, build_rules, incompatibility
+from vidfer.stages.chain import ChainOptions, build_rules
+from vidfer.stages.fitting import incompatibility
 from vidfer.types import UsageError
 from vidfer.weights.files import find_weights
 

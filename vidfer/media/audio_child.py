@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from vidfer.limits import MAX_GAP, MAX_SOUND_RATE, MAX_SOUND_SECONDS, MIN_SOUND_RATE
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, beyond, both_tracks, choose, open_media, picture_kind
+from vidfer.media.container import beyond, both_tracks, choose, open_media, picture_kind
 from vidfer.media.downmix import Downmix
 from vidfer.media.loudness import BEAT, SILENCE, LoudnessMeter
+from vidfer.media.reader import Reader
 from vidfer.media.smile import Smile
 from vidfer.media.spoil import regroup, spoil
 from vidfer.media.timeline import TimeLine

@@ -9,7 +9,6 @@ from av.video.reformatter import VideoReformatter
 from vidfer.limits import MAX_ERRORS, MAX_PIXELS
 from vidfer.media.child import Emitted, Header, require_local_file, serve
 from vidfer.media.container import (
-    Reader,
     beyond,
     both_tracks,
     choose,
@@ -19,6 +18,7 @@ from vidfer.media.container import (
     picture_kind,
     size_beyond,
 )
+from vidfer.media.reader import Reader
 from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
 from vidfer.media.upright import AS_IT_IS, PixelAspect, upright

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import av
 
-from vidfer.media.container import Reader, reraise_memory
+from vidfer.media.container import reraise_memory
+from vidfer.media.reader import Reader
 
 if TYPE_CHECKING:
     from av.container import InputContainer

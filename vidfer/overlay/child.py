@@ -15,8 +15,9 @@ import av
 
 from vidfer.limits import MAX_ERRORS
 from vidfer.media.child import Emitted, Header, serve
-from vidfer.media.container import Reader, choose, frame_rate, open_media, origin, picture_kind
+from vidfer.media.container import choose, frame_rate, open_media, origin, picture_kind
 from vidfer.media.decode_child import check_size
+from vidfer.media.reader import Reader
 from vidfer.media.upright import PixelAspect
 from vidfer.overlay.canvas import Canvas, Painter
 from vidfer.overlay.scene import Scene

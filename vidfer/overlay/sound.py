@@ -9,7 +9,8 @@ import av
 import numpy as np
 
 from vidfer.limits import MAX_GAP
-from vidfer.media.container import Reader, choose, open_media
+from vidfer.media.container import choose, open_media
+from vidfer.media.reader import Reader
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
