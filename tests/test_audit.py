@@ -37,6 +37,7 @@ def test_packages_that_the_service_does_not_know_are_not_called_sound(audit):
 
 
 def test_offline_it_is_skipped_with_a_note(audit, monkeypatch, capsys):
-    monkeypatch.setattr(audit, "PROBE", "http://127.0.0.1:9/")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert audit.main(Path("requirements.lock")) == 0
     assert "skipped" in capsys.readouterr().out
