@@ -67,12 +67,12 @@ def run(folder, count, base, step):
 def test_memory_files_and_threads_do_not_grow(tmp_path, figure, count, base):
     states = run(tmp_path, count, base, 50 if count > 100 else 5)
     memory, files, threads, children, of_children = (np.array(each) for each in zip(*states, strict=True))
-    growth, theirs = memory.max() / memory[0] - 1, of_children.max() / of_children[0] - 1
+    growth, half = memory.max() / memory[0] - 1, len(states) // 2
     assert growth < GROWTH, f"memory grew by {growth:.1%}: {memory.tolist()}"
+    # child processes are replaced after some clips, so that what they have goes up and down
+    theirs = of_children[half:].max() / of_children[:half].max() - 1
     assert theirs < GROWTH, f"memory of child processes: {of_children.tolist()}"
-    assert (files == files[0]).all(), files.tolist()
-    assert (threads == threads[0]).all(), threads.tolist()
-    assert (children == children[0]).all(), children.tolist()
-    figure(
-        f"{count} clips in one process: {growth:+.1%} memory after clip {base}, {files[0]} open files, {threads[0]} threads"
-    )
+    for name, each in (("open files", files), ("threads", threads), ("child processes", children)):
+        assert each[half:].max() <= each[:half].max(), f"{name}: {each.tolist()}"
+    most = f"up to {files.max()} open files and {threads.max()} threads"
+    figure(f"{count} clips in one process: {growth:+.1%} memory after clip {base}, {most}")
