@@ -17,6 +17,16 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
     return lambda words: record_property("figure", words)
 
 
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A portrait that speaks for a second."""
+    from vidfer.datasets.synthetic import write_demo_clip
+
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_demo_clip(path, seconds=1.0)
+    return path
+
+
 def pytest_terminal_summary(terminalreporter, config):
     if not config.getoption("--faults-table"):
         return

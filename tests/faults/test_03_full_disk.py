@@ -11,7 +11,7 @@ import pytest
 from tests.faults.command import ROOT, environment, tree, vidfer
 from tests.faults.disk import small_disk
 from vidfer.cli.main import main
-from vidfer.datasets.synthetic import write_demo_clip, write_faces
+from vidfer.datasets.synthetic import write_faces
 from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.gc import verify
 from vidfer.pipeline.store import Store, StoreError
@@ -58,13 +58,6 @@ def test_a_writer_that_names_no_file_or_no_number_still_ends_in_a_sentence(tmp_p
     with pytest.raises(StoreError, match="is full: free some space"), Store(tmp_path / "s").draft("x", "0") as draft:
         draft.write("a.bin", b"x")
     assert not list((tmp_path / "s" / "tmp").iterdir())
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    write_demo_clip(path, seconds=1.0)
-    return path
 
 
 @pytest.fixture(scope="module")

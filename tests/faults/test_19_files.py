@@ -16,7 +16,6 @@ from vidfer.api.folders import result_folders
 from vidfer.api.parts import _changed
 from vidfer.cli.main import main
 from vidfer.datasets.photos import read_files
-from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.digest import content_digest, file_digest
 from vidfer.pipeline.runner import finished
@@ -166,13 +165,6 @@ def test_results_whose_folder_is_none_are_refused(tmp_path, make):
     make(tmp_path / "out")
     with pytest.raises(VidferError, match="is a file, or a link that leads nowhere"), results_folder(tmp_path / "out"):
         pass
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    write_demo_clip(path, seconds=1.0)
-    return path
 
 
 @pytest.fixture(scope="module")
