@@ -159,6 +159,13 @@ def test_a_process_that_dies_while_nobody_asks_is_replaced(client):
     assert wait(client, send(client))["summary"]["pid"] != first
 
 
+def test_a_process_that_the_server_ends_is_not_called_dead(temporary, caplog):
+    with serving() as client:
+        running = send(client, "slow.mp4")
+        wait(client, running, ["running"])
+    assert [record.message for record in caplog.records if record.name.startswith("vidfer")] == []
+
+
 def test_files_go_after_an_hour_and_all_when_the_server_ends(temporary):
     now = [1000.0]
     with serving(clock=lambda: now[0]) as client:

@@ -114,13 +114,33 @@ def test_the_example_becomes_a_report_and_tables(app, open_page, sound, tmp_path
         page.click("text=Analyse another")
         page.wait_for_selector("#earlier:visible")
         assert page.inner_text("#earlier-list") == "astronaut.mp4\ndone"
+        assert page.frame_locator("#report").locator("video").count() == 0  # nothing goes on playing unseen
         page.click("#earlier-list a")
-        finished(page)
+        assert finished(page).locator("h1").inner_text() == "astronaut.mp4"
+        page.route("**/jobs/*", lambda route: route.abort() if route.request.method == "DELETE" else route.fallback())
+        page.click("#remove")
+        page.wait_for_selector("#said:has-text('vidfer does not answer')", state="attached")
+        assert finished(page).locator("h1").inner_text() == "astronaut.mp4"  # it is still there, and still shown
+        page.unroute("**/jobs/*")
+        assert [error for error in watched.errors if "ERR_FAILED" not in error] == []
+        assert all(url.startswith((app, "blob:", "data:")) for url in watched.requests)
+
+
+@pytest.mark.parametrize("part", ["report", "astronaut.mp4"])
+def test_a_clip_is_removed_while_its_report_still_loads(app, open_page, part):
+    with open_page(f"{app}#example") as watched:
+        page, held = watched.page, []
+        page.route(f"**/jobs/*/{part}", lambda route: held.append(route))  # Playwright marks what it calls
+        page.wait_for_selector("#result:visible, #why:visible", timeout=SLOW)
+        while not held:
+            page.wait_for_timeout(50)
         page.click("#remove")
         page.wait_for_selector("#start:visible")
         assert not page.locator("#earlier").is_visible()
+        for route in held:
+            route.continue_()
+        page.wait_for_timeout(500)  # for answers that nobody may wait for any more
         assert watched.errors == []
-        assert all(url.startswith((app, "blob:", "data:")) for url in watched.requests)
 
 
 def test_a_file_that_cannot_be_taken_is_told_in_a_sentence(app, open_page, sound, clip, tmp_path):

@@ -231,7 +231,7 @@ class Jobs:
                     job.summary = value
             self._end(job, State.FAILED if status in FAULTS else State.DONE, value["message"], status)
         elif kind == "dead":
-            if job.ended is None:
+            if job.ended is None and not self._closing.is_set():
                 _LOG.warning("the process of a job %s", how_ended(value))
             self._end(job, State.FAILED, "the analysis broke off: try again, or another file", Status.CRASHED)
         else:

@@ -48,7 +48,7 @@ export async function clipView(id, turn, signal) {
   try {
     const job = await follow(id, { moved, lost: (away) => { $("lost").hidden = !away; } }, signal);
     remember({ id, name: job.name, outcome: job.status });
-    if (job.status === "done") showResult(id, job.name, turn);
+    if (job.status === "done") showResult(id, job.name, turn, signal);
     else if (job.status === "cancelled") end("was cancelled", "It was not analysed, and is removed.");
     else end("could not be analysed", `${capital(job.message)}. ${REMEDY[job.clip_status] ?? ""}`);
   } catch (problem) {

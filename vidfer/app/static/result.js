@@ -14,11 +14,13 @@ const TABLES = {
 };
 let remove = () => {};
 
-export function showResult(id, name, turn) {
-  const place = `jobs/${encodeURIComponent(id)}`;
+/** Show a finished clip until its view is left. */
+export function showResult(id, name, turn, signal) {
+  const place = `jobs/${encodeURIComponent(id)}`, report = { title: `Report of ${visible(name)}`, src: `${place}/report` };
   $("result-title").firstElementChild.textContent = visible(name);
-  $("report").title = `Report of ${visible(name)}`;
-  $("report").src = $("own-tab").href = $("save-report").href = `${place}/report`;
+  frame(report);
+  signal.addEventListener("abort", () => frame(), { once: true });
+  $("own-tab").href = $("save-report").href = report.src;
   $("save-report").download = `${name}.report.html`;
   $("zip").href = `${place}/tables.zip`;
   $("tables").replaceChildren(...Object.entries(TABLES).map(([table, row]) => {
@@ -28,10 +30,14 @@ export function showResult(id, name, turn) {
   }));
   $("downloads").open = false;
   remove = async () => {
+    frame(); // what it still loads would not be found any more
     try {
       await call(place, { method: "DELETE" });
     } catch (problem) {
-      if (problem.status !== 404) return say(problem.message);
+      if (problem.status !== 404) {
+        if (!signal.aborted) frame(report);
+        return say(problem.message);
+      }
     }
     forget(id);
     location.hash = "";
@@ -40,13 +46,20 @@ export function showResult(id, name, turn) {
   say("The result is here.");
 }
 
+/** Put a new frame in the place of the report's. Taking a frame away ends at once what it loads and plays. */
+function frame(attributes = { title: "Report" }) {
+  const made = make("iframe", { id: "report", ...attributes });
+  made.addEventListener("load", fit);
+  $("report").replaceWith(made);
+}
+
 // In its frame, the report needs no name and switch of its own: the colours are those that are chosen here. What it links to, such
 // as the clip's file, opens in a tab, so that the report stays.
-$("report").addEventListener("load", () => {
+function fit() {
   const inside = $("report").contentDocument; // null where the browser shows a fault of its own
   for (const double of inside?.querySelectorAll(".topbar .brand, .topbar [data-theme-switch]") ?? []) double.hidden = true;
   for (const link of inside?.querySelectorAll("a[href]:not([href^='#'])") ?? []) Object.assign(link, { target: "_blank", rel: "noopener" });
-});
+}
 document.addEventListener("themechange", () => {
   const inside = $("report").contentDocument, { theme } = document.documentElement.dataset;
   if (!inside) return;
