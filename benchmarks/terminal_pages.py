@@ -145,10 +145,12 @@ def main() -> None:
         "people",
         "settings",
         "denoise",
+        "media",
     )
     kept = [{each: summary[each] for each in (*shown, "bundle", "preset", "models")} for summary in summaries]
     for summary in kept:
         summary["people"] = [{} for _ in summary["people"]]  # the overview only counts them
+        summary["media"] = {"sampling_rate": summary["media"]["sampling_rate"]}
     SUMMARIES.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
     PAGE.write_text("\n".join([HEAD, *sections]), "utf-8")
 

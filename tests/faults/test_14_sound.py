@@ -4,6 +4,7 @@ How far the values hang on the sampling rate is measured against the same speech
 """
 
 import random
+import re
 from collections import Counter
 from functools import partial
 from itertools import product
@@ -11,14 +12,18 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.faults.clips.sound import BEYOND, CHANNELS, CODECS, CONTENTS, FLOATS, Sound, voice, write
 from tests.faults.film import Film
 from tests.in_process import in_process
-from vidfer.media import audio, audio_child
+from vidfer.api.result import ClipResult
+from vidfer.cli.main import main
+from vidfer.media import audio, audio_child, decode_child
 from vidfer.media.audio import AudioWindows, read_windows
-from vidfer.types import Status
+from vidfer.results.tables import warnings
+from vidfer.types import ClipError, Status
 
 LENGTHS = (0, 1, 10, 59, 60, 61, 70, 80, 99, 100, 101, 150, 500, 2300)
 RATES = (8000, 16_000, 22_050, 44_100, 48_000, 96_000)
@@ -83,6 +88,83 @@ def test_sounds_of_every_kind_have_a_status_or_finite_values(tmp_path, figure):
     assert len(states) >= 4
     told = ", ".join(f"{count} {status.value}" for status, count in states.most_common())
     figure(f"{states.total()} of {len(SOUNDS)} sounds: {told}; no other")
+
+
+BANDS = (  # encoder, suffix, and rates in Hz that its files keep
+    ("pcm_s16le", "wav", (8000, 11_025, 15_999, 16_000, 22_050, 44_100)),
+    ("pcm_mulaw", "wav", (8000, 16_000)),
+    ("pcm_mulaw", "mov", (8000, 48_000)),
+    ("pcm_mulaw", "au", (8000, 16_000)),
+    ("pcm_alaw", "mov", (8000, 16_000)),
+    ("pcm_alaw", "avi", (8000, 11_025, 44_100)),
+    ("pcm_alaw", "flv", (8000,)),
+    ("adpcm_ima_wav", "avi", (8000, 16_000)),
+    ("adpcm_ms", "wav", (8000, 44_100)),
+    ("libopencore_amrnb", "3gp", (8000,)),
+    ("libopencore_amrnb", "mov", (8000,)),
+    ("libopencore_amrnb", "amr", (8000,)),
+    ("libmp3lame", "mp3", (8000, 11_025, 16_000, 44_100)),
+    ("aac", "mp4", (8000, 11_025, 12_000, 16_000, 44_100)),
+    ("aac", "ts", (8000, 16_000)),
+    ("nellymoser", "flv", (8000, 11_025, 16_000)),
+)
+
+
+def write_band(folder: Path, codec: str, suffix: str, rate: int, seconds: float = 0.5) -> Path:
+    """Write something voice-like."""
+    film = Film(folder / f"{codec}-{rate}.{suffix}")
+    film.sound([(0.0, voice(seconds, rate))], codec=codec, rate=rate)
+    return film.save()
+
+
+def told_of_band(summary: dict[str, object]) -> tuple[float, float] | None:
+    """Return the rate and the upper end of the band that a clip's warnings tell, in kHz; None where they tell nothing."""
+    found = re.search(
+        r"sampled at (\S+) kHz and has nothing above (\S+) kHz: .* not comparable", "; ".join(warnings(summary))
+    )
+    return (float(found[1]), float(found[2])) if found else None
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "rates"),
+    [
+        ("pcm_s16le", "wav", (8000, 11_025, 15_999, 16_000, 44_100)),
+        ("pcm_mulaw", "mov", (8000, 48_000)),
+        ("libopencore_amrnb", "3gp", (8000,)),
+        ("aac", "mp4", (8000, 16_000)),
+    ],
+)
+def test_sound_of_a_narrow_band_is_told_from_its_file(tmp_path, codec, suffix, rates):
+    for rate in rates:
+        (about,) = decode_child.handle({"op": "probe", "path": str(write_band(tmp_path, codec, suffix, rate, 0.1))})
+        summary = ClipResult.failed("a", ClipError(Status.OK, "")).summary
+        summary["media"]["sampling_rate"] = about[0]["audio"]["sampling_rate"]
+        assert told_of_band(summary) is None, "there is no window of it"
+        summary["sound"]["n_windows"] = 1
+        assert told_of_band(summary) == ((rate / 1000, rate / 2000) if rate < 16_000 else None)
+
+
+@pytest.mark.slow
+def test_a_run_tells_which_clips_have_sound_of_a_narrow_band(tmp_path, capsys, figure):
+    clips, out = tmp_path / "clips", tmp_path / "out"
+    clips.mkdir()
+    made = [(codec, suffix, of[0]) for codec, suffix, of in BANDS] + [
+        ("pcm_s16le", "wav", rate) for rate in BANDS[0][2][1:5]
+    ]
+    rates = {f"clips/{write_band(clips, *each).name}": each[2] for each in made}
+    main(["analyze", str(clips), "--out", str(out), "--store", str(tmp_path / "store"), "--voice", "off"])
+    said = " ".join(capsys.readouterr().out.split())
+    rows = pd.read_csv(out / "clips.csv").set_index("clip_id")
+    assert set(rows.index) == set(rates)
+    narrow = [name for name, rate in rates.items() if rate < 16_000]
+    assert set(rows.index[rows["warnings"].fillna("").str.contains("not comparable")]) == set(narrow)
+    for rate in {rates[name] for name in narrow}:
+        count = sum(each == rate for each in rates.values())
+        assert f"In {count} of {len(rates)} clips the sound was sampled at {rate / 1000:g} kHz" in said
+    assert "16 kHz and has" not in said
+    figure(
+        f"{len(narrow)} of {len(rates)} clips of {len(BANDS)} codecs in containers below 16 kHz: these alone are told"
+    )
 
 
 def speech(data_dir: Path | None) -> list[np.ndarray]:

@@ -107,9 +107,9 @@ def test_warnings_are_of_the_clip_its_tracks_and_a_sound_that_failed():
         message="the file breaks off", media={**NO_MEDIA, "notes": ("two sound tracks: the first is used",)}
     )
     assert warnings(summary) == ["the file breaks off", "two sound tracks: the first is used"]
-    summary["sound"] = {"status": "no_voice", "message": "nobody speaks"}
+    summary["sound"] = {"status": "no_voice", "message": "nobody speaks", "n_windows": 0}
     assert "nobody speaks" not in warnings(summary)
-    summary["sound"] = {"status": "corrupt", "message": "no sound can be decoded"}
+    summary["sound"] = {"status": "corrupt", "message": "no sound can be decoded", "n_windows": 0}
     assert warnings(summary)[-1] == "no sound can be decoded"
 
 

@@ -16,6 +16,7 @@ from vidfer.cli.text import shorten
 from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.media.quality import nearly_all
 from vidfer.results.names import visible
+from vidfer.results.tables import narrow_band
 from vidfer.types import DISPLAYED, EMOTIONS, Status
 
 Summary = Mapping[str, Any]
@@ -47,6 +48,7 @@ def print_overview(summaries: Sequence[Summary]) -> None:
         *legend,
         *_unusable(summaries),
         *_uncertain(summaries),
+        *_narrow_band(summaries),
         *_denoised(summaries),
         *_weights(summaries),
         DISPLAYED,
@@ -178,6 +180,13 @@ def _uncertain(summaries: Sequence[Summary]) -> Iterator[str]:
     left = [summary["settings"]["abstain"] for summary in summaries if summary["predominant"] == UNCERTAIN]
     if left:
         yield f"Uncertain: {len(left)} of {len(summaries)} clips, where no class has a probability of {left[0]:g} or more."
+
+
+def _narrow_band(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Say in how many clips the sound lacks a part of its band, and what that means."""
+    said = Counter(filter(None, map(narrow_band, summaries)))
+    for sentence, count in said.items():
+        yield f"In {count} of {len(summaries)} clips {sentence}."
 
 
 def _predominant(name: str | None) -> Text:

@@ -16,6 +16,9 @@ from vidfer.types import TRANSIENT, ClipError, Status
 FEATURES: Final = 1582
 """Numbers in a vector: the functionals of the INTERSPEECH 2010 paralinguistic challenge."""
 
+RATE: Final = 16_000
+"""Sampling rate in Hz of what the features are computed from."""
+
 _NOTHING: Final = np.zeros(FEATURES, np.float32)
 
 CHILD: Final = KeptChild("vidfer.media.audio_child")

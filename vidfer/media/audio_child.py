@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidfer.limits import MAX_GAP, MAX_SOUND_RATE, MAX_SOUND_SECONDS, MIN_SOUND_RATE
+from vidfer.media.audio import RATE
 from vidfer.media.child import Emitted, Header, serve
 from vidfer.media.container import beyond, both_tracks, choose, open_media, picture_kind
 from vidfer.media.downmix import Downmix
@@ -22,9 +23,6 @@ from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-
-RATE: Final = 16_000
-"""Sampling rate in Hz of what openSMILE gets."""
 
 _SHORTEST: Final = 0.1  # s; openSMILE's functionals are not numbers any more below 60 ms, or close to it
 _GAP: Final = 0.1  # s; less is the writers' rounding

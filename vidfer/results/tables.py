@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer import __version__
+from vidfer.media.audio import RATE
 from vidfer.results.design import ClipDesign
 from vidfer.results.pictures import Pictures, thumbnail_name
 from vidfer.results.repool import agreement, counts
@@ -226,5 +227,16 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
     """Collect what a user has to know about a clip, in sentences."""
     sound, message = summary["sound"], summary["message"]
     failed = sound["message"] if sound["status"] not in SOUND_IS_FINE else ""
-    said = [message, *(note for note in summary["media"]["notes"] if note not in message + failed), failed]
-    return list(dict.fromkeys(filter(None, said)))
+    notes = [note for note in summary["media"]["notes"] if note not in message + failed]
+    return list(dict.fromkeys(filter(None, [message, *notes, narrow_band(summary), failed])))
+
+
+def narrow_band(summary: Mapping[str, Any]) -> str:
+    """Say that sound was sampled at less than what features are computed from, so that they lack a part; nothing if it was not."""
+    rate = summary["media"]["sampling_rate"]
+    if not rate or rate >= RATE or not summary["sound"]["n_windows"]:
+        return ""
+    return (
+        f"the sound was sampled at {rate / 1000:g} kHz and has nothing above {rate / 2000:g} kHz: many of its features, and what "
+        f"is predicted from them, are not comparable with those of sound sampled at {RATE / 1000:g} kHz or more"
+    )
