@@ -232,7 +232,7 @@ def warnings(summary: Mapping[str, Any]) -> list[str]:
 
 
 def narrow_band(summary: Mapping[str, Any]) -> str:
-    """Say that sound was sampled at less than what features are computed from, so that they lack a part; nothing if it was not."""
+    """Say that sound was sampled at less than what features are computed from, so that they lack a part; else nothing."""
     rate = summary["media"]["sampling_rate"]
     if not rate or rate >= RATE or not summary["sound"]["n_windows"]:
         return ""
