@@ -47,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage, 75 stopped."""
     _open_closed_streams()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool keeps what tables of hours took
+    from vidfer.pipeline.safe_path import keep_path_safe
     from vidfer.pipeline.shortage import explained_shortages
 
+    keep_path_safe()
     try:
         with explained_shortages():
             try:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from vidfer.limits import MAX_MESSAGE_BYTES
 from vidfer.pipeline.cores import share_cores
+from vidfer.pipeline.safe_path import safe_path
 from vidfer.pipeline.shortage import explained_shortages
 from vidfer.pipeline.system import WINDOWS, end_with
 from vidfer.types import ClipError, VidferError
@@ -55,7 +56,8 @@ class Worker:
         ours, theirs = context.Pipe()
         level = logging.getLogger("vidfer").getEffectiveLevel()
         process = context.Process(target=_serve, args=(work, theirs, level, jobs), daemon=False)
-        process.start()
+        with safe_path():
+            process.start()
         theirs.close()
         if not WINDOWS:
             with socket.socket(fileno=os.dup(ours.fileno())) as end:

@@ -4,13 +4,15 @@ import logging
 import os
 import socket
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from vidfer.pipeline.engines.base import Result
 from vidfer.pipeline.engines.ray_run import RayRun
 from vidfer.pipeline.extras import require
+from vidfer.pipeline.safe_path import imports_from_here, safe_path
 from vidfer.pipeline.worker import Work
 from vidfer.pipeline.workers import OnProgress
 from vidfer.types import VidferError
@@ -21,6 +23,7 @@ STALL: Final = 600.0
 """Seconds without progress after which an item is given up: five times what a clip may hold up its decoder by default."""
 
 _SECONDS_TO_ANSWER: Final = 10.0
+_ROOT: Final = Path(__file__).resolve().parents[3]
 
 _LOG = logging.getLogger(__name__)
 
@@ -83,8 +86,10 @@ def connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # the cluster that is started here tells nobody of itself
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its own future, and saves a warning
     own: dict[str, Any] = {"include_dashboard": False} if address is None else {}
+    elsewhere = nullcontext() if imports_from_here() else chdir(_ROOT)  # its workers import from where it is started
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        with safe_path(), elsewhere:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         where = "no Ray could be started here" if address is None else f"there is no Ray cluster at {address}"

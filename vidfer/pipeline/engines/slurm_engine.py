@@ -17,6 +17,7 @@ from vidfer.pipeline.engines.ray_engine import STALL
 from vidfer.pipeline.engines.remote import Surroundings
 from vidfer.pipeline.engines.slurm_shard import Shard, Statuses
 from vidfer.pipeline.extras import require
+from vidfer.pipeline.safe_path import safe_path
 from vidfer.pipeline.worker import Work
 from vidfer.pipeline.workers import OnProgress
 from vidfer.types import ClipError, Status, UsageError, VidferError
@@ -154,7 +155,8 @@ class _Run:
             return
         calls = [self._shard(items) for items in shards]
         try:
-            jobs = self._executor().submit_array(calls)
+            with safe_path():  # of which sbatch gives the job a copy
+                jobs = self._executor().submit_array(calls)
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
             reason = " ".join(str(error).split())
             raise VidferError(f"SLURM does not take the jobs: {reason}") from error
