@@ -337,6 +337,13 @@ def test_a_mistyped_word_is_refused_by_name(words, said, capsys):
     assert re.search(said, "\n".join(lines))
 
 
+@pytest.mark.parametrize("words", [[], ["fit"], ["--config"], ["fit", "--config"], ["fit", "--model"], ["fi"]])
+def test_a_command_line_that_is_cut_off_is_one_sentence(words, capsys):
+    status, lines = run("denoise", *words, capsys=capsys)
+    assert status == 2
+    assert len(lines) == 1
+
+
 def test_a_machine_without_the_device_is_told_in_one_sentence(capsys, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is one")

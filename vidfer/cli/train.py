@@ -106,7 +106,7 @@ def _sentence(error: BaseException | None) -> BaseException | None:
 
 def _check_arguments(arguments: Sequence[str]) -> None:
     """Refuse a configuration file that is missing."""
-    for option, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for option, following in zip(arguments, [*arguments[1:], ""], strict=False):  # no argument, no pair
         name, given, value = option.partition("=")
         path = Path(value if given else following)
         if name in _FILES and path.suffix in (".yaml", ".yml") and not path.is_file():
@@ -130,6 +130,7 @@ class VidferCLI(LightningCLI):
         **overrides: Any,  # noqa: ANN401
     ) -> None:
         self.stage = stage
+        self.arguments = list(overrides.get("args") or ())
         about = f"Train {TRAINING.get(stage or '', 'a model')}. Configurations are in configs/, see docs/how-to/training.md."
         super().__init__(
             LightningModule,
@@ -145,6 +146,12 @@ class VidferCLI(LightningCLI):
             parser_kwargs={"parser_mode": "omegaconf", "prog": prog, "description": about},
             **overrides,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # Lightning calls it as self.subcommands()
+        """Offer Lightning's subcommands; where one is named first, that one alone, as each takes long to describe."""
+        every = super().subcommands()
+        named = self.arguments[:1]
+        return {name: every[name] for name in named} if every.keys() & set(named) else every
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what data and model must agree on, and add Weights & Biases beside the other loggers."""
