@@ -12,6 +12,7 @@ from vidfer.api.named import ClipWork, NamedClip, find_named
 from vidfer.api.options import Options, in_keywords, read_options
 from vidfer.api.result import ClipResult
 from vidfer.pipeline.engines import Engine, LocalEngine
+from vidfer.pipeline.paths import is_folder
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Place, Store, default_store
 from vidfer.pipeline.workers import run_all
@@ -135,7 +136,7 @@ class Analyzer:
                 if fps is not None:
                     raise UsageError("a file has its own frame rate: give fps to Analyzer, for how many are looked at")
                 path, known = Path(clip), shown(Path(clip).name)
-                if path.is_dir() and self._options.picture_fps is None:
+                if is_folder(path) and self._options.picture_fps is None:
                     one = "the option picture_fps makes a folder of numbered pictures one clip"
                     raise UsageError(f"{path} is a folder: analyze_many takes its clips; {one}")
                 return self._work.analyze(NamedClip(path, known, self._design({known: path}).of(known)), progress)

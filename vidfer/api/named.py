@@ -9,6 +9,7 @@ from typing import Any
 
 from vidfer.api.clip import analyze_clip
 from vidfer.api.result import ClipResult
+from vidfer.pipeline.paths import is_folder
 from vidfer.pipeline.runner import StageProgress
 from vidfer.pipeline.store import Place, Store
 from vidfer.results.design import ClipDesign
@@ -72,7 +73,7 @@ def find_named(paths: Sequence[Path], store: Path, picture_fps: float | None) ->
     found: dict[str, Path] = {}
     for path in paths:
         notify = logging.getLogger("vidfer").info
-        inside = find_clips([path], [store], notify, picture_fps) if path.is_dir() else [(path, Path(path.name))]
+        inside = find_clips([path], [store], notify, picture_fps) if is_folder(path) else [(path, Path(path.name))]
         for file, place in inside:
             name = shown(place.as_posix())
             numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))

@@ -11,6 +11,7 @@ from vidfer.overlay import Blur
 from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.digest import file_digest
 from vidfer.pipeline.left import new_mark
+from vidfer.pipeline.paths import is_folder
 from vidfer.results.clip_folder import OVERLAY
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.people import PEOPLE, read_people
@@ -89,7 +90,7 @@ def _check_unchanged(result: "ClipResult", source: Path) -> None:
         ClipError: `unreadable`: the file is not there any more, or is not the one that was analysed.
     """
     known = (result.summary["provenance"] or {}).get("source_blake3")
-    if known is not None and not source.is_dir() and file_digest(Path(require_local_file(source))) != known:
+    if known is not None and not is_folder(source) and file_digest(Path(require_local_file(source))) != known:
         raise ClipError(Status.UNREADABLE, f"{source} is not the file any more that was analysed: analyse it again")
 
 

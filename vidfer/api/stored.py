@@ -13,6 +13,7 @@ from uuid import uuid4
 from blake3 import blake3
 
 from vidfer.pipeline.digest import content_digest, dump_json
+from vidfer.pipeline.paths import is_folder
 from vidfer.pipeline.runner import ancestry
 from vidfer.pipeline.store import Artifact, Store
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip
@@ -52,7 +53,7 @@ class Stored:
             StoreError: The store cannot be read.
         """
         clip = Path(path)
-        if self._options.picture_fps is None and clip.is_dir():
+        if self._options.picture_fps is None and is_folder(clip):
             raise ClipError(
                 Status.UNREADABLE, f"{clip} is a folder: --picture-fps makes a clip of its numbered pictures"
             )

@@ -12,7 +12,7 @@ from vidfer.exchange.elan import elan_file
 from vidfer.exchange.pyfeat import pyfeat_file
 from vidfer.exchange.webvtt import webvtt_file
 from vidfer.pipeline.atomic import results_folder, write_atomic
-from vidfer.pipeline.paths import real
+from vidfer.pipeline.paths import is_file, real
 from vidfer.results.clip_folder import VIDEO, ClipFolder
 from vidfer.results.links import address
 from vidfer.results.names import cut
@@ -100,7 +100,7 @@ def write_export(
     if absolute and program != "elan":
         raise UsageError(f"--absolute is of elan: a file of {program} does not name the clip's place")
     if program == "elan":
-        there = source is not None and source.is_file()
+        there = source is not None and is_file(source)
         media = address(source, path.parent) if source and there else ""
         whole = real(source).as_uri() if source and there and absolute else ""
         data = elan_file(tables, summary, media=media, absolute=whole)

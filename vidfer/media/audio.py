@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidfer.media.child import Header, require_local_file
 from vidfer.media.kept import KeptChild
 from vidfer.media.loudness import BEAT, TARGET
+from vidfer.pipeline.paths import is_folder
 from vidfer.types import TRANSIENT, ClipError, Status
 
 FEATURES: Final = 1582
@@ -105,7 +106,7 @@ def read_windows(
     windows: list[Header] = []
     vectors: list[NDArray[np.float32]] = []
     try:
-        if Path(path).is_dir():
+        if is_folder(Path(path)):
             raise ClipError(Status.NO_AUDIO, "pictures have no sound")
         request = {"path": require_local_file(path), "win_dur": win_dur, "hop_dur": hop_dur}
         with CHILD.lend(timeout=timeout) as child:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidfer.limits import MAX_GRANT_SECONDS, MAX_PIXELS, MEMORY_LIMIT
 from vidfer.media.child import Child, require_local_file
 from vidfer.media.kept import KeptChild
+from vidfer.pipeline.paths import is_folder
 from vidfer.types import ClipError, Status
 
 Decoder = Literal["auto", "pyav", "decord"]
@@ -151,7 +152,7 @@ def read_frames(
 
 
 def _place(path: str | Path, picture_fps: float | None) -> dict[str, object]:
-    if not Path(path).is_dir():
+    if not is_folder(Path(path)):
         return {"path": require_local_file(path)}
     if picture_fps is None:
         raise ClipError(Status.UNREADABLE, f"{path}: a folder of pictures needs their rate, such as --picture-fps 25")

@@ -22,6 +22,7 @@ from vidfer.media.reader import Reader
 from vidfer.media.sparse import SparseReader
 from vidfer.media.timeline import TimeLine
 from vidfer.media.upright import AS_IT_IS, PixelAspect, upright
+from vidfer.pipeline.paths import is_folder
 from vidfer.pipeline.system import starved
 from vidfer.types import ClipError, Status
 
@@ -117,7 +118,7 @@ def _described(container: "InputContainer", stream: "VideoStream | None", path: 
 
 def _pictures(request: Header) -> "Picture | Series | None":
     """Open what Pillow reads; it is imported where it is needed, so that videos start quickly."""
-    path, folder = request["path"], Path(request["path"]).is_dir()
+    path, folder = request["path"], is_folder(Path(request["path"]))
     kind = None if folder else picture_kind(require_local_file(path))
     if not folder and kind is None:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from vidfer.pipeline.numbered import PICTURES, numbered_pictures
-from vidfer.pipeline.paths import identity, real
+from vidfer.pipeline.paths import identity, is_file, is_folder, is_link, real
 from vidfer.types import ClipError, UsageError
 
 Clip = tuple[Path, Path]
@@ -81,7 +81,7 @@ def find_clips(
             place = identity(file)
             if place in clips:
                 continue
-            if file != path and not file.is_dir() and not _may_be_media(file):
+            if file != path and not is_folder(file) and not _may_be_media(file):
                 other[place] = file.suffix.lower() or "without suffix"
                 continue
             clips[place] = (file, base if file == path else base / file.relative_to(path))
@@ -136,7 +136,7 @@ class _Series:
 def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
     """Yield the files of a folder; folders in it that are links are passed over, since they may lead in a circle."""
     try:
-        inside = sorted(path.iterdir()) if path.is_dir() else None
+        inside = sorted(path.iterdir()) if is_folder(path) else None
     except OSError:  # a closed folder: reported as unreadable
         inside = None
     if inside is None:
@@ -150,14 +150,14 @@ def _files(path: Path, own: set[Path], series: _Series) -> Iterator[Path]:
     for entry in inside:
         if entry.name.startswith(".") or real(entry) in own or (one and entry.suffix.lower() in PICTURES):
             continue
-        if (entry.is_symlink() and entry.is_dir()) or _is_plot(entry):
+        if (is_link(entry) and is_folder(entry)) or _is_plot(entry):
             continue
         yield from _files(entry, own, series)
 
 
 def _is_plot(file: Path) -> bool:
     """Tell whether a picture is one of those that `vidfer compare` writes beside its text."""
-    return file.name.startswith("compare_") and file.suffix == ".png" and file.with_suffix(".md").is_file()
+    return file.name.startswith("compare_") and file.suffix == ".png" and is_file(file.with_suffix(".md"))
 
 
 def _may_be_media(file: Path) -> bool:

@@ -12,6 +12,7 @@ from vidfer.limits import MAX_PIXELS
 from vidfer.media.child import Child, require_local_file
 from vidfer.overlay.plan import Blur, make_plan
 from vidfer.pipeline.atomic import replacing, write_atomic
+from vidfer.pipeline.paths import is_folder
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def write_overlay(
     """
     if summary["media"]["codec"] is None or not len(tables["frames"]):
         raise ClipError(Status.NO_VIDEO, "it has no moving pictures that could be read, and so no overlay")
-    if Path(path).is_dir():
+    if is_folder(Path(path)):
         raise ClipError(Status.NO_VIDEO, "a folder of pictures has no overlay")
     plan = make_plan(tables, summary, _names(tables) if names is None else names, blur)
     length = summary["media"]["duration_s"] or float(tables["frames"]["time_s"].max()) or 1.0

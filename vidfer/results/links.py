@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vidfer.pipeline.numbered import PICTURES
+from vidfer.pipeline.paths import is_file
 
 
 def address(file: Path, folder: Path) -> str:
@@ -23,4 +24,4 @@ def address(file: Path, folder: Path) -> str:
 
 def playable(source: Path | None) -> bool:
     """Tell whether a clip's source is a file that a player may open: there, and no picture."""
-    return source is not None and source.is_file() and source.suffix.lower() not in PICTURES
+    return source is not None and is_file(source) and source.suffix.lower() not in PICTURES

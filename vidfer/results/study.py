@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vidfer.pipeline.paths import identity, real
+from vidfer.pipeline.paths import identity, is_file, is_folder, real
 from vidfer.results.consent import COLUMNS as OF_CONSENT
 from vidfer.results.consent import Consent
 from vidfer.results.files import typed_values
@@ -154,8 +154,8 @@ def find_participants(paths: Sequence[Path], clips: Mapping[str, Path]) -> list[
 
     A clip below several such folders belongs to the nearest.
     """
-    named = [path if path.is_dir() else path.parent for path in paths]
-    files = {real(folder): folder / PARTICIPANTS for folder in named if (folder / PARTICIPANTS).is_file()}
+    named = [path if is_folder(path) else path.parent for path in paths]
+    files = {real(folder): folder / PARTICIPANTS for folder in named if is_file(folder / PARTICIPANTS)}
     found: dict[Path, dict[str, Path]] = {}
     for clip, path in clips.items():
         owner = next((folder for folder in identity(path).parents if folder in files), None)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from vidfer.inference.decision import UNCALIBRATED, Answer, Pool, Rules
 from vidfer.inference.network import Backend, Compute
 from vidfer.media.decode import Decoder
+from vidfer.pipeline.paths import is_folder
 from vidfer.pipeline.stage import Stage
 from vidfer.stages.choice import Choice, Preset, Prior, SpeechMode, choose, require_choices, require_positive
 from vidfer.stages.classify import ClassifyStage
@@ -133,7 +134,7 @@ class ChainOptions:
 
 def for_clip(options: ChainOptions, clip: Path) -> ChainOptions:
     """Return the options without those that mean nothing for a clip, and would make another one of it."""
-    return replace(options, picture_fps=None) if options.picture_fps is not None and not clip.is_dir() else options
+    return replace(options, picture_fps=None) if options.picture_fps is not None and not is_folder(clip) else options
 
 
 def build_chain(options: ChainOptions) -> tuple[Stage, ...]:
