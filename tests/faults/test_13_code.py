@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import pickle
 import stat
 import tarfile
-import zipfile
 
 import numpy as np
 import onnx
@@ -17,6 +15,7 @@ import torch
 from blake3 import blake3
 from onnx import TensorProto, helper
 
+from tests.faults.payloads import PAYLOADS, Payload, objects, pickled, torch_file, with_digest, zipped
 from vidfer.api.manifest_file import open_manifest
 from vidfer.cli.main import main
 from vidfer.datasets.div2k import unpack
@@ -36,16 +35,6 @@ from vidfer.weights.hub import fetch, read_registry
 from vidfer.weights.published import read_torch
 
 
-class Payload:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, marker):
-        self.marker = str(marker)
-
-    def __reduce__(self):
-        return (os.system, (f"touch '{self.marker}'",))
-
-
 @pytest.fixture
 def marker(tmp_path):
     return tmp_path / "it-ran"
@@ -59,31 +48,6 @@ def weights(tmp_path, data, **card):
     facts |= {"preprocessing": Preprocessing().as_card(), "blake3": blake3(data).hexdigest(), **card}
     path.with_suffix(".json").write_text(json.dumps(facts))
     return path
-
-
-def pickled(marker):
-    return pickle.dumps({"state_dict": Payload(marker)})
-
-
-def torch_file(marker):
-    out = io.BytesIO()
-    torch.save({"state_dict": Payload(marker), "weight": torch.zeros(1)}, out)
-    return out.getvalue()
-
-
-def objects(marker):
-    out = io.BytesIO()
-    np.save(out, np.array([Payload(marker)], dtype=object), allow_pickle=True)
-    return out.getvalue()
-
-
-def packed_objects(marker):
-    out = io.BytesIO()
-    np.savez(out, x=np.array([Payload(marker)], dtype=object))
-    return out.getvalue()
-
-
-PAYLOADS = {"pickle": pickled, "torch": torch_file, "npy": objects, "npz": packed_objects}
 
 
 def test_the_payloads_would_run(marker):
@@ -101,6 +65,23 @@ def test_the_payloads_would_run(marker):
 
 def as_checkpoint(path):
     AtomicCheckpointIO().load_checkpoint(path)
+
+
+def as_checkpoint_with_its_digest(path):
+    path.write_bytes(with_digest(path.read_bytes()))
+    AtomicCheckpointIO().load_checkpoint(path, weights_only=False)
+
+
+def as_archive(path):
+    unpack(path, path.with_name("part"), ["1.png"])
+
+
+def as_archived_weights(path):
+    inside = path.read_bytes()
+    zipped(
+        path, [("mine/version", b"3\n", 0o644), ("mine/data.pkl", inside, 0o644), ("mine/byteorder", b"little", 0o644)]
+    )
+    as_torch_weights(path)
 
 
 def as_torch_weights(path):
@@ -166,7 +147,19 @@ def as_sweep(path):
 
 
 READERS = (
-    *(as_checkpoint, as_torch_weights, as_weights, as_tensors, as_model_of_that_name, as_card, as_bundle, as_registry),
+    *(
+        as_checkpoint,
+        as_checkpoint_with_its_digest,
+        as_archive,
+        as_archived_weights,
+        as_torch_weights,
+        as_weights,
+        as_tensors,
+        as_model_of_that_name,
+        as_card,
+        as_bundle,
+        as_registry,
+    ),
     *(as_clip, as_participants, as_manifest, as_parquet, as_status_of_slurm, as_pipeline, as_sweep),
 )
 
@@ -270,14 +263,6 @@ def test_extension_types_of_parquet_are_not_unpickled(tmp_path, marker):
     pq.write_table(pa.table({"path": ["a.mp4"]}, schema=schema), tmp_path / "m.parquet")
     assert next(open_manifest(tmp_path / "m.parquet").parts(5))["clip_id"].to_pylist() == ["a.mp4"]
     assert not marker.exists()
-
-
-def zipped(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
-        for name, data, mode in members:
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = mode << 16
-            package.writestr(entry, data, zipfile.ZIP_DEFLATED)
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ class VidferCLI(LightningCLI):
             if not found:
                 raise VidferError(f"no checkpoint '{path}' in {folder}: {how}")
             chosen["ckpt_path"] = str(max(found, key=lambda each: each.stat().st_mtime))
-        elif "://" not in str(path) and not Path(path).is_file():
+        elif not Path(path).is_file():
             raise VidferError(f"no checkpoint {path}: {how}")
 
     def _parse_ckpt_path(self) -> None:

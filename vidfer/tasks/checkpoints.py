@@ -70,7 +70,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             super().remove_checkpoint(path)
 
     def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Read a checkpoint, or raise a VidferError if it is missing or damaged."""
+        """Read a checkpoint without running any code in it, or raise a VidferError if it is missing, damaged or elsewhere."""
+        options["weights_only"] = True  # Lightning runs what an address holds, unless it is told not to
         with readable_checkpoint(path):
             checkpoint: dict[str, Any] = super().load_checkpoint(path, *arguments, **options)
         self._named = _named_in(checkpoint)[0]
@@ -90,7 +91,11 @@ def _named_in(checkpoint: Mapping[str, Any]) -> tuple[set[str], set[str]]:
 
 @contextmanager
 def readable_checkpoint(path: str | Path) -> Iterator[None]:
-    """Raise a VidferError for a checkpoint that is missing in the block, or not byte for byte the one that was written."""
+    """Raise a VidferError for a checkpoint that is missing in the block, elsewhere, or not byte for byte as it was written."""
+    if "://" in str(path):
+        raise VidferError(
+            f"no checkpoint is read from an address, as {path} is: fetch it, and give its file with --ckpt_path"
+        )
     try:
         if Path(path).is_file():
             _check(Path(path))
