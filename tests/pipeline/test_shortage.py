@@ -28,6 +28,11 @@ def of(number, *more):
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "TMPDIR"),
         (of(errno.ENOSPC), "standard output or a temporary file cannot be written .*free some space"),
         (of(errno.EDQUOT, "/some/file"), "/some/file cannot be written .*free some space"),
+        (of(errno.EACCES, "/some/file"), "/some/file may not be read or written .*change its rights"),
+        (of(errno.EPERM, "/some/file"), "/some/file may not be read or written .*change its rights"),
+        (of(errno.EROFS, "/some/file"), "/some/file may not be read or written .*name another place"),
+        (of(errno.EIO, "/some/file"), "/some/file cannot be reached .*its disk or network folder fails"),
+        (of(errno.ESTALE, "/some/file"), "/some/file cannot be reached .*its disk or network folder fails"),
     ],
 )
 def test_what_the_system_does_not_grant_is_said_with_the_remedy(error, remedy):
@@ -40,6 +45,7 @@ def test_what_the_system_does_not_grant_is_said_with_the_remedy(error, remedy):
     "error",
     [
         of(errno.ENOENT, "/some/file"),
+        of(errno.EPERM),  # of no file: of a process, say
         RuntimeError("another fault"),
         ImportError("no module named x"),
         pa.ArrowException("another fault"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from vidfer.api.purging import STAGES, Purge
 from vidfer.pipeline.digest import dump_json
 from vidfer.pipeline.gc import Entry, derived_from, entries, far_entries, leftovers
+from vidfer.pipeline.paths import is_there
 from vidfer.pipeline.store import Store
 from vidfer.results.study import PARTICIPANTS
 from vidfer.results.traces import Traces, files_below
@@ -69,7 +70,7 @@ def prove(purge: Purge) -> Proof:
 
 def out_of_reach(purge: Purge, proof: Proof) -> Iterator[str]:
     """Yield what a purge does not remove, a line each."""
-    files = [Path(place) for place in sorted(purge.chosen.places) if Path(place).exists()]
+    files = [Path(place) for place in sorted(purge.chosen.places) if is_there(Path(place))]
     yield from (f"{file}: the clip itself" for file in files)
     tables = {folder / PARTICIPANTS for file in files for folder in file.parents}
     yield from (f"{table}: its rows" for table in sorted(tables) if table.is_file())

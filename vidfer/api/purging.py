@@ -25,6 +25,7 @@ from vidfer.media.find import find_clips
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import content_digest, file_digest
 from vidfer.pipeline.gc import Entry, derived_from, entries, last_written, removable, remove
+from vidfer.pipeline.paths import is_there
 from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import remove_stale, temporary_folders
 from vidfer.results.study import find_participants, read_study
@@ -102,15 +103,15 @@ def choose_named(places: Places, named: Sequence[str], notify: Callable[[str], N
     digests, files, notes = set[str](), set[str](), list[str]()
     for each in named:
         path = Path(each)
-        if _DIGEST.fullmatch(each) and not path.exists():
+        if _DIGEST.fullmatch(each) and not is_there(path):
             digests.add(each)
             continue
         own = identity(path)
         gone = {one for clip in places.known for one in clip.places if one == own or one.startswith(f"{own}/")}
-        found = [] if not path.exists() else _clips_in(path, notify, may_be_empty=bool(gone))
+        found = [] if not is_there(path) else _clips_in(path, notify, may_be_empty=bool(gone))
         files |= {identity(clip) for clip in found}
         digests |= {content_digest(clip, places.store, remember=False) for clip in found}
-        if not path.exists() and not gone:
+        if not is_there(path) and not gone:
             where = " or ".join(map(str, places.folders)) or "a folder of results (--out names one)"
             remedy = "give its digest, source_blake3 in clips.csv"
             said = f"there is no {each}, and nothing in {where} is of it"
@@ -170,7 +171,7 @@ def choose_expired(places: Places) -> Chosen:
 
 def _place(clip: KnownClip) -> str:
     """Return where a clip lies, or, if it is gone, where the results say that it lay."""
-    return next((place for place in sorted(clip.places) if Path(place).exists()), identity(Path(clip.path)))
+    return next((place for place in sorted(clip.places) if is_there(Path(place))), identity(Path(clip.path)))
 
 
 def _digest_of(clip: Path, store: Store) -> str | None:
@@ -182,7 +183,7 @@ def _digest_of(clip: Path, store: Store) -> str | None:
 
 def _unknown(chosen: Chosen) -> tuple[str, ...]:
     """Say of which clips the store cannot be asked: neither their files nor their digests are there."""
-    lost = {clip.path: clip.run for clip in chosen.clips if clip.digest is None and not Path(_place(clip)).exists()}
+    lost = {clip.path: clip.run for clip in chosen.clips if clip.digest is None and not is_there(Path(_place(clip)))}
     return tuple(
         f"{path} is not found, and {run} does not have its digest: what the store may have of it stays, unless --clip names the "
         "digest, or --all takes everything"

@@ -8,7 +8,7 @@ def real(path: Path) -> Path:
     """Return a path without links; unlike `Path.resolve`, it takes links in a circle and names that no file can have."""
     try:
         return Path(os.path.realpath(path))
-    except ValueError:  # a zero byte
+    except (OSError, ValueError):  # a link that may not be read, or is gone meanwhile; a zero byte
         return Path(os.path.abspath(path))  # noqa: PTH100 - `absolute` leaves the `..` in
 
 
@@ -30,3 +30,8 @@ def is_file(path: Path) -> bool:
 def is_link(path: Path) -> bool:
     """Tell whether a path is a link; false where nobody may look, as in `is_folder`."""
     return os.path.islink(path)  # noqa: PTH114
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether anything is at a path; false where nobody may look, as in `is_folder`."""
+    return os.path.exists(path)  # noqa: PTH110

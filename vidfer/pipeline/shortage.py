@@ -24,13 +24,17 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SHORT = frozenset(_OF_NUMBER)
 """Error numbers of a process that gets no more of something, which is no fault of the file that it was about to use."""
 
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FAILING = frozenset({errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN})
+
 
 @contextmanager
 def explained_shortages() -> Iterator[None]:
     """Turn an error of a system that has run out of something into one that says what to do; others pass unchanged.
 
     Raises:
-        VidferError: There are no more open files, processes, threads, memory, space, or no folder for temporary files.
+        VidferError: There are no more open files, processes, threads, memory, space, or no folder for temporary files; or a file
+            or folder is closed to this user, or lies on a disk that fails.
     """
     try:
         yield
@@ -64,4 +68,9 @@ def _explain(error: Exception) -> str | None:
     if error.errno in FULL:
         place = error.filename or "standard output or a temporary file"
         return f"{place} cannot be written ({error.strerror}): free some space, or name another place"
+    if error.filename and error.errno in _CLOSED:
+        return f"{error.filename} may not be read or written ({error.strerror}): change its rights, or name another place"
+    if error.filename and error.errno in _FAILING:
+        failing = "its disk or network folder fails: see to that, or name another place"
+        return f"{error.filename} cannot be reached ({error.strerror}): {failing}"
     return _OF_NUMBER.get(error.errno or 0)
