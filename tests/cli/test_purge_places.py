@@ -15,13 +15,16 @@ from tests.toy import Count, Largest
 from vidfer.api import ClipResult, claimed_folders, write_result
 from vidfer.api.purge_folder import _drop_rows
 from vidfer.cli.main import main
+from vidfer.exchange.files import export_run
 from vidfer.pages.run import finish_run
 from vidfer.pipeline import gc
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.gc import entries
+from vidfer.pipeline.left import new_grave
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import temporary_folder
+from vidfer.results.run import load_run
 from vidfer.results.traces import Traces
 from vidfer.types import ClipError, Status
 
@@ -212,6 +215,27 @@ def test_a_name_is_found_where_it_stands_alone_however_it_is_written(name, befor
         assert traces.in_bytes(f"x {before}{written}{after}".encode())
         assert not (name[0].isalnum() and traces.in_bytes(f"x {before}y{written}".encode()))
         assert not traces.in_bytes(f"x {before}{written}y".encode())
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+@pytest.mark.parametrize("program", ["elan", "webvtt", "py-feat"])
+def test_of_names_that_are_shortened_alike_the_right_export_goes(tmp_path, program, gone):
+    run, names = tmp_path / "run", [f"{'x' * 250}{end}.mp4" for end in "ab"]
+    for name in names:
+        write_result(ClipResult.failed(tmp_path / name, ClipError(Status.CORRUPT, "torn"), name), run / name)
+    finish_run(run, excel=False)
+    exported = list(export_run(load_run(run), program))
+    assert main(["purge", "--clip", str(tmp_path / names[gone]), "--out", str(run), "--yes"]) == 0
+    assert [path.exists() for path in exported] == [gone == 1, gone == 0]
+
+
+def test_what_another_purge_was_removing_when_it_was_killed_goes_whatever_is_chosen(place, capsys):
+    grave = new_grave(place.root)
+    grave.mkdir()
+    (grave / "faces.safetensors").write_bytes(b"a face")
+    assert purge(place, "--before", "1990-01-01") == 0
+    assert not grave.exists()
+    assert len(entries(place)) == 4
 
 
 @pytest.mark.parametrize("words", [[], ["--clip", "a", "--all"], ["--before", "2020-01-01", "--expired"], ["--before", "soon"],

@@ -12,8 +12,9 @@ FAULTS: dict[int, tuple[str, str]] = {
         "nothing lost, nothing damaged visible; a writer without the store's precautions fails the same test",
     ),
     2: (
-        "a whole `vidfer analyze` over 20 clips, parent and children, killed 20 times",
-        "the tables of an undisturbed run; at most the clips in flight are computed again; no process is left",
+        "a whole `vidfer analyze` over 20 clips, parent and children, killed 20 times; `vidfer purge` before each of its changes",
+        "the tables of an undisturbed run; at most the clips in flight are computed again; no process is left. The same purge "
+        "ends what was begun, nothing half removed is served, other clips stay as they are",
     ),
     3: (
         "a full disk at each stage, checkpoint, export and report",

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -146,6 +147,26 @@ def test_a_removal_that_was_broken_off_leaves_nothing_that_is_not_found_again(st
     remove(store, first[:done])
     rest = derived_from(store, digest)
     assert [entry.key for entry in rest] == [entry.key for entry in first[done:]]
+
+
+@pytest.mark.parametrize("chosen", ["a", "nobody"])
+def test_what_a_killed_process_was_removing_or_writing_goes_at_once(store, clips, monkeypatch, chosen):
+    """Faces lie there, of whomever; that its process has ended is known on this machine, and needs no hour."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path: os._exit(9))
+        if (child := os.fork()) == 0:
+            store.draft("faces", "0" * 64).__enter__().write("half", b"a face")
+            try:
+                remove(store, entries(store)[:1])
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert sorted(one.key.split("-")[0] for one in leftovers(store) if one.stage == "tmp") == ["faces", "removed"]
+    source = content_digest(clips[0], store) if chosen == "a" else "x"
+    remove(store, derived_from(store, [source]))
+    assert [one for one in leftovers(store) if one.stage == "tmp"] == []
+    with store.draft("count", "1" * 64) as mine:
+        assert mine.path not in [one.path for one in derived_from(store, [source])]
 
 
 def test_what_has_lost_its_ancestors_goes_with_any_clip(store, clips):

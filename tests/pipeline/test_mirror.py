@@ -301,6 +301,31 @@ def test_purge_takes_what_nobody_can_tell_whose_it_is(filled, clips):
     assert [*entries(filled), *leftovers(filled)] == []
 
 
+def test_a_purge_that_was_killed_between_two_objects_does_not_say_that_nothing_is_left(
+    filled, clips, capsys, monkeypatch
+):
+    """The manifest goes first: what it named may be on its way for somebody else, for an hour."""
+    real, left = MemoryFileSystem.rm_file, 1
+
+    def die(self, path):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        real(self, path)
+
+    words = ["purge", "--clip", str(clips[0]), "--yes"]
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "rm_file", die)
+        main(words)
+    assert main(words) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "files of no artifact, which somebody may be sending: run the same command in an hour" in said
+    for each in MemoryFileSystem().store.values():
+        each.created -= timedelta(hours=2)
+    assert main(words) == 0
+
+
 def test_gc_goes_by_age_in_both_and_in_the_mirror_alone_by_its_folder(filled):
     assert main(["cache", "gc", "--yes"]) == 0
     assert (len(far_entries(filled)[0]), len(entries(filled))) == (4, 2)

@@ -22,7 +22,7 @@ from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.columns import unescaped
 from vidfer.pipeline.lock import is_locked, locked
-from vidfer.results.clip_folder import COMMIT, LOCK, REPORT, SUMMARY, ClipFolder, clip_folders
+from vidfer.results.clip_folder import COMMIT, LOCK, PURGED, REPORT, SUMMARY, ClipFolder, clip_folders, withdraw
 from vidfer.results.consent import COLUMNS as OF_CONSENT
 from vidfer.results.consent import Consent
 from vidfer.results.edits import KEYS
@@ -61,6 +61,11 @@ class KnownClip:
     analyzed_at: datetime | None
     consent: Consent
 
+    @property
+    def place(self) -> Path:
+        """Where the run has its folder, or would have it."""
+        return self.run / self.clip_id
+
 
 def identity(path: Path) -> str:
     """Return a path without links in its folders, as text."""
@@ -70,7 +75,8 @@ def identity(path: Path) -> str:
 def known_clips(run: Path) -> list[KnownClip]:
     """List what a folder of results, of one clip or many, says of clips: by folders first, then by rows."""
     own = [run] if (run / SUMMARY).is_file() else []
-    found = [_of_folder(run, folder) for folder in (*own, *clip_folders(run))]
+    purged = (path.parent for path in run.rglob(PURGED))
+    found = [_of_folder(run, folder) for folder in dict.fromkeys((*own, *clip_folders(run), *purged))]
     tables = [run / "clips.parquet", *sorted((run / CLIPS).glob("part-*.parquet"))]
     rows = (row for table in tables if table.is_file() for row in _rows(table))
     return [*filter(None, found), *(_of_row(run, row) for row in rows)]
@@ -78,13 +84,13 @@ def known_clips(run: Path) -> list[KnownClip]:
 
 def run_around(folder: Path) -> Path | None:
     """Return the folder of the run that a clip's folder is part of; None for a folder of a run, or of one clip alone."""
-    if not (folder / SUMMARY).is_file():
+    if not any((folder / name).is_file() for name in (SUMMARY, PURGED)):
         return None
     return next((each for each in folder.absolute().parents if (each / "clips.parquet").is_file()), None)
 
 
 def _of_folder(run: Path, folder: Path) -> KnownClip | None:
-    for place in (folder / SUMMARY, folder / COMMIT / SUMMARY):
+    for place in (folder / SUMMARY, folder / COMMIT / SUMMARY, folder / PURGED):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             summary = read_json(place)
             clip_id = str(summary["clip_id"]) if folder == run else clip_id_of(folder, run)
@@ -157,14 +163,18 @@ def vanishing(clips: Collection[KnownClip], others: Collection[KnownClip]) -> se
     return {clip.clip_id for clip in clips} - {clip.clip_id for clip in others}
 
 
-def doomed_files(run: Path, clips: Sequence[KnownClip], ids: Collection[str]) -> list[Path]:
-    """List the files that go with clips: their own, and what was made of all clips together."""
+def doomed_files(run: Path, clips: Sequence[KnownClip], others: Sequence[KnownClip]) -> list[Path]:
+    """List the files that go with clips, and not those of others: their own, and what was made of all clips together."""
     if not clips:
         return []
+    gone, every = vanishing(clips, others), sorted({clip.clip_id for clip in (*clips, *others)})
     found = [path for clip in clips if clip.folder for path in _files_of(clip.folder)]
     found += [path for pattern in _FIGURES for path in sorted(run.glob(pattern)) if path.is_file()]
-    exports = {
-        path.as_posix() for suffix in SUFFIXES.values() for path in export_paths(Path(), sorted(ids), suffix).values()
+    exports = {  # a long name is shortened beside others that begin alike
+        path.as_posix()
+        for suffix in SUFFIXES.values()
+        for clip_id, path in export_paths(Path(), every, suffix).items()
+        if clip_id in gone
     }
     for path in files_below(run / "export"):
         if shown(path.relative_to(run / "export").as_posix()) in exports:
@@ -180,10 +190,11 @@ _OWN: Final = re.compile(
 
 def _files_of(folder: Path) -> list[Path]:
     """List what vidfer wrote into a clip's folder, drafts included; the summary, by which the rest is found, is the last."""
-    inside = sorted(folder.iterdir(), key=lambda path: (path.name == SUMMARY, path.name))
+    inside = sorted(folder.iterdir(), key=lambda path: (path.name in (SUMMARY, PURGED), path.name))
     named: set[str] = {REPORT, SUMMARY}
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        named |= set(read_json(folder / SUMMARY)["files"])
+    for name in (SUMMARY, PURGED):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            named |= set(read_json(folder / name)["files"])
     return [
         path
         for path in inside
@@ -206,9 +217,13 @@ def remove_clips(run: Path, clips: Sequence[KnownClip], others: Sequence[KnownCl
         _clear(run)
         for table in _edited(run):
             _drop_rows(table, ids)
-        for path in sorted(doomed_files(run, clips, ids), key=lambda path: path.name == SUMMARY):
+        folders = {clip.folder for clip in clips if clip.folder}
+        for folder in folders:
+            withdraw(folder)  # nobody takes what is left of it for results
+        last = {INDEX: 0, PURGED: 2}
+        for path in sorted(doomed_files(run, clips, others), key=lambda path: last.get(path.name, 1)):
             _remove(path)
-        for folder in {clip.folder for clip in clips if clip.folder}:
+        for folder in folders:
             _remove_empty(folder, run)
         if parts:
             _remove_from_parts(run, ids)

@@ -7,6 +7,7 @@ from pathlib import Path
 from vidfer.api.purging import STAGES, Purge
 from vidfer.pipeline.digest import dump_json
 from vidfer.pipeline.gc import Entry, derived_from, entries, far_entries, leftovers
+from vidfer.pipeline.mirror import UPLOADS
 from vidfer.pipeline.paths import is_there
 from vidfer.pipeline.store import Store
 from vidfer.results.study import PARTICIPANTS
@@ -59,8 +60,13 @@ def prove(purge: Purge) -> Proof:
     for path, found in look(purge.traces, store.root):
         stage = path.relative_to(store.root).parts[0]
         (left if stage in (*STAGES, "tmp", "memo", "quarantine", "uploads") else models).append(f"{path} has {found}")
-    far = [entry for entry in far_entries(store)[0] if entry.key in purge.traces.digests]
-    left += [f"{entry.stage} {entry.key} at {store.remote}" for entry in far]
+    far, on_their_way = far_entries(store)
+    left += [f"{entry.stage} {entry.key} at {store.remote}" for entry in far if entry.key in purge.traces.digests]
+    left += [
+        f"{entry.key} at {store.remote}: files of no artifact, which somebody may be sending: run the same command in an hour"
+        for entry in on_their_way
+        if entry.stage == UPLOADS
+    ]
     for folder in places.folders:
         left += [f"{path} has {found}" for path, found in look(purge.names(folder), folder)]
     for log in places.logs:

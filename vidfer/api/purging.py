@@ -24,7 +24,7 @@ from vidfer.api.purge_folder import (
 from vidfer.media.find import find_clips
 from vidfer.pipeline.atomic import results_folder, write_atomic
 from vidfer.pipeline.digest import content_digest, file_digest
-from vidfer.pipeline.gc import Entry, derived_from, entries, last_written, removable, remove
+from vidfer.pipeline.gc import Entry, broken_off, derived_from, entries, last_written, removable, remove
 from vidfer.pipeline.paths import is_there
 from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import remove_stale, temporary_folders
@@ -212,8 +212,11 @@ def _completed(
 ) -> Chosen:
     """Add what the folders know by file or digest, copies of equal content included, which share their artifacts."""
     wanted = {each for each in digests if each} | {clip.digest for clip in places.known if clip.digest and chosen(clip)}
-    clips = tuple(clip for clip in places.known if clip.digest in wanted or chosen(clip))
-    copies = {f"{clip.run / clip.clip_id}" for clip in clips if files and not chosen(clip)}
+    found = [clip.digest in wanted or chosen(clip) for clip in places.known]
+    whole = {clip.place for clip, goes in zip(places.known, found, strict=True) if goes and clip.folder}
+    clips = tuple(clip for clip, goes in zip(places.known, found, strict=True) if goes or clip.place in whole)
+    named = {clip.place for clip in clips if chosen(clip)}  # rows of a clip go with its folder, whatever they say
+    copies = {str(clip.place) for clip in clips if files and clip.place not in named}
     notes = tuple(f"{one} has the same content as a clip that is named: its results go, too" for one in sorted(copies))
     there = {place for clip in clips for place in clip.places} | set(files)
     return Chosen(frozenset(wanted), clips, frozenset(there), notes)
@@ -244,7 +247,7 @@ class Purge:
             require_idle(folder, [clip for clip in chosen.clips if clip.run == folder])
         doomed = removable(places.store) if chosen.everything else derived_from(places.store, chosen.digests, STAGES)
         if not (chosen.everything or chosen.digests):
-            doomed = []
+            doomed = broken_off(places.store)
         return cls(places, chosen, doomed)
 
     def of(self, folder: Path) -> tuple[list[KnownClip], list[KnownClip]]:
@@ -277,7 +280,7 @@ class Purge:
         """Yield files and folders outside the store that go whole."""
         for folder in self.places.folders:
             clips, others = self.of(folder)
-            yield from doomed_files(folder, clips, vanishing(clips, others))
+            yield from doomed_files(folder, clips, others)
         yield from self._jobs()
 
     def lines(self) -> Iterator[tuple[Path, int]]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from vidfer.media.decode import Frame, read_frames
 from vidfer.media.record import record_frames
 from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
+from vidfer.pipeline.temporary import temporary_folder
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import TRANSIENT, ClipError, Status, UsageError, VidferError
 
@@ -118,8 +118,8 @@ def measure_clip(clip: Path, options: ChainOptions, sigma: float, store: Store) 
     clean = _predict(off, clip, store)
     counts: dict[str, Any] = {"faces": len(clean.preds)}
     counts["changed"] = counts["faces"] - compare(clean, _predict(auto, clip, store))[1]
-    with TemporaryDirectory(prefix="vidfer-") as folder:
-        copy = Path(folder) / "noisy.nut"
+    with temporary_folder("work") as folder:
+        copy = folder / "noisy.nut"
         numbers = write_noisy(clip, copy, sigma=sigma, fps=options.fps)
         for mode in (off, auto):
             noisy = _predict(replace(mode, every=1), copy, store, numbers)

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.limits import MAX_PIXELS
@@ -13,6 +12,7 @@ from vidfer.media.child import Child, require_local_file
 from vidfer.overlay.plan import Blur, make_plan
 from vidfer.pipeline.atomic import replacing, write_atomic
 from vidfer.pipeline.paths import is_folder
+from vidfer.pipeline.temporary import temporary_folder
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def write_overlay(
         raise ClipError(Status.NO_VIDEO, "a folder of pictures has no overlay")
     plan = make_plan(tables, summary, _names(tables) if names is None else names, blur)
     length = summary["media"]["duration_s"] or float(tables["frames"]["time_s"].max()) or 1.0
-    with replacing(Path(out)) as draft, TemporaryDirectory(prefix="vidfer-") as folder:
-        file = Path(folder) / "plan.json"
+    with replacing(Path(out)) as draft, temporary_folder("work") as folder:
+        file = folder / "plan.json"
         write_atomic(file, json.dumps(plan))
         request = {"path": require_local_file(path), "plan": str(file), "out": str(draft.absolute())}
         for header in _answers({**request, "max_pixels": MAX_PIXELS}, timeout):

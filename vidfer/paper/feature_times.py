@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from vidfer.datamodules.clips import ClipDataModule, draw_evenly
@@ -19,6 +18,7 @@ from vidfer.paper.cells import processor
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome, tool_versions
 from vidfer.pipeline.store import Draft, Store, default_store
+from vidfer.pipeline.temporary import temporary_folder
 from vidfer.types import ClipError
 
 VERSION: Final = 1  # bumped by hand when the same features would take another time
@@ -66,8 +66,8 @@ def _time_reading(module: ClipDataModule, name: str, clips: Sequence[LabelledCli
     """Time what one clip costs more: all of them against the first alone, so that no start of a process counts."""
 
     def read(chosen: Sequence[LabelledClip]) -> float:
-        with TemporaryDirectory() as folder:
-            reader = FeatureReader(replace(module.features, store=folder), [name])
+        with temporary_folder("work") as folder:
+            reader = FeatureReader(replace(module.features, store=folder / "store"), [name])
             return _spent(lambda: _read_all(reader, chosen))
 
     read(clips[:1])  # loads the models

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from vidfer.pipeline.bounded import read_json
 from vidfer.pipeline.digest import seal_of
+from vidfer.pipeline.left import is_grave, is_left, new_grave
 from vidfer.pipeline.mirror import UPLOADS, object_names, prefix_of, quarantine
 from vidfer.pipeline.remote import Object
 from vidfer.pipeline.store import MANIFEST, Store, StoreError, reading
@@ -205,6 +205,11 @@ def derived_from(store: Store, sources: Iterable[str], stages: Collection[str] =
     return [*rest, *(entry for entry in every if entry.status == _UNREADABLE), *lost, *derived]
 
 
+def broken_off(store: Store) -> list[Entry]:
+    """List what was being removed when the process that did so was killed."""
+    return [entry for entry in leftovers(store) if is_grave(entry.path)]
+
+
 def last_written(store: Store) -> dict[str, float]:
     """Return when the newest artifact computed from each clip, by its content digest, was written, in s since 1970."""
     every, now = [*entries(store), *far_entries(store)[0]], time.time()
@@ -250,6 +255,8 @@ def _concerns(leftover: Entry, sources: set[str], keys: Collection[str]) -> bool
         return leftover.key.rpartition("-")[2] in keys or (bool(leftover.names) and leftover.age > _HOUR)
     if leftover.names:
         return False  # a probe's bytes
+    if is_grave(leftover.path) or is_left(leftover.path):
+        return True
     pid = leftover.key.split("-")[1]
     if not pid.isdigit():
         return True
@@ -272,7 +279,7 @@ def remove(store: Store, doomed: Iterable[Entry]) -> None:
             elif entry.stage in _OURS:
                 shutil.rmtree(entry.path)
             else:
-                grave = store.root / "tmp" / f"removed-{entry.key}-{uuid.uuid4().hex}"
+                grave = new_grave(store.root)
                 grave.parent.mkdir(exist_ok=True)
                 move(entry.path, grave)
                 shutil.rmtree(grave)

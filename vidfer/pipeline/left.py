@@ -13,11 +13,28 @@ from blake3 import blake3
 
 _NAMES = re.compile(r"(?:\.vidfer-|[a-z_]+-\d+-)([0-9a-f]{32})(?:\.tmp)?")
 _UNKNOWN = "0" * 8
+_GRAVE = "removed-"
 
 
 def new_mark() -> str:
     """Return 32 hexadecimal digits that are no other's: of this machine, this process, when it began, and 8 at random."""
     return f"{_machine()}{os.getpid():08x}{_beginning(os.getpid()) or 0:08x}{uuid4().hex[:8]}"
+
+
+def new_grave(root: Path) -> Path:
+    """Return where in a store a folder goes to be removed: nobody reads it there, and a later process ends what is broken off."""
+    return root / "tmp" / f"{_GRAVE}{os.getpid()}-{new_mark()}"
+
+
+def is_grave(path: Path) -> bool:
+    """Tell whether a folder was being removed, by whomever."""
+    return path.name.startswith(_GRAVE)
+
+
+def is_left(path: Path) -> bool:
+    """Tell whether the process that wrote under a mark of this machine's has ended; False of what has no such mark."""
+    found = _NAMES.fullmatch(path.name)
+    return found is not None and _has_ended(found[1])
 
 
 def remove_left(folder: Path) -> None:
@@ -27,8 +44,7 @@ def remove_left(folder: Path) -> None:
     """
     with suppress(OSError):  # it is no task of the run's to clean up: what cannot be removed stays
         for path in list(folder.iterdir()):
-            found = _NAMES.fullmatch(path.name)
-            if found is None or not _is_left(found[1]):
+            if not is_left(path):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -36,7 +52,7 @@ def remove_left(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _is_left(mark: str) -> bool:
+def _has_ended(mark: str) -> bool:
     machine, process, began = mark[:8], int(mark[8:16], 16), int(mark[16:24], 16)
     return machine == _machine() != _UNKNOWN and _beginning(process) != began
 

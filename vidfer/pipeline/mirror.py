@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vidfer.pipeline.artifact import Artifact, Json, explained, finding_damage, load, parse
 from vidfer.pipeline.atomic import sync
+from vidfer.pipeline.left import new_grave
 from vidfer.pipeline.manifest import MANIFEST, DamageError
 from vidfer.pipeline.rights import make_folder, write_synced
 from vidfer.pipeline.system import move
@@ -163,7 +164,7 @@ def _download(remote: "Remote", stage: str, key: str, folder: Path, root: Path) 
 
 def _put_away(store: "Store", folder: Path) -> None:
     """Remove an artifact of the mirror, in one rename."""
-    grave = store.root / "tmp" / f"removed-{folder.name}-{uuid.uuid4().hex}"
+    grave = new_grave(store.root)
     with suppress(FileNotFoundError):
         move(folder, grave)
     shutil.rmtree(grave, ignore_errors=True)

@@ -11,15 +11,16 @@ from typing import Final, Literal
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.pipeline.system import is_own
 
-KINDS: Final = ("app", "frames", "camera")
-"""What they hold: uploads and results of a server, frames that are no file, and what a camera shows."""
+KINDS: Final = ("app", "frames", "camera", "work")
+"""What they hold: uploads and results of a server, frames that are no file, what a camera shows, and what is made of a clip in
+passing, such as a copy of it or the names and places of faces."""
 
 _LOCK: Final = ".lock"
 _SECONDS_OF_A_START: Final = 60.0
 
 
 @contextmanager
-def temporary_folder(kind: Literal["app", "frames", "camera"]) -> Iterator[Path]:
+def temporary_folder(kind: Literal["app", "frames", "camera", "work"]) -> Iterator[Path]:
     """Lend a new folder that only this user may read, and remove it after the block, with those of processes that were killed."""
     remove_stale()
     folder = Path(tempfile.mkdtemp(prefix=f"vidfer-{kind}-"))

@@ -6,6 +6,7 @@ overlay.mp4                       the clip's video with drawings, where that was
 report.html                       the page of the clip, which may be made again with other names (`replace_report`)
 summary.json                      the clip's summary, which names every other file with its digest, but for the page's
 .vidfer-commit/                   files on their way to the places above: complete, so whoever finds them moves them on
+.vidfer-purged.json               the summary of results of which a purge has begun to remove the files: there are none any more
 """
 
 import json
@@ -57,6 +58,7 @@ OF_FOLDER: Final = (
 """What the summary in a clip's folder has beside the summary of its result."""
 
 COMMIT: Final = ".vidfer-commit"
+PURGED: Final = ".vidfer-purged.json"
 LOCK: Final = ".vidfer.lock"
 _SECONDS_OF_A_WRITER: Final = 3600.0
 _SEAL: Final = b"<!-- %b -->\n"
@@ -315,16 +317,26 @@ def _finish(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     sync(folder)
     move(pending / SUMMARY, folder / SUMMARY, replace=True)
+    (folder / PURGED).unlink(missing_ok=True)
     pending.rmdir()
     sync(folder)
 
 
+def withdraw(folder: Path) -> None:
+    """Let a folder hold results no longer, in one step; their files stay there, and their summary as `PURGED`."""
+    for place in (folder / COMMIT / SUMMARY, folder / SUMMARY):  # the first would come into its place
+        if place.is_file():
+            move(place, folder / PURGED, replace=True)
+            sync(folder)
+
+
 def _named(folder: Path) -> set[str]:
-    """Name the files of earlier results."""
-    try:
-        return set(filter(_is_plain, read_json(folder / SUMMARY)["files"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+    """Name the files of earlier results, those that a purge has begun to remove included."""
+    found = set[str]()
+    for name in (SUMMARY, PURGED):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found.update(filter(_is_plain, read_json(folder / name)["files"]))
+    return found
 
 
 def _is_plain(name: object) -> bool:
