@@ -67,7 +67,7 @@ def _time_reading(module: ClipDataModule, name: str, clips: Sequence[LabelledCli
 
     def read(chosen: Sequence[LabelledClip]) -> float:
         with temporary_folder("work") as folder:
-            reader = FeatureReader(replace(module.features, store=folder / "store"), [name])
+            reader = FeatureReader(replace(module.features, store=str(folder / "store")), [name])
             return _spent(lambda: _read_all(reader, chosen))
 
     read(clips[:1])  # loads the models
