@@ -10,6 +10,7 @@ import vidfer
 from vidfer.cli.main import main
 from vidfer.pipeline.gc import entries
 from vidfer.pipeline.store import Store
+from vidfer.weights.bundles import SHIPPED_BUNDLE
 
 ROWS = [
     ("asked.mp4", "yes", "2026-01-02", "2999-12-31", "a study"),
@@ -123,3 +124,72 @@ def test_manifests_and_python_refuse_as_well(study, monkeypatch, capsys):
     assert main(words) == 1
     clips = pd.read_parquet(root / "many/clips").set_index("clip_id")
     assert clips.loc["asked.mp4", "status"] == "refused"
+
+
+WAYS = [
+    ["analyze", "clips"],
+    ["analyze", "clips/deep"],
+    ["analyze", "clips/deep/b.mp4"],
+    ["analyze", "clips/deep/b.mp4", "--participants", "other.csv"],
+    ["run", "probe", "clips/deep"],
+    ["run", "probe", "clips/deep/b.mp4", "--dry-run"],
+    ["evaluate", "clip", "clips/deep", "--labels", "name"],
+    ["evaluate", "clips", "clips/deep"],
+    ["evaluate", "bundle", "BUNDLE", "--data", "labelled.csv"],
+]
+SHEETS = {
+    "its place": "clip,consent\ndeep/b.mp4,withdrawn\n",
+    "its name": "clip,consent\nb.mp4,no\n",
+    "other case": "Clip,CONSENT\nDeep\\B.MP4,Withdrawn\n",
+    "Excel's": "\ufeffclip;retain_until;age\r\ndeep/b.mp4;2020-01-01;31,5\r\n",
+    "twice": "clip,consent,age\nb.mp4,False,3\ndeep/b,no,3\n",
+}
+
+
+@pytest.fixture
+def above(tmp_path, monkeypatch):
+    """A clip in a folder below that of the study's file, which says how it is called there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips/deep").mkdir(parents=True)
+    for name in ("clips/a.mp4", "clips/deep/b.mp4", "clips/deep/happy b.mp4"):
+        (tmp_path / name).write_text(f"{name}, no video")
+    (tmp_path / "other.csv").write_text("clip,age\nb.mp4,3\n")
+    (tmp_path / "labelled.csv").write_text("path,label\nclips/deep/b.mp4,happy\nclips/a.mp4,sad\n")
+    monkeypatch.setenv("VIDFER_STORE", str(tmp_path / "store"))
+
+    def write(text: str) -> Path:
+        (tmp_path / "clips/participants.csv").write_text(text, "utf-8")
+        return tmp_path / "clips/deep/b.mp4"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("words", "sheet"), [*((way, "its place") for way in WAYS), *((WAYS[2], name) for name in SHEETS)]
+)
+def test_a_clip_is_refused_however_it_is_named_and_whatever_would_read_it(above, words, sheet, monkeypatch, capsys):
+    clip, read = above(SHEETS[sheet]), read_files(monkeypatch)
+    assert main([str(SHIPPED_BUNDLE) if word == "BUNDLE" else word for word in words]) == 1
+    assert clip.name not in read
+    said = capsys.readouterr()
+    assert any(why in said.out + said.err for why in ("consent to its analysis", "retention ended")), said
+
+
+def test_python_refuses_as_well_without_being_told_of_the_file(above):
+    clip = above(SHEETS["its place"])
+    assert vidfer.analyze(clip).status == "refused"
+    assert vidfer.analyze(clip.with_name("happy b.mp4")).status == "unsupported"
+    assert vidfer.Analyzer(participants="other.csv").analyze(clip).status == "refused"
+
+
+def test_a_row_of_another_file_of_that_name_says_nothing(above):
+    clip = above("clip,consent\na.mp4,no\n")
+    own = clip.with_name("a.mp4")
+    own.write_bytes(clip.read_bytes())
+    assert vidfer.analyze(own).status == "unsupported"
+    assert vidfer.analyze(clip.parents[1] / "a.mp4").status == "refused"
+
+
+def test_a_file_above_that_says_nothing_of_consent_is_left_alone(above):
+    for text in ("id,group\n1,2\n", "clip,age\na.mp4,3\n"):
+        assert vidfer.analyze(above(text)).status == "unsupported"

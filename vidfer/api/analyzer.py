@@ -238,7 +238,7 @@ class Analyzer:
             return how.run(Path(manifest), Path(out), progress=progress)
 
     def _design(self, clips: Mapping[str, Path]) -> Design:
-        """Read what the files of a study that were named say of clips, by id; no others are looked for."""
+        """Read what the files of a study that were named say of clips, by id; of others only what they say of consent."""
         return read_design(self._study, [], clips, logging.getLogger("vidfer").warning)
 
     def _results(

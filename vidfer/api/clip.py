@@ -14,7 +14,7 @@ from vidfer.results.names import shown
 from vidfer.results.tables import TableOptions, build_tables, record
 from vidfer.stages.chain import ChainOptions, build_chain, for_clip, name_models
 from vidfer.stages.report import read_report
-from vidfer.types import DISPLAYED, ClipError, Status
+from vidfer.types import DISPLAYED, ClipError
 
 
 def analyze_clip(
@@ -46,9 +46,10 @@ def analyze_clip(
         VidferError: A weights file is missing or unusable, or the store is full or cannot be written.
     """
     design = design or ClipDesign()
-    if why := design.consent.refusal():
+    try:
+        design.consent.require()
+    except ClipError as refused:
         known = shown(Path(path).name) if clip_id is None else clip_id
-        refused = ClipError(Status.REFUSED, f"not analysed: {why}")
         return ClipResult.failed(path if name is None else name, refused, known, design)
     options, started = for_clip(options or ChainOptions(), Path(path)), time.monotonic()
     chain, called = build_chain(options), shown(path if name is None else name)

@@ -268,8 +268,7 @@ class _Driver:
         clip_id, path = part.clips[row]
         at = now()
         try:
-            if why := part.consents[row].refusal():
-                raise ClipError(Status.REFUSED, f"not analysed: {why}")
+            part.consents[row].require()
             found = self._stored.find(path)
             if found is None:
                 return False

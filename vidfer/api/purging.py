@@ -28,7 +28,7 @@ from vidfer.pipeline.gc import Entry, broken_off, derived_from, entries, last_wr
 from vidfer.pipeline.paths import is_there
 from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import remove_stale, temporary_folders
-from vidfer.results.study import find_participants, read_study
+from vidfer.results.study import read_consents
 from vidfer.results.traces import Traces, files_below, without_lines
 from vidfer.types import ClipError, UsageError
 
@@ -154,13 +154,10 @@ def choose_expired(places: Places) -> Chosen:
     Raises:
         UsageError: A study's file is wrong.
     """
-    clips = {_place(clip): Path(_place(clip)) for clip in places.known}
-    folders = {folder: None for path in clips.values() for folder in path.parents}
-    said = read_study(find_participants(list(folders), clips), named=False)
+    said = read_consents({_place(clip): Path(_place(clip)) for clip in places.known})
 
     def refused(clip: KnownClip) -> bool:
-        own = _place(clip)
-        return bool((said.consent(own) if own in said.values else clip.consent).refusal())
+        return bool(said.get(_place(clip), clip.consent).refusal())
 
     wanted = [clip for clip in places.known if refused(clip)]
     unread = {_place(clip) for clip in wanted if clip.digest is None}

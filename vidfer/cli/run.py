@@ -1,5 +1,6 @@
 """`vidfer run`: bring clips to a stage, or show what that would take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from vidfer.media.find import find_clips
 from vidfer.pipeline.engines import LocalEngine
 from vidfer.pipeline.runner import StageProgress, ancestry, finished, plan
 from vidfer.pipeline.store import Store, default_store
+from vidfer.results.consent import Consent
+from vidfer.results.study import read_consents
 from vidfer.stages.chain import ChainOptions, build_chain
 from vidfer.types import SOUND_IS_FINE, ClipError, Status
 
@@ -40,7 +43,7 @@ def run(options: RunOptions) -> int:
     """Plan or run, and print a line per clip and stage."""
     store = Store(options.work.store or default_store())
     clips = [file for file, _ in find_clips(options.paths, [store.root], say, options.work.chain.picture_fps)]
-    work = _RunClip(options.target, options.work.chain, store.place)
+    work = _RunClip(options.target, options.work.chain, store.place, read_consents({str(clip): clip for clip in clips}))
     if options.dry_run:
         return _dry_run(work, clips)
     say_where_faces_are_kept(store, options.work.store, pictures=options.work.chain.keep_faces)
@@ -54,8 +57,14 @@ class _RunClip:
     target: str
     options: ChainOptions
     store: str
+    consents: Mapping[str, Consent]
+
+    def require(self, clip: Path) -> None:
+        """Raise ClipError if there is no consent to reading a clip."""
+        self.consents.get(str(clip), Consent()).require()
 
     def __call__(self, clip: Path, progress: StageProgress) -> dict[str, Any]:
+        self.require(clip)
         with finished(build_chain(self.options), self.target, clip, Store(self.store), progress) as artifact:
             return {"status": artifact.status, "key": artifact.key, "message": artifact.message}
 
@@ -65,6 +74,7 @@ def _dry_run(work: _RunClip, clips: list[Path]) -> int:
     status = 0
     for clip in clips:
         try:
+            work.require(clip)
             steps = plan(chain, work.target, clip, Store(work.store))
         except ClipError as error:
             put(f"{shown(clip)}\t{error.status}\t{error.message}")

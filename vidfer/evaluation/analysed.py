@@ -11,6 +11,7 @@ from vidfer.datasets.clips import find_clips
 from vidfer.datasets.report import LabelledClip
 from vidfer.datasets.splits import take_people
 from vidfer.evaluation import Notify, Progress
+from vidfer.evaluation.consent import consented
 from vidfer.evaluation.figures import PARTS, summarise
 from vidfer.evaluation.folds import leave_out_trained
 from vidfer.evaluation.held_out import NotHeldOutError
@@ -63,7 +64,8 @@ def evaluate_clips_by(options: BundleOptions, notify: Notify, progress: Progress
     found, report = find_clips(options.data, options.root)
     for line in report.lines():
         notify(line)
-    clips = [clip for clip in found if clip.label]
+    allowed = set(consented([clip.path for clip in found], notify))
+    clips = [clip for clip in found if clip.label and clip.path in allowed]
     chosen = take_people(clips, options.people) if options.people else clips
     on = f"{bundle.name} on {report.source}" + (f", people {options.people}" if options.people else "")
     return measure_clips(bundle, on, chosen, store=options.store, jobs=options.jobs, notify=notify, progress=progress)

@@ -10,6 +10,7 @@ import numpy as np
 from vidfer import api
 from vidfer.datasets.manifest import LABELS
 from vidfer.evaluation import Notify, Progress
+from vidfer.evaluation.consent import consented
 from vidfer.evaluation.image import accuracy_text
 from vidfer.inference.decision import UNCERTAIN
 from vidfer.metrics.classification import macro_recall, wilson_interval
@@ -42,7 +43,7 @@ def evaluate_clips(
     Returns `labels`; `settings` and `models`, which all share; for each of `PARTS` what `tally` returns; and `clips`: for each
     `clip`, `truth`, `status`, and by part the prediction, its probability (`<part>_p`) and its status (`<part>_status`).
     """
-    truths = _truths(clips, labels, notify)
+    truths = _truths(consented(clips, notify), labels, notify)
     files, results = list(truths), dict[int, dict[str, Any] | ClipError]()
 
     def update(position: int, stage: str, share: float) -> None:

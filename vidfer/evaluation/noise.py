@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vidfer.api import shown
 from vidfer.datasets.photos import add_noise
 from vidfer.evaluation import Notify, Progress
+from vidfer.evaluation.consent import consented
 from vidfer.evaluation.export import require_weights
 from vidfer.media.decode import Frame, read_frames
 from vidfer.media.record import record_frames
@@ -76,6 +77,7 @@ def evaluate_noise(
     """
     require_weights({"image": options.image_model, "denoise": options.denoise_model})
     found: list[dict[str, Any]] = []
+    clips = consented(clips, notify)
     for done, clip in enumerate(clips):
         progress(done, len(clips), clip.name)
         try:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final, Self
 
-from vidfer.types import UsageError
+from vidfer.types import ClipError, Status, UsageError
 
 COLUMNS: Final = ("consent", "consent_date", "retain_until", "purpose")
 """Columns of a file of participants, or of a manifest, with a meaning of their own; of the results table `clips` has them."""
@@ -60,6 +60,20 @@ class Consent:
         if self.retain_until and date.fromisoformat(self.retain_until) < (today or date.today()):
             return f"its retention ended on {self.retain_until}"
         return ""
+
+    @property
+    def decides(self) -> bool:
+        """Whether it is known if the clip may be analysed."""
+        return bool(self.consent or self.retain_until)
+
+    def require(self) -> None:
+        """Refuse a clip that is not to be analysed.
+
+        Raises:
+            ClipError: It is not; its status is `refused`.
+        """
+        if why := self.refusal():
+            raise ClipError(Status.REFUSED, f"not analysed: {why}")
 
     def record(self) -> dict[str, str] | None:
         """Return what `consent` in the summary is: what is known by column, None where nothing is."""

@@ -15,7 +15,7 @@ from vidfer.results.markers import Marker, Markers, excluded, mark, outside, rea
 from vidfer.results.repool import counts, probabilities, repool
 from vidfer.results.schema import DTYPES, SMOOTH, TABLES
 from vidfer.results.smoothing import most_probable, smooth
-from vidfer.results.study import PARTICIPANTS, Study, find_participants, read_study
+from vidfer.results.study import PARTICIPANTS, Study, find_participants, read_consents, read_study
 from vidfer.types import EMOTIONS, UsageError
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ def read_design(
 ) -> Design:
     """Read the files of a study and match them to the clips of a run; what does not fit goes to `notify`, a line each.
 
+    Consent is looked for beside and above the clips, too, whatever was named, where the study does not tell it: `read_consents`.
+
     Args:
         options: The user's.
         paths: Files and folders that were named; `participants.csv` is looked for there.
@@ -162,11 +164,11 @@ def read_design(
         notify: Called with each line that the user should read.
 
     Raises:
-        UsageError: A file cannot be read or does not fit: see `read_study` and `read_markers`.
+        UsageError: A file cannot be read or does not fit: see `read_study`, `read_consents` and `read_markers`.
     """
     say = notify or (lambda _: None)
     found = [(options.participants, clips)] if options.participants else find_participants(paths, clips)
-    study = read_study(found, named=options.participants is not None)
+    study = read_study(found, named=options.participants is not None).with_consents(read_consents(clips))
     for path, own in [] if options.participants else found:
         say(f"{path} is used for {len(own)} clip{'' if len(own) == 1 else 's'}: --participants names another file")
     markers = read_markers(options.markers, clips) if options.markers else None

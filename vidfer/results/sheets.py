@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,9 @@ MISSING: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL"})
 """Cells that say nothing, as spreadsheets, R and pandas write them."""
 
 _NUMBER: Final = re.compile(r"[-+]?(0|[1-9]\d*)(,\d+)?([eE][-+]?\d+)?")
+
+_BY_NAME: Final = 3
+"""From here on the ways to name a clip say nothing of its folder."""
 
 Row = Mapping[str, str]
 
@@ -105,6 +109,7 @@ class ClipNames:
     """The clips of a run under the names that a sheet may call them by: the first of these that any clip has.
 
     1. the clip's id, 2. its path as given, 3. its path relative to the sheet, 4. the file's name, 5. that without its suffix.
+    Then the same without regard to capital letters. A file beside the sheet that is no clip of the run keeps its name for itself.
     """
 
     def __init__(self, clips: Mapping[str, Path], sheet: Path) -> None:
@@ -122,16 +127,29 @@ class ClipNames:
             UsageError: The name stands for several clips.
         """
         below = identity(self._sheet.parent / name.replace("\\", "/"))
-        for ids, text in zip(self._ids, (name, name, below.as_posix(), name, name), strict=True):
-            found = ids.get(_same(text), [])
-            if len(found) > 1:
-                several = " or ".join(found[:3])
-                raise UsageError(
-                    f"{self._sheet}, line {line}: '{name}' may be {several}: write it with its folder and suffix"
-                )
-            if found:
-                return found[0]
+        texts = (name, name, below.as_posix(), name, name)
+        there = below.is_file()
+        for known, alike in ((self._ids, _same), (self._folded, _folded)):
+            for way, (ids, text) in enumerate(zip(known, texts, strict=True)):
+                if there and way >= _BY_NAME:
+                    break
+                found = ids.get(alike(text), [])
+                if len(found) > 1:
+                    several = " or ".join(found[:3])
+                    raise UsageError(
+                        f"{self._sheet}, line {line}: '{name}' may be {several}: write it with its folder and suffix"
+                    )
+                if found:
+                    return found[0]
         return None
+
+    @cached_property
+    def _folded(self) -> tuple[dict[str, list[str]], ...]:
+        folded: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {})
+        for ids, of_way in zip(folded, self._ids, strict=True):
+            for text, clips in of_way.items():
+                ids.setdefault(_folded(text), []).extend(clips)
+        return folded
 
     def near(self, name: str) -> str:
         """Return the known name most like one that no clip has, or nothing."""
@@ -154,3 +172,7 @@ class ClipNames:
 def _same(name: str) -> str:
     """Compose accents, which file systems and editors write in either form."""
     return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _same(_same(name).casefold())

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +55,15 @@ class Study:
         """Return what is known of the consent to a clip's analysis."""
         return Consent.read(self.values.get(clip_id, {}))
 
+    def with_consents(self, found: Mapping[str, Consent]) -> "Study":
+        """Return the study with what else is known of the consent to clips of which it says nothing itself."""
+        more = {clip: one.record() for clip, one in found.items() if not self.consent(clip).decides}
+        said = {clip: record for clip, record in more.items() if record}
+        kinds: dict[str, Kind] = dict(self.kinds)
+        kinds |= {name: "string" for name in OF_CONSENT if any(name in one for one in said.values())}
+        values = {**self.values, **{clip: {**self.values.get(clip, {}), **record} for clip, record in said.items()}}
+        return replace(self, kinds=kinds, values=values)
+
     def extend(self, rows: "pd.DataFrame", clip_id: str, table: str) -> "pd.DataFrame":
         """Add the study's columns to rows of one clip after the others; those of consent to table `clips` alone."""
         import pandas as pd
@@ -101,6 +110,33 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]], *, named: bool
     typed = {name: typed_values(cells[name], kinds[name]) for name in columns}
     values = {clip: {name: typed[name][at] for name in columns} for at, clip in enumerate(found)}
     return Study(kinds, values, tuple(notes), without)
+
+
+def read_consents(clips: Mapping[str, Path]) -> dict[str, Consent]:
+    """Read what `participants.csv` in each clip's folder, or in the nearest one above that has it, says of consent to it.
+
+    Files that say nothing of consent are left alone, whatever they are about; clips of which none is known are not in the result.
+
+    Args:
+        clips: The clips' files by id.
+
+    Raises:
+        UsageError: A file cannot be read, or a cell of consent is none, or a row may mean several clips.
+    """
+    found: dict[str, tuple[Path, int, Mapping[str, str]]] = {}
+    places = {clip: identity(path) for clip, path in clips.items()}
+    files = {
+        str(place): place for place in places.values()
+    }  # ids are of the run, and other ones for whoever wrote the file
+    folders = dict.fromkeys(folder for place in files.values() for folder in place.parents)
+    for path, own in find_participants(list(folders), files):
+        sheet = read_sheet(path, [], ("clip", *OF_CONSENT))
+        said = [name for name in OF_CONSENT if name in sheet.columns]
+        if "clip" not in sheet.columns or not said:
+            continue
+        rows = tuple((line, {name: row[name] for name in ("clip", *said)}) for line, row in sheet.rows if row["clip"])
+        _match(replace(sheet, columns=("clip", *said), rows=rows), own, found, named=False)
+    return {clip: Consent.read(found[str(place)][2]) for clip, place in places.items() if str(place) in found}
 
 
 def _refuse_own_columns(sheet: Sheet) -> None:
