@@ -161,6 +161,20 @@ def test_weights_that_learnt_from_a_clip_are_named_and_stay(place, clips, capsys
     assert all(path.is_dir() for path in paths)
 
 
+def test_what_was_made_of_whole_data_sets_is_named_and_stays(place, clips, capsys):
+    for stage in ("denoised_images", "denoised_images", "paired"):
+        with place.draft(stage, key := recipe_key({"n": len(entries(place))})) as draft:
+            draft.write("faces.safetensors", b"")
+            place.publish(draft.seal({"stage": stage, "source": recipe_key({"images": key}), "inputs": {}}))
+    assert purge(place, "--clip", clips[0]) == 0
+    said = capsys.readouterr().out
+    for what in ("2 artifacts of denoised_images", "1 artifact of paired"):
+        assert f"- {what} in {place.root}, of whole data sets, in which a clip may be: --all removes them" in said
+    assert purge(place, "--all") == 0
+    assert "of whole data sets" not in capsys.readouterr().out
+    assert entries(place) == []
+
+
 def test_a_manifests_run_loses_the_rows_and_is_made_whole_by_the_next_run(tmp_path, capsys):
     names = ("a.mp4", "b.mp4", "c.mp4")
     for name in names:

@@ -1,8 +1,10 @@
 """What is left of purged clips where they were, and where nobody looked."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from vidfer.api.purging import STAGES, Purge
 from vidfer.pipeline.digest import dump_json
@@ -13,6 +15,10 @@ from vidfer.pipeline.store import Store
 from vidfer.results.study import PARTICIPANTS
 from vidfer.results.traces import Traces, files_below
 from vidfer.types import VidferError
+
+
+_LEFTOVERS: Final = ("tmp", "quarantine", "memo", UPLOADS)
+"""Of single clips, if of any: they go with every purge, or are named as left."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,21 @@ def out_of_reach(purge: Purge, proof: Proof) -> Iterator[str]:
         yield f"mirrors of {remote} on other machines: run the same command there"
         if remote.keeps_versions():
             yield f"versions that the bucket of {remote} keeps of what was deleted: remove them, as by a lifecycle rule"
-    yield "folders of results that --out did not name, copies and exports elsewhere, backups and snapshots"
+    yield "stores that --store, and folders of results that --out did not name, copies and exports elsewhere, backups and snapshots"
+    yield "folders of trainings and sweeps, what evaluations printed, and files of Weights & Biases and Ray: delete them there"
     yield from (f"{each}: it is of data that a clip was in, and stays" for each in proof.models)
+    yield from _of_data_sets(purge.places.store)
     yield from _trainings(purge.places.store, purge.chosen.digests)
+
+
+def _of_data_sets(store: Store) -> Iterator[str]:
+    """Name the artifacts, a stage each, that were made of whole data sets, whose parts they do not tell apart, pictures included."""
+    listed = [one for one in (*entries(store), *far_entries(store)[0]) if one.stage not in STAGES]
+    counts = Counter(one.stage for one in (*listed, *leftovers(store)) if not one.stage.endswith("_fit"))
+    for stage, count in sorted(counts.items()):
+        if stage not in _LEFTOVERS:
+            what = "1 artifact" if count == 1 else f"{count} artifacts"
+            yield f"{what} of {stage} in {store.place}, of whole data sets, in which a clip may be: --all removes them"
 
 
 def _trainings(store: Store, digests: Collection[str]) -> Iterator[str]:
