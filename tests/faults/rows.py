@@ -66,7 +66,8 @@ FAULTS: dict[int, tuple[str, str]] = {
     17: ("a stage's output changed", "noticed, unless the stage's `version` changed with it"),
     18: ("1,000 clips in one process", "memory grows by less than 5 % after clip 100; open files stay as many"),
     19: (
-        "clock set back, hard links, a clip replaced during a run, a read-only input folder, closed files and folders, a store on another device",
+        "clock set back, hard links, a clip replaced during a run, a read-only input folder, closed files and folders, "
+        "a store on another device",
         "the right answer or a clear refusal",
     ),
     20: ("unusual layouts of streams, combined", "the frames and windows of the plain layout"),

@@ -16,7 +16,6 @@ from vidfer.results.study import PARTICIPANTS
 from vidfer.results.traces import Traces, files_below
 from vidfer.types import VidferError
 
-
 _LEFTOVERS: Final = ("tmp", "quarantine", "memo", UPLOADS)
 """Of single clips, if of any: they go with every purge, or are named as left."""
 
@@ -90,7 +89,7 @@ def out_of_reach(purge: Purge, proof: Proof) -> Iterator[str]:
         yield f"mirrors of {remote} on other machines: run the same command there"
         if remote.keeps_versions():
             yield f"versions that the bucket of {remote} keeps of what was deleted: remove them, as by a lifecycle rule"
-    yield "stores that --store, and folders of results that --out did not name, copies and exports elsewhere, backups and snapshots"
+    yield "stores and folders of results that --store and --out did not name, copies and exports elsewhere, backups and snapshots"
     yield "folders of trainings and sweeps, what evaluations printed, and files of Weights & Biases and Ray: delete them there"
     yield from (f"{each}: it is of data that a clip was in, and stays" for each in proof.models)
     yield from _of_data_sets(purge.places.store)
@@ -98,7 +97,7 @@ def out_of_reach(purge: Purge, proof: Proof) -> Iterator[str]:
 
 
 def _of_data_sets(store: Store) -> Iterator[str]:
-    """Name the artifacts, a stage each, that were made of whole data sets, whose parts they do not tell apart, pictures included."""
+    """Name the artifacts, a stage each, that were made of whole data sets, of which they do not tell the parts."""
     listed = [one for one in (*entries(store), *far_entries(store)[0]) if one.stage not in STAGES]
     counts = Counter(one.stage for one in (*listed, *leftovers(store)) if not one.stage.endswith("_fit"))
     for stage, count in sorted(counts.items()):

@@ -69,7 +69,9 @@ def _explain(error: Exception) -> str | None:
         place = error.filename or "standard output or a temporary file"
         return f"{place} cannot be written ({error.strerror}): free some space, or name another place"
     if error.filename and error.errno in _CLOSED:
-        return f"{error.filename} may not be read or written ({error.strerror}): change its rights, or name another place"
+        return (
+            f"{error.filename} may not be read or written ({error.strerror}): change its rights, or name another place"
+        )
     if error.filename and error.errno in _FAILING:
         failing = "its disk or network folder fails: see to that, or name another place"
         return f"{error.filename} cannot be reached ({error.strerror}): {failing}"
