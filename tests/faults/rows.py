@@ -25,7 +25,7 @@ FAULTS: dict[int, tuple[str, str]] = {
         "the previous checkpoint always loads",
     ),
     5: (
-        "a byte flipped or the tail cut in any type of artifact, weights and checkpoints",
+        "a byte flipped or the tail cut in any type of artifact, part of a manifest's run, mirror, weights and checkpoints",
         "found by full verification, quarantined, computed again; shipped weights are checked before use",
     ),
     6: ("four runs at once on one store", "the same digests, no error"),

@@ -4,18 +4,23 @@ import json
 import random
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import fsspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.faults.command import tree
+from vidfer.api.parts import Parts, clip_table
 from vidfer.cli.main import main
 from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.evaluation.cards import digests
 from vidfer.media import silero
-from vidfer.pipeline.digest import content_digest
+from vidfer.pipeline.digest import content_digest, file_digest
 from vidfer.pipeline.gc import verify
+from vidfer.pipeline.lock import is_locked, locked
 from vidfer.pipeline.runner import cached
 from vidfer.pipeline.stage import Outcome
 from vidfer.pipeline.store import Store
@@ -82,6 +87,112 @@ def test_a_changed_memo_gives_no_wrong_digest(tmp_path):
             memo.write_bytes(damaged(data, dice))
             assert content_digest(clip, store) == found
             assert memo.read_bytes() == data
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Two parts of a run of a manifest, and the digest of what they were made of."""
+    clips = [tmp_path / f"{number}.bin" for number in range(3)]
+    for clip in clips:
+        clip.write_bytes(clip.name.encode())
+    rows = [
+        {
+            "clip_id": clip.name,
+            "path": str(clip),
+            "status": "ok",
+            "source_blake3": file_digest(clip),
+            "warnings": "x" * 20,
+        }
+        for clip in clips
+    ]
+    analyzed = {"analyzed_at": datetime.now(UTC) + timedelta(days=1), "elapsed_s": 1.0}
+    found = Parts(tmp_path, ("clips", "people"), "origin", Store(tmp_path / "store"))
+    people = pa.table({"clip_id": [clip.name for clip in clips] * 50, "share": np.linspace(0, 1, 150)})
+    with found.writing(0, "a" * 64) as add:
+        add(
+            "clips",
+            clip_table([{**row, **analyzed} for row in rows], pa.table({"clip_id": [clip.name for clip in clips]}), {}),
+        )
+        add("people", people)
+    return found
+
+
+def test_a_changed_part_of_a_manifest_is_made_again(parts, figure):
+    """What stands in its last bytes, where names and places of columns are, has no digest: there it is no error at least."""
+    dice, origin, trials = random.Random(6), "a" * 64, 0
+    for table in parts.tables:
+        place = parts.place(table, 0)
+        whole = place.read_bytes()
+        end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+        for number in range(40):
+            data = damaged(whole, dice)
+            if number % 2:
+                data = damaged(whole[:end], dice)
+                data += whole[end:] if len(data) == end else b""
+            place.write_bytes(data)
+            kept = parts.kept(0, origin)
+            assert kept is None or data[:end] == whole[:end]
+            trials += number % 2
+        place.write_bytes(whole)
+        assert parts.kept(0, origin) is not None
+    figure(f"{trials} of {trials} changed parts of 2 tables of a manifest's run found and made again")
+
+
+def damaged_in(*places):
+    """Change each file in turn, some of them, and put it back."""
+    dice = random.Random(7)
+    for place in places:
+        whole = place.read_bytes()
+        for _ in range(8):
+            place.write_bytes(damaged(whole, dice) if whole else dice.randbytes(20))
+            yield place
+        place.write_bytes(whole)
+
+
+@pytest.fixture
+def far(tmp_path, monkeypatch):
+    """A store at an address, with two artifacts, seen from two machines."""
+    fsspec.filesystem("memory").store.clear()
+
+    def at(machine):
+        monkeypatch.setenv("VIDFER_MIRRORS", str(tmp_path / machine))
+        return Store("memory://bucket/prefix")
+
+    yield at
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_a_changed_file_of_a_mirror_or_of_what_it_mirrors_is_found_and_made_again(far, figure):
+    whole = tree(cached(far("one"), RECIPE, make).path)
+    key = cached(far("one"), RECIPE, make).key
+    trials = 0
+    for place in damaged_in(*sorted((far("one").path("numbers", key)).iterdir())):
+        assert tree(cached(far("one"), RECIPE, make).path) == whole, place
+        trials += 1
+    assert far("one").remote is not None
+    objects = fsspec.filesystem("memory").store
+    dice = random.Random(8)
+    for name in sorted(each for each in objects if "quarantine" not in each):
+        before = objects[name].getvalue()
+        for number in range(4):
+            objects[name] = type(objects[name])(fsspec.filesystem("memory"), name, damaged(before, dice))
+            assert tree(cached(far(f"two-{name.rpartition('-')[2]}-{number}"), RECIPE, make).path) == whole, name
+            assert {each: objects[each].getvalue() for each in objects if "quarantine" not in each}[name] == before
+            trials += 1
+    assert any("quarantine" in name for name in objects)
+    figure(f"{trials} of {trials} changed files of a mirror and of the store that it mirrors found and made again")
+
+
+def test_what_a_lock_file_holds_means_nothing(tmp_path):
+    """Whether it is locked is the system's to say; it is never read, and what is in it stays."""
+    dice, lock = random.Random(9), tmp_path / "lock"
+    for data in (b"", dice.randbytes(20), b"\0" * 5000, b"{}"):
+        lock.write_bytes(data)
+        assert not is_locked(lock)
+        with locked(lock):
+            assert is_locked(lock)
+        assert not is_locked(lock)
+        assert lock.read_bytes() == data
 
 
 @pytest.fixture

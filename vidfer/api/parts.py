@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from blake3 import blake3
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CLIPS: Final = "clips"
 _ORIGIN: Final = b"vidfer_part"
+_DIGEST: Final = b"vidfer_blake3"  # of all bytes before the footer, in which it stands
+_LAST: Final = 8  # bytes behind the footer: its length, and a mark
 _STATUSES: Final = ("status", "faces_status", "sound_status")
 _ROWS_AT_ONCE: Final = 50_000
 """Rows of a row group of Parquet."""
@@ -97,12 +99,19 @@ class Parts:
         """Return the part of `clips` if it, and its like of other tables, was made of the same, and nothing is to be tried again.
 
         A clip whose status is of the machine or the moment is, and so is one whose file was changed since.
+        A damaged part is not kept.
         """
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        if any(self._origin(table, number) != origin for table in self.tables):
+        try:
+            if any(_origin(self.place(table, number)) != origin for table in self.tables):
+                return None
+            for table in self.tables:
+                _check(self.place(table, number))
+            clips = _read(self.place(CLIPS, number))
+        except (OSError, ValueError, pa.ArrowException):  # not there, damaged, or none of ours
             return None
-        clips = _read(self.place(CLIPS, number))
         passing = sorted(map(str, TRANSIENT))
         for name in _STATUSES:
             if pc.any(pc.is_in(clips[name], _strings(passing))).as_py():
@@ -126,16 +135,6 @@ class Parts:
             for place in self.place(table, 0).parent.glob("part-*.parquet"):
                 if place.name >= self.place(table, number).name:
                     place.unlink()
-
-    def _origin(self, table: str, number: int) -> str:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            metadata: Mapping[bytes, bytes] = pq.read_schema(self.place(table, number)).metadata or {}
-        except (FileNotFoundError, pa.ArrowInvalid):  # not there, or none of ours
-            return ""
-        return metadata.get(_ORIGIN, b"").decode()
 
 
 def clip_table(rows: Sequence[Mapping[str, Any]], named: "pa.Table", kinds: Mapping[str, Kind]) -> "pa.Table":
@@ -174,11 +173,41 @@ def without_clips(part: Path, ids: Collection[str]) -> None:
         if not any(pc.any(each).as_py() for each in named):
             return
         schema = rows.schema_arrow
-        schema = schema.with_metadata({name: text for name, text in (schema.metadata or {}).items() if name != _ORIGIN})
+        schema = schema.with_metadata(
+            {name: text for name, text in (schema.metadata or {}).items() if name not in (_ORIGIN, _DIGEST)}
+        )
         with replacing(part) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for batch in rows.iter_batches(_ROWS_AT_ONCE):
                 kept = batch.filter(pc.invert(pc.is_in(batch["clip_id"], gone)))
                 writer.write_table(pa.Table.from_batches([kept]).replace_schema_metadata(schema.metadata))
+
+
+def _origin(place: Path) -> str:
+    import pyarrow.parquet as pq
+
+    with place.open("rb") as file:
+        metadata: Mapping[bytes, bytes] = pq.read_schema(file).metadata or {}
+    return metadata.get(_ORIGIN, b"").decode()
+
+
+def _check(place: Path) -> None:
+    """Raise a ValueError where rows of a part are not byte for byte those that were written, which Parquet does not notice."""
+    import pyarrow.parquet as pq
+
+    with place.open("rb") as file:
+        about = pq.ParquetFile(file).metadata
+        end = place.stat().st_size - _LAST - about.serialized_size
+        if (about.metadata or {}).get(_DIGEST, b"").decode() != _digest(file, end):
+            raise ValueError(f"{place} is damaged")
+
+
+def _digest(file: BinaryIO, end: int) -> str:
+    """Return the blake3 digest of so many bytes of a file from its beginning on."""
+    hasher = blake3()
+    file.seek(0)
+    while block := file.read(min(1 << 20, end - file.tell())):
+        hasher.update(block)
+    return hasher.hexdigest()
 
 
 def _read(place: Path) -> "pa.Table":
@@ -223,6 +252,9 @@ class _Sink:
             if kind is None:
                 self._flush()
             if self._writer is not None:
+                self._file.flush()
+                with self._place.open("rb") as written:
+                    self._writer.add_key_value_metadata({_DIGEST: _digest(written, self._place.stat().st_size)})
                 self._writer.close()
                 self._file.close()
 
