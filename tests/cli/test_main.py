@@ -1,5 +1,6 @@
 import os
 import resource
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -288,6 +289,23 @@ def test_a_broken_pipe_and_an_interrupt_have_their_exit_status(monkeypatch, caps
     command = f'"{sys.executable}" -u -c "{code}"; echo $? >&2'
     done = subprocess.run(["bash", "-c", f"({command}) | true"], stderr=subprocess.PIPE, text=True)
     assert done.stderr.split()[-1] in ("141", "0")
+
+
+@pytest.mark.parametrize("raised", [AttributeError, ImportError, SystemError, ValueError])
+def test_an_interrupt_that_a_compiled_module_makes_another_error_of_is_an_interrupt(raised, monkeypatch, capsys):
+    def loading(_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise raised("partially initialized module") from None
+
+    monkeypatch.setattr("vidfer.cli.main._run", loading)
+    assert main([]) == 130
+    assert capsys.readouterr().err.startswith("vidfer: interrupted; what was finished is kept")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr("vidfer.cli.main._run", Mock(side_effect=raised("a fault of its own")))
+    with pytest.raises(raised, match="a fault of its own"):
+        main([])
 
 
 def test_a_clip_may_have_a_name_that_is_not_utf8(tmp_path, capsys):

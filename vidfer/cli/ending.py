@@ -1,8 +1,9 @@
 """How a command ends that is told to: in order, with what is done written."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 
 from vidfer.pipeline.system import ENDING
 
@@ -22,3 +23,25 @@ def ending_in_order() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def noting_interrupts() -> Iterator[Callable[[], bool]]:
+    """Lend a function that tells whether Ctrl-C came, whatever became of the KeyboardInterrupt.
+
+    Compiled modules that are being imported lose it, or raise another error in its place.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    ours = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(noted)
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
