@@ -69,6 +69,12 @@ UPLOAD_FORM_BYTES: Final = 65_536
 UPLOAD_NAME_CHARACTERS: Final = 200
 """characters of an uploaded file's name: it is only shown."""
 
+APP_CONNECTIONS: Final = 100
+"""connections to the app at once: a browser has six, and each takes an open file before a token is asked for."""
+
+APP_REQUEST_SECONDS: Final = 10.0
+"""seconds until a connection to the app has sent the head of a request, also after an answer: it has some hundred bytes."""
+
 JOBS_WAITING: Final = 8
 """jobs of the app that wait: each holds its file on the disk."""
 

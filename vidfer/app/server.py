@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from vidfer import __version__
+from vidfer.app.connections import Connection
 from vidfer.app.description import add_description
 from vidfer.app.guard import Guard
 from vidfer.app.jobs import Jobs
@@ -170,6 +171,7 @@ class Server:
                 access_log=False,  # it would hold the token
                 server_header=False,
                 timeout_graceful_shutdown=2,
+                http=Connection,
                 ws="websockets-sansio",
                 ws_max_size=LIVE_MESSAGE_BYTES,
                 lifespan="on",
