@@ -13,6 +13,7 @@ from PIL import Image
 
 import vidfer
 from tests.in_process import in_process
+from vidfer.cli import evaluate
 from vidfer.cli.main import main
 from vidfer.types import DISPLAYED
 from vidfer.weights.files import SHIPPED, find_weights
@@ -124,6 +125,13 @@ def test_the_description_of_each_table_says_so(made):
 @pytest.mark.parametrize("command", PRINTED)
 def test_what_is_printed_says_so(made, command):
     assert DISPLAYED in made[1][command]
+
+
+def test_what_evaluations_print_says_so(capsys):
+    """For people and for programs: some name what single clips show."""
+    evaluate._show({"n": 3}, lambda found: [f"n = {found['n']}"])
+    _, about, line = capsys.readouterr().out.splitlines()
+    assert about == json.loads(line)["about"] == DISPLAYED
 
 
 def test_results_in_python_say_so(made):

@@ -6,6 +6,7 @@ from typing import Union
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -17,7 +18,7 @@ from vidfer.cli.train import STAGES, VidferCLI, main
 from vidfer.inference.models import ImageModel
 from vidfer.tasks.checkpoints import AtomicCheckpointIO
 from vidfer.tasks.image import ImageTask
-from vidfer.types import EMOTIONS, UsageError, VidferError
+from vidfer.types import DISPLAYED, EMOTIONS, UsageError, VidferError
 from vidfer.weights.files import find_weights
 
 
@@ -305,6 +306,7 @@ def test_predict_writes_what_evaluate_image_computes(fit, faces_root, split):
     cli, folder = fit(weights, f"--split={split}", verb="predict", version="told")
     table = pd.read_parquet(folder / "predictions.parquet")
     assert [path.name for path in folder.glob("predictions*")] == ["predictions.parquet"]
+    assert DISPLAYED.encode() == pq.read_schema(folder / "predictions.parquet").metadata[b"about"]
     images = cli.datamodule.data[split]
     assert list(table.columns) == ["image", "digest", "person", "label", "split", *EMOTIONS]
     assert (len(table), set(table["split"])) == (len(images), {split})

@@ -2,13 +2,20 @@
 
 import json
 import os
+import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.command import ROOT, environment, tree
+from tests.faults.clips.plain import write_face_clip
+from tests.faults.command import ROOT, environment, kill_session, start, tree, vidfer
+from tests.faults.killing import seconds_until_gone
+from tests.faults.results import difference, results
 from tests.toy import Count, Largest
 from vidfer.api import ClipResult, write_result
 from vidfer.pages.run import finish_run
@@ -18,6 +25,7 @@ from vidfer.pipeline.store import Store
 from vidfer.types import ClipError, Status
 
 STEP, KILLS = 13, 24
+KILLS = 12
 PIXELS = {"anna.bin": b"\x89her face\x00", "bob.bin": b"\x89his face\x00"}
 OF_BOTH = ("plots/x.png", "plots/x.svg", "compare/compare_film.csv")
 
@@ -94,3 +102,48 @@ def test_a_purge_that_was_killed_is_ended_by_the_same_command_and_serves_nothing
     figure(
         f"purge: {killed} kills, each before another change: all ended by the same command, nothing half removed was served"
     )
+
+
+@pytest.mark.slow
+def test_a_purge_of_real_clips_is_killed_at_random_moments_and_they_are_analysed_again(tmp_path, monkeypatch, figure):
+    """By another process, the parent alone or its session; a clip that is analysed after that gets its results whole."""
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    for number, name in enumerate(("anna.mp4", "bob.mp4")):
+        write_face_clip(Path("clips") / name, number)
+    analysis = ("analyze", "clips", "--store", "store", "--out", "run", "-q")
+    assert vidfer(*analysis).returncode == 0
+    assert vidfer("export", "run", "--format", "webvtt").returncode == 0
+    for name in ("store", "run"):
+        shutil.move(name, f"whole-{name}")
+    undisturbed = {name: value for name, value in results(Path("whole-run")).items() if not name.startswith("export/")}
+    dice, killed, slowest = random.Random(2), 0, 0.0
+    for number in range(KILLS):
+        for name in ("store", "run"):
+            shutil.rmtree(name, ignore_errors=True)
+            shutil.copytree(f"whole-{name}", name)
+        words = ("purge", "--clip", "clips/anna.mp4", "--out", "run", "--store", "store", "--yes")
+        with start(*words, stdout=subprocess.DEVNULL) as purge:
+            while "removing" not in (line := purge.stderr.readline()):
+                assert line, "it ended without a word"
+            time.sleep(dice.uniform(0.0, 0.15))
+            if number % 2:
+                kill_session(purge.pid)
+            else:
+                purge.kill()
+            killed += purge.wait() == -signal.SIGKILL
+            slowest = max(slowest, seconds_until_gone(purge.pid))
+        if number % 4 == 0:
+            assert vidfer(*analysis).returncode == 0
+            again = {name: value for name, value in results(Path("run")).items() if not name.startswith("export/")}
+            assert difference(again, undisturbed) == {}
+        done = vidfer(*words)
+        assert done.returncode == 0, done.stderr
+        assert "Nothing is left there." in done.stdout
+        digest = file_digest(Path("clips/anna.mp4")).encode()
+        of_anna = (name for name, data in tree(Path()).items() if digest in data or b"anna" in data)
+        assert [name for name in of_anna if name.startswith(("run/", "store/"))] == []
+        bob = {name: data for name, data in tree(Path("run")).items() if "/bob.mp4" in name}
+        assert bob == {name: data for name, data in tree(Path("whole-run")).items() if "/bob.mp4" in name}
+    assert killed > KILLS // 2
+    figure(f"purge of real clips: {killed} of {KILLS} killed by another process, no process left after {slowest:.1f} s")

@@ -49,6 +49,17 @@ def test_a_row_names_its_clip_by_id_path_place_or_name(folder, tmp_path, said, c
     assert found.values == {clip: {"condition": "x"}}
 
 
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("Consent?", "consent"), ("consented", "consent"), ("Retain-Until", "retain_until"), ("retain_untill", "retain_until"),
+     ("consent date", "consent_date"), ("age", None), ("condition", None), ("CONSENT", None)],
+)  # fmt: skip
+def test_a_column_that_may_be_one_of_consent_and_decides_nothing_is_said(folder, column, meant):
+    notes = [note for note in read(folder, f"clip,{column}\na.mp4,no\n").notes if "decides" in note]
+    assert len(notes) == (meant is not None)
+    assert all(f"column {column} decides about no clip: write {meant} if that is meant" in note for note in notes)
+
+
 def test_what_may_be_two_clips_is_refused(folder):
     with pytest.raises(
         UsageError, match=r"line 2: 'a' may be videos/a.mp4 or videos/deep/a.mp4: write it with its folder and suffix"

@@ -21,7 +21,7 @@ from vidfer.evaluation.noise import NoiseOptions, evaluate_noise, noise_lines
 from vidfer.evaluation.paired import PairedOptions, evaluate_paired, paired_lines
 from vidfer.media.find import find_clips
 from vidfer.pipeline.store import Store, default_store
-from vidfer.types import UsageError
+from vidfer.types import DISPLAYED, UsageError
 
 ACTIONS = {
     name: f"vidfer.cli.evaluate.{name}" for name in ("image", "audio", "clip", "clips", "paired", "denoise", "bundle")
@@ -126,7 +126,7 @@ def denoise(options: DenoiseOptions) -> int:
     """Measure a denoiser beside references."""
     with progress_bar() as progress:
         found = evaluate_denoise(options, _notify, progress)
-    return _show(found, denoise_lines)
+    return _show(found, denoise_lines, about="")
 
 
 def bundle(options: BundleOptions) -> int:
@@ -136,11 +136,11 @@ def bundle(options: BundleOptions) -> int:
     return _show(found, bundle_lines)
 
 
-def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]]) -> int:
-    """Print a result for people, then as one line of JSON."""
-    for line in lines(found):
+def _show(found: dict[str, Any], lines: Callable[[Mapping[str, Any]], list[str]], about: str = DISPLAYED) -> int:
+    """Print a result for people, then as one line of JSON, both with what the figures are about, if that has to be said."""
+    for line in (*lines(found), *([about] if about else [])):
         put(line)
-    put_json(found)
+    put_json({"about": about, **found} if about else found)
     return 0
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,6 +100,7 @@ def read_study(sheets: Sequence[tuple[Path, Mapping[str, Path]]], *, named: bool
         _refuse_own_columns(sheet)
         columns |= dict.fromkeys(name for name in sheet.columns if name != "clip")
         clips |= set(own)
+        notes += _misspelt(sheet)
         notes += _match(sheet, own, found, named=named)
     without = frozenset(clips - set(found))
     if without:
@@ -125,9 +127,8 @@ def read_consents(clips: Mapping[str, Path]) -> dict[str, Consent]:
     """
     found: dict[str, tuple[Path, int, Mapping[str, str]]] = {}
     places = {clip: identity(path) for clip, path in clips.items()}
-    files = {
-        str(place): place for place in places.values()
-    }  # ids are of the run, and other ones for whoever wrote the file
+    # ids are of the run, and other ones for whoever wrote the file
+    files = {str(place): place for place in places.values()}
     folders = dict.fromkeys(folder for place in files.values() for folder in place.parents)
     for path, own in find_participants(list(folders), files):
         sheet = read_sheet(path, [], ("clip", *OF_CONSENT))
@@ -137,6 +138,21 @@ def read_consents(clips: Mapping[str, Path]) -> dict[str, Consent]:
         rows = tuple((line, {name: row[name] for name in ("clip", *said)}) for line, row in sheet.rows if row["clip"])
         _match(replace(sheet, columns=("clip", *said), rows=rows), own, found, named=False)
     return {clip: Consent.read(found[str(place)][2]) for clip, place in places.items() if str(place) in found}
+
+
+def _misspelt(sheet: Sheet) -> list[str]:
+    """Say which columns look like those of consent and are none: they refuse no clip."""
+    others = {_plain(name): name for name in sheet.columns if name not in OF_CONSENT}
+    near = {name: get_close_matches(name, others, 1, 0.8) for name in OF_CONSENT if name not in sheet.columns}
+    return [
+        f"{sheet.path}: column {others[found[0]]} decides about no clip: write {name} if that is meant"
+        for name, found in near.items()
+        if found
+    ]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower()).strip("_")
 
 
 def _refuse_own_columns(sheet: Sheet) -> None:

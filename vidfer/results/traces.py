@@ -1,15 +1,18 @@
 """What in files tells of clips: digests, keys and names, looked for in each kind of file that vidfer writes."""
 
+import gzip
 import html
 import json
 import os
 import re
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
+from zipfile import BadZipFile, ZipFile
 
 _HEX: Final = re.compile(rb"[0-9a-f]{64}")
 _WORD: Final = re.compile(r"[A-Za-z_-]*")
@@ -64,34 +67,60 @@ class Traces:
         """
         if not self.reads(path):
             return ""
-        if path.suffix == ".parquet":
-            return self._in_parquet(path)
         with path.open("rb") as file:
             if path.suffix == ".safetensors":  # its header alone is text
                 length = int.from_bytes(file.read(8), "little")
                 return self.in_bytes(file.read(min(length, 1 << 20)))
-            return self.in_bytes(file.read())
+            return self._in_open(file)
 
-    def _in_parquet(self, path: Path) -> str:
+    def _in_open(self, file: IO[bytes]) -> str:
+        """Look through a file by how it begins; of archives, as spreadsheets are, through their members."""
+        start = file.read(4)
+        file.seek(0)
+        try:
+            if start == b"PAR1":
+                return self._in_parquet(file)
+            if start == b"PK\3\4":
+                return self._in_archive(file)
+            if start[:2] == b"\x1f\x8b":
+                with gzip.open(file) as inner:
+                    return self.in_bytes(inner.read())
+        except (
+            BadZipFile,
+            EOFError,
+            ValueError,
+            OSError,
+            zlib.error,
+            RuntimeError,
+        ):  # damaged, or closed by a password
+            file.seek(0)
+        return self.in_bytes(file.read())
+
+    def _in_archive(self, file: IO[bytes]) -> str:
+        with ZipFile(file) as packed:
+            for member in packed.infolist():
+                if found := self.in_bytes(member.filename.encode()):
+                    return found
+                with packed.open(member) as inner:
+                    if self.reads(Path(member.filename)) and (found := self._in_open(inner)):
+                        return found
+        return ""
+
+    def _in_parquet(self, file: IO[bytes]) -> str:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            with path.open("rb") as file, pq.ParquetFile(file) as rows:
-                schema = rows.schema_arrow
-                texts = [
-                    each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)
-                ]
-                for batch in rows.iter_batches(columns=texts) if texts else ():
-                    for name in texts:
-                        cells = [each for each in batch[name].unique().to_pylist() if each]
-                        if named := self.names & set(cells):
-                            return min(named)
-                        if found := self.in_bytes("\n".join(cells).encode()):
-                            return found
-                return self.in_bytes(b"\n".join((schema.metadata or {}).values()))
-        except pa.ArrowInvalid:  # no Parquet, whatever it is called
-            return self.in_bytes(path.read_bytes())
+        with pq.ParquetFile(pa.PythonFile(file, "r")) as rows:
+            schema, plain = rows.schema_arrow, (pa.types.is_primitive, pa.types.is_null)
+            texts = [each.name for each in schema if not any(is_plain(each.type) for is_plain in plain)]
+            for batch in rows.iter_batches(columns=texts) if texts else ():
+                for name in texts:
+                    cells = {each if isinstance(each, str) else str(each) for each in batch[name].to_pylist() if each}
+                    if named := self.names & cells:
+                        return min(named)
+                    if found := self.in_bytes("\n".join(sorted(cells)).encode()):
+                        return found
+            return self.in_bytes(b"\n".join((schema.metadata or {}).values()))
 
 
 def _spellings(name: str) -> set[bytes]:

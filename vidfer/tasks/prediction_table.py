@@ -6,10 +6,12 @@ from typing import Final
 
 import lightning
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from vidfer.pipeline.atomic import replacing
+from vidfer.results.files import arrow_table
 from vidfer.types import EMOTIONS, VidferError
 
 NAME: Final = "predictions.parquet"
@@ -51,7 +53,7 @@ def write_predictions(
         if not joined.index.is_unique:
             raise VidferError(f"{folder} holds parts of another prediction: remove {NAME}.* there")
         with replacing(folder / NAME) as temporary:
-            joined.to_parquet(temporary, index=False)
+            pq.write_table(arrow_table(joined), temporary)
         for part in parts:
             part.unlink()
     return folder / NAME
