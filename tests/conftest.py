@@ -105,6 +105,20 @@ def clips(tmp_path):
 
 
 @pytest.fixture
+def toy_store(tmp_path, clips):
+    """A store with what the chain of `tests.toy` makes of `clips`: four artifacts."""
+    from tests.toy import Count, Largest
+    from vidfer.pipeline.runner import finished
+    from vidfer.pipeline.store import Store
+
+    store = Store(tmp_path / "store")
+    for clip in clips:
+        with finished((Count(), Largest()), "largest", clip, store):
+            pass
+    return store
+
+
+@pytest.fixture
 def faces_root(tmp_path):
     """FER2013's layout with eight drawn faces of each class to train on and two to test on."""
     from vidfer.datasets.synthetic import write_faces

@@ -1,20 +1,13 @@
 import pytest
 
-from tests.toy import Count, Largest
 from vidfer.cli.main import main
 from vidfer.pipeline.gc import entries
-from vidfer.pipeline.runner import finished
-from vidfer.pipeline.store import Store
 
 
 @pytest.fixture
-def store(tmp_path, clips, monkeypatch):
-    store = Store(tmp_path / "store")
-    for clip in clips:
-        with finished((Count(), Largest()), "largest", clip, store):
-            pass
-    monkeypatch.setenv("VIDFER_STORE", str(store.root))
-    return store
+def store(toy_store, monkeypatch):
+    monkeypatch.setenv("VIDFER_STORE", str(toy_store.root))
+    return toy_store
 
 
 def test_the_list_has_a_line_for_each_artifact(store, capsys):

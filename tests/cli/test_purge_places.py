@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.toy import Count, Largest
 from vidfer.api import ClipResult, claimed_folders, write_result
 from vidfer.api.purge_folder import _drop_rows
 from vidfer.cli.main import main
@@ -21,7 +20,6 @@ from vidfer.pipeline import gc
 from vidfer.pipeline.digest import content_digest, recipe_key
 from vidfer.pipeline.gc import entries
 from vidfer.pipeline.left import new_grave
-from vidfer.pipeline.runner import finished
 from vidfer.pipeline.store import Store
 from vidfer.pipeline.temporary import temporary_folder
 from vidfer.results.run import load_run
@@ -30,21 +28,18 @@ from vidfer.types import ClipError, Status
 
 
 @pytest.fixture
-def place(tmp_path, clips, monkeypatch):
+def place(tmp_path, clips, toy_store, monkeypatch):
     """A store of two clips and a folder with their results."""
-    store = Store(tmp_path / "store")
     for clip in clips:
-        with finished((Count(), Largest()), "largest", clip, store):
-            pass
         failed = ClipResult.failed(clip, ClipError(Status.CORRUPT, f"{clip.name} is torn"), clip.name)
-        failed.summary["provenance"] = {"source_blake3": content_digest(clip, store)}
+        failed.summary["provenance"] = {"source_blake3": content_digest(clip, toy_store)}
         write_result(failed, tmp_path / "run" / clip.name)
     finish_run(tmp_path / "run", excel=False)
-    monkeypatch.setenv("VIDFER_STORE", str(store.root))
+    monkeypatch.setenv("VIDFER_STORE", str(toy_store.root))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    return store
+    return toy_store
 
 
 def purge(place: Store, *words: str | Path) -> int:

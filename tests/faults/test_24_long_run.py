@@ -3,8 +3,6 @@
 import os
 import random
 import subprocess
-import time
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import pandas as pd
 import pytest
 
 from tests.faults.clips.copies import every_kind, write_copy
-from tests.faults.command import environment, kill_session, start, vidfer
-from tests.faults.killing import kill_something, seconds_until_gone
+from tests.faults.command import environment, start, vidfer
+from tests.faults.killing import Storm, seconds_until_gone
 from tests.faults.results import OF_THE_RUN, artifacts, digests, left_behind
 from vidfer.pipeline.lock import is_locked
 from vidfer.pipeline.store import Store
@@ -80,8 +78,7 @@ class LongRun:
     def __init__(self, clips: Path, folder: Path, disk: Path, *, full: bool) -> None:
         self.store, self.out, self.disk, self.temporary = disk / "store", folder / "out", disk, folder / "tmp"
         self.temporary.mkdir()
-        self.dice = random.Random(24)
-        self.kills: Counter[str] = Counter()
+        self.storm = Storm(self.store, self.start, seed=24)
         self.fills = 0 if full else FILLS
         self.said = folder / "said"
         words = [*sorted(clips.iterdir()), "--store", self.store, "--out", self.out, "--jobs", "2", *OPTIONS]
@@ -98,47 +95,30 @@ class LongRun:
             return None
         free = os.statvfs(self.disk)
         ballast = self.disk / "ballast"
-        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - self.dice.randrange(1, 4) * 1_000_000)))
+        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - self.storm.dice.randrange(1, 4) * 1_000_000)))
         return ballast
 
-    def until(self, run, stored: int) -> None:
-        """Wait until so many artifacts are stored, or the run has ended."""
-        while run.poll() is None and len(artifacts(self.store)) < stored:
-            time.sleep(0.05)
+    def step(self, run, total: int):
+        """Let a run find the disk full to its end, else kill it."""
+        ballast = self.fill()
+        if ballast is None:
+            more = self.storm.dice.randrange(1 + total // (2 * KILLS))
+            return self.storm.kill(run, len(artifacts(self.store)) + more)
+        run = run or self.start()
+        run.wait(timeout=600)
+        said = self.said.read_text()
+        assert run.returncode == 1
+        assert f"the store {self.store} is full" in said.replace("\n", " ")
+        assert "Traceback" not in said
+        seconds_until_gone(run.pid)
+        ballast.unlink()
+        self.fills += 1
+        return None
 
-    def storm(self, total: int) -> None:
+    def rage(self, total: int) -> None:
         """Kill, and let the disk fill up, until it was done so often; nothing that was stored is written anew."""
-        run, seen = None, {}
-        try:
-            while self.kills.total() < KILLS or self.fills < FILLS:
-                ballast = self.fill()
-                run = run or self.start()
-                if ballast is not None:
-                    run.wait(timeout=600)
-                    said = self.said.read_text()
-                    assert run.returncode == 1
-                    assert f"the store {self.store} is full" in said.replace("\n", " ")
-                    assert "Traceback" not in said
-                    seconds_until_gone(run.pid)
-                    ballast.unlink()
-                    self.fills += 1
-                    run = None
-                else:
-                    self.until(run, len(artifacts(self.store)) + self.dice.randrange(1 + total // (2 * KILLS)))
-                    time.sleep(self.dice.uniform(0.0, 0.4))
-                    how = kill_something(run, self.dice) if run.poll() is None else "late"
-                    self.kills[how] += 1
-                    if how != "child":
-                        seconds_until_gone(run.pid)
-                        run = None
-                if run is None:
-                    now = artifacts(self.store)
-                    assert seen.items() <= now.items()
-                    seen = now
-        finally:
-            if run is not None:
-                kill_session(run.pid)
-                run.wait()
+        ended = lambda: self.storm.kills.total() >= KILLS and self.fills >= FILLS  # noqa: E731
+        self.storm.rage(lambda run: self.step(run, total), ended)
 
 
 def tables(folder: Path, clip_id: str) -> dict[str, object]:
@@ -159,7 +139,7 @@ def test_every_clip_of_a_long_run_ends_as_it_does_alone(tmp_path, figure):
     total = len(artifacts(tmp_path / "alone" / "store")) * CLIPS // len(kinds)
     with small_disk(tmp_path / "disk", 500) as full:
         run = LongRun(tmp_path / "clips", tmp_path, tmp_path / "disk", full=full)
-        run.storm(total)
+        run.rage(total)
         before = artifacts(run.store)
         done = vidfer(*run.words, timeout=1800, env=environment(TMPDIR=str(run.temporary)))
         assert "Traceback" not in done.stderr, done.stderr[-2000:]
@@ -178,9 +158,8 @@ def test_every_clip_of_a_long_run_ends_as_it_does_alone(tmp_path, figure):
         if (differences := unlike(tables(run.out, copy), tables(alone, name)))
     }
     assert not wrong
-    kills = ", ".join(f"{count} of {kind}" for kind, count in sorted(run.kills.items()))
     figure(
-        f"{CLIPS} clips of {len(kinds)} kinds, {run.kills.total()} kills ({kills}), "
+        f"{CLIPS} clips of {len(kinds)} kinds, {run.storm.told()}, "
         f"{FILLS * full} times a full store: {len(wrong)} clips differ from the same alone"
     )
 

@@ -10,16 +10,12 @@ from tests.toy import Count, Largest
 from vidfer.pipeline.digest import content_digest
 from vidfer.pipeline.gc import derived_from, entries, last_written, leftovers, removable, remove, usage, verify
 from vidfer.pipeline.runner import finished
-from vidfer.pipeline.store import Store, StoreError
+from vidfer.pipeline.store import StoreError
 
 
 @pytest.fixture
-def store(tmp_path, clips):
-    store = Store(tmp_path / "store")
-    for clip in clips:
-        with finished((Count(), Largest()), "largest", clip, store):
-            pass
-    return store
+def store(toy_store):
+    return toy_store
 
 
 def test_a_sound_store_has_no_faults(store):
