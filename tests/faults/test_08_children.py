@@ -1,17 +1,26 @@
 """Child processes that misbehave: of decoding, and workers of several jobs. Only the clip at fault is lost."""
 
+import json
 import os
 import random
 import re
+import struct
+import sys
 import time
+import zlib
+from multiprocessing import Pipe
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.faults.misbehaving import ENDS, HANGS, WAYS, WRONG, misbehave
+from vidfer.limits import MAX_HEADER_BYTES, MAX_MESSAGE_BYTES
 from vidfer.media.child import Child
 from vidfer.media.kept import KeptChild
+from vidfer.pipeline.system import peak_memory
+from vidfer.pipeline.worker import Worker
 from vidfer.pipeline.workers import run_all
 from vidfer.types import ClipError, Status
 
@@ -126,26 +135,124 @@ def message(text: str, payload: bytes = b"") -> bytes:
     return len(text.encode()).to_bytes(4, "little") + text.encode() + payload
 
 
+GOOD = message('{"said": "on", "bytes": 12}', bytes(12))
+VALUES = (-1, -(2**63), 2**32 + 1, 2**63, 10**30, 1.5, 1e99, "7", None, [], {})
 ODD = {
-    "too long": (1 << 31).to_bytes(4, "little") + b"{}",
+    **{f"header of {size}": size.to_bytes(4, "little") + b"{}" for size in (MAX_HEADER_BYTES + 1, 1 << 31, 2**32 - 1)},
+    **{f"bytes: {value}": message(json.dumps({"bytes": value})) for value in VALUES},
+    **{f"at: {value}": message(json.dumps({"bytes": 7, "at": value})) for value in (*VALUES, 99999999999)},
     "no JSON": message("no JSON"),
     "not Unicode": message("{}")[:4] + b"\xff\xfe",
     "no object": message("[1]"),
     "nested": message("[" * 100_000),
-    "negative": message('{"bytes": -1}'),
-    "endless": message('{"bytes": 1e99}'),
-    "a text": message('{"bytes": "7"}'),
-    "no place": message('{"bytes": 7, "at": 99999999999}'),
-    "before all": message('{"bytes": 7, "at": -8}'),
     "unknown status": message('{"error": "fine", "message": "?"}'),
 }
 
 
-@pytest.mark.parametrize("odd", quick_of(ODD, "no JSON"))
-def test_an_answer_that_is_no_message_costs_its_clip(kept, odd):
-    error, _ = lost(kept, do="write", bytes=ODD[odd].hex(), then="hang")
+@pytest.fixture
+def answer(tmp_path, monkeypatch):
+    """Have a process that is no Python answer some bytes and then end, or wait; return what the parent makes of them."""
+    program, said = tmp_path / "program", tmp_path / "said"
+    program.write_text(f"#!/bin/sh\ncat '{said}'\nexec \"$THEN\" 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    def make(data, then="sleep", timeout=30.0):
+        said.write_bytes(data)
+        monkeypatch.setenv("THEN", then)
+        with Child("none", timeout=timeout) as child:
+            return child.receive()
+
+    return make
+
+
+def test_a_message_is_read_as_it_was_said(answer):
+    header, payload = answer(GOOD)
+    assert (header, bytes(payload)) == ({"said": "on", "bytes": 12}, bytes(12))
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_answer_that_is_no_message_costs_its_clip(answer, odd):
+    """The process lives on: only what it said tells that nothing more of it can be understood."""
+    before = peak_memory()
+    with pytest.raises(ClipError, match="makes no sense") as caught:
+        answer(ODD[odd])
+    assert caught.value.status is Status.CRASHED
+    assert peak_memory() - before < 1 << 29
+
+
+def test_a_message_that_breaks_off_costs_its_clip(answer):
+    for end in range(0, len(GOOD), 3):
+        with pytest.raises(ClipError, match="ended with exit code 0") as caught:
+            answer(GOOD[:end], then="true")
+        assert caught.value.status is Status.CRASHED
+    for end in (2, 9, len(GOOD) - 1):
+        with pytest.raises(ClipError, match="too long") as caught:
+            answer(GOOD[:end], timeout=0.1)
+        assert caught.value.status is Status.TIMEOUT
+
+
+def test_after_an_answer_that_is_no_message_the_next_is_served(kept):
+    error, _ = lost(kept, do="write", bytes=ODD["no JSON"].hex(), then="hang")
     assert error.status is Status.CRASHED
-    assert "makes no sense" in error.message
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+class Living:
+    """Stands for a worker process that lives for a while after it has closed its pipe, unless it is ended."""
+
+    exitcode, looks, killed = None, 3, False
+
+    def is_alive(self):
+        self.looks -= 1
+        return self.looks > 0
+
+    def kill(self):
+        self.killed = True
+
+    def join(self):
+        assert self.killed
+
+
+def sealed(value) -> bytes:
+    said = bytes(ForkingPickler.dumps(value))
+    return zlib.crc32(said).to_bytes(4) + said
+
+
+SAID = sealed(("done", {"name": "a"}))
+UNSOUND = {
+    **{f"size {size}": struct.pack("!i", size) + SAID for size in (MAX_MESSAGE_BYTES + 1, 2**31 - 1, -2, -(2**31))},
+    **{f"long size {size}": struct.pack("!iQ", -1, size) + SAID for size in (MAX_MESSAGE_BYTES + 1, 2**63, 2**64 - 1)},
+    **{f"cut to {end}": (struct.pack("!i", len(SAID)) + SAID)[:end] for end in (1, 4, 9, 4 + len(SAID) - 1)},
+    **{f"{size} bytes": struct.pack("!i", size) + SAID[:size] for size in (0, 3, 4, 9)},
+    **{
+        f"byte {at}": struct.pack("!i", len(SAID)) + flipped(SAID, at)
+        for at in (0, 3, 4, len(SAID) // 2, len(SAID) - 1)
+    },
+}
+
+
+def received(data):
+    """What the process that started a worker makes of the bytes that it sends before it closes its pipe."""
+    ours, theirs = Pipe()
+    with ours:
+        with theirs:
+            os.write(theirs.fileno(), data)
+        return Worker(Living(), ours).receive()
+
+
+def test_a_worker_is_understood():
+    assert received(struct.pack("!i", len(SAID)) + SAID) == ("done", {"name": "a"})
+
+
+@pytest.mark.parametrize("odd", UNSOUND)
+def test_a_worker_that_sends_no_message_is_ended(odd):
+    before = peak_memory()
+    assert received(UNSOUND[odd]) == ("dead", None)
+    assert peak_memory() - before < 1 << 29
 
 
 def test_memory_that_is_shared_cannot_be_cut_off(kept):
