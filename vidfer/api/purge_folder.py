@@ -191,14 +191,15 @@ _OWN: Final = re.compile(
 def _files_of(folder: Path) -> list[Path]:
     """List what vidfer wrote into a clip's folder, drafts included; the summary, by which the rest is found, is the last."""
     inside = sorted(folder.iterdir(), key=lambda path: (path.name in (SUMMARY, PURGED), path.name))
-    named: set[str] = {REPORT, SUMMARY}
+    named: set[str] = {REPORT, SUMMARY, LOCK}
     for name in (SUMMARY, PURGED):
         with suppress(OSError, ValueError, KeyError, TypeError):
             named |= set(read_json(folder / name)["files"])
     return [
         path
         for path in inside
-        if path.name in named or _OWN.fullmatch(path.name) or path.name.startswith(".vidfer-") or path.name == LOCK
+        if path.name.startswith(".vidfer-")
+        or ((path.name in named or _OWN.fullmatch(path.name)) and not (path.is_dir() and not path.is_symlink()))
     ]
 
 

@@ -53,7 +53,7 @@ def elan_file(
     root = ET.Element("ANNOTATION_DOCUMENT", {**date, "FORMAT": "3.0", "VERSION": "3.0", **_SCHEMA})
     rows = all_rows(tables, summary)
     head = ET.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    media = media or f"./{quote(Path(summary['clip']).name)}"
+    media = media or f"./{quote(Path(summary['clip']).name, errors='backslashreplace')}"
     kind = guess_type(media)[0] or "unknown"
     urls = {"MEDIA_URL": absolute or media, "MIME_TYPE": kind, "RELATIVE_MEDIA_URL": media}
     ET.SubElement(head, "MEDIA_DESCRIPTOR", urls)
