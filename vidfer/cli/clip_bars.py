@@ -14,10 +14,11 @@ from rich.text import Text
 
 from vidfer.cli.display import progress_of
 from vidfer.cli.logs import LOG
+from vidfer.cli.put import cell, one_line
 from vidfer.cli.text import shorten
 from vidfer.pipeline.engines import Engine, LocalEngine
 from vidfer.pipeline.worker import Work
-from vidfer.results.names import shown, visible
+from vidfer.results.names import shown
 from vidfer.stages.progress import ANALYSIS, LOADING, STAGES, ClipProgress
 from vidfer.types import ClipError
 
@@ -32,7 +33,7 @@ class _Name(ProgressColumn):
         self._width = width
 
     def render(self, task: Task) -> Text:
-        return Text(shorten(task.fields["name"], self._width))
+        return cell(shorten(task.fields["name"], self._width))
 
 
 class _TimeLeft(ProgressColumn):
@@ -42,7 +43,7 @@ class _TimeLeft(ProgressColumn):
         super().__init__(Column(width=12, justify="right", no_wrap=True))
 
     def render(self, task: Task) -> Text:
-        return Text(in_words(task.time_remaining))
+        return cell(in_words(task.time_remaining))
 
 
 def in_words(seconds: float | None) -> str:
@@ -71,7 +72,7 @@ class ClipBars:
 
     def __init__(self, names: Sequence[str], jobs: int, stages: Sequence[str]) -> None:
         self._way = ClipProgress(stages)
-        self._names = list(map(visible, names))
+        self._names = list(map(one_line, names))
         self._done = [0.0] * len(names)
         self._finished = 0
         self._began: dict[int, float] = {}

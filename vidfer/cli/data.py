@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import cell, put
 from vidfer.datasets.check import DataCheck, check_data, default_root, find_source
 from vidfer.datasets.sources import SOURCES
 from vidfer.types import EMOTIONS
@@ -62,7 +62,6 @@ def _print_counts(found: DataCheck) -> None:
     """Print a table of the usable items of each part by class."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     if not found.counts:
         return
@@ -72,5 +71,5 @@ def _print_counts(found: DataCheck) -> None:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for part, counts in found.counts.items():
         numbers = [str(counts[name]) if counts[name] else "-" for name in classes]
-        table.add_row(Text(f"  {part}"), str(counts.total()), *numbers)
+        table.add_row(cell(f"  {part}"), str(counts.total()), *numbers)
     Console().print(table)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vidfer.cli.logs import LOG
+from vidfer.cli.put import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -60,7 +61,7 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     from rich.progress import DownloadColumn, TimeRemainingColumn
 
     with bars(DownloadColumn(), TimeRemainingColumn(), keep=True) as shown:
-        bar = shown.add_task(name, total=None, visible=False)  # nothing may have to be fetched
+        bar = shown.add_task(printable(name), total=None, visible=False)  # nothing may have to be fetched
         yield lambda done, total: shown.update(bar, completed=done, total=total, visible=True)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import one_line, put
 from vidfer.exchange.files import Format
 
 
@@ -35,5 +35,5 @@ def run(options: ExportOptions) -> int:
 
     loaded = load_run(options.run)
     for path in export_run(loaded, options.format, options.out, options.clip, absolute=options.absolute):
-        put(path)
+        put(one_line(path))
     return 0

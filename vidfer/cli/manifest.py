@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vidfer.cli.display import fault, progress_bar, say_where_faces_are_kept
 from vidfer.cli.ending import ending_in_order
-from vidfer.cli.put import put, put_json
+from vidfer.cli.put import cell, put, put_json
 from vidfer.types import DISPLAYED
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ def _print_run(run: "ManifestRun") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
-
-    from vidfer.results.names import visible
 
     console = Console()
     for title, counts in (("status", run.statuses), ("predominant", run.predominant)):
@@ -60,7 +57,7 @@ def _print_run(run: "ManifestRun") -> None:
         table.add_column(title, min_width=12)
         table.add_column("clips", justify="right", min_width=9)
         for name, number in counts.items():
-            table.add_row(Text(visible(name)), f"{number:,}")
+            table.add_row(cell(name), f"{number:,}")
         if counts:
             console.print(table)
             put()

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vidfer.cli.put import cell, one_line
 from vidfer.cli.text import shorten
 from vidfer.inference.decision import SMALL_MARGIN, UNCERTAIN
 from vidfer.media.quality import nearly_all
-from vidfer.results.names import visible
 from vidfer.results.tables import narrow_band
 from vidfer.types import DISPLAYED, EMOTIONS, Status
 
@@ -53,7 +53,7 @@ def print_overview(summaries: Sequence[Summary]) -> None:
         *_weights(summaries),
         DISPLAYED,
     ):
-        console.print(Text(line, "dim"))
+        console.print(cell(line, "dim"))
 
 
 def marks(summary: Summary) -> str:
@@ -88,14 +88,14 @@ def _clip_table(title: str, summaries: Sequence[Summary], columns: Sequence[Colu
         table.add_column(name, no_wrap=True, justify=justify)
     width, mark = max(_NAME, room - gap * len(columns)), "..." if console.options.ascii_only else "…"
     for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(shorten(visible(name), width, mark)), *row)
+        table.add_row(cell(shorten(one_line(name), width, mark)), *row)
     return table
 
 
 def _columns(*, wide: bool) -> list[Column]:
     """Return the columns beside the clip's name; a wide terminal has room for some more."""
     columns: list[Column] = [
-        ("status", "left", lambda clip: Text(clip["status"], "" if clip["status"] == Status.OK else _ODD)),
+        ("status", "left", lambda clip: cell(clip["status"], "" if clip["status"] == Status.OK else _ODD)),
         ("predominant", "left", lambda clip: Text.assemble(_predominant(clip["predominant"]), marks(clip))),
         ("margin", "right", lambda clip: "-" if clip["margin"] is None else f"{clip['margin']:.2f}"),
         ("faces", "left", lambda clip: _modality(clip["faces"])),
@@ -190,7 +190,7 @@ def _narrow_band(summaries: Sequence[Summary]) -> Iterator[str]:
 
 
 def _predominant(name: str | None) -> Text:
-    return Text(name or "-", _ODD if name == UNCERTAIN else "bold")
+    return cell(name or "-", _ODD if name == UNCERTAIN else "bold")
 
 
 def _modality(part: Mapping[str, Any]) -> Text:
@@ -199,7 +199,7 @@ def _modality(part: Mapping[str, Any]) -> Text:
         part["predominant"] is None
     ):  # what was read without a fault has windows or face images, unless markers exclude them
         gone = part["status"] == Status.OK and part.get("n_windows", part.get("n_faces")) == 0
-        return Text("excluded" if gone else part["status"], "dim")
+        return cell("excluded" if gone else part["status"], "dim")
     name = max(part["distribution"], key=part["distribution"].__getitem__)
     named = f"{name} {part['distribution'][name]:.2f}"
-    return Text(f"({named})", "dim") if part["predominant"] == UNCERTAIN else Text(named)
+    return cell(f"({named})", "dim") if part["predominant"] == UNCERTAIN else cell(named)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import cell, put
 
 ACTIONS = {"list": "vidfer.cli.people.list_people", "apply": "vidfer.cli.people.apply_people"}
 
@@ -38,11 +38,9 @@ def list_people(options: ListOptions) -> int:
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from vidfer.results.apply import people_of
     from vidfer.results.files import read_table
-    from vidfer.results.names import visible
 
     rows = read_table(people_of(options.run).with_suffix(".parquet"))
     if rows.empty:
@@ -56,7 +54,7 @@ def list_people(options: ListOptions) -> int:
         seen = f"{row['first_s']:.1f}-{row['last_s']:.1f} s" if counted else "see above"
         picture = row["thumbnail"] and row["thumbnail"].rpartition("/")[2]  # in the clip's folder, as the row says
         cells = [row["person_id"], row["person_name"], row["clip_id"], seen, row["n_faces"], picture]
-        table.add_row(*(Text("" if cell is None else visible(cell)) for cell in cells))
+        table.add_row(*(cell("" if each is None else each) for each in cells))
     Console().print(table)
     return 0
 

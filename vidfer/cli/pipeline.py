@@ -10,7 +10,7 @@ from typing import Final, Literal
 from vidfer.cli.display import bars, say
 from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import cell, put
 from vidfer.pipeline.store import Store, default_store
 from vidfer.tasks.tracking import require_client
 from vidfer.training.config import Configuration, read_configuration
@@ -245,20 +245,17 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], last: str, 
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
-
-    from vidfer.results.names import visible
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in names[:-1]:
         table.add_column(name, no_wrap=True, justify="right" if name == "time" else "left")
     table.add_column(names[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*map(cell, row))
     console = Console(stderr=stderr)
     console.print(table)
     if last:
-        console.print(Text(last))
+        console.print(cell(last))
 
 
 def _duration(seconds: float | None) -> str:

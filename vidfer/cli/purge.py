@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vidfer.cli.display import say
-from vidfer.cli.put import put
+from vidfer.cli.put import one_line, put
 from vidfer.types import UsageError
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def _print_plan(purge: "Purge", *, really: bool) -> None:
         put(f"{entry.stage}\t{entry.size}\t{entry.key}{where}")
     n_files = n_lines = 0
     for path in purge.files():
-        put(f"file\t{path}")
+        put(f"file\t{one_line(path)}")
         n_files += 1
     for log, n_gone in purge.lines():
-        put(f"lines\t{n_gone}\t{log}")
+        put(f"lines\t{n_gone}\t{one_line(log)}")
         n_lines += n_gone
     clips = len({(clip.run, clip.clip_id) for clip in purge.chosen.clips})
     if not (purge.entries or n_files or n_lines or clips):

@@ -9,7 +9,7 @@ import yaml
 from vidfer.cli.display import say
 from vidfer.cli.ending import ending_in_order
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import cell, put
 from vidfer.pipeline.atomic import results_folder
 from vidfer.tasks.tracking import require_client
 from vidfer.training.search import Search, Trial, short_name, short_value
@@ -92,23 +92,20 @@ def print_trials(sweep: Sweep, trials: Sequence[Trial]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
-
-    from vidfer.results.names import visible
 
     varied = [each.name for each in sweep.parameters if not each.fixed]
     finished = [each for each in trials if each.score is not None]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("rank", "trial", sweep.metric, *map(short_name, varied), "time"):
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(cell(name), justify="right", overflow="fold")
     for rank, each in enumerate(finished[:_SHOWN], start=1):
         values = [short_value(each.values[name]) for name in varied]
         cells = [str(rank), str(each.number), f"{each.score:.4f}", *values, f"{each.seconds or 0:.0f} s"]
-        table.add_row(*(Text(visible(cell)) for cell in cells))
+        table.add_row(*map(cell, cells))
     console = Console()
     console.print(table)
     failed = sum(bool(each.reason) for each in trials)
     more = [f"{len(finished) - _SHOWN} more finished"] if len(finished) > _SHOWN else []
     more += [f"{failed} failed"] if failed else []
     if more:
-        console.print(Text(f"{', '.join(more)}: see trials.csv"))
+        console.print(cell(f"{', '.join(more)}: see trials.csv"))

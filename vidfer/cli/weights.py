@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vidfer.cli.display import download_bar, say
 from vidfer.cli.options import POSITIONAL
-from vidfer.cli.put import put
+from vidfer.cli.put import one_line, put
 from vidfer.types import UsageError
 from vidfer.weights.bundles import SHIPPED_BUNDLE, read_bundle
 from vidfer.weights.hub import Entry, pull, pulled, read_registry, record_of, shipped
@@ -78,7 +78,8 @@ def list_weights(options: ListOptions) -> int:
     rows = [("name", "kind", "size", "where", "licence", "what")]
     for entry in _known(options.registry).values():
         where = "shipped" if not entry.url else "here" if entry.here else "to be pulled"
-        rows.append((entry.name, entry.kind, decimal(entry.size), where, entry.licence, entry.about))
+        facts = (entry.name, entry.kind, decimal(entry.size), where, entry.licence, entry.about)
+        rows.append(tuple(map(one_line, facts)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     beside = rows[0].index("licence") if sys.stdout.isatty() else len(widths)
     for row in rows:
@@ -104,7 +105,7 @@ def show_weights(options: ShowOptions) -> int:
     else:
         weights = find_weights(_choose(_known(None), options.name, None).kind, options.name)
     for line in card_lines(weights):
-        put(line)
+        put(one_line(line))
     return 0
 
 
