@@ -105,6 +105,20 @@ def test_jobs_of_the_app_that_have_the_clip_go(place, clips):
         assert sorted(path.name for path in folder.iterdir()) == [".lock", "1"]
 
 
+def test_lines_of_jobs_in_the_store_that_name_the_clip_go(place, clips, capsys):
+    folder = place.root / "jobs"
+    folder.mkdir()
+    log, number = folder / f"{'a' * 64}.log", folder / f"{'a' * 64}.json"
+    number.write_text('{"job": "1"}')
+    log.write_text(f"reading {clips[0]}\nreading {clips[1]}\n{content_digest(clips[0], place)} is short\nepoch 1\n")
+    assert purge(place, "--clip", clips[0]) == 0
+    assert f"lines\t2\t{log}" in capsys.readouterr().out
+    assert log.read_text() == f"reading {clips[1]}\nepoch 1\n"
+    assert number.exists()
+    assert purge(place, "--all") == 0
+    assert not list(folder.iterdir())
+
+
 def test_clips_that_were_analysed_before_a_day_go(place, clips):
     digest = content_digest(clips[0], place)
     then = time.time() - 100 * 86_400

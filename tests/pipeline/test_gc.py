@@ -172,3 +172,33 @@ def test_what_has_lost_its_ancestors_goes_with_any_clip(store, clips):
     assert [entry.recipe["inputs"]["count"] for entry in orphans] == [count.key]
     assert derived_from(store, ["x"]) == []
     assert set(last_written(store)) == {other.recipe["source"]}
+
+
+def test_what_jobs_have_left_goes_by_the_age_of_their_logs(store, clips):
+    """A job that still writes has its number kept, however long ago it was submitted; the folder's lock and others' files stay."""
+    folder = store.root / "jobs"
+    folder.mkdir()
+    names = ("a" * 64, "b" * 64, "c" * 64)
+    for name in names:
+        (folder / f"{name}.json").write_text('{"job": "1"}')
+    for name in names[:2]:
+        (folder / f"{name}.log").write_text("epoch 1")
+    (folder / "lock").touch()
+    (folder / "notes.log").write_text("mine")
+    then = time.time() - 7200
+    for path in folder.iterdir():
+        os.utime(path, (then, then))
+    os.utime(folder / f"{names[1]}.log")
+    found = [entry for entry in leftovers(store) if entry.stage == "jobs"]
+    assert usage(found) == {"jobs": (5, 3 * len('{"job": "1"}') + 2 * len("epoch 1"))}
+    assert verify(store) == (4, [])
+    doomed = removable(store, 3600)
+    assert sorted(entry.key for entry in doomed) == [f"{names[0]}.json", f"{names[0]}.log", f"{names[2]}.json"]
+    assert not [entry for entry in derived_from(store, [content_digest(clips[0], store)]) if entry.stage == "jobs"]
+    remove(store, doomed)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{names[1]}.json",
+        f"{names[1]}.log",
+        "lock",
+        "notes.log",
+    ]

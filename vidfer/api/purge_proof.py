@@ -64,7 +64,8 @@ def prove(purge: Purge) -> Proof:
     ]
     for path, found in look(purge.traces, store.root):
         stage = path.relative_to(store.root).parts[0]
-        (left if stage in (*STAGES, "tmp", "memo", "quarantine", "uploads") else models).append(f"{path} has {found}")
+        of_clips = (*STAGES, "tmp", "memo", "quarantine", "uploads", "jobs")
+        (left if stage in of_clips else models).append(f"{path} has {found}")
     far, on_their_way = far_entries(store)
     left += [f"{entry.stage} {entry.key} at {store.remote}" for entry in far if entry.key in purge.traces.digests]
     left += [
@@ -74,7 +75,7 @@ def prove(purge: Purge) -> Proof:
     ]
     for folder in places.folders:
         left += [f"{path} has {found}" for path, found in look(purge.names(folder), folder)]
-    for log in places.logs:
+    for log in places.log_files():
         left += [f"{path} has {found}" for path, found in look(purge.in_logs, log)]
     return Proof(counts[0], counts[1], tuple(dict.fromkeys(left)), tuple(dict.fromkeys(models)))
 

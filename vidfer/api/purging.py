@@ -70,9 +70,10 @@ class Places:
                 yield f"{folder} is a clip's folder in the run {run}, whose tables and pages are not looked through: --out {run}"
 
     def log_files(self) -> list[Path]:
-        """List the logs that there are."""
+        """List the logs that there are, those of the store's jobs included."""
         found = (path for path in files_below(*self.folders) if path.suffix == ".log")
-        return list(dict.fromkeys([*(path for path in self.logs if path.is_file()), *found]))
+        of_jobs = sorted((self.store.root / "jobs").glob("*.log"))
+        return list(dict.fromkeys([*(path for path in self.logs if path.is_file()), *found, *of_jobs]))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from vidfer.pipeline.system import is_running, move
 
 @dataclass(frozen=True)
 class Entry:
-    """One artifact, or a leftover: then `stage` is `tmp`, `quarantine`, `memo` or `fits`, and `key` its name.
+    """One artifact, or a leftover: then `stage` is `tmp`, `quarantine`, `memo`, `fits` or `jobs`, and `key` its name.
 
     The status is the stage's, or `unreadable` when the manifest is; `size` is in bytes, `age` in seconds. Of one in
     a remote store `path` is where a mirror would have it, and `names` are its objects, the manifest first.
@@ -43,6 +43,7 @@ _UNREADABLE = "unreadable"
 _OURS = {
     "fits": re.compile(r"[0-9a-f]{64}"),
     "tmp": re.compile(r"[a-z_]+-\d+-[0-9a-f]{32}|removed-.*"),
+    "jobs": re.compile(r"[0-9a-f]{64}\.(json|log)"),
     "quarantine": re.compile(r"[a-z_]+-[0-9a-f]{64}-[0-9a-f]{8}"),
     "uploads": re.compile(r"[a-z_]+-[0-9a-f]{64}"),
     "memo": re.compile(r"[0-9a-f]+-[0-9a-f]+\.json|\.vidfer-[0-9a-f]{32}\.tmp"),
@@ -60,7 +61,10 @@ def entries(store: Store) -> list[Entry]:
 
 
 def leftovers(store: Store) -> list[Entry]:
-    """List drafts that are being written or were never finished, quarantined artifacts and memos."""
+    """List drafts that are being written or were never finished, quarantined artifacts, memos, and what jobs of SLURM have left.
+
+    Such a job has a file that says its number, as old as what was last written into its log.
+    """
     found = ((sorted((store.root / place).glob("*")), ours) for place, ours in _OURS.items())
     return _existing(path for paths, ours in found for path in paths if ours.fullmatch(path.name))
 
@@ -112,9 +116,16 @@ def _existing(paths: Iterable[Path]) -> list[Entry]:
             size = sum(file.stat().st_size for file in files)
             manifest = _manifest(path / MANIFEST)
             stage = path.parent.name if path.parent.name in _OURS else path.parent.parent.name
-            status, age = str(manifest.get("status", _UNREADABLE)), time.time() - path.stat().st_mtime
+            status, age = str(manifest.get("status", _UNREADABLE)), time.time() - _written(path)
             found.append(Entry(path, stage, path.name, status, size, age, manifest.get("recipe", {})))
     return found
+
+
+def _written(path: Path) -> float:
+    """When a file or folder was last written, in s since 1970: a job's number is needed for as long as the job writes its log."""
+    log = path.with_suffix(".log")
+    of_log = log.stat().st_mtime if path.parent.name == "jobs" and log.exists() else 0.0
+    return max(path.stat().st_mtime, of_log)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -181,7 +192,7 @@ def _verify_far(store: Store) -> tuple[int, list[tuple[Path, str]]]:
 
 
 def removable(store: Store, older_than: float = -inf) -> list[Entry]:
-    """List artifacts, drafts, quarantined artifacts and memos written more than so many seconds ago."""
+    """List artifacts and leftovers written more than so many seconds ago."""
     artifacts, rest = far_entries(store)
     return [entry for entry in (*entries(store), *leftovers(store), *artifacts, *rest) if entry.age > older_than]
 
@@ -247,8 +258,8 @@ def _concerns(leftover: Entry, sources: set[str], keys: Collection[str]) -> bool
         with suppress(OSError, ValueError, TypeError, KeyError):
             return read_json(leftover.path)["blake3"] in sources
         return False
-    if leftover.stage == "fits":
-        return False  # weights, of which no clip can be told
+    if leftover.stage in ("fits", "jobs"):
+        return False  # weights, of which no clip can be told, and logs, of which lines go
     if leftover.stage == "quarantine":
         return True
     if leftover.stage == UPLOADS:  # in the mirror a note, at the remote store files that no manifest names
