@@ -18,6 +18,9 @@ MAX_ERRORS: Final = 200
 MAX_BOXES: Final = 100_000
 """boxes of an MP4 or QuickTime file: so many are looked at for edit lists; a file of 1,000 tracks has about 10,000."""
 
+MAX_OPEN_SECONDS: Final = 10.0
+"""seconds of computing that opening a file may take: most take hundredths; FFmpeg compares each name in a header with all."""
+
 MAX_CLIP_SECONDS: Final = 360_000.0
 """seconds from the begin of a clip to any frame or sound: 100 hours; table `seconds` has a row for each."""
 

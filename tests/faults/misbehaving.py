@@ -119,6 +119,11 @@ def leave_a_grandchild() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def overtime() -> None:
+    """As where opening a file takes more computing than it may."""
+    os.kill(os.getpid(), signal.SIGVTALRM)
+
+
 HANGS: dict[str, Callable[[], None]] = {
     each.__name__: each for each in (hang, hang_in_native_code, stop, print_without_end)
 }
@@ -151,6 +156,7 @@ WAYS: dict[str, Callable[[], None]] = {
     **{name: way for name, (way, _) in ENDS.items()},
     **WRONG,
     **STARVES,
+    "overtime": overtime,
 }
 """All of them by name."""
 

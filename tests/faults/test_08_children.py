@@ -114,6 +114,11 @@ def test_a_child_that_hangs_is_ended_in_time(kept, way):
     [
         ("raise", Status.CRASHED, "an unforeseen thing"),
         ("refuse", Status.NO_VIDEO, "nothing to see"),
+        (
+            "overtime",
+            Status.TOO_LARGE,
+            "its header holds so much that reading it took more than 10 s of computing: `ffmpeg",
+        ),
         ("eat", Status.OUT_OF_MEMORY, "4.0 GiB"),
         ("eat_in_native_code", Status.CRASHED, r"SIGABRT.*bad_alloc"),
     ],

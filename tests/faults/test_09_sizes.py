@@ -1,16 +1,18 @@
 """Files that announce much: refused, or read within bounds, before memory is spent."""
 
 import os
+import signal
 import time
 
 import numpy as np
 import pytest
 
 from tests.faults.command import environment, vidfer
+from tests.faults.odd.headers import HEADERS
 from tests.faults.odd.seen import TIMEOUT, Seen, own_peak
 from tests.faults.odd.sizes import FILES, packets, pauses
 from vidfer.limits import MAX_SOUND_SECONDS
-from vidfer.media import decode
+from vidfer.media import container, decode
 from vidfer.media.audio import read_windows
 from vidfer.media.child import Child
 from vidfer.media.decode import probe
@@ -160,3 +162,28 @@ def test_a_child_waits_no_longer_than_its_limit_however_far_a_clock_jumps(tmp_pa
         patch.setattr(Child, "receive", receive)
         assert len(list(decode.read_frames(make(tmp_path), timeout=TIMEOUT))) == 4
     assert max(left) <= TIMEOUT
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_opening_a_file_ends_with_its_process_where_it_takes_too_long(name, tmp_path):
+    """In a process of its own, with a limit that is shorter than the usual one."""
+    make, count, _ = HEADERS[name]
+    statuses = []
+    for names in (10, count):
+        path = make(tmp_path, names)
+        pid = os.fork()
+        if pid == 0:
+            container.MAX_OPEN_SECONDS = 0.1
+            container.open_media(str(path)).close()
+            os._exit(0)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    assert statuses == [0, -signal.SIGVTALRM]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_of_very_many_names_are_refused_in_time(name, tmp_path):
+    make, _, count = HEADERS[name]
+    with pytest.raises(ClipError, match="its header holds so much") as told:
+        probe(make(tmp_path, count), timeout=120.0)
+    assert told.value.status is Status.TOO_LARGE

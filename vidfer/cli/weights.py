@@ -75,11 +75,11 @@ def list_weights(options: ListOptions) -> int:
     """Print a table of the weights; in a terminal, which is too narrow for it, what is long stands below each row."""
     from rich.filesize import decimal
 
-    rows = [("name", "kind", "size", "where", "licence", "what")]
+    rows = [["name", "kind", "size", "where", "licence", "what"]]
     for entry in _known(options.registry).values():
         where = "shipped" if not entry.url else "here" if entry.here else "to be pulled"
-        facts = (entry.name, entry.kind, decimal(entry.size), where, entry.licence, entry.about)
-        rows.append(tuple(map(one_line, facts)))
+        rows.append([entry.name, entry.kind, decimal(entry.size), where, entry.licence, entry.about])
+    rows = [list(map(one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     beside = rows[0].index("licence") if sys.stdout.isatty() else len(widths)
     for row in rows:

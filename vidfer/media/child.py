@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Self
 
-from vidfer.limits import MAX_HEADER_BYTES, MEMORY_LIMIT
+from vidfer.limits import MAX_HEADER_BYTES, MAX_OPEN_SECONDS, MEMORY_LIMIT
 from vidfer.media.shared import SlotReader, SlotWriter
 from vidfer.pipeline.system import (
+    OVERTIME,
     end_tied,
     how_ended,
     limit_memory,
@@ -41,6 +42,10 @@ _KEEP_HEAP: Final = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRES
 
 _PREFIX: Final = struct.Struct("<I")
 _LOOK: Final = 0.25  # s between two looks whether the child still lives: what it has started may hold its pipes open
+_TOO_MUCH: Final = (
+    f"its header holds so much that reading it took more than {MAX_OPEN_SECONDS:g} s of computing: "
+    "`ffmpeg -i IN -map 0:v:0 -map 0:a? -map_metadata -1 -map_chapters -1 -c copy OUT` writes the clip without it"
+)
 _SAID: Final = 1 << 14  # bytes of its standard error that are kept
 
 
@@ -208,6 +213,8 @@ class Child:
         except subprocess.TimeoutExpired:
             code = None
         end_tied(self._process)
+        if OVERTIME and code == -OVERTIME:
+            return ClipError(Status.TOO_LARGE, _TOO_MUCH)
         said = self._errors.lines()
         return ClipError(Status.CRASHED, f"the decoding process {how_ended(code)}" + (f": {said[-1]}" if said else ""))
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import av
 
-from vidfer.limits import MAX_CLIP_SECONDS, MAX_PIXELS
+from vidfer.limits import MAX_CLIP_SECONDS, MAX_OPEN_SECONDS, MAX_PIXELS
 from vidfer.media.boxes import has_edits
 from vidfer.media.child import require_local_file
 from vidfer.media.timeline import seconds, unwrapped
-from vidfer.pipeline.system import starved
+from vidfer.pipeline.system import compute_at_most, starved
 from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def open_media(path: str) -> "InputContainer":
     """Open a media file with nothing but whitelisted demuxers and the `file` protocol.
 
     FFmpeg compares the format's name with the whitelist before it reads the header, so a `concat` script never gets to open
-    the files it names.
+    the files it names. Headers of very many names or parts take it long to read; the process that does so for longer than
+    `MAX_OPEN_SECONDS` is ended, which `Child` tells.
 
     Raises:
         ClipError: `unreadable`, `unsupported` (another kind of file) or `corrupt`.
@@ -62,6 +63,7 @@ def open_media(path: str) -> "InputContainer":
     require_local_file(path)
     if Path(path).stat().st_size == 0:
         raise ClipError(Status.CORRUPT, "the file is empty")
+    compute_at_most(MAX_OPEN_SECONDS)
     try:
         container: InputContainer = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
     except av.error.ArgumentError as error:
@@ -72,6 +74,8 @@ def open_media(path: str) -> "InputContainer":
             if _is_text(file.read(4096)):
                 raise ClipError(Status.UNSUPPORTED, "a text, not a video") from error
         raise ClipError(Status.CORRUPT, f"cannot be opened: {reason_of(error)}") from error
+    finally:
+        compute_at_most(0)
     if container.metadata.get("major_brand", "").strip() in _STILL_BRANDS:
         container.close()
         raise ClipError(Status.UNSUPPORTED, f"a HEIC or AVIF picture{_CONVERT}")

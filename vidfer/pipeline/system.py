@@ -41,6 +41,9 @@ ENDING: Final = tuple(
 STOP_SIGNAL: Final[signal.Signals | None] = getattr(signal, "SIGUSR1", None)
 """The signal that has a training save a checkpoint and end; None on Windows."""
 
+OVERTIME: Final[int | None] = getattr(signal, "SIGVTALRM", None)
+"""The signal of `compute_at_most`; None on Windows."""
+
 _BEYOND: Final = 1 << 40  # a byte that no file has: Windows forbids others to read what is locked
 _CHUNK: Final = 1 << 20
 _RETRY: Final = 0.05  # s
@@ -84,6 +87,12 @@ def limit_memory(size: int) -> None:
     hard = _resource.getrlimit(_resource.RLIMIT_AS)[1]
     limit = size if hard == _resource.RLIM_INFINITY else min(size, hard)
     _resource.setrlimit(_resource.RLIMIT_AS, (limit, hard))
+
+
+def compute_at_most(seconds: float) -> None:
+    """End this process by `OVERTIME` once it has computed for so long, even in native code; 0 is no limit. Not on Windows."""
+    if OVERTIME:
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
 
 
 def peak_memory(pid: int | str = "self") -> int | None:
@@ -276,9 +285,7 @@ class _ThreadReader:
         import threading
         from queue import Queue
 
-        self._chunks: Queue[bytes] = Queue(
-            maxsize=2
-        )  # a child that is faster than its reader has to wait, as with a pipe
+        self._chunks: Queue[bytes] = Queue(maxsize=2)  # a child that is faster has to wait, as with a pipe
         self._left = memoryview(b"")
         threading.Thread(target=self._pump, args=[pipe.fileno()], daemon=True).start()
 
