@@ -175,7 +175,7 @@ def test_what_has_lost_its_ancestors_goes_with_any_clip(store, clips):
 
 
 def test_what_jobs_have_left_goes_by_the_age_of_their_logs(store, clips):
-    """A job that still writes has its number kept, however long ago it was submitted; the folder's lock and others' files stay."""
+    """A job that still writes has its number kept, however long ago it was submitted; the lock and others' files stay."""
     folder = store.root / "jobs"
     folder.mkdir()
     names = ("a" * 64, "b" * 64, "c" * 64)
