@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidfer.api import ClipResult, claimed_folders, write_result
-from vidfer.api.purge_folder import _drop_rows
+from vidfer.api.purge_rows import drop_rows
 from vidfer.cli.main import main
 from vidfer.exchange.files import export_run
 from vidfer.pages.run import finish_run
@@ -83,6 +83,25 @@ def test_what_a_living_process_writes_into_the_store_is_named(place, clips, caps
         assert purge(place, "--clip", clips[0]) == 1
         assert f"{draft.path}: a process at work is writing it" in capsys.readouterr().err
     assert purge(place, "--clip", content_digest(clips[0], place)) == 0
+
+
+@pytest.mark.parametrize("words", [["--clip", "new.mp4"], ["--before", "1990-01-01"]])
+def test_what_a_killed_process_was_writing_into_a_folder_of_results_goes(place, tmp_path, monkeypatch, words):
+    """Of a clip whose results never came to their place, nothing else is there that tells of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.mp4").write_bytes(b"its analysis was killed")
+    if (child := os.fork()) == 0:
+        monkeypatch.setattr("vidfer.results.clip_folder.sync", lambda path: os._exit(9))
+        try:
+            write_result(
+                ClipResult.failed(Path("new.mp4"), ClipError(Status.CORRUPT, "torn"), "new.mp4"), Path("run/new.mp4")
+            )
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert [path.name for path in Path("run/new.mp4").glob(".vidfer-*.tmp/*")]
+    assert purge(place, *words) == 0
+    assert not Path("run/new.mp4").exists()
 
 
 def test_a_store_that_cannot_be_written_is_said_in_a_sentence(place, clips, capsys, monkeypatch):
@@ -217,7 +236,7 @@ def test_persons_who_were_the_same_as_one_who_is_gone_stay_the_same(tmp_path):
     table.write_text(
         "\n".join(["clip_id;person;name;same_as;linked_to", *(row.replace(",", ";") for row in rows)]) + "\n"
     )
-    _drop_rows(table, {"a"})
+    drop_rows(table, {"a"})
     left = [line.split(";") for line in table.read_text().splitlines()[1:]]
     assert left == [["b", "1", "", "", ""], ["c", "1", "", "b#1", ""], ["c", "2", "", "", ""], ["d", "1", "", "b#1", ""],
                     ["'=d", "1", "", "b#1", ""]]  # fmt: skip

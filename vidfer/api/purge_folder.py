@@ -1,8 +1,5 @@
 """What a folder of results says of clips, and the removal of some of them there: folders, rows, pages, figures, exports."""
 
-import csv
-import io
-import json
 import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
@@ -12,21 +9,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from vidfer.api.many import RUN
-from vidfer.api.parts import CLIPS, Tally, without_clips
+from vidfer.api.parts import CLIPS
+from vidfer.api.purge_rows import drop_rows, edited_tables, remove_from_parts
 from vidfer.exchange.files import SUFFIXES, export_paths, source_of
 from vidfer.pages.index import INDEX
 from vidfer.pages.run import finish_run
 from vidfer.pipeline import paths
-from vidfer.pipeline.atomic import results_folder, write_atomic
+from vidfer.pipeline.atomic import results_folder
 from vidfer.pipeline.bounded import read_json
-from vidfer.pipeline.columns import unescaped
+from vidfer.pipeline.left import left_drafts
 from vidfer.pipeline.lock import is_locked, locked
-from vidfer.results.clip_folder import COMMIT, LOCK, PURGED, REPORT, SUMMARY, ClipFolder, clip_folders, withdraw
+from vidfer.results.clip_folder import (
+    COMMIT,
+    LOCK,
+    PURGED,
+    REPORT,
+    SUMMARY,
+    ClipFolder,
+    clip_folders,
+    withdraw,
+)
 from vidfer.results.consent import COLUMNS as OF_CONSENT
 from vidfer.results.consent import Consent
-from vidfer.results.edits import KEYS
-from vidfer.results.files import DIVIDERS
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.names import shown
 from vidfer.results.run_folder import RUN_FILES, begins_with_bom
@@ -216,8 +220,8 @@ def remove_clips(run: Path, clips: Sequence[KnownClip], others: Sequence[KnownCl
     excel = begins_with_bom(run / "clips.csv")
     with results_folder(run, _REMEDY), locked(run / LOCK, remove=parts or not others):
         _clear(run)
-        for table in _edited(run):
-            _drop_rows(table, ids)
+        for table in edited_tables(run):
+            drop_rows(table, ids)
         folders = {clip.folder for clip in clips if clip.folder}
         for folder in folders:
             withdraw(folder)  # nobody takes what is left of it for results
@@ -227,12 +231,30 @@ def remove_clips(run: Path, clips: Sequence[KnownClip], others: Sequence[KnownCl
         for folder in folders:
             _remove_empty(folder, run)
         if parts:
-            _remove_from_parts(run, ids)
+            remove_from_parts(run, ids)
         elif not others:
             for name in (*RUN_FILES, INDEX):
                 (run / name).unlink(missing_ok=True)
     if others and not parts and (run / "clips.parquet").is_file():
         finish_run(run, excel=excel)
+
+
+def abandoned(run: Path) -> list[Path]:
+    """List drafts anywhere below a folder whose writers have died: they may be of any clip, and have no summary that tells."""
+    return list(left_drafts(run.rglob(".vidfer-*.tmp")))
+
+
+def remove_abandoned(run: Path) -> None:
+    """Remove these drafts, and folders that held nothing else.
+
+    Raises:
+        VidferError: One cannot be removed.
+    """
+    with results_folder(run, _REMEDY):
+        for path in abandoned(run):
+            _remove(path)
+            if path.parent != run:
+                _remove_empty(path.parent, run)
 
 
 def _clear(run: Path) -> None:
@@ -243,13 +265,6 @@ def _clear(run: Path) -> None:
     for claim in run.glob(".vidfer-*.claim"):
         if not is_locked(claim):
             claim.unlink(missing_ok=True)
-
-
-def _edited(run: Path) -> list[Path]:
-    """List the tables that a user may have written into, copies of earlier ones included."""
-    return [
-        path for name in KEYS for path in (run / f"{name}.csv", *run.glob(f"{name}-earlier*.csv")) if path.is_file()
-    ]
 
 
 def _remove(path: Path) -> None:
@@ -265,65 +280,3 @@ def _remove_empty(folder: Path, run: Path) -> None:
         while folder != run:
             folder.rmdir()
             folder = folder.parent
-
-
-def _drop_rows(table: Path, ids: Collection[str]) -> None:
-    """Remove clips' rows from a CSV that a user may have edited, and let nobody be the same as a person who is gone."""
-    try:
-        text = table.read_bytes().decode("utf-8-sig")
-        divider = max(DIVIDERS, key=text.partition("\n")[0].count)
-        header, *rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=divider)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise VidferError(
-            f"{table} is no CSV file in UTF-8 ({error}): save it as one, and run the same command again"
-        ) from error
-    if "clip_id" not in header:
-        return
-    at = header.index("clip_id")
-    kept = [row for row in rows if len(row) > at and unescaped(row[at]) not in ids]
-    changed = _join_again(header, kept, ids) or len(kept) < len(rows)
-    if not kept and "-earlier" in table.name:
-        table.unlink()
-    elif changed:
-        out = io.StringIO(newline="")
-        csv.writer(out, delimiter=divider, lineterminator="\n").writerows([header, *kept])
-        write_atomic(table, ("\ufeff" if begins_with_bom(table) else "") + out.getvalue())
-
-
-def _join_again(header: list[str], rows: list[list[str]], ids: Collection[str]) -> bool:
-    """Point rows that name a person who is gone to the first of them; return whether there were any."""
-    changed = False
-    for name in ("same_as", "linked_to"):
-        if not {name, "person"} <= set(header):
-            continue
-        at, first = header.index(name), dict[str, str]()
-        for row in rows:
-            if len(row) == len(header) and row[at].rpartition("#")[0] in ids:
-                own = f"{unescaped(row[header.index('clip_id')])}#{row[header.index('person')]}"
-                before = row[at]
-                row[at] = first.get(before, "")
-                first.setdefault(before, own)
-                changed = True
-    return changed
-
-
-def _remove_from_parts(run: Path, ids: Collection[str]) -> None:
-    """Remove rows of clips from the parts of a manifest's run, those of table `clips` last, and count again what is left."""
-    import pyarrow.parquet as pq
-
-    parts = sorted(run.glob("*/part-*.parquet"), key=lambda path: (path.parent.name == CLIPS, path))
-    for part in parts:
-        without_clips(part, ids)
-    tally = Tally()
-    for part in sorted((run / CLIPS).glob("part-*.parquet")):
-        tally.add(pq.read_table(part))
-    with suppress(FileNotFoundError):
-        facts = json.loads((run / RUN).read_bytes())
-        statuses, predominant = (dict(each.most_common()) for each in (tally.statuses, tally.predominant))
-        facts |= {
-            "n_clips": tally.n_clips,
-            "statuses": statuses,
-            "predominant": predominant,
-            "n_faults": tally.n_faults,
-        }
-        write_atomic(run / RUN, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

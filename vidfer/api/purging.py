@@ -12,10 +12,12 @@ from typing import Final
 
 from vidfer.api.purge_folder import (
     KnownClip,
+    abandoned,
     doomed_files,
     identity,
     is_half_done,
     known_clips,
+    remove_abandoned,
     remove_clips,
     require_idle,
     run_around,
@@ -278,7 +280,7 @@ class Purge:
         """Yield files and folders outside the store that go whole."""
         for folder in self.places.folders:
             clips, others = self.of(folder)
-            yield from doomed_files(folder, clips, others)
+            yield from dict.fromkeys((*doomed_files(folder, clips, others), *abandoned(folder)))
         yield from self._jobs()
 
     def lines(self) -> Iterator[tuple[Path, int]]:
@@ -314,5 +316,6 @@ class Purge:
             shutil.rmtree(place, ignore_errors=True)
         for folder in self.places.folders:
             clips, others = self.of(folder)
+            remove_abandoned(folder)
             if clips or is_half_done(folder):
                 remove_clips(folder, clips, others)

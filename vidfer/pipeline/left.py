@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import socket
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,7 @@ from blake3 import blake3
 _NAMES = re.compile(r"(?:\.vidfer-|[a-z_]+-\d+-)([0-9a-f]{32})(?:\.tmp)?")
 _UNKNOWN = "0" * 8
 _GRAVE = "removed-"
+_SECONDS_OF_A_WRITER = 3600.0
 
 
 def new_mark() -> str:
@@ -50,6 +53,21 @@ def remove_left(folder: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers left in a folder that have died on this machine, or elsewhere an hour ago or earlier."""
+    for path in left_drafts(folder.glob(".vidfer-*.tmp")):
+        with suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def left_drafts(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the drafts whose writers have died: on this machine, or elsewhere an hour ago or earlier."""
+    for path in paths:
+        with suppress(OSError):
+            if is_left(path) or time.time() - path.stat().st_mtime > _SECONDS_OF_A_WRITER:
+                yield path
 
 
 def _has_ended(mark: str) -> bool:

@@ -12,7 +12,6 @@ summary.json                      the clip's summary, which names every other fi
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from vidfer.limits import MAX_JSON_BYTES
 from vidfer.pipeline.atomic import results_folder, sync, write_atomic
 from vidfer.pipeline.bounded import parse_json, read_bounded, read_json
 from vidfer.pipeline.digest import file_digest
-from vidfer.pipeline.left import new_mark, remove_left
+from vidfer.pipeline.left import new_mark, sweep
 from vidfer.pipeline.lock import locked
 from vidfer.pipeline.system import move
 from vidfer.results.dictionary import PACKAGE, package_file
@@ -60,7 +59,6 @@ OF_FOLDER: Final = (
 COMMIT: Final = ".vidfer-commit"
 PURGED: Final = ".vidfer-purged.json"
 LOCK: Final = ".vidfer.lock"
-_SECONDS_OF_A_WRITER: Final = 3600.0
 _SEAL: Final = b"<!-- %b -->\n"
 
 
@@ -286,15 +284,6 @@ def _alone(folder: Path, clip_id: str) -> Iterator[None]:
     of_run = (run / LOCK).exists() and clip_id_of(folder.absolute(), run) == clip_id
     with locked(run / LOCK) if of_run else nullcontext(), locked(folder / LOCK, remove=True):
         yield
-
-
-def sweep(folder: Path) -> None:
-    """Remove what writers left in a folder that have died on this machine, or elsewhere an hour ago or earlier."""
-    remove_left(folder)
-    for path in folder.glob(".vidfer-*.tmp"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _SECONDS_OF_A_WRITER:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _finish(folder: Path) -> None:

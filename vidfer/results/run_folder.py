@@ -16,8 +16,9 @@ from blake3 import blake3
 
 from vidfer.pipeline.atomic import replacing, results_folder
 from vidfer.pipeline.digest import file_digest
+from vidfer.pipeline.left import sweep
 from vidfer.pipeline.lock import locked
-from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, clip_folders, open_clip, sweep
+from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, clip_folders, open_clip
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.edits import KEYS, Edits, read_edits
 from vidfer.results.files import arrow_table, inferred_kind, read_arrow
