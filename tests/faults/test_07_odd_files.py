@@ -145,7 +145,7 @@ def probes(folder: Path, examples: int) -> Seen:
 
 
 def test_the_probe_takes_boxes_of_any_kind(tmp_path):
-    probes(tmp_path, 20).check()
+    probes(tmp_path, 8).check()
 
 
 @pytest.mark.slow

@@ -80,9 +80,9 @@ def test_layouts_combined_change_nothing(tmp_path, figure):
 
 
 @pytest.mark.parametrize("form", ["mkv", pytest.param("ts", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("letter", ["s", "d"])
+@pytest.mark.parametrize("letter", ["s", "d", "a", "p"])
 def test_streams_that_begin_sooner_do_not_move_the_time_line(tmp_path, form, letter):
-    """Subtitles and data count for FFmpeg's start of a file, but nobody sees or hears them."""
+    """Subtitles, data, and further tracks count for FFmpeg's start of a file, but nobody sees or hears them."""
     if (form, letter) == ("mkv", "d"):
         pytest.skip("Matroska has no streams of data")
 
@@ -93,7 +93,11 @@ def test_streams_that_begin_sooner_do_not_move_the_time_line(tmp_path, form, let
         film.sound([(2.0, beeps(2, [0.5, 1.5]))], codec=codec[1])
         start = 1.2 if early else 2.2
         packets = [(start, 0.5, b"hi"), (3.0, 0.5, b"hi")]
-        if letter == "d":
+        if letter == "a":
+            film.sound([(start, beeps(1, [0.2]))], codec=codec[1], default=False)
+        elif letter == "p":
+            film.pictures(range(30, 40), [start + k / 10 for k in range(10)], codec=codec[0], default=False)
+        elif letter == "d":
             film.data(packets)
         else:
             film.raw("subrip", packets)

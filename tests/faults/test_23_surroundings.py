@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import toy
+from tests.faults.clips.plain import write_face_clip
 from tests.faults.command import ROOT, environment
 from tests.faults.surroundings import CLOSED, REFUSING, WORKING, Surrounding, possible, script
-from vidfer.datasets.synthetic import write_demo_clip
 from vidfer.pipeline.artifact import StoreError
 from vidfer.pipeline.digest import dump_json, seal_of
 from vidfer.pipeline.manifest import MANIFEST
@@ -34,7 +34,6 @@ ALL_AT_ONCE = (
 )
 ALL_AT_ONCE += ("streams 012 closed", "working folder deleted", "umask 077", "OMP_NUM_THREADS='0'", "COLUMNS='0'")
 ALL_AT_ONCE += (
-    "PYTHONOPTIMIZE='2'",
     "TMPDIR='/none/of/these'",
     "children not waited for",
     "PYTHONHASHSEED='0'",
@@ -44,13 +43,13 @@ ALL_AT_ONCE += (
 
 @pytest.fixture(scope="module")
 def folder():
-    """A folder that other users may enter, with a name of two words that is not ASCII, and a clip of half a second in it."""
+    """A folder that other users may enter, with a name of two words that is not ASCII, and a short clip in it."""
     with tempfile.TemporaryDirectory(prefix="größe zwei ") as name:
         place = Path(name)
         for each in (place, place / "work"):
             each.mkdir(exist_ok=True)
             each.chmod(0o777)
-        write_demo_clip(place / "clip ä.mp4", seconds=0.5)
+        write_face_clip(place / "clip ä.mp4")
         yield place
 
 
