@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.results.fake import tables_of
+from tests.results.fake import SUMMARY, tables_of
 from vidfer.api.identify import link_run
 from vidfer.pipeline.digest import recipe_key
 from vidfer.pipeline.store import Store
@@ -31,7 +31,7 @@ def clip(tmp_path, place):
             arrays = {"person": number, "embedding": np.array(points), "span": spans}
             draft.write_arrays("identities.safetensors", arrays)
             key = place.publish(draft.seal(recipe)).key
-        summary = {"clip": clip_id, "identify": {"key": key, "weights": weights}}
+        summary = {**SUMMARY, "clip": clip_id, "identify": {"key": key, "weights": weights}}
         write_clip(tmp_path / "run" / clip_id, clip_id, tables_of(clip_id), summary)
         return key
 

@@ -55,7 +55,8 @@ def clip_of(people=2, seconds=12, fps=5, *, sound=True, clip_id=CLIP, markers=No
     most = sorted(counted, key=lambda number: -counted[number])[:STRIPS]
     own = {n: faces[faces["person"] == n]["time_s"].round(3).tolist() for n in most}
     strips = {n: own[n][:: max(1, -(-len(own[n]) // STRIP))] for n in most}
-    listed = [{"person": int(n), "strip_s": strips.get(n, [])} for n in counted]
+    nothing = dict.fromkeys(("predominant", "margin", "distribution"))
+    listed = [{"person": int(n), **nothing, "strip_s": strips.get(n, [])} for n in counted]
     summary = {**report.summary, "people": listed, "tables": {**_plain(design)}}
     tables = build_tables(replace(report, summary=summary), clip_id, TableOptions(), design)
     for name, column in pooled["clips"].items():

@@ -4,6 +4,11 @@ import pandas as pd
 
 from vidfer.results.clip_folder import write_clip
 from vidfer.results.schema import TABLES, typed
+from vidfer.results.tables import summary_of_nothing
+from vidfer.types import ClipError, Status
+
+SUMMARY = {**summary_of_nothing("a.mp4", ClipError(Status.NO_FACE, "no face")), "analyzed_at": "2026-01-02T03:04:05Z"}
+"""The summary of a clip, whole."""
 
 ROWS = {"frames": 3, "seconds": 2, "segments": 1, "people": 2, "windows": 2, "clips": 1}
 
@@ -28,5 +33,5 @@ def tables_of(clip_id, value=0.5, rows=None, **further):
 def write(run, clip_id, value=0.5, rows=None, excel=False, files=None, **further):
     """Write a clip's folder below a run's."""
     tables = tables_of(clip_id, value, rows, **further)
-    write_clip(run / clip_id, clip_id, tables, {"clip": f"videos/{clip_id}"}, excel=excel, files=files)
+    write_clip(run / clip_id, clip_id, tables, {**SUMMARY, "clip": f"videos/{clip_id}"}, excel=excel, files=files)
     return tables

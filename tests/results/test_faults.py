@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.results.fake import tables_of, write
+from tests.results.fake import SUMMARY, tables_of, write
 from vidfer.api import claimed_folders
 from vidfer.results import clip_folder
 from vidfer.results.clip_folder import COMMIT, FolderError, open_clip, write_clip
@@ -82,7 +82,9 @@ def test_a_clip_is_replaced_whole_or_not_at_all_wherever_its_writer_is_killed(tm
         if writer == "naive":
             return naive(folder, "a.mp4", files[number % 2])
         monkeypatch.setattr(clip_folder, "table_files", lambda *_, **__: files[number % 2].items())
-        return write_clip(folder, "a.mp4", tables[0], {"number": number}, files={"person-1.jpg": b"%d" % number})
+        return write_clip(
+            folder, "a.mp4", tables[0], {**SUMMARY, "number": number}, files={"person-1.jpg": b"%d" % number}
+        )
 
     mixed, seen, held = 0, set(), 0
     for step in killed_at_many_steps(work, folder, 2 if writer == "naive" else 3):
@@ -131,7 +133,7 @@ def test_processes_that_write_into_one_folder_at_once_lose_nothing(tmp_path):
         with claimed_folders([*own, (Path("/videos/shared.mp4"), Path("shared.mp4"))], tmp_path) as folders:
             for clip, folder in folders.items():
                 clip_id = folder.relative_to(tmp_path).as_posix()
-                write_clip(folder, clip_id, tables_of(clip_id, number / 8), {"clip": str(clip)})
+                write_clip(folder, clip_id, tables_of(clip_id, number / 8), {**SUMMARY, "clip": str(clip)})
                 rebuild(tmp_path)
 
     children = [in_child(lambda at=number: work(at)) for number in range(3)]
@@ -197,7 +199,7 @@ def test_a_full_disk_is_named_and_costs_no_row(tmp_path, size):
         full_disk(size),
         pytest.raises(VidferError, match=rf"cannot be written to {tmp_path}/a\.mp4 \(its disk is full\)"),
     ):
-        write_clip(tmp_path / "a.mp4", "a.mp4", tables, {})
+        write_clip(tmp_path / "a.mp4", "a.mp4", tables, SUMMARY)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == content
     write(tmp_path, "b.mp4", rows=rows)
     with full_disk(size), pytest.raises(VidferError, match=rf"cannot be written to {tmp_path} \(its disk is full\)"):

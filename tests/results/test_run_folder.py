@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.results.fake import ROWS, tables_of, write
+from tests.results.fake import ROWS, SUMMARY, tables_of, write
 from vidfer.results.clip_folder import open_clip, write_clip
 from vidfer.results.files import read_csv, read_table
 from vidfer.results.run import load_run
@@ -285,7 +285,7 @@ def test_links_stay_until_others_are_found(run):
 def test_pictures_are_named_by_their_place_below_the_run(tmp_path):
     tables = tables_of("a b/c.mp4")
     tables["people"] = tables["people"].assign(thumbnail=pd.array(["person-1.jpg", None], "string"))
-    write_clip(tmp_path / "a b/c.mp4", "a b/c.mp4", tables, {"clip": "c.mp4"}, files={"person-1.jpg": b"1"})
+    write_clip(tmp_path / "a b/c.mp4", "a b/c.mp4", tables, {**SUMMARY, "clip": "c.mp4"}, files={"person-1.jpg": b"1"})
     rebuild(tmp_path)
     place = load_run(tmp_path).people["thumbnail"].tolist()
     assert place == ["a b/c.mp4/person-1.jpg", pd.NA]

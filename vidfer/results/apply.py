@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidfer.results.files import read_table
+from vidfer.results.files import is_written_as, read_table
 from vidfer.results.people import PEOPLE, read_people
 from vidfer.results.people_check import check_cells
 from vidfer.results.run_folder import NOT_WRITTEN, Contents, rebuild
-from vidfer.types import UsageError
+from vidfer.types import UsageError, VidferError
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,14 @@ def people_of(run: Path) -> Path:
 
     Raises:
         UsageError: It is not there, or has no `people.parquet` beside it.
+        VidferError: That is damaged.
     """
     if not (run / PEOPLE).is_file() or not (run / "people.parquet").is_file():
         raise UsageError(f"{run} has no {PEOPLE}: give the folder that `vidfer analyze --out` named")
+    if not is_written_as(run / "people.parquet", "people"):
+        raise VidferError(
+            f"{run}/people.parquet is damaged: analyse the clips into that folder again, or take another copy"
+        )
     return run / PEOPLE
 
 

@@ -33,6 +33,7 @@ from vidfer.results.files import further_columns, read_table, table_files
 from vidfer.results.names import clip_id as clip_id_of
 from vidfer.results.pictures import POSTER, Pictures, strip_name, thumbnail_name
 from vidfer.results.schema import SCHEMA_VERSION, TABLES
+from vidfer.results.summary_shape import misshapen
 from vidfer.types import VidferError
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def open_clip(folder: Path) -> ClipFolder:
         raise FolderError(f"is damaged: {SUMMARY} does not name the tables")
     if not all(map(_is_plain, files)) or not isinstance(summary.get("clip_id"), str):
         raise FolderError(f"is damaged: {SUMMARY} names files of another folder, or no clip")
+    if part := misshapen(summary):
+        raise FolderError(f"is damaged: {part} in {SUMMARY} is not what vidfer writes: analyse its clip again")
     return ClipFolder(folder, summary, blake3(data).hexdigest())
 
 

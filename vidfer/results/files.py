@@ -74,13 +74,41 @@ def parquet_file(rows: "pd.DataFrame") -> bytes:
 
 
 def read_table(source: Path | bytes, only: list[tuple[str, str, str]] | None = None) -> "pd.DataFrame":
-    """Read a table that was written as Parquet, with the types that it had; of the rows `only` those, as pyarrow's filters."""
-    if only is not None:
-        import pandas as pd
+    """Read a table that was written as Parquet, with the types that it had; of the rows `only` those, as pyarrow's filters.
 
-        return pd.read_parquet(io.BytesIO(source) if isinstance(source, bytes) else source, filters=only)
-    table = read_arrow(source if isinstance(source, bytes) else source.read_bytes())
-    return table.to_pandas(use_threads=False)  # type: ignore[no-any-return]
+    Raises:
+        VidferError: A file of a run, which can be made again, is damaged.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        if only is not None:
+            return pd.read_parquet(io.BytesIO(source) if isinstance(source, bytes) else source, filters=only)
+        table = read_arrow(source if isinstance(source, bytes) else source.read_bytes())
+        return table.to_pandas(use_threads=False)  # type: ignore[no-any-return]
+    except (pa.ArrowException, OSError) as error:  # pyarrow's own OSError has no number
+        if isinstance(source, bytes) or getattr(error, "errno", None) is not None:
+            raise
+        reason = str(error).splitlines()[0]
+        raise VidferError(
+            f"{source} is damaged ({reason}): remove it, and it is made again from the clips' folders"
+        ) from error
+
+
+def is_written_as(path: Path, table: str) -> bool:
+    """Tell whether a Parquet file has each column of a table of the schema once, and of its type; its rows are not read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False
+    written = empty_table(table, {}).schema
+    return len(set(schema.names)) == len(schema.names) and all(
+        field.name in schema.names and schema.field(field.name).type == field.type for field in written
+    )
 
 
 def read_arrow(data: bytes) -> "pa.Table":

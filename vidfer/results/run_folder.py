@@ -21,7 +21,7 @@ from vidfer.pipeline.lock import locked
 from vidfer.results.clip_folder import LOCK, SUMMARY, ClipFolder, FolderError, clip_folders, open_clip
 from vidfer.results.dictionary import PACKAGE, package_file
 from vidfer.results.edits import KEYS, Edits, read_edits
-from vidfer.results.files import arrow_table, inferred_kind, read_arrow
+from vidfer.results.files import arrow_table, inferred_kind, is_written_as, read_arrow
 from vidfer.results.names import clip_id, shown
 from vidfer.results.people import PEOPLE, People, read_people
 from vidfer.results.schema import TABLES, Kind
@@ -99,7 +99,7 @@ def _digest_of(files: Mapping[str, Path]) -> str:
 
 def is_current(run: Path, found: Contents) -> bool:
     """Tell whether the run's tables are those of the clips' folders as they are now."""
-    there = all((run / f"{name}.parquet").is_file() for name in TABLES)
+    there = all(is_written_as(run / f"{name}.parquet", name) for name in TABLES)
     return there and _state(run, "clips").get("digest") == found.digest
 
 
