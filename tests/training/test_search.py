@@ -152,6 +152,11 @@ def test_another_sweep_in_the_folder_is_left_alone(make: Make, tmp_path: Path) -
     other = read_sweep(tmp_path / "mine.yaml", overrides=["classify.trainer.max_epochs=3"])
     with pytest.raises(UsageError, match="holds a sweep of another command"):
         Search(other, tmp_path / "out")
+    (kept,) = (tmp_path / "out").glob("*.yaml")
+    for damaged in (b"\xff", b"[", b"x", b"!!python/object/apply:os.getcwd []", b"method: [1"):
+        kept.write_bytes(damaged)
+        with pytest.raises(UsageError, match=str(kept)):
+            make()
 
 
 def test_what_the_pipeline_does_not_take_is_found_before_the_first_trial(file: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vidfer.pipeline.atomic import write_atomic
 from vidfer.pipeline.lock import is_locked, locked
 from vidfer.training.space import Value
 from vidfer.training.study import grid_points, make_sampler, open_study
-from vidfer.training.sweep import Sweep, best_settings, trial_command
+from vidfer.training.sweep import Sweep, best_settings, read_entries, trial_command
 from vidfer.types import UsageError, VidferError
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Search:
         if not path.is_file():
             write_atomic(path, yaml.safe_dump(kept, sort_keys=False))
             return
-        before = yaml.safe_load(path.read_text("utf-8"))
+        before = read_entries(path)
         different = [name for name in kept if kept[name] != before.get(name)]
         if different:
             raise UsageError(

@@ -161,8 +161,12 @@ def best_settings(sweep: Sweep, values: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """Read what `wandb sweep` reads, by the same rules of YAML."""
+def read_entries(path: Path) -> dict[str, Any]:
+    """Read what `wandb sweep` reads, by the same rules of YAML: entries by name.
+
+    Raises:
+        UsageError: It cannot be read, or is something else.
+    """
     try:
         text = read_yaml(path)
         with yaml_faults():
@@ -176,6 +180,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} is no sweep file: it has to hold method, metric, parameters and command by name")
+    return content
+
+
+def _load(path: Path) -> dict[str, Any]:
+    content = read_entries(path)
     given = content.get("parameters")
     if not isinstance(given, Mapping) or not given:
         raise UsageError(
