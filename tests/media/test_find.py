@@ -92,6 +92,15 @@ def test_a_video_in_a_folder_is_found_whatever_its_name(tmp_path, container):
     assert [file for file, _ in find_clips([tmp_path])] == [path]
 
 
+@pytest.mark.parametrize("lost", [1, 57, 187])
+def test_a_broadcast_that_was_recorded_from_within_a_packet_is_found(tmp_path, lost):
+    packets = b"".join(b"G\x01\x00" + bytes([number]) * 185 for number in range(30))
+    (tmp_path / "recorded.ts").write_bytes(packets[lost:])
+    (tmp_path / "genome.txt").write_bytes(b"\n".join([b"GATTACA" * 11] * 200)[lost:])
+    (tmp_path / "page.ts").write_bytes(b"const G = 1; // Go\n" * 400)
+    assert [file.name for file, _ in find_clips([tmp_path])] == ["recorded.ts"]
+
+
 def test_sound_in_a_folder_is_found_whatever_its_name(tmp_path):
     with wave.open(str(tmp_path / "speech.bin"), "wb") as file:
         file.setnchannels(1)

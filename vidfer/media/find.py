@@ -34,6 +34,7 @@ _BEGINS: Final = re.compile(
     |\0\0\0\x01[\x09\x27\x47\x67\x40\x46]                                           # H.264 and H.265 as such
     |\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8
     |G.{187}G.{187}G|.{4}G.{191}G.{191}G                                         # MPEG transport streams, of Blu-ray too
+    |.{1,187}?G(.{187}G){19}                                                     # and recordings that begin within a packet
     |\x1a\x45\xdf\xa3|FLV\x01|OggS\0|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34|DKIF\0\0|YUV4MPEG2[ ]
     |nut/multimedia\ container\0|\0\0\x01[\xba\xb3]|\x1f\x07\0|riff\x2e\x91\xcf\x11
     |fLaC[\0\x80]|ID3[\2-\4]|\xff[\xf1\xf2\xf3\xf9\xfa\xfb]|caff\0[\1\2]|\#!AMR(-WB)?\n|\.snd\0
