@@ -39,7 +39,7 @@ def write_place(place: Path) -> dict[str, bytes]:
         with finished((Count(), Largest()), "largest", Path(name), Store(Path("store"))):
             pass
         failed = ClipResult.failed(Path(name), ClipError(Status.CORRUPT, f"{name} is torn"), name)
-        failed.summary["provenance"] = {"source_blake3": file_digest(Path(name))}
+        failed.summary["provenance"] = {"source_blake3": file_digest(Path(name)), "stages": {}}
         failed.summary["consent"] = {"consent": "yes" if name == "bob.bin" else "withdrawn"}
         write_result(failed, Path("run") / name)
         Path(f"run/{name}/poster.jpg").write_bytes(PIXELS[name])

@@ -16,7 +16,7 @@ from vidfer.results.study import PARTICIPANTS
 from vidfer.results.traces import Traces, files_below
 from vidfer.types import VidferError
 
-_LEFTOVERS: Final = ("tmp", "quarantine", "memo", UPLOADS)
+_LEFTOVERS: Final = ("tmp", "quarantine", "memo", "jobs", UPLOADS)
 """Of single clips, if of any: they go with every purge, or are named as left."""
 
 
