@@ -32,7 +32,7 @@ def place(tmp_path, clips, toy_store, monkeypatch):
     """A store of two clips and a folder with their results."""
     for clip in clips:
         failed = ClipResult.failed(clip, ClipError(Status.CORRUPT, f"{clip.name} is torn"), clip.name)
-        failed.summary["provenance"] = {"source_blake3": content_digest(clip, toy_store)}
+        failed.summary["provenance"] = {"source_blake3": content_digest(clip, toy_store), "stages": {}}
         write_result(failed, tmp_path / "run" / clip.name)
     finish_run(tmp_path / "run", excel=False)
     monkeypatch.setenv("VIDFER_STORE", str(toy_store.root))
