@@ -4,10 +4,12 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from tests.media.conftest import number, numbered, status_of
+from vidfer.media.audio import read_windows
 from vidfer.media.decode import read_frames
 from vidfer.media.decode_child import Sampler
 from vidfer.types import ClipError, Status
@@ -193,3 +195,31 @@ def test_a_picture_is_decoded_in_the_child(tmp_path):
     (frame,) = read_frames(tmp_path / "a.png")
     assert (frame.image == 51).all()
     assert status_of(tmp_path / "a.png", max_pixels=24 * 40 - 1) == (Status.TOO_LARGE, [])
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+@pytest.mark.parametrize(("share", "status"), [(1.0, Status.OK), (0.5, Status.PARTIAL), (0.2, Status.PARTIAL)])
+def test_a_stretch_of_a_broadcast_that_holds_no_packets_is_passed_over(tmp_path, filling, share, status):
+    path, images = tmp_path / "a.ts", numbered(40)
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg2video", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("mp2", rate=48_000, layout="mono")
+        for k, image in enumerate(images):
+            heard = av.AudioFrame.from_ndarray(
+                np.full((1, 4800), 999 * (-1) ** k, np.int16), format="s16", layout="mono"
+            )
+            heard.sample_rate, heard.pts = 48_000, 4800 * k
+            container.mux(pictures.encode(av.VideoFrame.from_ndarray(image)))
+            container.mux(sound.encode(heard))
+        for stream in (pictures, sound):
+            container.mux(stream.encode(None))
+    whole = path.read_bytes()
+    heard = read_windows(path, vad=False)
+    cut = (
+        int(len(whole) * share) // 188 * 188
+    )  # a recorder keeps room at the end, a damaged disk loses what lay between
+    path.write_bytes(whole[:cut] + filling * 1_000_000 + whole[cut:])
+    found, frames = status_of(path, fps=None)
+    assert (found, len(frames)) == (status, 40)
+    assert len(read_windows(path, vad=False).vectors) == len(heard.vectors) > 2

@@ -66,3 +66,21 @@ def test_bytes_like_a_start_code_are_no_stream(tmp_path):
     (tmp_path / "a.h264").write_bytes(b"\0\0\0\1\x67" + bytes(3000))
     with pytest.raises(ClipError):
         list(read_frames(tmp_path / "a.h264"))
+
+
+@pytest.mark.parametrize(
+    ("rate", "height", "pixels"), [(Fraction(25), 576, "yuv420p"), (Fraction(30000, 1001), 480, "yuv411p")]
+)
+@pytest.mark.parametrize("ending", ["dv", "mov", "avi", "mxf"])
+def test_the_rate_of_dv_is_told_in_any_container(tmp_path, rate, height, pixels, ending):
+    path = tmp_path / f"a.{ending}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("dvvideo", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 720, height, pixels
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame(720, height, pixels)))
+        container.mux(stream.encode(None))
+    assert probe(path).video.fps == pytest.approx(float(rate), rel=1e-3)
+    assert [frame.pts for frame in read_frames(path, fps=None)] == pytest.approx(
+        [k / float(rate) for k in range(5)], abs=1e-3
+    )

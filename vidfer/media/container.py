@@ -160,7 +160,10 @@ def both_tracks(container: "InputContainer") -> "list[VideoStream | AudioStream]
 def frame_rate(container: "InputContainer", stream: "VideoStream") -> "tuple[Fraction | None, str]":
     """Return the average frame rate in Hz, and what is to be said of it: that it is assumed."""
     if container.format.name not in _RAW:
-        return stream.average_rate, ""
+        average, base = stream.average_rate, stream.base_rate
+        if average and base and average > 2 * base:  # FFmpeg takes the unit of a DV file's time stamps for its rate
+            return stream.guessed_rate, ""
+        return average, ""
     known: Fraction | None = stream.codec_context.framerate if stream.codec_context else None
     note = "the stream has neither time stamps nor a frame rate: 25 frames a second are assumed"
     return (known, "") if known else (Fraction(25), note)

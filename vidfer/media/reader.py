@@ -8,6 +8,7 @@ import av
 
 from vidfer.media.announced import announced_end, clearly_missing
 from vidfer.media.container import both_tracks, open_media, origin, reason_of, reraise_memory
+from vidfer.media.packets import demux
 from vidfer.media.timeline import RESTART, SLIP, TimeLine, seconds, unwrapped
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Reader:
     ) -> None:
         self._container, self._stream, self._patience, self._whole = container, stream, patience, whole
         self._line = line
+        self._behind: set[int] | None = None  # streams with a packet since a stretch of the file without any
+        self._holes = False  # whether there was such a stretch within the file, and not at its end
         self.clock = Clock(container, stream, step)
         self.damage = ""
         """What is the matter with the stream, as a predicate; known when `frames` has ended."""
@@ -136,11 +139,16 @@ class Reader:
             yield from frames
         self.judge(bad if seen else early)
 
+    def _skip(self) -> None:
+        self._behind = set()
+
     def judge(self, bad: int) -> None:
         """Say what is the matter, once everything was read, by the number of packets that did not decode."""
         said = [self.damage] if self.damage else []
         if bad and not said:
             said.append(f"is damaged: {bad} packets do not decode")
+        if self._holes and not said:
+            said.append("is damaged: parts of the file hold no packets")
         whole = self._whole or len(self._container.streams) == 1
         if gap := self.clock.missing(whole=whole):
             said.append(f"breaks off {gap:.1f} s before its announced end")
@@ -150,7 +158,10 @@ class Reader:
         """Yield the stream's packets; the stream's own index counts, since the last packet of each stream has none."""
         try:
             others = both_tracks(self._container) if self._line else [self._stream]
-            for packet in self._container.demux(*([] if self._whole else others)):
+            for packet in demux(self._container, [] if self._whole else others, self._skip):
+                if self._behind is not None and packet.size:
+                    self._holes = self._holes or packet.stream.index in self._behind  # the first was complete before
+                    self._behind.add(packet.stream.index)
                 if self._line:
                     self._line.watch(packet)
                 ours = packet.stream.index == self._stream.index

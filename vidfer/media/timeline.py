@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from vidfer.media.packets import demux
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
@@ -97,7 +99,7 @@ class TimeLine:
     def scan(cls, container: "InputContainer", streams: "Sequence[Stream]") -> "TimeLine":
         """Read all packets of an open file, which has to be at its beginning."""
         line = cls(streams)
-        for packet in container.demux(list(streams)):
+        for packet in demux(container, streams):
             line.watch(packet)
         return line
 
