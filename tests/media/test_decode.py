@@ -197,15 +197,12 @@ def test_a_picture_is_decoded_in_the_child(tmp_path):
     assert status_of(tmp_path / "a.png", max_pixels=24 * 40 - 1) == (Status.TOO_LARGE, [])
 
 
-@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
-@pytest.mark.parametrize(("share", "status"), [(1.0, Status.OK), (0.5, Status.PARTIAL), (0.2, Status.PARTIAL)])
-def test_a_stretch_of_a_broadcast_that_holds_no_packets_is_passed_over(tmp_path, filling, share, status):
-    path, images = tmp_path / "a.ts", numbered(40)
-    with av.open(str(path), "w") as container:
-        pictures = container.add_stream("mpeg2video", rate=10)
+def write_both(path, codec, sounds, **options):
+    """Write 40 numbered frames, 10 a second, and 4 s of sound."""
+    with av.open(str(path), "w", **options) as container:
+        pictures, sound = container.add_stream(codec, rate=10), container.add_stream(sounds, rate=48_000, layout="mono")
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
-        sound = container.add_stream("mp2", rate=48_000, layout="mono")
-        for k, image in enumerate(images):
+        for k, image in enumerate(numbered(40)):
             heard = av.AudioFrame.from_ndarray(
                 np.full((1, 4800), 999 * (-1) ** k, np.int16), format="s16", layout="mono"
             )
@@ -214,8 +211,14 @@ def test_a_stretch_of_a_broadcast_that_holds_no_packets_is_passed_over(tmp_path,
             container.mux(sound.encode(heard))
         for stream in (pictures, sound):
             container.mux(stream.encode(None))
-    whole = path.read_bytes()
-    heard = read_windows(path, vad=False)
+    return path
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff"])
+@pytest.mark.parametrize(("share", "status"), [(1.0, Status.OK), (0.5, Status.PARTIAL), (0.2, Status.PARTIAL)])
+def test_a_stretch_of_a_broadcast_that_holds_no_packets_is_passed_over(tmp_path, filling, share, status):
+    path = write_both(tmp_path / "a.ts", "mpeg2video", "mp2")
+    whole, heard = path.read_bytes(), read_windows(path, vad=False)
     cut = (
         int(len(whole) * share) // 188 * 188
     )  # a recorder keeps room at the end, a damaged disk loses what lay between
@@ -223,3 +226,14 @@ def test_a_stretch_of_a_broadcast_that_holds_no_packets_is_passed_over(tmp_path,
     found, frames = status_of(path, fps=None)
     assert (found, len(frames)) == (status, 40)
     assert len(read_windows(path, vad=False).vectors) == len(heard.vectors) > 2
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_encrypted_tracks_are_called_so(tmp_path, codec):
+    secret = {"encryption_key": "76a6c65c5ea762046bd749a2e632ccbb", "encryption_kid": "0" * 32}
+    path = write_both(tmp_path / "a.mp4", codec, "aac", options={"encryption_scheme": "cenc-aes-ctr", **secret})
+    with pytest.raises(ClipError, match=r"the video is encrypted \(DRM\)") as refused:
+        list(read_frames(path))
+    heard = read_windows(path)
+    assert refused.value.status is heard.status is Status.UNSUPPORTED
+    assert "the sound is encrypted (DRM)" in heard.message

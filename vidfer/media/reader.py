@@ -10,6 +10,7 @@ from vidfer.media.announced import announced_end, clearly_missing
 from vidfer.media.container import both_tracks, open_media, origin, reason_of, reraise_memory
 from vidfer.media.packets import demux
 from vidfer.media.timeline import RESTART, SLIP, TimeLine, seconds, unwrapped
+from vidfer.types import ClipError, Status
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -95,8 +96,8 @@ class Clock:
 class Reader:
     """Decode one stream of an open file.
 
-    Packets that do not decode are skipped, and those before the first frame are not counted: a recording may start between key
-    frames. A packet without data says that the last frame is shown again, and gives no frame.
+    Encrypted packets raise `ClipError` (`unsupported`). Those that do not decode are skipped, and not counted before the first
+    frame: a recording may start between key frames. A packet without data shows the last one again, and gives none.
 
     After `patience` packets in a row that do not decode, the rest is given up. `whole` says that the packets of the other streams
     are read too, to judge whether the file is complete. `line` is shown the packets of pictures and sound.
@@ -116,6 +117,7 @@ class Reader:
         self._line = line
         self._behind: set[int] | None = None  # streams with a packet since a stretch of the file without any
         self._holes = False  # whether there was such a stretch within the file, and not at its end
+        self._kind = "the video" if stream.type == "video" else "the sound"
         self.clock = Clock(container, stream, step)
         self.damage = ""
         """What is the matter with the stream, as a predicate; known when `frames` has ended."""
@@ -165,6 +167,8 @@ class Reader:
                 if self._line:
                     self._line.watch(packet)
                 ours = packet.stream.index == self._stream.index
+                if ours and packet.has_sidedata("encryption_info"):
+                    raise ClipError(Status.UNSUPPORTED, f"{self._kind} is encrypted (DRM): save the clip without that")
                 repeats = ours and not packet.size and (packet.pts is not None or packet.dts is not None)
                 self.clock.read(packet, repeats=repeats)
                 if ours and not repeats:
