@@ -16,7 +16,7 @@ HERE = "http://127.0.0.1:7860"
 CLIP = b"moving pictures"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def quick_probe():
     """Take files for clips of 2 s, or what their bytes say; the real probe has tests of its own."""
 
@@ -32,7 +32,7 @@ def quick_probe():
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def temporary(tmp_path_factory):
     """Keep the servers' folders where tests can look at them."""
     folder = tmp_path_factory.mktemp("temporary")

@@ -291,6 +291,13 @@ def test_a_broken_pipe_and_an_interrupt_have_their_exit_status(monkeypatch, caps
     assert done.stderr.split()[-1] in ("141", "0")
 
 
+def test_a_call_from_python_leaves_the_environment_of_other_processes(monkeypatch, capsys):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path not in ("", str(Path.cwd()))])
+    assert main(["--version"]) == 0
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 @pytest.mark.parametrize("raised", [AttributeError, ImportError, SystemError, ValueError])
 def test_an_interrupt_that_a_compiled_module_makes_another_error_of_is_an_interrupt(raised, monkeypatch, capsys):
     def loading(_):
@@ -300,9 +307,13 @@ def test_an_interrupt_that_a_compiled_module_makes_another_error_of_is_an_interr
             raise raised("partially initialized module") from None
 
     monkeypatch.setattr("vidfer.cli.main._run", loading)
-    assert main([]) == 130
-    assert capsys.readouterr().err.startswith("vidfer: interrupted; what was finished is kept")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main([]) == 130
+        assert capsys.readouterr().err.startswith("vidfer: interrupted; what was finished is kept")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     monkeypatch.setattr("vidfer.cli.main._run", Mock(side_effect=raised("a fault of its own")))
     with pytest.raises(raised, match="a fault of its own"):
         main([])

@@ -72,10 +72,11 @@ def test_a_line_a_clip_and_one_line_of_json(tmp_path, capsys):
     assert main([*command, "--store", str(tmp_path / "store"), "--noise", "15"]) == 0
     out, err = capsys.readouterr()
     assert "notes.mp4: unsupported" in err
-    head, clip, _, last = out.splitlines()
+    head, clip, _, about, last = out.splitlines()
     assert head.split()[0] == "clip"
     assert clip.split()[:2] == ["clip.mp4", "3"]
     found = json.loads(last)
+    assert found["about"] == about
     assert found["noise"] == 15
     (one,) = found["clips"]
     assert one["noise"] == pytest.approx(15, rel=0.15)

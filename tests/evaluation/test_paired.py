@@ -34,7 +34,7 @@ def test_each_way_of_predicting_is_measured_on_the_same_clips(evaluate, monkeypa
         "trained, faces dropped",
         "as analyze answers",
     ]
-    assert list(found)[2:] == ways
+    assert list(found)[3:] == ways
     assert all(found[way]["n"] == 16 for way in ways)
 
 

@@ -58,7 +58,8 @@ ENGINE = """
 """
 COMMAND = """
     from vidfer.cli.main import main
-    assert main({words}) == {status}
+    sys.argv[1:] = {words}
+    assert main() == {status}
 """
 STARTED = {
     "workers": ENGINE.format(module="local", name="LocalEngine", options="2"),

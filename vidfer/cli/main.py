@@ -68,7 +68,8 @@ def _main(argv: Sequence[str] | None) -> int:
     from vidfer.pipeline.safe_path import keep_path_safe
     from vidfer.pipeline.shortage import explained_shortages
 
-    keep_path_safe()
+    if argv is None:  # this process is the command's own
+        keep_path_safe()
     try:
         with explained_shortages():
             try:
