@@ -1,9 +1,10 @@
 """How a command ends that is told to: in order, with what is done written."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
+from types import FrameType
 
 from vidfer.pipeline.system import ENDING
 
@@ -25,23 +26,24 @@ def ending_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-@contextmanager
-def noting_interrupts() -> Iterator[Callable[[], bool]]:
-    """Lend a function that tells whether Ctrl-C came, whatever became of the KeyboardInterrupt.
+class KeptInterrupts:
+    """Have Ctrl-C raise KeyboardInterrupt, whatever else became of it within.
 
     Compiled modules that are being imported lose it, or raise another error in its place.
     """
-    noted: list[int] = []
 
-    def note(number: int, frame: object) -> None:
-        noted.append(number)
-        raise KeyboardInterrupt
+    def __enter__(self) -> None:
+        self._noted = False
+        self._ours = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._note)
 
-    ours = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(noted)
-    finally:
-        if ours:
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted = True
+        signal.default_int_handler(number, frame)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._noted and isinstance(error, Exception):
+            raise KeyboardInterrupt from error

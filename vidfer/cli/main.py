@@ -7,7 +7,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from vidfer import __version__
-from vidfer.cli.ending import noting_interrupts
+from vidfer.cli.ending import KeptInterrupts
 from vidfer.cli.put import put, put_error
 from vidfer.cli.wrap import wrap
 from vidfer.types import DISPLAYED, StoppedError, UsageError, VidferError
@@ -46,20 +46,12 @@ TRAINING = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all fine, 1 something failed and was named, 2 wrong usage, 75 stopped."""
-    with noting_interrupts() as interrupted:
-        try:
+    try:
+        with KeptInterrupts():
             return _main(argv)
-        except KeyboardInterrupt:
-            return _say_interrupted()
-        except Exception:
-            if not interrupted():
-                raise
-            return _say_interrupted()
-
-
-def _say_interrupted() -> int:
-    put("vidfer: interrupted; what was finished is kept, run the same command again to go on", error=True)
-    return 130
+    except KeyboardInterrupt:
+        put("vidfer: interrupted; what was finished is kept, run the same command again to go on", error=True)
+        return 130
 
 
 def _main(argv: Sequence[str] | None) -> int:

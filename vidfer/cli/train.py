@@ -1,6 +1,5 @@
 """The command line of the training stages, on LightningCLI."""
 
-import difflib
 import json
 import logging
 import os
@@ -41,7 +40,7 @@ from vidfer.tasks.predictions import showing
 from vidfer.tasks.processes import OtherProcessError, ending_together
 from vidfer.tasks.run_config import RunConfig
 from vidfer.tasks.tracking import require_client
-from vidfer.training.config import FITS
+from vidfer.training.config import FITS, no_configuration
 from vidfer.types import StoppedError, UsageError, VidferError
 from vidfer.weights.files import embedding_width, find_weights
 
@@ -110,10 +109,7 @@ def _check_arguments(arguments: Sequence[str]) -> None:
         name, given, value = option.partition("=")
         path = Path(value if given else following)
         if name in _FILES and path.suffix in (".yaml", ".yml") and not path.is_file():
-            there = sorted(each.stem for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-            near = difflib.get_close_matches(path.stem, there, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"no configuration {path}: there are {', '.join(there) or 'none'} in {path.parent}{hint}")
+            raise UsageError(no_configuration(path))
 
 
 class _TrainingParser(StrictParser, LightningArgumentParser):

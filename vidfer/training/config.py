@@ -199,6 +199,14 @@ def _with_files(section: Any, folder: Path) -> Any:  # noqa: ANN401 - any YAML
     return {**section, **(named if layers else {}), **parts}
 
 
+def no_configuration(path: Path) -> str:
+    """Say that a configuration file is missing, and which there are."""
+    there = sorted(each.stem for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    near = get_close_matches(path.stem, there, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"no configuration {path}: there are {', '.join(there) or 'none'} in {path.parent}{hint}"
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Read a YAML file of entries by name."""
     try:
@@ -206,10 +214,7 @@ def _read(path: Path) -> dict[str, Any]:
         with yaml_faults():
             found: Any = OmegaConf.to_container(OmegaConf.load(StringIO(text)))
     except FileNotFoundError:
-        there = sorted(each.name for each in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        near = get_close_matches(path.name, there, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"there is no configuration {path}{hint}") from None
+        raise UsageError(no_configuration(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}") from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
