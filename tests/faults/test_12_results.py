@@ -127,7 +127,12 @@ def made(tmp_path_factory):
 @pytest.mark.parametrize(
     ("hostile", "place"),
     [
-        pytest.param(hostile, place, marks=() if (hostile, place) in QUICK else pytest.mark.slow)
+        pytest.param(
+            hostile,
+            place,
+            id=f"{hostile.__name__}-{ascii(place)[:40]}-{len(place)}",
+            marks=() if (hostile, place) in QUICK else pytest.mark.slow,
+        )
         for hostile in HOSTILE
         for place in PLACES
     ],
