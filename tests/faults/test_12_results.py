@@ -130,11 +130,11 @@ def made(tmp_path_factory):
         pytest.param(
             hostile,
             place,
-            id=f"{hostile.__name__}-{ascii(place)[:40]}-{len(place)}",
+            id=f"{hostile.__name__}-{number}",
             marks=() if (hostile, place) in QUICK else pytest.mark.slow,
         )
         for hostile in HOSTILE
-        for place in PLACES
+        for number, place in enumerate(PLACES)
     ],
 )
 def test_a_place_elsewhere_is_left_alone(made, hostile, place, tmp_path, monkeypatch, capsys):
