@@ -22,7 +22,7 @@ class AudioStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     reads_clip: ClassVar[bool] = True
     apart: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("av", "opensmile")

@@ -81,7 +81,7 @@ class FacesStage(Stage):
     """
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[int] = 12
+    version: ClassVar[int] = 13
     inputs: ClassVar[tuple[str, ...]] = ("probe",)
     reads_clip: ClassVar[bool] = True
 

@@ -20,7 +20,7 @@ class ProbeStage(Stage):
     """
 
     name: ClassVar[str] = "probe"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads_clip: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("av", "pillow")
 
